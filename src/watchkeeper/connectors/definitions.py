@@ -1,0 +1,203 @@
+"""Rules and runbooks as files: read, checked in full at load, and turned into values.
+
+Everything a condition names is tried against the connector's sample reading, every tool and argument is looked up:
+a runbook that could not work is refused when it is loaded, not at three in the morning.
+"""
+
+import difflib
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any, TypeVar
+
+import frontmatter
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from watchkeeper.domain import (
+    Condition,
+    ConfigurationError,
+    Health,
+    Reading,
+    Rule,
+    Runbook,
+    RungStep,
+    Severity,
+    Tool,
+    scope,
+)
+
+_DURATION = re.compile(r"^(\d+(?:\.\d+)?)(ms|s|m|h)$")
+_UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0}
+
+
+def seconds(text: str | float) -> float:
+    """`4s`, `200ms`, `5m`, or a plain number, in seconds. Raises ConfigurationError."""
+    if isinstance(text, int | float):
+        return float(text)
+    if not (match := _DURATION.match(text.strip())):
+        raise ConfigurationError(f"{text!r} is not a duration.", "Write it like 4s, 200ms, 5m or 1h.")
+    return float(match[1]) * _UNITS[match[2]]
+
+
+class _RuleFile(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+    rule: str
+    when: str
+    clear: str | None = None
+    for_: str | float = Field(default="0s", alias="for")
+    severity: Severity
+    health: Health
+    why: str
+    source: str
+    recommend: str = ""
+    runbook: str | None = None
+    confirm: bool = False
+    metric: str = ""
+    threshold: float | None = None
+
+
+class _StepFile(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+    tool: str
+    with_: dict[str, Any] = Field(default_factory=dict, alias="with")
+    why: str = ""
+
+
+class _RunbookFile(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+    when: str
+    cause: str
+    ladder: list[list[_StepFile]]
+    healed: str | None = None
+    confirm: str = ""
+
+
+M = TypeVar("M", bound=BaseModel)
+
+
+def complain(model: type[BaseModel], problem: ValidationError, where: str) -> ConfigurationError:
+    """Every complaint of a validation in words, with the nearest right name for an unknown key."""
+    known = [field.alias or name for name, field in model.model_fields.items()]
+    said: list[str] = []
+    for error in problem.errors():
+        key = ".".join(str(part) for part in error["loc"])
+        if error["type"] == "extra_forbidden":
+            near = difflib.get_close_matches(str(error["loc"][-1]), known, n=1)
+            said.append(f"unknown key `{key}`" + (f" (did you mean `{near[0]}`?)" if near else ""))
+        else:
+            said.append(f"`{key}`: {error['msg']}")
+    return ConfigurationError(f"{where}: {'; '.join(said)}.", f"Keys it knows: {', '.join(known)}.")
+
+
+def _parse(model: type[M], content: Any, where: str) -> M:
+    try:
+        return model.model_validate(content)
+    except ValidationError as problem:
+        raise complain(model, problem, where) from None
+
+
+def load_rules(path: Path, *, kind: str, sample: Reading) -> tuple[Rule, ...]:
+    """Read a `rules.yaml`. Raises ConfigurationError that names file, rule and fault."""
+    return parse_rules(path.read_text(), kind=kind, sample=sample, where=path.name)
+
+
+def parse_rules(text: str, *, kind: str, sample: Reading, where: str) -> tuple[Rule, ...]:
+    """The rules in a YAML text."""
+    try:
+        entries = yaml.safe_load(text) or []
+    except yaml.YAMLError as problem:
+        raise ConfigurationError(f"{where} is not valid YAML: {problem}".replace("\n", " ")) from None
+    if not isinstance(entries, list):
+        raise ConfigurationError(f"{where} must be a list of rules.", "Each begins with `- rule: name`.")
+    return tuple(_rule(entry, kind, sample, where) for entry in entries)  # pyright: ignore[reportUnknownVariableType]
+
+
+def _rule(entry: Any, kind: str, sample: Reading, where: str) -> Rule:
+    name = entry.get("rule", "?") if isinstance(entry, dict) else "?"  # pyright: ignore[reportUnknownMemberType, reportUnknownVariableType]
+    where = f"{where}, rule {name}"
+    file = _parse(_RuleFile, entry, where)
+    try:
+        when = Condition(file.when)
+        clear = Condition(file.clear) if file.clear else None
+        for condition in filter(None, (when, clear)):
+            condition.check(sample.scope())
+    except ConfigurationError as problem:
+        raise ConfigurationError(f"{where}: {problem.what}", problem.next_step) from None
+    return Rule(
+        id=file.rule,
+        kind=kind,
+        when=when,
+        clear=clear,
+        for_seconds=seconds(file.for_),
+        severity=file.severity,
+        health=file.health,
+        why=file.why,
+        source=file.source,
+        recommend=file.recommend,
+        runbook=file.runbook,
+        confirm=file.confirm,
+        metric=file.metric,
+        threshold=file.threshold,
+    )
+
+
+def load_runbooks(folder: Path, *, kind: str, sample: Reading, tools: Sequence[Tool[Any]]) -> tuple[Runbook, ...]:
+    """Read every `*.md` in a folder. Raises ConfigurationError that names file and fault."""
+    return tuple(
+        parse_runbook(path.read_text(), name=path.stem, kind=kind, sample=sample, tools=tools)
+        for path in sorted(folder.glob("*.md"))
+    )
+
+
+def parse_runbook(text: str, *, name: str, kind: str, sample: Reading, tools: Iterable[Tool[Any]]) -> Runbook:
+    """One runbook: front matter (`when`, `cause`, `ladder`, `healed`) and, below it, the page for people."""
+    where = f"runbook {name}"
+    try:
+        post = frontmatter.loads(text)
+    except yaml.YAMLError as problem:
+        raise ConfigurationError(f"{where}: the front matter is not valid YAML: {problem}".replace("\n", " ")) from None
+    file = _parse(_RunbookFile, post.metadata, where)
+    known = {tool.name: tool for tool in tools}
+    try:
+        when = Condition(file.when)
+        when.check(scope(alerts=[{"rule": "", "resource": "", "severity": "", "kind": kind}]))
+        healed = Condition(file.healed) if file.healed else None
+        if healed:
+            healed.check(sample.scope())
+        ladder = tuple(tuple(_step(step, known, sample) for step in rung) for rung in file.ladder)
+    except ConfigurationError as problem:
+        raise ConfigurationError(f"{where}: {problem.what}", problem.next_step) from None
+    return Runbook(name, kind, when, file.cause, ladder, healed, post.content, file.confirm)
+
+
+def _step(step: _StepFile, known: Mapping[str, Tool[Any]], sample: Reading) -> RungStep:
+    tool = known.get(step.tool)
+    if tool is None:
+        near = difflib.get_close_matches(step.tool, known, n=1)
+        raise ConfigurationError(
+            f"unknown tool `{step.tool}`" + (f" (did you mean `{near[0]}`?)" if near else "") + ".",
+            "`watchkeeper tools` lists them.",
+        )
+    fields = tool.arguments.model_fields
+    for argument in step.with_:
+        if argument not in fields:
+            near = difflib.get_close_matches(argument, fields, n=1)
+            raise ConfigurationError(
+                f"{tool.name} has no argument `{argument}`" + (f" (did you mean `{near[0]}`?)" if near else "") + ".",
+                f"`watchkeeper tools show {tool.name}` lists them.",
+            )
+    expressions = {
+        argument: Condition(value[1:].strip())
+        for argument, value in step.with_.items()
+        if isinstance(value, str) and value.startswith("=")
+    }
+    for expression in expressions.values():
+        expression.check(sample.scope())
+    plain = {argument: value for argument, value in step.with_.items() if argument not in expressions}
+    missing = [n for n, f in fields.items() if f.is_required() and n not in step.with_]
+    if missing:
+        raise ConfigurationError(f"{tool.name} needs {', '.join(missing)}.")
+    if not expressions:
+        tool.parse(plain)
+    return RungStep(step.tool, plain, step.why, expressions)

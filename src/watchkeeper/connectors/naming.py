@@ -1,0 +1,42 @@
+"""How a resource found on a host is named, and whether its labels permit changes."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from watchkeeper.domain import Host, Resource
+
+LABEL = "watchkeeper."
+"""Labels: `watchkeeper.act`, `watchkeeper.environment`, `watchkeeper.name`, `watchkeeper.<kind>.<setting>`."""
+
+
+def resource_on(host: Host, *, provider: str, kind: str, suffix: str = "", runs_on: str | None = None) -> Resource:
+    """The resource of a kind on a host. Unlabelled, it is `production` and is only looked at.
+
+    The slug is a proposal (`redis`, `redis-container`): whoever keeps all resources makes it unique.
+    """
+    labels = host.labels
+    environment = labels.get(f"{LABEL}environment", "production").strip("/") or "production"
+    name = labels.get(f"{LABEL}name") or host.name
+    short = labels.get(f"{LABEL}name") or labels.get("com.docker.compose.service") or host.name
+    return Resource(
+        id=f"{provider}/{environment}/{kind}/{name}",
+        slug=_slug(f"{short}{suffix}"),
+        labels=labels,
+        runs_on=runs_on,
+        incarnation=host.incarnation,
+        may_act=labels.get(f"{LABEL}act", "").strip().lower() in ("true", "1", "yes"),
+        settings=_settings(labels, kind),
+    )
+
+
+def _settings(labels: Mapping[str, str], kind: str) -> dict[str, Any]:
+    """`watchkeeper.redis.cache-keys=a:*,b:*` becomes `cache_keys: "a:*,b:*"`; credentials stay references."""
+    start = f"{LABEL}{kind}."
+    return {
+        label.removeprefix(start).replace("-", "_"): value for label, value in labels.items() if label.startswith(start)
+    }
+
+
+def _slug(text: str) -> str:
+    kept = "".join(c if c.isalnum() or c in "-_." else "-" for c in text.lower())
+    return kept.strip("-._") or "resource"

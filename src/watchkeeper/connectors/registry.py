@@ -1,0 +1,69 @@
+"""Every connector there is: ours and those of other packages, found by entry point."""
+
+from collections.abc import Iterable, Iterator, Mapping
+from importlib.metadata import entry_points
+from typing import Any
+
+from watchkeeper.domain import ConfigurationError, Connector, NotFound, Resource, Rule, Runbook, Tool
+
+
+class Registry:
+    """The connectors by kind, and what they bring, by name."""
+
+    def __init__(self, connectors: Iterable[Connector[Any]]) -> None:
+        self._by_kind: dict[str, Connector[Any]] = {}
+        self.broken: dict[str, str] = {}
+        """Entry points that could not be loaded, and why: told by `doctor`, the rest goes on."""
+        for connector in connectors:
+            self.add(connector)
+
+    @classmethod
+    def installed(cls) -> "Registry":
+        """All connectors of the entry point group `watchkeeper.connectors`."""
+        registry = cls(())
+        for entry in entry_points(group="watchkeeper.connectors"):
+            try:
+                registry.add(entry.load())
+            except ConfigurationError as problem:
+                registry.broken[entry.name] = str(problem)
+            except Exception as problem:
+                registry.broken[entry.name] = f"{type(problem).__name__}: {problem}"
+        return registry
+
+    def add(self, connector: Connector[Any]) -> None:
+        """Raises ConfigurationError where a name of its is taken already."""
+        if connector.kind in self._by_kind:
+            raise ConfigurationError(f"Two connectors call themselves `{connector.kind}`.", "Uninstall one of them.")
+        for tool in connector.tools:
+            if tool.name in self.tools:
+                raise ConfigurationError(f"Two connectors bring a tool `{tool.name}`.", "Uninstall one of them.")
+        self._by_kind[connector.kind] = connector
+
+    def __iter__(self) -> Iterator[Connector[Any]]:
+        return iter(self._by_kind.values())
+
+    def of(self, resource: Resource) -> Connector[Any]:
+        """The connector for a resource. Raises NotFound."""
+        return self.kind(resource.kind)
+
+    def kind(self, kind: str) -> Connector[Any]:
+        """Raises NotFound."""
+        if kind not in self._by_kind:
+            raise NotFound(f"No connector for `{kind}` is installed.", f"Installed: {', '.join(self._by_kind)}.")
+        return self._by_kind[kind]
+
+    @property
+    def tools(self) -> Mapping[str, Tool[Any]]:
+        return {tool.name: tool for connector in self for tool in connector.tools}
+
+    @property
+    def kind_of_tool(self) -> Mapping[str, str]:
+        return {tool.name: connector.kind for connector in self for tool in connector.tools}
+
+    @property
+    def runbooks(self) -> tuple[Runbook, ...]:
+        return tuple(runbook for connector in self for runbook in connector.runbooks)
+
+    @property
+    def rules(self) -> tuple[Rule, ...]:
+        return tuple(rule for connector in self for rule in connector.rules)

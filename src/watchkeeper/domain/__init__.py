@@ -1,0 +1,96 @@
+"""The words: pure values, the same everywhere. No I/O; imports nothing of ours."""
+
+from watchkeeper.domain.condition import Condition, Scope, numbers, scope
+from watchkeeper.domain.connector import Connector
+from watchkeeper.domain.errors import (
+    ConfigurationError,
+    Conflict,
+    Forbidden,
+    NotFound,
+    Refused,
+    WatchkeeperError,
+)
+from watchkeeper.domain.incident import (
+    Fix,
+    FixStatus,
+    Incident,
+    IncidentOutcome,
+    IncidentStatus,
+    StepRecord,
+    StepStatus,
+    Verdict,
+    VerdictOutcome,
+)
+from watchkeeper.domain.plan import Diagnosis, Effect, Evidence, Plan, Runbook, RungStep, Step
+from watchkeeper.domain.policy import LOOP, Approval, ApprovalStatus, Decision, Event, Outcome, Principal, Role
+from watchkeeper.domain.reading import Probe, Reading, now
+from watchkeeper.domain.resource import (
+    ExecResult,
+    Health,
+    Host,
+    HostState,
+    Level,
+    Limits,
+    LogLine,
+    Resource,
+    StopCause,
+)
+from watchkeeper.domain.rule import Alert, AlertStatus, Rule, Severity
+from watchkeeper.domain.tool import Precondition, Tool, tool
+
+__all__ = [
+    "LOOP",
+    "Alert",
+    "AlertStatus",
+    "Approval",
+    "ApprovalStatus",
+    "Condition",
+    "ConfigurationError",
+    "Conflict",
+    "Connector",
+    "Decision",
+    "Diagnosis",
+    "Effect",
+    "Event",
+    "Evidence",
+    "ExecResult",
+    "Fix",
+    "FixStatus",
+    "Forbidden",
+    "Health",
+    "Host",
+    "HostState",
+    "Incident",
+    "IncidentOutcome",
+    "IncidentStatus",
+    "Level",
+    "Limits",
+    "LogLine",
+    "NotFound",
+    "Outcome",
+    "Plan",
+    "Precondition",
+    "Principal",
+    "Probe",
+    "Reading",
+    "Refused",
+    "Resource",
+    "Role",
+    "Rule",
+    "Runbook",
+    "RungStep",
+    "Scope",
+    "Severity",
+    "Step",
+    "StepRecord",
+    "StepStatus",
+    "StopCause",
+    "Tool",
+    "Verdict",
+    "VerdictOutcome",
+    "WatchkeeperError",
+    "now",
+    "numbers",
+    "scope",
+    "tool",
+]

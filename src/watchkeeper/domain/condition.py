@@ -1,0 +1,69 @@
+"""Conditions in CEL, compiled once, evaluated often, with `None` where the data to decide is missing."""
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import cel
+
+from watchkeeper.domain.errors import ConfigurationError
+
+Scope = cel.Context
+
+
+def scope(**variables: Any) -> Scope:
+    """A prebuilt context: build it once per reading and evaluate every condition against it."""
+    return cel.Context(variables)
+
+
+def numbers(metrics: Mapping[str, float]) -> dict[str, float]:
+    """Metrics as CEL sees them: floats only, and nothing that compares as nonsense (NaN, infinities)."""
+    return {name: float(value) for name, value in metrics.items() if math.isfinite(value)}
+
+
+@dataclass(frozen=True)
+class Condition:
+    """One CEL expression.
+
+    >>> Condition("reading.used_memory_ratio > 0.95").holds(scope(reading={"used_memory_ratio": 0.97}))
+    True
+    >>> Condition("reading.used_memory_ratio > 0.95").holds(scope(reading={})) is None
+    True
+    """
+
+    source: str
+    _program: cel.Program = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        try:
+            program = cel.compile(self.source)
+        except Exception as problem:
+            first = str(problem).strip().splitlines()
+            raise ConfigurationError(
+                f"The expression {self.source!r} is not valid CEL: {first[0] if first else problem}",
+                "The language: https://cel.dev; names it may use: `watchkeeper runbooks show NAME`.",
+            ) from None
+        object.__setattr__(self, "_program", program)
+
+    def holds(self, within: Scope) -> bool | None:
+        """True or False; `None` when a name it needs is missing: no data is never an answer."""
+        value = self.value(within)
+        return None if value is None else bool(value)
+
+    def value(self, within: Scope) -> Any:
+        """The value of the expression, or `None` when a name it needs is missing."""
+        try:
+            return self._program.execute(within)
+        except Exception:
+            return None
+
+    def check(self, sample: Scope) -> None:
+        """Evaluate against a sample. Raises ConfigurationError for a name the sample does not know."""
+        try:
+            self._program.execute(sample)
+        except Exception as problem:
+            raise ConfigurationError(
+                f"The expression {self.source!r} cannot be evaluated: {str(problem).strip().splitlines()[0]}",
+                "Check the names: `watchkeeper tools` and docs/runbooks.md list what a reading offers.",
+            ) from None

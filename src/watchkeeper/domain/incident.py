@@ -1,0 +1,160 @@
+"""Alerts that belong together, and the records of what was done about them."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+from typing import Any, Literal
+
+from watchkeeper.domain.plan import Diagnosis, Plan
+from watchkeeper.domain.policy import Decision, Principal
+from watchkeeper.domain.reading import Probe, Reading
+
+IncidentStatus = Literal["open", "diagnosing", "awaiting_approval", "fixing", "verifying", "closed", "escalated"]
+IncidentOutcome = Literal["healed", "recovered", "gone", "by_human"]
+StepStatus = Literal["intended", "acting", "done", "failed", "refused", "unknown", "skipped"]
+FixStatus = Literal["running", "executed", "undoing", "closed"]
+VerdictOutcome = Literal["healed", "not_healed", "inconclusive"]
+
+
+@dataclass(frozen=True, slots=True)
+class StepRecord:
+    """A step as it went. `before` is the state recorded before acting; it tells, after a crash, whether it was done.
+
+    `intended` and `acting` are written before the act, the rest after it. `unknown`: begun, and nothing can tell
+    whether it was done; it is not repeated but judged.
+    """
+
+    index: int
+    tool: str
+    resource: str
+    arguments: Mapping[str, Any]
+    status: StepStatus
+    before: Any = None
+    after: Any = None
+    output: Any = None
+    error: str | None = None
+    started_at: datetime | None = None
+    finished_at: datetime | None = None
+    undo_of: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """Judged from readings and probe alone; the same for a fix, a rollout stage and a recovery."""
+
+    outcome: VerdictOutcome
+    reasons: tuple[str, ...]
+    before: Reading | None = None
+    after: tuple[Reading, ...] = ()
+    probe: Probe | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Fix:
+    """The record of one executed plan. May exist without an incident."""
+
+    id: str
+    incident: str | None
+    plan: Plan
+    principal: Principal
+    decision: Decision
+    status: FixStatus
+    started_at: datetime
+    deadline: datetime
+    before: Mapping[str, Reading] = field(default_factory=dict[str, Reading])
+    neighbours: Mapping[str, str] = field(default_factory=dict[str, str])
+    """Health of the neighbours before: none may be worse after."""
+    steps: tuple[StepRecord, ...] = ()
+    undo: tuple[StepRecord, ...] = ()
+    verdict: Verdict | None = None
+    executed_at: datetime | None = None
+    finished_at: datetime | None = None
+    approved_by: str = ""
+
+    def with_step(self, record: StepRecord, *, undo: bool = False) -> "Fix":
+        """The same fix with this record in the place of the one with its index, or appended."""
+        records = list(self.undo if undo else self.steps)
+        for position, known in enumerate(records):
+            if known.index == record.index:
+                records[position] = record
+                break
+        else:
+            records.append(record)
+        return replace(self, undo=tuple(records)) if undo else replace(self, steps=tuple(records))
+
+    def step(self, index: int, *, undo: bool = False) -> StepRecord | None:
+        return next((r for r in (self.undo if undo else self.steps) if r.index == index), None)
+
+
+@dataclass(frozen=True, slots=True)
+class Incident:
+    """Alerts that belong together, with a root. Values only: each change gives a new one."""
+
+    id: str
+    title: str
+    root: str
+    resources: tuple[str, ...]
+    opened_at: datetime
+    status: IncidentStatus = "open"
+    outcome: IncidentOutcome | None = None
+    closed_at: datetime | None = None
+    diagnosis: Diagnosis | None = None
+    fixes: tuple[str, ...] = ()
+    open_fix: str | None = None
+    tried: tuple[str, ...] = ()
+    """Authors of the plans that were tried here; none is tried twice."""
+    refused: tuple[str, ...] = ()
+    """Authors of the plans that policy denied or a person rejected."""
+    approval: str | None = None
+    reason: str = ""
+    reopened: int = 0
+
+    @property
+    def active(self) -> bool:
+        return self.status not in ("closed", "escalated")
+
+    def diagnosed(self, diagnosis: Diagnosis) -> "Incident":
+        return replace(self, status="diagnosing", diagnosis=diagnosis, root=diagnosis.root)
+
+    def touching(self, *resources: str) -> "Incident":
+        return replace(self, resources=tuple(dict.fromkeys((*self.resources, *resources))))
+
+    def close(self, outcome: IncidentOutcome, at: datetime, reason: str = "") -> "Incident":
+        return replace(
+            self, status="closed", outcome=outcome, closed_at=at, reason=reason, approval=None, open_fix=None
+        )
+
+    def escalate(self, reason: str) -> "Incident":
+        return replace(self, status="escalated", reason=reason, approval=None, open_fix=None)
+
+    def wait_for_approval(self, approval: str) -> "Incident":
+        return replace(self, status="awaiting_approval", approval=approval)
+
+    def refuse(self, plan: Plan, reason: str) -> "Incident":
+        return replace(self, status="open", approval=None, refused=(*self.refused, plan.author), reason=reason)
+
+    def fixing(self, fix: Fix) -> "Incident":
+        return replace(
+            self,
+            status="fixing",
+            approval=None,
+            open_fix=fix.id,
+            fixes=(*self.fixes, fix.id) if fix.id not in self.fixes else self.fixes,
+            tried=(*self.tried, fix.plan.author),
+        )
+
+    def verifying(self) -> "Incident":
+        return replace(self, status="verifying")
+
+    def judged(self, fix: Fix, verdict: Verdict, at: datetime) -> "Incident":
+        """healed closes, inconclusive escalates (no blind undo), not_healed goes on to the next plan."""
+        done = replace(self, open_fix=None)
+        reason = "; ".join(verdict.reasons)
+        if verdict.outcome == "healed":
+            return done.close("healed", at, reason)
+        if verdict.outcome == "inconclusive":
+            return done.escalate(f"{fix.plan.author} was carried out, but nothing can tell whether it helped: {reason}")
+        return replace(done, status="open", reason=reason)
+
+    def reopen(self) -> "Incident":
+        return replace(self, status="open", outcome=None, closed_at=None, reopened=self.reopened + 1)

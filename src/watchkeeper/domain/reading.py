@@ -1,0 +1,49 @@
+"""What one look gave."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+
+from watchkeeper.domain.condition import Scope, numbers, scope
+
+
+def now() -> datetime:
+    """The present, aware, in UTC."""
+    return datetime.now(UTC)
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """One look at a resource. A look that failed is a Reading too: `error` says why, and `metrics` holds what is known.
+
+    Metric names carry their unit: `_ratio` (0..1), `_bytes`, `_seconds`, `_per_second`; without one it is a count or a
+    flag (0 or 1). `facts` are what is known in words (`top_client_address`).
+    """
+
+    resource: str
+    at: datetime
+    seconds: float
+    metrics: Mapping[str, float] = field(default_factory=dict[str, float])
+    facts: Mapping[str, str] = field(default_factory=dict[str, str])
+    state: str = ""
+    error: str | None = None
+
+    @property
+    def ok(self) -> bool:
+        return self.error is None
+
+    def scope(self) -> Scope:
+        """What a condition over this reading may name: `reading.<metric>`, `facts.<fact>`, `state`."""
+        return scope(reading=numbers(self.metrics), facts=dict(self.facts), state=self.state)
+
+
+@dataclass(frozen=True, slots=True)
+class Probe:
+    """An end-to-end check. `ok` is None when it could not be made (nothing learnt)."""
+
+    resource: str
+    at: datetime
+    ok: bool | None
+    seconds: float
+    what: str
+    error: str | None = None

@@ -1,0 +1,61 @@
+"""Conditions over readings, and the alerts they raise."""
+
+from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import Literal
+
+from watchkeeper.domain.condition import Condition
+from watchkeeper.domain.resource import Health
+
+Severity = Literal["info", "warning", "critical"]
+AlertStatus = Literal["pending", "firing", "resolved"]
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """A condition, why it matters, and what to do. `clear` gives hysteresis; without it, `not when`."""
+
+    id: str
+    kind: str
+    when: Condition
+    for_seconds: float
+    severity: Severity
+    health: Health
+    why: str
+    source: str
+    clear: Condition | None = None
+    recommend: str = ""
+    runbook: str | None = None
+    confirm: bool = False
+    """True where a person must say that it is wanted at all, whatever policy allows (a stop nobody explained)."""
+    metric: str = ""
+    """The metric to show beside it, and `threshold` to show it against."""
+    threshold: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Alert:
+    """A rule that holds on a resource: pending → firing → resolved, as in Prometheus."""
+
+    id: str
+    rule: str
+    resource: str
+    severity: Severity
+    health: Health
+    status: AlertStatus
+    pending_at: datetime
+    why: str = ""
+    value: float | None = None
+    firing_at: datetime | None = None
+    resolved_at: datetime | None = None
+    incident: str | None = None
+    confirm: bool = False
+
+    def fire(self, at: datetime) -> "Alert":
+        return replace(self, status="firing", firing_at=at)
+
+    def resolve(self, at: datetime) -> "Alert":
+        return replace(self, status="resolved", resolved_at=at)
+
+    def join(self, incident: str) -> "Alert":
+        return replace(self, incident=incident)

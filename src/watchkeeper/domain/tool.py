@@ -1,0 +1,121 @@
+"""Typed look-ups and actions: the only hands there are.
+
+@tool(Effect.REVERSIBLE, state=maxmemory, timeout=5.0)
+async def redis_set_maxmemory(redis: RedisSession, value: Annotated[int, Ge(1 << 20)]) -> None: ...
+"""
+
+import inspect
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Generic, TypeVar, get_type_hints
+
+from pydantic import BaseModel, ConfigDict, ValidationError, create_model
+
+from watchkeeper.domain.errors import WatchkeeperError
+from watchkeeper.domain.plan import Effect
+from watchkeeper.domain.reading import Reading
+
+S = TypeVar("S")
+
+Precondition = Callable[[Reading, Mapping[str, Any]], str | None]
+"""Says why the call must not be made now, or None. Pure: it reads only the reading and the arguments."""
+
+
+class _Arguments(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+
+@dataclass
+class Tool(Generic[S]):
+    """One tool. `state` is recorded before acting; `settle` is how long, in seconds, its result may take to show.
+
+    `effect` is a minimum: `effect_now` may only make it harsher. `timeout` cuts the call off. `by_hand` is a template
+    for the shell command that does the same, over the arguments, `host` and `resource`.
+    """
+
+    name: str
+    title: str
+    description: str
+    effect: Effect
+    run: Callable[..., Awaitable[Any]]
+    arguments: type[BaseModel]
+    state: Callable[[S], Awaitable[Any]] | None = None
+    settle: float = 2.0
+    timeout: float = 10.0
+    cost: float | None = None
+    effect_now: Callable[[Reading], Effect] | None = None
+    requires: tuple[Precondition, ...] = ()
+    by_hand: str = ""
+    undo_run: Callable[[S, Any], Awaitable[None]] | None = field(default=None)
+
+    def undo(self, function: Callable[[S, Any], Awaitable[None]]) -> Callable[[S, Any], Awaitable[None]]:
+        """Register what restores the state recorded before acting."""
+        self.undo_run = function
+        return function
+
+    def parse(self, arguments: Mapping[str, Any]) -> dict[str, Any]:
+        """Validated arguments. Raises WatchkeeperError that names each argument that does not fit, and its bounds."""
+        try:
+            parsed = self.arguments.model_validate(dict(arguments))
+        except ValidationError as problem:
+            said = "; ".join(
+                f"{'.'.join(str(part) for part in e['loc']) or 'arguments'}: {e['msg']}" for e in problem.errors()
+            )
+            raise WatchkeeperError(
+                f"{self.name} cannot be called so: {said}.", f"Its arguments: `watchkeeper tools show {self.name}`."
+            ) from None
+        return {name: getattr(parsed, name) for name in type(parsed).model_fields}
+
+    def effect_on(self, reading: Reading | None) -> Effect:
+        """The effect of a call now. Without a reading nothing is known, so the harshest possible is taken."""
+        if self.effect_now is None:
+            return self.effect
+        if reading is None:
+            return Effect.DESTRUCTIVE
+        return max(self.effect, self.effect_now(reading), key=lambda effect: effect.rank)
+
+    def refusal(self, reading: Reading, arguments: Mapping[str, Any]) -> str | None:
+        """The first precondition that does not hold, in words, or None."""
+        return next((said for check in self.requires if (said := check(reading, arguments))), None)
+
+
+def tool(
+    effect: Effect,
+    *,
+    state: Callable[[Any], Awaitable[Any]] | None = None,
+    settle: float = 2.0,
+    timeout: float = 10.0,
+    cost: float | None = None,
+    effect_now: Callable[[Reading], Effect] | None = None,
+    requires: tuple[Precondition, ...] = (),
+    by_hand: str = "",
+) -> Callable[[Callable[..., Awaitable[Any]]], Tool[Any]]:
+    """Make a tool of an async function whose first parameter is the session; its docstring is the description."""
+
+    def made(function: Callable[..., Awaitable[Any]]) -> Tool[Any]:
+        name = function.__name__
+        hints = get_type_hints(function, include_extras=True)
+        parameters = list(inspect.signature(function).parameters.values())[1:]
+        fields: dict[str, Any] = {
+            p.name: (hints[p.name], ... if p.default is inspect.Parameter.empty else p.default) for p in parameters
+        }
+        description = inspect.getdoc(function) or ""
+        if not description:
+            raise TypeError(f"{name} needs a docstring: it tells people and agents when to use it")
+        return Tool(
+            name=name,
+            title=name.replace("_", " "),
+            description=description,
+            effect=effect,
+            run=function,
+            arguments=create_model(name, __base__=_Arguments, **fields),
+            state=state,
+            settle=settle,
+            timeout=timeout,
+            cost=cost,
+            effect_now=effect_now,
+            requires=requires,
+            by_hand=by_hand,
+        )
+
+    return made
