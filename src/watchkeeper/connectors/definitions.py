@@ -8,7 +8,7 @@ import difflib
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 import frontmatter
 import yaml
@@ -26,6 +26,7 @@ from watchkeeper.domain import (
     Tool,
     scope,
 )
+from watchkeeper.domain.complaints import complain
 
 _DURATION = re.compile(r"^(\d+(?:\.\d+)?)(ms|s|m|h)$")
 _UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0}
@@ -76,20 +77,6 @@ class _RunbookFile(BaseModel):
 M = TypeVar("M", bound=BaseModel)
 
 
-def complain(model: type[BaseModel], problem: ValidationError, where: str) -> ConfigurationError:
-    """Every complaint of a validation in words, with the nearest right name for an unknown key."""
-    known = [field.alias or name for name, field in model.model_fields.items()]
-    said: list[str] = []
-    for error in problem.errors():
-        key = ".".join(str(part) for part in error["loc"])
-        if error["type"] == "extra_forbidden":
-            near = difflib.get_close_matches(str(error["loc"][-1]), known, n=1)
-            said.append(f"unknown key `{key}`" + (f" (did you mean `{near[0]}`?)" if near else ""))
-        else:
-            said.append(f"`{key}`: {error['msg']}")
-    return ConfigurationError(f"{where}: {'; '.join(said)}.", f"Keys it knows: {', '.join(known)}.")
-
-
 def _parse(model: type[M], content: Any, where: str) -> M:
     try:
         return model.model_validate(content)
@@ -105,16 +92,16 @@ def load_rules(path: Path, *, kind: str, sample: Reading) -> tuple[Rule, ...]:
 def parse_rules(text: str, *, kind: str, sample: Reading, where: str) -> tuple[Rule, ...]:
     """The rules in a YAML text."""
     try:
-        entries = yaml.safe_load(text) or []
+        entries: Any = yaml.safe_load(text) or []
     except yaml.YAMLError as problem:
         raise ConfigurationError(f"{where} is not valid YAML: {problem}".replace("\n", " ")) from None
     if not isinstance(entries, list):
         raise ConfigurationError(f"{where} must be a list of rules.", "Each begins with `- rule: name`.")
-    return tuple(_rule(entry, kind, sample, where) for entry in entries)  # pyright: ignore[reportUnknownVariableType]
+    return tuple(_rule(entry, kind, sample, where) for entry in cast("list[Any]", entries))
 
 
 def _rule(entry: Any, kind: str, sample: Reading, where: str) -> Rule:
-    name = entry.get("rule", "?") if isinstance(entry, dict) else "?"  # pyright: ignore[reportUnknownMemberType, reportUnknownVariableType]
+    name = cast("dict[str, Any]", entry).get("rule", "?") if isinstance(entry, dict) else "?"
     where = f"{where}, rule {name}"
     file = _parse(_RuleFile, entry, where)
     try:

@@ -1,0 +1,191 @@
+"""The configuration: `watchkeeper.yaml`, each field overridable by `WATCHKEEPER_…`."""
+
+import os
+from pathlib import Path
+from typing import Any, Literal, cast
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
+
+from watchkeeper.domain import ConfigurationError
+from watchkeeper.domain.complaints import complain
+from watchkeeper.domain.plan import Effect
+from watchkeeper.domain.policy import Outcome
+
+Mode = Literal["observe", "approve", "auto"]
+DEFAULT_TABLE: dict[str, dict[str, Outcome]] = {
+    "production": {"read": "allow", "reversible": "ask", "disruptive": "ask", "destructive": "deny"},
+    "staging": {"read": "allow", "reversible": "allow", "disruptive": "ask", "destructive": "ask"},
+    "lab": {"read": "allow", "reversible": "allow", "disruptive": "allow", "destructive": "ask"},
+}
+
+
+class _Part(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+
+class ServerSettings(_Part):
+    """Where the API listens. Anything but loopback needs a proxy with TLS in front."""
+
+    host: str = "127.0.0.1"
+    port: int = Field(default=8000, ge=1, le=65535)
+
+
+class WatchSettings(_Part):
+    """How often to look, in seconds. `quick` is the interval while an alert is pending or a fix settles."""
+
+    interval: float = Field(default=2.0, ge=0.2, le=3600)
+    quick: float = Field(default=0.2, ge=0.05, le=10)
+    timeout: float = Field(default=3.0, ge=0.1, le=60)
+    discover: float = Field(default=10.0, ge=1, le=3600)
+    readings_days: float = Field(default=7.0, gt=0)
+    logs_days: float = Field(default=7.0, gt=0)
+
+
+class PolicySettings(_Part):
+    """The table (environment → effect → allow, ask or deny), more Cedar if wanted, and the limits beside it."""
+
+    table: dict[str, dict[Effect, Outcome]] = Field(default_factory=dict[str, dict[Effect, Outcome]])
+    cedar: Path | None = None
+    changes_per_hour: int = Field(default=6, ge=0)
+    two_people: list[Effect] = Field(default_factory=list[Effect])
+    approval_minutes: float = Field(default=60.0, gt=0)
+    fix_deadline: float = Field(default=600.0, gt=1)
+
+    def merged(self) -> dict[str, dict[str, Outcome]]:
+        """The default table with the user's cells over it."""
+        merged = {environment: dict(row) for environment, row in DEFAULT_TABLE.items()}
+        for environment, row in self.table.items():
+            base = merged.setdefault(environment, dict(DEFAULT_TABLE["production"]))
+            base.update({effect.value: outcome for effect, outcome in row.items()})
+        return merged
+
+
+class WebhookSettings(_Part):
+    """One URL that is told of incidents and of what waits for a person. May be a reference: `env:NAME`, `file:PATH`."""
+
+    url: str
+
+
+class NotifySettings(_Part):
+    webhook: WebhookSettings | None = None
+
+
+class ResourceSettings(_Part):
+    """Something named by hand, or found but to be treated otherwise. `name` matches a slug or an id (globs allowed)."""
+
+    name: str
+    kind: str | None = None
+    url: str | None = None
+    environment: str | None = None
+    act: bool | None = None
+    password: str | None = None
+    username: str | None = None
+    ignore: bool = False
+    depends_on: list[str] = Field(default_factory=list[str])
+    settings: dict[str, Any] = Field(default_factory=dict[str, Any])
+
+    @field_validator("password")
+    @classmethod
+    def _reference(cls, value: str | None) -> str | None:
+        if value is not None and not value.startswith(("env:", "file:")):
+            raise ValueError("credentials are references: write env:NAME or file:PATH")
+        return value
+
+
+class RuleOverride(_Part):
+    """Change a shipped rule: switch it off, or give it another `for`, threshold expression or severity."""
+
+    enabled: bool = True
+    when: str | None = None
+    clear: str | None = None
+    for_: str | float | None = Field(default=None, alias="for")
+    severity: Literal["info", "warning", "critical"] | None = None
+
+
+class Settings(BaseSettings):
+    """Everything there is to configure. Unknown keys are errors."""
+
+    model_config = SettingsConfigDict(
+        env_prefix="WATCHKEEPER_", env_nested_delimiter="__", extra="forbid", nested_model_default_partial_update=True
+    )
+
+    mode: Mode = "approve"
+    data: Path = Field(default_factory=lambda: default_data())
+    planner: Literal["runbooks"] = "runbooks"
+    server: ServerSettings = Field(default_factory=ServerSettings)
+    watch: WatchSettings = Field(default_factory=WatchSettings)
+    policy: PolicySettings = Field(default_factory=PolicySettings)
+    notify: NotifySettings = Field(default_factory=NotifySettings)
+    resources: list[ResourceSettings] = Field(default_factory=list[ResourceSettings])
+    rules: dict[str, RuleOverride] = Field(default_factory=dict[str, RuleOverride])
+    only: list[str] = Field(default_factory=list[str])
+    """Watch only resources whose id, slug or compose project matches one of these globs; empty: everything found."""
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """The environment overrides the file, which arrives as keyword arguments."""
+        return env_settings, init_settings
+
+    @property
+    def database(self) -> str:
+        return f"sqlite+aiosqlite:///{self.data / 'watchkeeper.db'}"
+
+
+def default_data() -> Path:
+    """`$XDG_STATE_HOME/watchkeeper`, usually `~/.local/state/watchkeeper`."""
+    return Path(os.environ.get("XDG_STATE_HOME") or Path.home() / ".local" / "state") / "watchkeeper"
+
+
+def load_settings(path: Path | None = None, **overrides: Any) -> Settings:
+    """Read `path`, else `./watchkeeper.yaml` if there is one, else defaults. Raises ConfigurationError."""
+    if path is None:
+        here = Path(os.environ.get("WATCHKEEPER_CONFIG", "watchkeeper.yaml"))
+        path = here if here.exists() or "WATCHKEEPER_CONFIG" in os.environ else None
+    content: dict[str, Any] = {}
+    if path is not None:
+        content = _read(path)
+    where = str(path) if path else "the environment (WATCHKEEPER_…)"
+    try:
+        return Settings(**content | {name: value for name, value in overrides.items() if value is not None})
+    except ValidationError as problem:
+        raise complain(Settings, problem, where) from None
+    except Exception as problem:
+        raise ConfigurationError(f"{where}: {problem}") from None
+
+
+def _read(path: Path) -> dict[str, Any]:
+    try:
+        content: Any = yaml.safe_load(path.read_text()) or {}
+    except OSError as problem:
+        raise ConfigurationError(
+            f"{path} cannot be read: {problem.strerror}.", "Give another one: watchkeeper --config FILE …"
+        ) from None
+    except yaml.YAMLError as problem:
+        raise ConfigurationError(f"{path} is not valid YAML: {' '.join(str(problem).split())}") from None
+    if not isinstance(content, dict):
+        raise ConfigurationError(f"{path} must be a mapping of settings.", "For example: mode: approve")
+    return cast("dict[str, Any]", content)
+
+
+def secret(reference: str) -> str:
+    """The value behind `env:NAME` or `file:PATH`. Raises ConfigurationError that names the reference, never the value."""
+    scheme, _, name = reference.partition(":")
+    if scheme == "env":
+        if name not in os.environ:
+            raise ConfigurationError(f"The environment variable {name} is not set.", f"Set it: export {name}=…")
+        return os.environ[name]
+    if scheme == "file":
+        try:
+            return Path(name).read_text().strip()
+        except OSError as problem:
+            raise ConfigurationError(f"{name} cannot be read: {problem.strerror}.") from None
+    raise ConfigurationError("A credential must be a reference.", "Write env:NAME or file:PATH.")

@@ -1,0 +1,7 @@
+"""One database behind one interface: SQLite by default; events in the transaction of what they tell."""
+
+from watchkeeper.store.lease import Lease, LeaseTaken
+from watchkeeper.store.masking import Masker
+from watchkeeper.store.store import Store, Transaction, new_id
+
+__all__ = ["Lease", "LeaseTaken", "Masker", "Store", "Transaction", "new_id"]

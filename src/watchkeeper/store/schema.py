@@ -1,0 +1,98 @@
+"""The tables. A value is kept whole as JSON in `body`; columns beside it are what is searched by."""
+
+import sqlalchemy as sa
+
+metadata = sa.MetaData()
+TIME = sa.DateTime(timezone=True)
+
+incidents = sa.Table(
+    "incidents",
+    metadata,
+    sa.Column("id", sa.String, primary_key=True),
+    sa.Column("status", sa.String, nullable=False, index=True),
+    sa.Column("root", sa.String, nullable=False, index=True),
+    sa.Column("at", TIME, nullable=False, index=True),
+    sa.Column("body", sa.JSON, nullable=False),
+)
+alerts = sa.Table(
+    "alerts",
+    metadata,
+    sa.Column("id", sa.String, primary_key=True),
+    sa.Column("status", sa.String, nullable=False, index=True),
+    sa.Column("incident", sa.String, index=True),
+    sa.Column("resource", sa.String, nullable=False, index=True),
+    sa.Column("at", TIME, nullable=False, index=True),
+    sa.Column("body", sa.JSON, nullable=False),
+)
+fixes = sa.Table(
+    "fixes",
+    metadata,
+    sa.Column("id", sa.String, primary_key=True),
+    sa.Column("status", sa.String, nullable=False, index=True),
+    sa.Column("incident", sa.String, index=True),
+    sa.Column("at", TIME, nullable=False, index=True),
+    sa.Column("body", sa.JSON, nullable=False),
+)
+approvals = sa.Table(
+    "approvals",
+    metadata,
+    sa.Column("id", sa.String, primary_key=True),
+    sa.Column("status", sa.String, nullable=False, index=True),
+    sa.Column("incident", sa.String, index=True),
+    sa.Column("at", TIME, nullable=False, index=True),
+    sa.Column("body", sa.JSON, nullable=False),
+)
+events = sa.Table(
+    "events",
+    metadata,
+    sa.Column("seq", sa.Integer, primary_key=True, autoincrement=True),
+    sa.Column("at", TIME, nullable=False, index=True),
+    sa.Column("kind", sa.String, nullable=False, index=True),
+    sa.Column("subject", sa.String, nullable=False, index=True),
+    sa.Column("incident", sa.String, index=True),
+    sa.Column("resource", sa.String, index=True),
+    sa.Column("by", sa.String, nullable=False),
+    sa.Column("text", sa.String, nullable=False),
+    sa.Column("data", sa.JSON, nullable=False),
+    sqlite_autoincrement=True,
+)
+resources = sa.Table(
+    "resources",
+    metadata,
+    sa.Column("id", sa.String, primary_key=True),
+    sa.Column("seen_at", TIME, nullable=False),
+    sa.Column("gone_at", TIME),
+    sa.Column("body", sa.JSON, nullable=False),
+)
+readings = sa.Table(
+    "readings",
+    metadata,
+    sa.Column("resource", sa.String, primary_key=True),
+    sa.Column("at", TIME, primary_key=True),
+    sa.Column("body", sa.JSON, nullable=False),
+)
+logs = sa.Table(
+    "logs",
+    metadata,
+    sa.Column("seq", sa.Integer, primary_key=True, autoincrement=True),
+    sa.Column("resource", sa.String, nullable=False, index=True),
+    sa.Column("at", TIME, nullable=False, index=True),
+    sa.Column("level", sa.String, nullable=False),
+    sa.Column("text", sa.String, nullable=False),
+)
+settings = sa.Table(
+    "settings",
+    metadata,
+    sa.Column("key", sa.String, primary_key=True),
+    sa.Column("value", sa.JSON, nullable=False),
+)
+leases = sa.Table(
+    "leases",
+    metadata,
+    sa.Column("name", sa.String, primary_key=True),
+    sa.Column("holder", sa.String, nullable=False),
+    sa.Column("host", sa.String, nullable=False),
+    sa.Column("pid", sa.Integer, nullable=False),
+    sa.Column("born", sa.String, nullable=False),
+    sa.Column("until", TIME, nullable=False),
+)

@@ -1,0 +1,289 @@
+"""Reading and writing the values of `domain`; each change and the event that tells it in one transaction."""
+
+import asyncio
+import secrets
+from collections.abc import AsyncIterator, Callable, Iterable, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import replace
+from datetime import UTC, datetime
+from functools import cache
+from pathlib import Path
+from typing import Any, TypeVar
+
+import sqlalchemy as sa
+from alembic import command
+from alembic.config import Config
+from pydantic import TypeAdapter
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
+
+from watchkeeper.domain import Alert, Approval, Event, Fix, Incident, LogLine, NotFound, Reading, Resource, now
+from watchkeeper.store import schema
+from watchkeeper.store.lease import Lease
+from watchkeeper.store.masking import Masker
+
+E = TypeVar("E", Incident, Alert, Fix, Approval)
+
+
+@cache
+def adapter(kind: type[Any]) -> TypeAdapter[Any]:
+    """How a value of this type becomes JSON and comes back."""
+    return TypeAdapter(kind)
+
+
+_TABLES: dict[type[Any], tuple[sa.Table, Callable[[Any], dict[str, Any]]]] = {
+    Incident: (schema.incidents, lambda i: {"status": i.status, "root": i.root, "at": i.opened_at}),
+    Alert: (
+        schema.alerts,
+        lambda a: {"status": a.status, "incident": a.incident, "resource": a.resource, "at": a.pending_at},
+    ),
+    Fix: (schema.fixes, lambda f: {"status": f.status, "incident": f.incident, "at": f.started_at}),
+    Approval: (schema.approvals, lambda a: {"status": a.status, "incident": a.incident, "at": a.created_at}),
+}
+
+
+def new_id(prefix: str) -> str:
+    """A short id people can read out: `inc-3f9a1c2b`."""
+    return f"{prefix}-{secrets.token_hex(4)}"
+
+
+def _aware(value: Any) -> Any:
+    """SQLite forgets the zone; every time here is UTC."""
+    return value.replace(tzinfo=UTC) if isinstance(value, datetime) and value.tzinfo is None else value
+
+
+class Transaction:
+    """What is written together."""
+
+    def __init__(self, connection: AsyncConnection, masker: Masker) -> None:
+        self.connection = connection
+        self._masker = masker
+        self.emitted: list[Event] = []
+
+    async def put(self, value: Incident | Alert | Fix | Approval) -> None:
+        """Insert or replace."""
+        table, columns = _TABLES[type(value)]
+        body = self._masker.value(adapter(type(value)).dump_python(value, mode="json"))
+        row = columns(value) | {"body": body}
+        changed = await self.connection.execute(sa.update(table).where(table.c.id == value.id).values(**row))
+        if changed.rowcount == 0:
+            await self.connection.execute(sa.insert(table).values(id=value.id, **row))
+
+    async def emit(self, event: Event) -> None:
+        """Append to the history."""
+        row = self._masker.value(adapter(Event).dump_python(event, mode="json"))
+        row.pop("seq")
+        done = await self.connection.execute(sa.insert(schema.events).values(**row | {"at": event.at}))
+        key = done.inserted_primary_key
+        self.emitted.append(replace(event, seq=int(key[0]) if key else 0))
+
+    async def put_resource(self, resource: Resource, *, gone: bool = False) -> None:
+        """Remember a resource; credentials in its settings are references and stay so."""
+        body = self._masker.value(adapter(Resource).dump_python(resource, mode="json"))
+        row = {"seen_at": now(), "gone_at": now() if gone else None, "body": body}
+        where = schema.resources.c.id == resource.id
+        changed = await self.connection.execute(sa.update(schema.resources).where(where).values(**row))
+        if changed.rowcount == 0:
+            await self.connection.execute(sa.insert(schema.resources).values(id=resource.id, **row))
+
+    async def keep_readings(self, readings: Iterable[Reading]) -> None:
+        """Each reading may be kept once."""
+        rows = [
+            {
+                "resource": reading.resource,
+                "at": reading.at,
+                "body": self._masker.value(adapter(Reading).dump_python(reading, mode="json")),
+            }
+            for reading in readings
+        ]
+        if rows:
+            await self.connection.execute(sa.insert(schema.readings), rows)
+
+    async def keep_logs(self, lines: Iterable[LogLine]) -> None:
+        rows = [
+            {"resource": ln.resource, "at": ln.at, "level": ln.level, "text": self._masker.text(ln.text)}
+            for ln in lines
+        ]
+        if rows:
+            await self.connection.execute(sa.insert(schema.logs), rows)
+
+    async def set(self, key: str, value: Any) -> None:
+        changed = await self.connection.execute(
+            sa.update(schema.settings).where(schema.settings.c.key == key).values(value=value)
+        )
+        if changed.rowcount == 0:
+            await self.connection.execute(sa.insert(schema.settings).values(key=key, value=value))
+
+
+class Store:
+    """Open with `async with Store.open(url) as store`. One writer at a time; readers do not wait for it."""
+
+    def __init__(self, engine: AsyncEngine, masker: Masker) -> None:
+        self._engine = engine
+        self.masker = masker
+        self._writing = asyncio.Lock()
+        self._changed = asyncio.Condition()
+        self._listeners: list[Callable[[Event], None]] = []
+
+    @classmethod
+    @asynccontextmanager
+    async def open(cls, url: str, masker: Masker | None = None) -> AsyncIterator["Store"]:
+        """`url`: `sqlite+aiosqlite:///path`. Brings the schema up to date first."""
+        engine = create_async_engine(url)
+        if engine.dialect.name == "sqlite":
+            sa.event.listen(engine.sync_engine, "connect", _pragmas)
+        try:
+            async with engine.begin() as connection:
+                await connection.run_sync(_migrate)
+            yield cls(engine, masker or Masker())
+        finally:
+            await engine.dispose()
+
+    @asynccontextmanager
+    async def transaction(self) -> AsyncIterator[Transaction]:
+        """All or nothing. Listeners and waiting feeds hear of its events after it is committed."""
+        async with self._writing, self._engine.begin() as connection:
+            transaction = Transaction(connection, self.masker)
+            yield transaction
+        if transaction.emitted:
+            for event in transaction.emitted:
+                for listener in self._listeners:
+                    listener(event)
+            async with self._changed:
+                self._changed.notify_all()
+
+    def listen(self, listener: Callable[[Event], None]) -> None:
+        """Call `listener` with each event once it is committed. It must not block."""
+        self._listeners.append(listener)
+
+    async def save(self, value: Incident | Alert | Fix | Approval, *events: Event) -> None:
+        """One value and what tells of it, in one transaction."""
+        async with self.transaction() as transaction:
+            await transaction.put(value)
+            for event in events:
+                await transaction.emit(event)
+
+    async def emit(self, *events: Event) -> None:
+        async with self.transaction() as transaction:
+            for event in events:
+                await transaction.emit(event)
+
+    async def find(self, kind: type[E], key: str) -> E | None:
+        table, _ = _TABLES[kind]
+        async with self._engine.connect() as connection:
+            body = (await connection.execute(sa.select(table.c.body).where(table.c.id == key))).scalar()
+        return None if body is None else adapter(kind).validate_python(body)
+
+    async def get(self, kind: type[E], key: str) -> E:
+        """Raises NotFound."""
+        found = await self.find(kind, key)
+        if found is None:
+            raise NotFound(
+                f"There is no {kind.__name__.lower()} {key}.", "`watchkeeper incidents` lists what there is."
+            )
+        return found
+
+    async def select(self, kind: type[E], *, limit: int = 500, **where: str | Sequence[str] | None) -> list[E]:
+        """Newest first, by equal columns (a sequence: any of)."""
+        table, _ = _TABLES[kind]
+        query = sa.select(table.c.body).order_by(table.c.at.desc()).limit(limit)
+        for column, value in where.items():
+            query = query.where(
+                table.c[column] == value if value is None or isinstance(value, str) else table.c[column].in_(value)
+            )
+        async with self._engine.connect() as connection:
+            return [adapter(kind).validate_python(body) for body in (await connection.execute(query)).scalars()]
+
+    async def events(
+        self, *, after: int = 0, incident: str | None = None, limit: int = 200, newest: bool = False
+    ) -> list[Event]:
+        """Events with `seq > after`, oldest first; `newest` gives the last `limit` of them."""
+        table = schema.events
+        query = sa.select(table).where(table.c.seq > after).limit(limit)
+        query = query.order_by(table.c.seq.desc() if newest else table.c.seq)
+        if incident is not None:
+            query = query.where(table.c.incident == incident)
+        async with self._engine.connect() as connection:
+            rows = [dict(row) for row in (await connection.execute(query)).mappings()]
+        found = [Event(**{key: _aware(value) for key, value in row.items()}) for row in rows]
+        return found[::-1] if newest else found
+
+    async def follow(self, after: int = 0, *, heartbeat: float = 15.0) -> AsyncIterator[Event | None]:
+        """Events as they come, from `after` on; None when nothing happened for `heartbeat` seconds."""
+        while True:
+            found = await self.events(after=after)
+            for event in found:
+                after = event.seq
+                yield event
+            if found:
+                continue
+            try:
+                async with self._changed:
+                    await asyncio.wait_for(self._changed.wait(), heartbeat)
+            except TimeoutError:
+                yield None
+
+    async def resources(self) -> list[Resource]:
+        """Every resource that was seen and is not gone."""
+        query = sa.select(schema.resources.c.body).where(schema.resources.c.gone_at.is_(None))
+        async with self._engine.connect() as connection:
+            return [adapter(Resource).validate_python(body) for body in (await connection.execute(query)).scalars()]
+
+    async def readings(self, resource: str, *, since: datetime, until: datetime, limit: int = 5000) -> list[Reading]:
+        table = schema.readings
+        query = (
+            sa.select(table.c.body)
+            .where(table.c.resource == resource, table.c.at >= since, table.c.at <= until)
+            .order_by(table.c.at)
+            .limit(limit)
+        )
+        async with self._engine.connect() as connection:
+            return [adapter(Reading).validate_python(body) for body in (await connection.execute(query)).scalars()]
+
+    async def logs(self, resource: str, *, since: datetime | None = None, limit: int = 200) -> list[LogLine]:
+        """The last lines kept of a resource, oldest first."""
+        table = schema.logs
+        query = sa.select(table).where(table.c.resource == resource).order_by(table.c.seq.desc()).limit(limit)
+        if since is not None:
+            query = query.where(table.c.at >= since)
+        async with self._engine.connect() as connection:
+            rows = list((await connection.execute(query)).mappings())
+        return [LogLine(_aware(row["at"]), row["level"], row["text"], row["resource"]) for row in reversed(rows)]
+
+    async def setting(self, key: str, default: Any = None) -> Any:
+        query = sa.select(schema.settings.c.value).where(schema.settings.c.key == key)
+        async with self._engine.connect() as connection:
+            row = (await connection.execute(query)).first()
+        return default if row is None else row[0]
+
+    async def prune(self, *, readings_before: datetime, logs_before: datetime) -> tuple[int, int]:
+        """Forget old readings and log lines (never events, incidents, fixes). Returns how many of each."""
+        async with self.transaction() as transaction:
+            first = await transaction.connection.execute(
+                sa.delete(schema.readings).where(schema.readings.c.at < readings_before)
+            )
+            second = await transaction.connection.execute(sa.delete(schema.logs).where(schema.logs.c.at < logs_before))
+        return first.rowcount, second.rowcount
+
+    async def take(self, lease: Lease) -> datetime:
+        """Take or renew a lease. Raises LeaseTaken."""
+        async with self.transaction() as transaction:
+            return await lease.take(transaction.connection)
+
+    async def release(self, lease: Lease) -> None:
+        async with self.transaction() as transaction:
+            await lease.release(transaction.connection)
+
+
+def _pragmas(connection: Any, _: Any) -> None:
+    """WAL, so that readers do not wait; FULL, so that an intent survives a power cut before it is acted on."""
+    cursor = connection.cursor()
+    for pragma in ("journal_mode=WAL", "synchronous=FULL", "busy_timeout=5000"):
+        cursor.execute(f"PRAGMA {pragma}")
+    cursor.close()
+
+
+def _migrate(connection: sa.Connection) -> None:
+    config = Config()
+    config.set_main_option("script_location", str(Path(__file__).parent / "migrations"))
+    config.attributes["connection"] = connection
+    command.upgrade(config, "head")
