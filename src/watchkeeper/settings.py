@@ -177,7 +177,7 @@ def _read(path: Path) -> dict[str, Any]:
 
 
 def secret(reference: str) -> str:
-    """The value behind `env:NAME` or `file:PATH`. Raises ConfigurationError that names the reference, never the value."""
+    """The value behind `env:NAME` or `file:PATH`. Raises ConfigurationError that never shows the value."""
     scheme, _, name = reference.partition(":")
     if scheme == "env":
         if name not in os.environ:

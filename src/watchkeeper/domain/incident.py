@@ -102,9 +102,9 @@ class Incident:
     fixes: tuple[str, ...] = ()
     open_fix: str | None = None
     tried: tuple[str, ...] = ()
-    """Authors of the plans that were tried here; none is tried twice."""
+    """Keys of the plans that were tried here; none is tried twice."""
     refused: tuple[str, ...] = ()
-    """Authors of the plans that policy denied or a person rejected."""
+    """Keys of the plans that policy denied or a person rejected."""
     approval: str | None = None
     reason: str = ""
     reopened: int = 0
@@ -131,7 +131,7 @@ class Incident:
         return replace(self, status="awaiting_approval", approval=approval)
 
     def refuse(self, plan: Plan, reason: str) -> "Incident":
-        return replace(self, status="open", approval=None, refused=(*self.refused, plan.author), reason=reason)
+        return replace(self, status="open", approval=None, refused=(*self.refused, plan.key), reason=reason)
 
     def fixing(self, fix: Fix) -> "Incident":
         return replace(
@@ -140,7 +140,7 @@ class Incident:
             approval=None,
             open_fix=fix.id,
             fixes=(*self.fixes, fix.id) if fix.id not in self.fixes else self.fixes,
-            tried=(*self.tried, fix.plan.author),
+            tried=(*self.tried, fix.plan.key),
         )
 
     def verifying(self) -> "Incident":

@@ -80,6 +80,11 @@ class Plan:
     def resources(self) -> tuple[str, ...]:
         return tuple(dict.fromkeys(step.resource for step in self.steps))
 
+    @property
+    def key(self) -> str:
+        """What makes two plans the same attempt: who wrote it, on what."""
+        return f"{self.author}@{','.join(self.resources)}"
+
     def digest(self, incarnations: Mapping[str, str], facts: Mapping[str, str]) -> str:
         """What an approval is bound to: arguments, effects, what bears the names now, what preconditions found."""
         content = {

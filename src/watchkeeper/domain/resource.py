@@ -99,7 +99,7 @@ StopCause = Literal["", "on_purpose", "killed", "oom", "exited", "unknown"]
 
 @dataclass(frozen=True, slots=True)
 class HostState:
-    """How the host itself is. `stopped_by` is empty while it runs, `unknown` when the event that would tell is missing."""
+    """How the host itself is. `stopped_by` is empty while it runs, `unknown` where the event that tells is missing."""
 
     status: str
     """`running`, `paused`, `exited`, `restarting`, `created`, `dead`, `gone`, `unreachable`."""

@@ -2,7 +2,7 @@
 
 import asyncio
 import secrets
-from collections.abc import AsyncIterator, Callable, Iterable, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -14,6 +14,7 @@ import sqlalchemy as sa
 from alembic import command
 from alembic.config import Config
 from pydantic import TypeAdapter
+from sqlalchemy.event import listen
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
 from watchkeeper.domain import Alert, Approval, Event, Fix, Incident, LogLine, NotFound, Reading, Resource, now
@@ -126,11 +127,11 @@ class Store:
 
     @classmethod
     @asynccontextmanager
-    async def open(cls, url: str, masker: Masker | None = None) -> AsyncIterator["Store"]:
+    async def open(cls, url: str, masker: Masker | None = None) -> AsyncGenerator["Store"]:
         """`url`: `sqlite+aiosqlite:///path`. Brings the schema up to date first."""
         engine = create_async_engine(url)
         if engine.dialect.name == "sqlite":
-            sa.event.listen(engine.sync_engine, "connect", _pragmas)
+            listen(engine.sync_engine, "connect", _pragmas)
         try:
             async with engine.begin() as connection:
                 await connection.run_sync(_migrate)
@@ -139,7 +140,7 @@ class Store:
             await engine.dispose()
 
     @asynccontextmanager
-    async def transaction(self) -> AsyncIterator[Transaction]:
+    async def transaction(self) -> AsyncGenerator[Transaction]:
         """All or nothing. Listeners and waiting feeds hear of its events after it is committed."""
         async with self._writing, self._engine.begin() as connection:
             transaction = Transaction(connection, self.masker)

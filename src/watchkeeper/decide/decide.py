@@ -1,0 +1,110 @@
+"""incident → plan → permission. The model will sit behind `next_plan`; policy stays in front of every step."""
+
+import difflib
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+from watchkeeper.connectors import Registry
+from watchkeeper.decide.policy import Policy
+from watchkeeper.decide.runbooks import by_hand, plan_from_runbooks
+from watchkeeper.domain import (
+    Decision,
+    Effect,
+    Incident,
+    NotFound,
+    Plan,
+    Principal,
+    Refused,
+    Resource,
+    Step,
+    Tool,
+    now,
+)
+from watchkeeper.domain.situation import Situation, effect_of
+from watchkeeper.store import Store
+
+PAUSED = "paused"
+
+
+class Decide:
+    """Who plans, and who permits."""
+
+    def __init__(self, registry: Registry, policy: Policy, store: Store) -> None:
+        self._registry = registry
+        self.policy = policy
+        self._store = store
+        self.tools: Mapping[str, Tool[Any]] = registry.tools
+
+    async def next_plan(
+        self, root: str, incident: Incident, situation: Situation
+    ) -> tuple[Plan | None, tuple[str, ...]]:
+        """The next plan for the incident, and what was passed over with why. The one seam for whoever plans."""
+        return plan_from_runbooks(root, incident, situation, self._registry.runbooks, self.tools)
+
+    def permit(
+        self,
+        plan: Plan,
+        situation: Situation,
+        principal: Principal,
+        *,
+        approved: bool = False,
+        changes: Mapping[str, int] | None = None,
+    ) -> Decision:
+        """What policy says of the plan: its strictest step decides. Effects are computed anew from the situation."""
+        counted = dict(changes or {})
+        effects = effect_of(plan, self.tools, situation)
+        decisions: list[Decision] = []
+        for index, step in enumerate(plan.steps):
+            resource = situation.resources.get(step.resource)
+            if resource is None:
+                decisions.append(Decision("deny", "gone", f"{step.resource} is gone."))
+                continue
+            decisions.append(
+                self.policy.decide(
+                    effects[index],
+                    resource,
+                    principal,
+                    tool=step.tool,
+                    approved=approved,
+                    confirm=bool(plan.confirm),
+                    changes=counted.get(step.resource, 0),
+                )
+            )
+            if effects[index] is not Effect.READ:
+                counted[step.resource] = counted.get(step.resource, 0) + 1
+        return max(decisions, key=lambda decision: decision.rank)
+
+    async def stopped(self) -> str | None:
+        """Why nothing may be done now, or None. Read from the store before every step."""
+        paused = await self._store.setting(PAUSED)
+        return f"paused by {paused['by']}" if paused else None
+
+    def tool(self, name: str) -> Tool[Any]:
+        """Raises NotFound, which names the nearest."""
+        found = self.tools.get(name)
+        if found is None:
+            near = difflib.get_close_matches(name, self.tools, n=1)
+            raise NotFound(
+                f"There is no tool {name!r}" + (f"; did you mean {near[0]!r}?" if near else "."),
+                "`watchkeeper tools` lists them.",
+            )
+        return found
+
+    def plan_for(
+        self, name: str, resource: Resource, arguments: Mapping[str, Any], principal: Principal, situation: Situation
+    ) -> Plan:
+        """A plan of one call somebody asks for. Raises WatchkeeperError where it cannot be: wrong arguments, the wrong
+        kind of resource, a precondition that does not hold."""
+        tool = self.tool(name)
+        kind = self._registry.kind_of_tool[name]
+        if kind != resource.kind:
+            raise Refused(f"{name} works on a {kind}; {resource.slug} is a {resource.kind}.")
+        parsed = tool.parse(arguments)
+        reading = situation.readings.get(resource.id)
+        refusal = tool.refusal(reading, parsed) if reading is not None and tool.effect is not Effect.READ else None
+        if refusal:
+            raise Refused(f"{name} is refused: {refusal}.", "Nothing was changed.")
+        step = Step(name, resource.id, parsed, "asked for by hand", "", tool.effect_on(reading))
+        step = replace(step, by_hand=by_hand(tool, resource, parsed))
+        return Plan(f"human:{principal.name}", (step,), now())

@@ -1,0 +1,184 @@
+"""Policy: the user's table, compiled to Cedar, and what stands beside it."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import cedarpy
+
+from watchkeeper.domain import ConfigurationError, Decision, Effect, Outcome, Principal, Resource
+from watchkeeper.settings import Mode, PolicySettings
+
+SCHEMA = """
+entity Principal { kind: String, name: String, role: String };
+entity Resource { provider: String, environment: String, kind: String, name: String, slug: String, may_act: Bool };
+action read, reversible, disruptive, destructive appliesTo {
+  principal: Principal,
+  resource: Resource,
+  context: { approved: Bool, confirm: Bool, mode: String, tool: String, changes_last_hour: Long, changes_limit: Long }
+};
+"""
+CHANGES = '[Action::"reversible", Action::"disruptive", Action::"destructive"]'
+BESIDE = f"""
+@id("not-permitted")
+@reason("It is neither named in the configuration with `act: true` nor labelled watchkeeper.act=true.")
+forbid(principal, action in {CHANGES}, resource) when {{ !resource.may_act }};
+
+@id("role")
+@reason("A viewer may only look.")
+forbid(principal, action in {CHANGES}, resource) when {{ principal.role == "viewer" }};
+
+@id("mode/observe")
+@reason("In mode observe it never acts by itself.")
+forbid(principal, action in {CHANGES}, resource) when {{ context.mode == "observe" && principal.kind != "person" }};
+
+@id("mode/approve")
+@reason("In mode approve every change waits for a person.")
+forbid(principal, action in {CHANGES}, resource) when {{ context.mode == "approve" && !context.approved }};
+
+@id("confirm")
+@reason("Nobody can tell whether this was wanted: a person must say.")
+forbid(principal, action, resource) when {{ context.confirm && !context.approved }};
+
+@id("limit/changes-per-hour")
+@reason("The number of changes allowed on one resource within an hour is reached.")
+forbid(principal, action in {CHANGES}, resource)
+when {{ principal.kind != "person" && context.changes_last_hour >= context.changes_limit }};
+"""
+_ASKING = ("mode/approve", "confirm")
+
+
+def compile_table(table: Mapping[str, Mapping[str, Outcome]]) -> str:
+    """The table in Cedar: a permit for each `allow`, a permit with `context.approved` for each `ask`, else nothing.
+
+    An environment that has no row is treated as production.
+    """
+    known = ", ".join(json.dumps(name) for name in table if name != "production")
+    policies: list[str] = []
+    for environment, row in table.items():
+        if environment == "production":
+            where = f"!([{known}].contains(resource.environment))"
+        else:
+            where = f"resource.environment == {json.dumps(environment)}"
+        for effect, outcome in row.items():
+            if outcome == "deny":
+                continue
+            also = " && context.approved" if outcome == "ask" else ""
+            policies.append(
+                f'@id("{environment}/{effect}")\n'
+                f'permit(principal, action == Action::"{effect}", resource) when {{ {where}{also} }};'
+            )
+    return "\n".join(policies)
+
+
+@dataclass(frozen=True)
+class _Answer:
+    allowed: bool
+    ids: tuple[str, ...]
+
+
+class Policy:
+    """Says allow, ask or deny of one call. Raises ConfigurationError when made from policies that do not validate."""
+
+    def __init__(self, settings: PolicySettings, mode: Mode) -> None:
+        self.mode = mode
+        self._settings = settings
+        self.table = settings.merged()
+        self.cedar = compile_table(self.table) + BESIDE + _users(settings.cedar)
+        checked = cedarpy.validate_policies(self.cedar, SCHEMA)
+        if not checked.validation_passed:
+            said = "; ".join(dict.fromkeys(error.error for error in checked.errors))
+            raise ConfigurationError(f"The policy is not valid: {said}.", "docs/policy.md shows the schema.")
+        self._policies = cedarpy.PolicySet.from_str(self.cedar)
+        self._schema = cedarpy.Schema.from_str(SCHEMA)
+        self._reasons = _reasons(self.cedar)
+
+    def decide(
+        self,
+        effect: Effect,
+        resource: Resource,
+        principal: Principal,
+        *,
+        tool: str = "",
+        approved: bool = False,
+        confirm: bool = False,
+        changes: int = 0,
+    ) -> Decision:
+        """`changes`: how many changes the resource has seen within the last hour.
+
+        Denied, and allowed once approved, means that it needs approval; denied either way means denied: nobody is
+        sent to seek an approval that would not help.
+        """
+        context = {
+            "approved": approved,
+            "confirm": confirm,
+            "mode": self.mode,
+            "tool": tool,
+            "changes_last_hour": changes,
+            "changes_limit": self._settings.changes_per_hour,
+        }
+        first = self._ask(effect, resource, principal, context)
+        name = first.ids[0] if first.ids else f"{self._row(resource)}/{effect}"
+        if first.allowed:
+            return Decision("allow", name, f"{effect} is allowed on {self._row(resource)}.")
+        if not approved:
+            second = self._ask(effect, resource, principal, context | {"approved": True})
+            if second.allowed:
+                because = next((i for i in first.ids if i in _ASKING), second.ids[0])
+                reason = self._reasons.get(because) or f"{effect} on {self._row(resource)} needs a person's approval."
+                return Decision("ask", because, reason, frozenset({"approver", "admin", "operator"}))
+            first = second
+            name = first.ids[0] if first.ids else f"{self._row(resource)}/{effect}"
+        reason = self._reasons.get(name) or f"{effect} is not allowed on {self._row(resource)}."
+        return Decision("deny", name, reason)
+
+    def needs_two(self, effect: Effect) -> bool:
+        """Whether what a person submits with this effect needs another person besides."""
+        return effect in self._settings.two_people
+
+    def _row(self, resource: Resource) -> str:
+        return resource.environment if resource.environment in self.table else "production"
+
+    def _ask(self, effect: Effect, resource: Resource, principal: Principal, context: dict[str, Any]) -> _Answer:
+        who = {"kind": principal.kind, "name": principal.name, "role": principal.role}
+        what = {
+            "provider": resource.provider,
+            "environment": resource.environment,
+            "kind": resource.kind,
+            "name": resource.name,
+            "slug": resource.slug,
+            "may_act": resource.may_act,
+        }
+        entities = [
+            {"uid": {"type": "Principal", "id": principal.id}, "attrs": who, "parents": []},
+            {"uid": {"type": "Resource", "id": resource.id}, "attrs": what, "parents": []},
+        ]
+        request = {
+            "principal": f"Principal::{json.dumps(principal.id)}",
+            "action": f'Action::"{effect}"',
+            "resource": f"Resource::{json.dumps(resource.id)}",
+            "context": context,
+        }
+        answer = cedarpy.is_authorized(request, self._policies, entities, self._schema)
+        if answer.diagnostics.errors:
+            return _Answer(False, ("policy-error",))
+        named = answer.diagnostics.id_annotations_by_reason
+        return _Answer(answer.allowed, tuple(named.get(reason, reason) for reason in answer.diagnostics.reasons))
+
+
+def _users(path: Path | None) -> str:
+    if path is None:
+        return ""
+    try:
+        return "\n" + path.read_text()
+    except OSError as problem:
+        raise ConfigurationError(f"The policy file {path} cannot be read: {problem.strerror}.") from None
+
+
+def _reasons(cedar: str) -> dict[str, str]:
+    """`@id` → `@reason`, from Cedar's own parser."""
+    policies: dict[str, Any] = json.loads(cedarpy.policies_to_json_str(cedar))
+    annotations = [p.get("annotations", {}) for p in policies.get("staticPolicies", {}).values()]
+    return {a["id"]: a["reason"] for a in annotations if "id" in a and "reason" in a}

@@ -1,0 +1,119 @@
+"""The next rung of the ladder that fits: runbooks turned into plans."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from watchkeeper.domain import (
+    Diagnosis,
+    Evidence,
+    Incident,
+    Plan,
+    Resource,
+    Runbook,
+    RungStep,
+    Step,
+    Tool,
+    WatchkeeperError,
+    now,
+    scope,
+)
+from watchkeeper.domain.situation import Situation
+
+
+class RungSkipped(Exception):
+    """This rung cannot help now; the message says why."""
+
+
+def plan_from_runbooks(
+    root: str, incident: Incident, situation: Situation, runbooks: Sequence[Runbook], tools: Mapping[str, Tool[Any]]
+) -> tuple[Plan | None, tuple[str, ...]]:
+    """The gentlest rung for the root that was not tried, not refused, and whose preconditions hold; and what was
+    passed over, with why."""
+    resource = situation.resources[root]
+    alerts = situation.alerts_of(root)
+    seen = scope(
+        alerts=[{"rule": a.rule, "resource": a.resource, "severity": a.severity, "kind": resource.kind} for a in alerts]
+    )
+    passed: list[str] = []
+    for runbook in (r for r in runbooks if r.kind == resource.kind and r.when.holds(seen)):
+        for number, rung in enumerate(runbook.ladder, 1):
+            author = f"runbook:{runbook.name}#{number}"
+            names = " + ".join(step.tool for step in rung)
+            if f"{author}@{root}" in incident.tried:
+                passed.append(f"{names}: tried here before")
+                continue
+            if f"{author}@{root}" in incident.refused:
+                passed.append(f"{names}: refused here before")
+                continue
+            try:
+                steps = tuple(_step(step, resource, situation, tools[step.tool]) for step in rung)
+            except RungSkipped as why:
+                passed.append(f"{names}: {why}")
+                continue
+            diagnosis = diagnose(root, situation, runbook, tuple(passed), author)
+            confirm = runbook.confirm or next((a.why for a in alerts if a.confirm), "")
+            healed = runbook.healed.source if runbook.healed else None
+            return Plan(author, steps, now(), diagnosis, healed, confirm), tuple(passed)
+    return None, tuple(passed)
+
+
+def diagnose(root: str, situation: Situation, runbook: Runbook, ruled_out: tuple[str, ...], author: str) -> Diagnosis:
+    """What a runbook says of the cause, with the readings it rests on."""
+    others = sorted({a.resource for a in situation.firing if a.resource != root})
+    mine = situation.alerts_of(root)
+    reasoning = f"{', '.join(a.rule for a in mine)} on {situation.resources[root].slug}"
+    if others:
+        slugs = ", ".join(situation.resources[other].slug for other in others)
+        reasoning += f"; it is the most upstream of what is unwell and explains {slugs}"
+    reading = situation.readings.get(root)
+    evidence = tuple(
+        Evidence(a.resource, a.firing_at or a.pending_at, f"{a.rule}: {_said(a.value)}{a.why}")
+        for a in situation.firing
+    )
+    if reading is not None:
+        state = reading.state or ("no answer" if reading.error else "")
+        evidence += (Evidence(root, reading.at, f"the reading at hand: {reading.error or state}"),)
+    return Diagnosis(root, runbook.cause, reasoning, evidence, ruled_out, None, author)
+
+
+def _said(value: float | None) -> str:
+    return "" if value is None else f"{value:.3g}; "
+
+
+def _step(rung: RungStep, resource: Resource, situation: Situation, tool: Tool[Any]) -> Step:
+    reading = situation.readings.get(resource.id)
+    if reading is None:
+        raise RungSkipped("there is no reading to judge it by")
+    arguments: dict[str, Any] = dict(rung.arguments)
+    within = reading.scope()
+    for name, expression in rung.expressions.items():
+        value = expression.value(within)
+        if value is None or value == "":
+            raise RungSkipped(f"{name} is not known here ({expression.source})")
+        if isinstance(value, float) and tool.arguments.model_fields[name].annotation is int:
+            value = int(value)
+        arguments[name] = value
+    try:
+        arguments = tool.parse(arguments)
+    except WatchkeeperError as problem:
+        raise RungSkipped(problem.what) from None
+    refusal = tool.refusal(reading, arguments)
+    if refusal:
+        raise RungSkipped(refusal)
+    return Step(
+        tool=tool.name,
+        resource=resource.id,
+        arguments=arguments,
+        why=rung.why or tool.description.splitlines()[0],
+        effect=tool.effect_on(reading),
+        by_hand=by_hand(tool, resource, arguments),
+    )
+
+
+def by_hand(tool: Tool[Any], resource: Resource, arguments: Mapping[str, Any]) -> str:
+    """The shell command that does the same."""
+    host = resource.runs_on.split("/", 3)[3] if resource.runs_on else resource.name
+    try:
+        return tool.by_hand.format(host=host, resource=resource.slug, **arguments)
+    except (KeyError, IndexError):
+        return tool.by_hand

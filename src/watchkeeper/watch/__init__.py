@@ -1,0 +1,7 @@
+"""Readings → alerts → incidents: the sampler, rules, correlation, logs."""
+
+from watchkeeper.watch.correlation import incident_for, reach, relapse_of, root_of
+from watchkeeper.watch.fleet import Fleet, Provider
+from watchkeeper.watch.watch import Watch, overridden
+
+__all__ = ["Fleet", "Provider", "Watch", "incident_for", "overridden", "reach", "relapse_of", "root_of"]

@@ -1,0 +1,91 @@
+"""Which alerts belong together, and which of them explains the rest. Pure."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime, timedelta
+
+from watchkeeper.domain import Alert, Health, Incident, Resource
+
+WINDOW = timedelta(minutes=10)
+"""An alert this much later than the incident's opening still joins, where a dependency path leads there."""
+RELAPSE = timedelta(minutes=10)
+"""The same fault this soon after closing is a relapse: the incident is reopened and skips what failed."""
+
+
+def reach(resource: str, resources: Mapping[str, Resource]) -> frozenset[str]:
+    """The resource, all it needs, directly or not, and all that needs it."""
+    up = _closure(resource, {key: value.upstream for key, value in resources.items()})
+    down: dict[str, tuple[str, ...]] = {}
+    for key, value in resources.items():
+        for needed in value.upstream:
+            down[needed] = (*down.get(needed, ()), key)
+    return frozenset(up | _closure(resource, down))
+
+
+def neighbours(of: Sequence[str], resources: Mapping[str, Resource]) -> tuple[str, ...]:
+    """One step up and one step down, without themselves."""
+    near: dict[str, None] = {}
+    for key, value in resources.items():
+        if key in of:
+            near.update(dict.fromkeys(value.upstream))
+        elif any(needed in of for needed in value.upstream):
+            near[key] = None
+    return tuple(key for key in near if key not in of and key in resources)
+
+
+def incident_for(
+    alert: Alert, active: Iterable[Incident], resources: Mapping[str, Resource], at: datetime
+) -> Incident | None:
+    """The incident an alert joins: one on a resource in its reach that is active (a fix under way included)."""
+    near = reach(alert.resource, resources)
+    for incident in sorted(active, key=lambda known: known.opened_at):
+        if near.intersection(incident.resources) and (
+            at - incident.opened_at <= WINDOW or alert.resource in incident.resources
+        ):
+            return incident
+    return None
+
+
+def relapse_of(alert: Alert, closed: Iterable[Incident], alerts: Iterable[Alert], at: datetime) -> Incident | None:
+    """The closed incident that this alert shows not to be over: the same rule on the same resource, soon after."""
+    recent = {i.id: i for i in closed if i.closed_at and at - i.closed_at <= RELAPSE and i.outcome == "healed"}
+    same = [
+        recent[known.incident]
+        for known in alerts
+        if known.incident in recent and known.rule == alert.rule and known.resource == alert.resource
+    ]
+    return max(same, key=lambda incident: incident.closed_at or at, default=None)
+
+
+def root_of(alerts: Sequence[Alert], resources: Mapping[str, Resource]) -> str:
+    """The most upstream resource with an alert that explains the rest.
+
+    What a service runs on explains it only when it has *failed* (stopped, paused): a container merely short of
+    memory is more often the victim of its service, and the service's own tools go first.
+    """
+    worst: dict[str, Alert] = {}
+    for alert in alerts:
+        known = worst.get(alert.resource)
+        if known is None or alert.health.rank > known.health.rank:
+            worst[alert.resource] = alert
+    carriers = {value.runs_on for value in resources.values() if value.runs_on and value.id in worst}
+    candidates = {
+        key: alert for key, alert in worst.items() if key not in carriers or alert.health is Health.FAILED
+    } or worst
+
+    def explained_by_another(key: str) -> bool:
+        up = _closure(key, {name: value.upstream for name, value in resources.items()}) - {key}
+        return bool(up.intersection(candidates))
+
+    roots = [key for key in candidates if not explained_by_another(key)] or list(candidates)
+    return min(roots, key=lambda key: (-candidates[key].health.rank, candidates[key].pending_at, key))
+
+
+def _closure(start: str, edges: Mapping[str, Sequence[str]]) -> set[str]:
+    seen = {start}
+    todo = [start]
+    while todo:
+        for following in edges.get(todo.pop(), ()):
+            if following not in seen:
+                seen.add(following)
+                todo.append(following)
+    return seen

@@ -1,0 +1,144 @@
+"""What there is to watch: found on hosts, named in the configuration, given unique slugs."""
+
+import difflib
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
+from fnmatch import fnmatchcase
+from typing import Any, Protocol
+
+import structlog
+
+from watchkeeper.connectors import Registry
+from watchkeeper.domain import ConfigurationError, Connector, Host, NotFound, Resource
+from watchkeeper.settings import ResourceSettings, Settings
+
+log = structlog.get_logger(__name__)
+RESERVED = frozenset({"status", "map", "new", "all"})
+"""Words that are paths of the API, so no slug."""
+
+
+class Provider(Protocol):
+    """A source of hosts: a Docker engine, this machine, a list of SSH hosts."""
+
+    problem: str | None
+
+    async def hosts(self) -> list[Any]: ...
+
+
+Found = dict[str, tuple[Resource, Host | None, Connector[Any]]]
+
+
+class Fleet:
+    """All resources by id."""
+
+    def __init__(self, registry: Registry, settings: Settings, providers: Iterable[Provider]) -> None:
+        self._registry = registry
+        self._settings = settings
+        self._providers = list(providers)
+        self.found: Found = {}
+        self.problems: dict[str, str] = {}
+
+    @property
+    def resources(self) -> Mapping[str, Resource]:
+        return {key: resource for key, (resource, _, _) in self.found.items()}
+
+    async def discover(self) -> Found:
+        """Ask every provider and connector anew. One that fails is named in `problems`; the rest goes on.
+
+        What a failing connector found before is kept: nothing is called gone because somebody could not look.
+        """
+        hosts: list[Host] = []
+        blind = False
+        for provider in self._providers:
+            hosts += await provider.hosts()
+            if provider.problem:
+                blind = True
+                self.problems[type(provider).__name__] = provider.problem
+            else:
+                self.problems.pop(type(provider).__name__, None)
+        by_incarnation = {host.incarnation: host for host in hosts}
+        found: Found = {}
+        for connector in self._registry:
+            named = [r.model_dump() for r in self._settings.resources if r.kind == connector.kind]
+            try:
+                async for resource in connector.discover(hosts, {"resources": named}):
+                    kept = self._configured(resource)
+                    if kept is not None:
+                        found[kept.id] = (kept, by_incarnation.get(kept.incarnation), connector)
+                self.problems.pop(connector.kind, None)
+            except ConfigurationError:
+                raise
+            except Exception as problem:
+                log.warning("a connector could not discover", connector=connector.kind, problem=str(problem))
+                self.problems[connector.kind] = f"{type(problem).__name__}: {problem}"
+                found |= {key: value for key, value in self.found.items() if value[2] is connector}
+        if blind:
+            found = {key: value for key, value in self.found.items() if value[1] is not None} | found
+        self.found = self._with_slugs(found)
+        return self.found
+
+    def resource(self, key: str) -> Resource:
+        """By id or slug. Raises NotFound, which names the nearest."""
+        if key in self.found:
+            return self.found[key][0]
+        slugs = {resource.slug: resource for resource, _, _ in self.found.values()}
+        if key in slugs:
+            return slugs[key]
+        near = difflib.get_close_matches(key, [*slugs, *self.found], n=1)
+        raise NotFound(
+            f"There is no resource {key!r}" + (f"; did you mean {near[0]!r}?" if near else "."),
+            "`watchkeeper status` lists them.",
+        )
+
+    def _configured(self, resource: Resource) -> Resource | None:
+        """The resource with what the configuration says of it; None where it is not to be watched."""
+        project = resource.labels.get("com.docker.compose.project", "")
+        if self._settings.only and not any(
+            fnmatchcase(text, pattern)
+            for pattern in self._settings.only
+            for text in (resource.id, resource.slug, project)
+        ):
+            return None
+        for said in self._settings.resources:
+            if not _names(said, resource):
+                continue
+            if said.ignore:
+                return None
+            settings = dict(resource.settings) | said.settings
+            if said.password:
+                settings["password"] = said.password
+            if said.username:
+                settings["username"] = said.username
+            if said.environment:
+                provider, _, kind, name = resource.id.split("/", 3)
+                resource = replace(resource, id=f"{provider}/{said.environment}/{kind}/{name}")
+            resource = replace(
+                resource,
+                settings=settings,
+                depends_on=tuple(said.depends_on) or resource.depends_on,
+                may_act=resource.may_act if said.act is None else said.act,
+            )
+        return resource
+
+    def _with_slugs(self, found: Found) -> Found:
+        """Unique slugs: known ones stay, a newcomer whose proposal is taken gets its full name, then a number."""
+        taken = {key: self.found[key][0].slug for key in found if key in self.found}
+        used = set(taken.values())
+        for key, (resource, _, _) in found.items():
+            if key in taken:
+                continue
+            proposals = (resource.slug, f"{resource.kind}-{resource.name}", f"{resource.environment}-{resource.slug}")
+            slug = next((p for p in proposals if p not in used and p not in RESERVED), None)
+            number = 2
+            while slug is None:
+                candidate = f"{resource.slug}-{number}"
+                slug = candidate if candidate not in used else None
+                number += 1
+            taken[key] = slug
+            used.add(slug)
+        return {key: (replace(value[0], slug=taken[key]), value[1], value[2]) for key, value in found.items()}
+
+
+def _names(said: ResourceSettings, resource: Resource) -> bool:
+    names = (resource.id, resource.slug, resource.name)
+    return (said.kind in (None, resource.kind)) and any(fnmatchcase(name, said.name) for name in names)

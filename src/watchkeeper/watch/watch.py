@@ -1,0 +1,295 @@
+"""Readings → alerts: everything there is, looked at in parallel. What the loop, act and verify see through."""
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from contextlib import AsyncExitStack
+from dataclasses import replace
+from datetime import datetime, timedelta
+from typing import Any
+
+import structlog
+
+from watchkeeper.connectors import Registry
+from watchkeeper.connectors.definitions import seconds
+from watchkeeper.domain import (
+    Alert,
+    Condition,
+    Conflict,
+    Event,
+    Health,
+    LogLine,
+    Probe,
+    Reading,
+    Resource,
+    Rule,
+    now,
+)
+from watchkeeper.domain.situation import Situation
+from watchkeeper.settings import Settings
+from watchkeeper.store import Store
+from watchkeeper.watch.correlation import neighbours
+from watchkeeper.watch.fleet import Fleet, Provider
+from watchkeeper.watch.logs import LogFollower
+from watchkeeper.watch.watcher import Watcher
+
+log = structlog.get_logger(__name__)
+
+
+class Watch:
+    """Start it, and it finds what there is and keeps looking.
+
+    `alerted` is called with every alert that began to fire or resolved, and gives it back with its incident.
+    `vanished` is called with a resource that was removed.
+    """
+
+    def __init__(
+        self,
+        registry: Registry,
+        settings: Settings,
+        store: Store,
+        providers: Sequence[Provider],
+        alerted: Callable[[Alert], Awaitable[Alert]],
+        vanished: Callable[[Resource], Awaitable[None]],
+    ) -> None:
+        self.fleet = Fleet(registry, settings, providers)
+        self.watchers: dict[str, Watcher] = {}
+        self._followers: dict[str, LogFollower] = {}
+        self._settings = settings
+        self._store = store
+        self._providers = list(providers)
+        self._alerted = alerted
+        self._vanished = vanished
+        self._rules = overridden(registry.rules, settings)
+        self._kept: dict[str, datetime] = {}
+        self._unkept: list[Reading] = []
+        self._tasks: list[asyncio.Task[None]] = []
+        self._discovering = asyncio.Lock()
+        self.busy: set[str] = set()
+        """Resources of active incidents: their readings are kept at full rate."""
+
+    async def start(self) -> None:
+        await self.discover()
+        self._tasks = [
+            asyncio.create_task(self._discover_for_ever(), name="discover"),
+            asyncio.create_task(self._keep_for_ever(), name="keep readings"),
+            *(asyncio.create_task(self._hear(p), name="host events") for p in self._providers if hasattr(p, "changes")),
+        ]
+
+    async def stop(self) -> None:
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await asyncio.gather(*(f.stop() for f in self._followers.values()), *(w.stop() for w in self.watchers.values()))
+        await self._keep()
+
+    # What others see through -------------------------------------------------------------------------------------
+
+    def resource(self, key: str) -> Resource:
+        return self.fleet.resource(key)
+
+    def session(self, resource: str) -> Any:
+        watcher = self.watchers.get(resource)
+        if watcher is None:
+            raise Conflict(f"{resource} is gone.", "It was removed while it was being handled.")
+        return watcher.session
+
+    def neighbours(self, resources: tuple[str, ...]) -> tuple[str, ...]:
+        return neighbours(resources, self.fleet.resources)
+
+    async def look(self, resources: tuple[str, ...]) -> Situation:
+        """Fresh readings of these resources, taken after the call began."""
+        began = now()
+        watched = [self.watchers[key] for key in resources if key in self.watchers]
+        for watcher in watched:
+            watcher.poke()
+        await asyncio.gather(*(watcher.next_reading(began) for watcher in watched))
+        return self.situation(resources, began)
+
+    def situation(self, resources: tuple[str, ...], at: datetime | None = None) -> Situation:
+        """How they stood when last looked at."""
+        watched = {key: self.watchers[key] for key in resources if key in self.watchers}
+        return Situation(
+            at=at or now(),
+            resources={key: watcher.resource for key, watcher in watched.items()},
+            readings={key: watcher.last for key, watcher in watched.items() if watcher.last},
+            alerts=tuple(alert for watcher in watched.values() for alert in watcher.alerts.values()),
+            health={key: watcher.health for key, watcher in watched.items()},
+            showing=frozenset(alert for watcher in watched.values() for alert in watcher.showing()),
+        )
+
+    async def settle(self, resources: tuple[str, ...], seconds: float) -> AsyncIterator[Situation]:
+        """Quick looks, one after the other, for at most so many seconds."""
+        until = asyncio.get_running_loop().time() + seconds
+        async with AsyncExitStack() as stack:
+            for key in resources:
+                if key in self.watchers:
+                    await stack.enter_async_context(self.watchers[key].quickened())
+            while True:
+                began = asyncio.get_running_loop().time()
+                yield await self.look(resources)
+                here = asyncio.get_running_loop().time()
+                if here >= until:
+                    return
+                await asyncio.sleep(max(0.0, self._settings.watch.quick - (here - began)))  # the rate of looking
+
+    async def probe(self, resource: str) -> Probe:
+        watcher = self.watchers.get(resource)
+        if watcher is None:
+            return Probe(resource, now(), None, 0.0, "probe", "the resource is gone")
+        return await watcher.probe()
+
+    def health(self, resource: str) -> Health:
+        watcher = self.watchers.get(resource)
+        return watcher.health if watcher else Health.UNKNOWN
+
+    @property
+    def rules(self) -> tuple[Rule, ...]:
+        return self._rules
+
+    # Finding -----------------------------------------------------------------------------------------------------
+
+    async def discover(self) -> None:
+        """Find what there is now; begin to watch what is new, and stop what is gone."""
+        async with self._discovering:
+            found = await self.fleet.discover()
+            for key, (resource, host, connector) in found.items():
+                watcher = self.watchers.get(key)
+                if watcher is not None and watcher.resource.incarnation == resource.incarnation:
+                    watcher.resource = resource
+                    continue
+                if host is not None:
+                    self._store.masker.learn_environment(await host.environment())
+                await self._begin(
+                    Watcher(
+                        resource,
+                        host,
+                        connector,
+                        [rule for rule in self._rules if rule.kind == resource.kind],
+                        self._settings.watch,
+                        self._alert_changed,
+                        self._looked,
+                    )
+                )
+            for key in [key for key in self.watchers if key not in found]:
+                await self._end(key)
+
+    async def _begin(self, watcher: Watcher) -> None:
+        resource = watcher.resource
+        old = self.watchers.pop(resource.id, None)
+        if old is not None:
+            await old.stop()
+        known = await self._store.select(Alert, status="firing", resource=resource.id)
+        async with self._store.transaction() as transaction:
+            await transaction.put_resource(resource)
+            if old is not None:
+                text = f"{resource.slug} is another one now (recreated)"
+                await transaction.emit(Event("resource.recreated", resource.id, text, now(), resource=resource.id))
+        watcher.start(known)
+        self.watchers[resource.id] = watcher
+        if watcher.host is not None and resource.id not in self._followers and resource.runs_on is None:
+            self._followers[resource.id] = LogFollower(
+                resource, watcher.host, watcher.connector, self._keep_line, self._settings.watch.interval
+            )
+
+    async def _end(self, key: str) -> None:
+        watcher = self.watchers.pop(key)
+        await watcher.stop()
+        follower = self._followers.pop(key, None)
+        if follower is not None:
+            await follower.stop()
+        async with self._store.transaction() as transaction:
+            await transaction.put_resource(watcher.resource, gone=True)
+            text = f"{watcher.resource.slug} was removed"
+            await transaction.emit(Event("resource.gone", key, text, now(), resource=key))
+        for alert in watcher.alerts.values():
+            if alert.status == "firing":
+                await self._store.save(alert.resolve(now()))
+        await self._vanished(watcher.resource)
+
+    async def _discover_for_ever(self) -> None:
+        while True:
+            await asyncio.sleep(self._settings.watch.discover)  # providers without events are asked by the clock
+            try:
+                await self.discover()
+            except Exception:
+                log.exception("discovery failed")
+
+    async def _hear(self, provider: Any) -> None:
+        """A host's own events make us look at once instead of at the next interval."""
+        while True:
+            try:
+                async for _ in provider.changes():
+                    await self.discover()
+                    for watcher in self.watchers.values():
+                        if watcher.host is not None:
+                            watcher.poke()
+            except Exception as problem:
+                log.debug("host events ended", problem=str(problem))
+            await asyncio.sleep(self._settings.watch.interval)  # until it can be reached again
+
+    # Keeping -----------------------------------------------------------------------------------------------------
+
+    async def _alert_changed(self, alert: Alert) -> Alert:
+        if alert.status == "pending":
+            for key in self.neighbours((alert.resource,)):
+                self.watchers[key].poke()
+            return alert
+        return await self._alerted(alert)
+
+    def _looked(self, reading: Reading) -> None:
+        """Full rate around incidents, else one a minute; the ring in memory has them all."""
+        last = self._kept.get(reading.resource)
+        if reading.resource in self.busy or last is None or reading.at - last >= timedelta(minutes=1):
+            self._kept[reading.resource] = reading.at
+            self._unkept.append(reading)
+
+    async def keep_ring(self, resource: str, since: datetime) -> None:
+        """Store what the ring still has from before an incident was known."""
+        if resource in self.watchers:
+            stored = {r.at for r in await self._store.readings(resource, since=since, until=now())}
+            waiting = {r.at for r in self._unkept if r.resource == resource}
+            ring = self.watchers[resource].ring
+            self._unkept += [r for r in ring if r.at >= since and r.at not in stored and r.at not in waiting]
+
+    async def _keep_for_ever(self) -> None:
+        pruned = now()
+        while True:
+            await asyncio.sleep(2.0)  # readings are written in batches
+            try:
+                await self._keep()
+                if now() - pruned > timedelta(hours=1):
+                    pruned = now()
+                    await self._store.prune(
+                        readings_before=pruned - timedelta(days=self._settings.watch.readings_days),
+                        logs_before=pruned - timedelta(days=self._settings.watch.logs_days),
+                    )
+            except Exception:
+                log.exception("readings could not be kept")
+
+    async def _keep(self) -> None:
+        batch, self._unkept = self._unkept, []
+        if batch:
+            async with self._store.transaction() as transaction:
+                await transaction.keep_readings(batch)
+
+    async def _keep_line(self, line: LogLine) -> None:
+        async with self._store.transaction() as transaction:
+            await transaction.keep_logs([line])
+
+
+def overridden(rules: Sequence[Rule], settings: Settings) -> tuple[Rule, ...]:
+    """The shipped rules with the user's changes."""
+    changed: list[Rule] = []
+    for rule in rules:
+        said = settings.rules.get(rule.id)
+        if said is None:
+            changed.append(rule)
+        elif said.enabled:
+            changes: Mapping[str, Any] = {
+                "when": Condition(said.when) if said.when else None,
+                "clear": Condition(said.clear) if said.clear else None,
+                "for_seconds": seconds(said.for_) if said.for_ is not None else None,
+                "severity": said.severity,
+            }
+            changed.append(replace(rule, **{key: value for key, value in changes.items() if value is not None}))
+    return tuple(changed)
