@@ -48,6 +48,8 @@ forbid(principal, action in {CHANGES}, resource)
 when {{ principal.kind != "person" && context.changes_last_hour >= context.changes_limit }};
 """
 _ASKING = ("mode/approve", "confirm")
+_FIRST = ("not-permitted", "role", "mode/observe", "limit/changes-per-hour", "confirm", "mode/approve")
+"""Where several forbid, the one that is told: the one that would have to change first."""
 
 
 def compile_table(table: Mapping[str, Mapping[str, Outcome]]) -> str:
@@ -87,7 +89,7 @@ class Policy:
         self._settings = settings
         self.table = settings.merged()
         self.cedar = compile_table(self.table) + BESIDE + _users(settings.cedar)
-        checked = cedarpy.validate_policies(self.cedar, SCHEMA)
+        checked: Any = cedarpy.validate_policies(self.cedar, SCHEMA)  # pyright: ignore[reportUnknownMemberType]
         if not checked.validation_passed:
             said = "; ".join(dict.fromkeys(error.error for error in checked.errors))
             raise ConfigurationError(f"The policy is not valid: {said}.", "docs/policy.md shows the schema.")
@@ -151,7 +153,7 @@ class Policy:
             "slug": resource.slug,
             "may_act": resource.may_act,
         }
-        entities = [
+        entities: list[dict[Any, Any]] = [
             {"uid": {"type": "Principal", "id": principal.id}, "attrs": who, "parents": []},
             {"uid": {"type": "Resource", "id": resource.id}, "attrs": what, "parents": []},
         ]
@@ -161,11 +163,12 @@ class Policy:
             "resource": f"Resource::{json.dumps(resource.id)}",
             "context": context,
         }
-        answer = cedarpy.is_authorized(request, self._policies, entities, self._schema)
+        answer: Any = cedarpy.is_authorized(request, self._policies, entities, self._schema)  # pyright: ignore[reportUnknownMemberType]
         if answer.diagnostics.errors:
             return _Answer(False, ("policy-error",))
-        named = answer.diagnostics.id_annotations_by_reason
-        return _Answer(answer.allowed, tuple(named.get(reason, reason) for reason in answer.diagnostics.reasons))
+        named: dict[str, str] = answer.diagnostics.id_annotations_by_reason
+        ids = [named.get(reason, reason) for reason in answer.diagnostics.reasons]
+        return _Answer(answer.allowed, tuple(sorted(ids, key=lambda i: _FIRST.index(i) if i in _FIRST else -1)))
 
 
 def _users(path: Path | None) -> str:

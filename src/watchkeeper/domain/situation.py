@@ -5,7 +5,6 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Protocol
 
-from watchkeeper.domain.incident import Fix
 from watchkeeper.domain.plan import Effect, Plan
 from watchkeeper.domain.policy import Decision, Principal
 from watchkeeper.domain.reading import Probe, Reading
@@ -73,14 +72,6 @@ class Permits(Protocol):
     def permit(
         self, plan: Plan, situation: Situation, principal: Principal, *, approved: bool, changes: Mapping[str, int]
     ) -> Decision: ...
-
-
-class Hands(Protocol):
-    """What the loop needs of `act`."""
-
-    async def begin(self, plan: Plan, situation: Situation, **about: Any) -> Fix: ...
-    async def complete(self, fix: Fix) -> Fix: ...
-    async def undo(self, fix: Fix) -> Fix: ...
 
 
 def effect_of(plan: Plan, tools: Mapping[str, Tool[Any]], situation: Situation) -> dict[int, Effect]:

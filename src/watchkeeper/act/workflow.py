@@ -1,0 +1,231 @@
+"""The hands: one durable workflow executes one plan. The Fix row is the truth; DBOS re-enters it after a crash.
+
+Each step is three writes: *intended* with the state before, *acting*, and the result. A step found *acting* when the
+workflow is entered again was interrupted: the state tells whether it was done, and where nothing can tell it is not
+repeated but left to be judged.
+"""
+
+import asyncio
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import structlog
+from dbos import DBOS, DBOSConfig, DBOSConfiguredInstance, DBOSPortableJSONSerializer
+
+from watchkeeper.domain import Effect, Event, Fix, Plan, Refused, Step, StepRecord, Tool, WatchkeeperError, now
+from watchkeeper.domain.situation import Eyes, Permits
+from watchkeeper.store import Store
+
+log = structlog.get_logger(__name__)
+APPLICATION_VERSION = "1"
+"""Raise it only with a change of the workflow's own steps: pending workflows of another version are not resumed."""
+
+
+@DBOS.dbos_class()
+class Executor(DBOSConfiguredInstance):
+    """Carries plans out, and back."""
+
+    def __init__(self, store: Store, eyes: Eyes, permits: Permits) -> None:
+        super().__init__("executor")
+        self._store = store
+        self._eyes = eyes
+        self._permits = permits
+
+    @DBOS.workflow()
+    async def carry_out(self, fix_id: str, steps: int) -> str:
+        """Every step in order, until one is not done."""
+        status = "done"
+        for index in range(steps):
+            status = await self.intend(fix_id, index)
+            if status == "intended":
+                status = await self.perform(fix_id, index)
+            if status != "done":
+                break
+        return status
+
+    @DBOS.workflow()
+    async def take_back(self, fix_id: str, indexes: list[int]) -> str:
+        """Undo the steps with these indexes, the last first."""
+        for index in sorted(indexes, reverse=True):
+            await self.restore(fix_id, index)
+        return "done"
+
+    @DBOS.step()
+    async def intend(self, fix_id: str, index: int) -> str:
+        """Look once more, ask once more, record the state: then, and only then, it may be done."""
+        fix = await self._store.get(Fix, fix_id)
+        known = fix.step(index)
+        if known is not None:
+            return "intended" if known.status == "acting" else known.status
+        step = fix.plan.steps[index]
+        tool = self._permits.tool(step.tool)
+        record = StepRecord(index, step.tool, step.resource, step.arguments, "intended", started_at=now())
+        refusal = await self._refusal(fix, step, tool)
+        if refusal:
+            record = replace(record, status="refused", error=refusal, finished_at=now())
+        else:
+            record = replace(record, before=await self._state(tool, step.resource))
+        await self._record(fix, record)
+        return record.status
+
+    @DBOS.step()
+    async def perform(self, fix_id: str, index: int) -> str:
+        """Do it, unless it shows that it was done already."""
+        fix = await self._store.get(Fix, fix_id)
+        record = fix.step(index)
+        if record is None:
+            raise RuntimeError(f"step {index} of {fix_id} was never intended")
+        tool = self._permits.tool(record.tool)
+        if record.status == "acting":
+            done = await self._was_done(tool, record)
+            if done is not False:
+                status = "done" if done else "unknown"
+                why = None if done else "interrupted, and nothing can tell whether it was done: it is not repeated"
+                after = await self._state(tool, record.resource)
+                record = replace(record, status=status, after=after, error=why, finished_at=now())
+                await self._record(fix, record)
+                return status
+        elif record.status != "intended":
+            return record.status
+        record = replace(record, status="acting")
+        fix = await self._record(fix, record)
+        record = await self._run(tool, record)
+        await self._record(fix, record)
+        return record.status
+
+    @DBOS.step()
+    async def restore(self, fix_id: str, index: int) -> str:
+        """Put back the state recorded before the step, unless somebody has changed it since."""
+        fix = await self._store.get(Fix, fix_id)
+        step = fix.step(index)
+        if step is None:
+            raise RuntimeError(f"step {index} of {fix_id} was never begun")
+        tool = self._permits.tool(step.tool)
+        record = fix.step(index, undo=True) or StepRecord(
+            index, f"undo {step.tool}", step.resource, {}, "intended", undo_of=index, started_at=now()
+        )
+        if record.status not in ("intended", "acting"):
+            return record.status
+        record = replace(record, before=await self._state(tool, step.resource))
+        if tool.undo_run is None or step.before is None:
+            record = replace(record, status="skipped", error="there is no undo")
+        elif record.before == step.before:
+            record = replace(record, status="done", after=record.before, output="already as it was before")
+        elif record.before is None or (step.status == "done" and record.before != step.after):
+            record = replace(record, status="skipped", error="the state was changed by others since; it is left alone")
+        elif stopped := await self._permits.stopped():
+            record = replace(record, status="refused", error=stopped)
+        else:
+            fix = await self._record(fix, replace(record, status="acting"), undo=True)
+            try:
+                async with asyncio.timeout(tool.timeout):
+                    await tool.undo_run(self._eyes.session(step.resource), step.before)
+                record = replace(record, status="done", after=await self._state(tool, step.resource))
+            except Exception as problem:
+                record = replace(record, status="failed", error=_said(problem, tool.timeout))
+        await self._record(fix, replace(record, finished_at=now()), undo=True)
+        return record.status
+
+    def has_undo(self, tool: str) -> bool:
+        """Whether a tool's effect can be taken back."""
+        return self._permits.tool(tool).undo_run is not None
+
+    async def _refusal(self, fix: Fix, step: Step, tool: Tool[Any]) -> str | None:
+        """Why this step must not be done now, judged from a look taken now."""
+        if stopped := await self._permits.stopped():
+            return stopped
+        if now() > fix.deadline:
+            return "the fix has passed its deadline"
+        situation = await self._eyes.look((step.resource,))
+        reading = situation.readings.get(step.resource)
+        if reading is None:
+            return f"{step.resource} is gone"
+        refusal = tool.refusal(reading, tool.parse(step.arguments)) if tool.effect is not Effect.READ else None
+        if refusal:
+            return refusal
+        alone = Plan(fix.plan.author, (step,), fix.plan.created_at, confirm=fix.plan.confirm)
+        approved = bool(fix.approved_by)
+        decision = self._permits.permit(alone, situation, fix.principal, approved=approved, changes={})
+        return None if decision.outcome == "allow" else f"policy {decision.policy}: {decision.reason}"
+
+    async def _was_done(self, tool: Tool[Any], record: StepRecord) -> bool | None:
+        """Whether an interrupted step was done: True, False, or None where nothing can tell.
+
+        What was begun may still be on its way (an engine restarts a container also when its client is dead), so the
+        state is given the tool's settle time to differ before the step is believed not to have been done.
+        """
+        if tool.state is None or record.before is None:
+            return None
+        async for _ in self._eyes.settle((record.resource,), tool.settle):
+            present = await self._state(tool, record.resource)
+            if present is not None and present != record.before:
+                return True
+        return None if await self._state(tool, record.resource) is None else False
+
+    async def _run(self, tool: Tool[Any], record: StepRecord) -> StepRecord:
+        try:
+            arguments = tool.parse(record.arguments)
+            async with asyncio.timeout(tool.timeout):
+                output = await tool.run(self._eyes.session(record.resource), **arguments)
+            record = replace(record, status="done", output=output)
+        except Refused as problem:
+            record = replace(record, status="refused", error=problem.what)
+        except Exception as problem:
+            record = replace(record, status="failed", error=_said(problem, tool.timeout))
+        return replace(record, after=await self._state(tool, record.resource), finished_at=now())
+
+    async def _state(self, tool: Tool[Any], resource: str) -> Any:
+        """The state a tool records, or None where it cannot be had."""
+        if tool.state is None:
+            return None
+        try:
+            async with asyncio.timeout(5.0):
+                return await tool.state(self._eyes.session(resource))
+        except Exception as problem:
+            log.info("no state", tool=tool.name, resource=resource, problem=_said(problem, 5.0))
+            return None
+
+    async def _record(self, fix: Fix, record: StepRecord, *, undo: bool = False) -> Fix:
+        changed = fix.with_step(record, undo=undo)
+        text = f"{record.tool} on {record.resource}: {record.status}" + (f" ({record.error})" if record.error else "")
+        event = Event(
+            f"fix.step.{record.status}",
+            fix.id,
+            text,
+            now(),
+            by=fix.principal.id,
+            incident=fix.incident,
+            resource=record.resource,
+            data={"tool": record.tool, "index": record.index, "arguments": dict(record.arguments), "undo": undo},
+        )
+        await self._store.save(changed, event)
+        return changed
+
+
+def _said(problem: Exception, timeout: float) -> str:
+    if isinstance(problem, TimeoutError):
+        return f"cut off: no result within {timeout:g} s"
+    return problem.what if isinstance(problem, WatchkeeperError) else f"{type(problem).__name__}: {problem}"
+
+
+@asynccontextmanager
+async def launched(data: Path, store: Store, eyes: Eyes, permits: Permits) -> AsyncGenerator[Executor]:
+    """DBOS on a database beside the store. What was pending when the last process died is resumed at once."""
+    config: DBOSConfig = {
+        "name": "watchkeeper",
+        "system_database_url": f"sqlite:///{data / 'workflows.db'}",
+        "application_version": APPLICATION_VERSION,
+        "executor_id": "watchkeeper",
+        "serializer": DBOSPortableJSONSerializer(),
+        "log_level": "WARNING",
+    }
+    DBOS(config=config)
+    executor = Executor(store, eyes, permits)
+    DBOS.launch()
+    try:
+        yield executor
+    finally:
+        await asyncio.to_thread(DBOS.destroy, destroy_registry=False)

@@ -1,0 +1,114 @@
+"""Judged from readings and probe alone: the same for a fix, a recovery, and a rollout's stage later."""
+
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from dataclasses import dataclass, field
+
+from watchkeeper.domain import Condition, Health, Probe, Reading, Verdict
+from watchkeeper.domain.situation import Situation
+
+GOOD_LOOKS = 3
+"""Consecutive good looks that make a proof, besides the probe."""
+
+
+@dataclass(frozen=True, slots=True)
+class Subject:
+    """What is judged: these resources, with the root's healed condition and its state before."""
+
+    root: str
+    resources: tuple[str, ...]
+    healed: Condition | None = None
+    before: Reading | None = None
+    neighbours: Mapping[str, str] = field(default_factory=dict[str, str])
+    """Health before, by resource: nothing may be worse after."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Look:
+    good: bool
+    blind: bool
+    reasons: tuple[str, ...]
+
+
+async def judge(subject: Subject, looks: AsyncIterator[Situation], probe: Callable[[str], Awaitable[Probe]]) -> Verdict:
+    """Follow the looks until the proof is there or they end.
+
+    `healed`: consecutive good looks in which no alert fires, the healed condition holds and no neighbour is worse,
+    and then the probe of each resource passes. `inconclusive`: the last look told nothing. Else `not_healed`.
+    """
+    run: list[Reading] = []
+    seen: list[Reading] = []
+    last = _Look(False, True, ("nothing was looked at",))
+    made: Probe | None = None
+    async for situation in looks:
+        last = _assess(subject, situation)
+        reading = situation.readings.get(subject.root)
+        if reading is not None:
+            seen = [*seen, reading][-10:]
+        if not last.good:
+            run = []
+            continue
+        run = [*run, reading] if reading is not None else []
+        if len(run) < GOOD_LOOKS:
+            continue
+        made, failing = await _probe_all(subject, probe)
+        if failing is None:
+            said = (f"{len(run)} good looks in a row", f"{made.what} passes" if made else "no probe")
+            return Verdict("healed", (*said, *_told(subject, run[-1])), subject.before, tuple(run), made)
+        run = []
+        last = _Look(False, failing.ok is None, (f"the probe of {failing.resource} fails: {failing.error}",))
+    outcome = "inconclusive" if last.blind else "not_healed"
+    reasons = last.reasons or ("no proof within the time it may take",)
+    return Verdict(outcome, reasons, subject.before, tuple(seen[-GOOD_LOOKS:]), made)
+
+
+def _assess(subject: Subject, situation: Situation) -> _Look:
+    bad: list[str] = []
+    blind: list[str] = []
+    for key in subject.resources:
+        reading = situation.readings.get(key)
+        if reading is None:
+            blind.append(f"{key} is gone")
+        elif not reading.ok and not situation.alerts_of(key):
+            blind.append(f"no data from {situation.resources[key].slug}: {reading.error}")
+    for alert in situation.alerts:
+        if alert.severity == "info":
+            continue
+        slug = situation.resources[alert.resource].slug
+        if alert.resource in subject.resources:
+            bad.append(f"{alert.rule} is {alert.status} on {slug}")
+    root = situation.readings.get(subject.root)
+    if subject.healed is not None and root is not None:
+        holds = subject.healed.holds(root.scope())
+        if holds is None:
+            blind.append(f"nothing tells whether {subject.healed.source}")
+        elif not holds:
+            bad.append(f"{subject.healed.source} does not hold yet")
+    for key, before in subject.neighbours.items():
+        present = situation.health.get(key)
+        if present is not None and present.rank > Health(before).rank:
+            bad.append(f"{key} got worse: {before} → {present}")
+    return _Look(not bad and not blind, bool(blind) and not bad, tuple(bad + blind))
+
+
+async def _probe_all(subject: Subject, probe: Callable[[str], Awaitable[Probe]]) -> tuple[Probe | None, Probe | None]:
+    """The root's probe, and the first that does not pass."""
+    mine: Probe | None = None
+    for key in dict.fromkeys((subject.root, *subject.resources)):
+        made = await probe(key)
+        if key == subject.root:
+            mine = made
+        if not made.ok:
+            return mine, made
+    return mine, None
+
+
+def _told(subject: Subject, after: Reading) -> tuple[str, ...]:
+    """What changed between before and after, where the healed condition names it."""
+    if subject.healed is None or subject.before is None:
+        return ()
+    names = [name for name in after.metrics if f"reading.{name}" in subject.healed.source]
+    return tuple(
+        f"{name}: {subject.before.metrics[name]:.4g} → {after.metrics[name]:.4g}"
+        for name in names
+        if name in subject.before.metrics
+    )
