@@ -71,9 +71,13 @@ class Story:
         for told in events:
             self.hear(told)
 
-    def starts_since(self, since: datetime) -> int:
-        """How many starts were heard of since then."""
-        return sum(e.action == "start" and e.when >= since for e in self.events)
+    def crashes_since(self, since: datetime) -> int:
+        """How often it ended since then with a fault, without anybody having told the engine to end it."""
+        ends = [e for e in self.events if e.action == "die" and e.when >= since and e.exit_code]
+        return sum(not self._told_to_end(end) for end in ends)
+
+    def _told_to_end(self, end: Told) -> bool:
+        return any(e.action == "kill" and end.at - _LEAD <= e.at <= end.at for e in self.events)
 
     def knows_end(self, finished_at: datetime) -> bool:
         """Whether it heard of the end at that moment."""

@@ -1,0 +1,197 @@
+"""One look at a container, and its probe."""
+
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+
+from watchkeeper.domain import HostState, Limits, Probe, Reading, Resource, WatchkeeperError, now
+from watchkeeper.hosts import ContainerHost, ContainerStats
+
+LOOP_WINDOW = timedelta(minutes=5)
+"""Within how long starts count as a crash loop."""
+LONG_AGO = timedelta(minutes=10)
+"""A container that had been stopped for longer than this when it was first seen is left alone."""
+
+
+@dataclass
+class ContainerSession:
+    """What tools and looks work on."""
+
+    resource: Resource
+    host: ContainerHost
+
+
+async def look(session: ContainerSession, last: Reading | None) -> Reading:
+    """The state now, and what it uses; rates come from the counters in `last`."""
+    begun, at, host = time.perf_counter(), now(), session.host
+    state = await host.state()
+
+    def reading(metrics: Mapping[str, float], facts: Mapping[str, str], said: str, error: str | None = None) -> Reading:
+        return Reading(session.resource.id, at, time.perf_counter() - begun, metrics, facts, said, error)
+
+    if state.status == "gone":
+        return reading({"running": 0.0}, {"status": "gone"}, "removed", "The container does not exist any more.")
+    if state.status == "unreachable":
+        return reading({}, {"status": "unreachable"}, "unknown", "The Docker engine does not answer.")
+    metrics, facts = _of_state(state, last, at)
+    metrics["restarts"], facts["starts"] = _starts(state, last, at)
+    metrics["crashes"] = float(host.story.crashes_since(at - LOOP_WINDOW))
+    if not metrics["running"]:
+        return reading(metrics, facts, _stopped(state, metrics))
+    try:
+        metrics |= _of_use(await host.stats(), await host.limits(), last, at, state)
+    except (WatchkeeperError, TimeoutError) as problem:
+        # It may have stopped between the two questions: the state alone is still a look.
+        return reading(metrics, facts, state.status, f"Its use cannot be read: {problem}")
+    return reading(metrics, facts, "paused" if state.status == "paused" else state.health or "running")
+
+
+def _of_state(state: HostState, last: Reading | None, at: datetime) -> tuple[dict[str, float], dict[str, str]]:
+    stopped = state.status in ("exited", "dead")
+    old = stopped and _before_watch(state, last, at)
+    cause = state.stopped_by if stopped and not old else ""
+    metrics = {
+        "running": float(state.status in ("running", "paused", "restarting")),
+        "paused": float(state.status == "paused"),
+        "exited": float(stopped),
+        "restarting": float(state.status == "restarting"),
+        "stopped_on_purpose": float(cause == "on_purpose"),
+        "stopped_unknown": float(cause == "unknown"),
+        "stopped_before_watch": float(old),
+        "failed": float(cause in ("killed", "oom") or (cause == "exited" and state.exit_code != 0)),
+        "oom_killed": float(cause == "oom"),
+        "health_failing": float(state.health == "unhealthy"),
+        "start_count": float(state.start_count),
+    }
+    if state.exit_code is not None:
+        metrics["exit_code"] = float(state.exit_code)
+    return metrics, {"status": state.status, "stopped_by": cause, "health": state.health}
+
+
+def _before_watch(state: HostState, last: Reading | None, at: datetime) -> bool:
+    """Stopped when first seen, with exit code 0 or unexplained long ago: nobody waits for it to come back."""
+    if last is not None and "exited" in last.metrics:
+        seen_stopped = last.metrics["exited"] and last.metrics.get("start_count") == state.start_count
+        return bool(seen_stopped) and last.metrics.get("stopped_before_watch") == 1.0
+    long_ago = state.finished_at is not None and at - state.finished_at > LONG_AGO
+    if state.stopped_by == "unknown":
+        return long_ago or state.exit_code == 0
+    return state.stopped_by == "exited" and state.exit_code == 0
+
+
+def _starts(state: HostState, last: Reading | None, at: datetime) -> tuple[float, str]:
+    """How often it was started again within the window, and the starts to carry to the next look."""
+    known = [int(s) for s in (last.facts.get("starts", "") if last else "").split() if s.isdigit()]
+    if state.start_count and state.start_count not in known:
+        known.append(state.start_count)
+    since = (at - LOOP_WINDOW).timestamp() * 1000
+    recent = [start for start in known if start >= since]
+    return float(max(0, len(recent) - 1)), " ".join(map(str, recent[-20:]))
+
+
+def _of_use(
+    stats: ContainerStats, limits: Limits, last: Reading | None, at: datetime, state: HostState
+) -> dict[str, float]:
+    metrics = {
+        "cpu_seconds_total": stats.cpu_seconds,
+        "memory_used_bytes": float(stats.memory_used_bytes),
+        "network_received_bytes_total": float(stats.network_received_bytes),
+        "network_sent_bytes_total": float(stats.network_sent_bytes),
+        "disk_read_bytes_total": float(stats.disk_read_bytes),
+        "disk_written_bytes_total": float(stats.disk_written_bytes),
+        "pids": float(stats.pids),
+    }
+    if stats.oom_kills is not None:
+        metrics["oom_kills"] = float(stats.oom_kills)
+    if limits.memory_bytes:
+        metrics["memory_limit_bytes"] = float(limits.memory_bytes)
+        metrics["memory_ratio"] = stats.memory_used_bytes / limits.memory_bytes
+    if last is None or last.metrics.get("start_count") != state.start_count:
+        return metrics
+    seconds = (at - last.at).total_seconds()
+    for total, rate in _RATES.items():
+        if total in last.metrics and seconds > 0.05:
+            metrics[rate] = max(0.0, metrics[total] - last.metrics[total]) / seconds
+    if "cpu_ratio" in metrics:
+        metrics["cpu_ratio"] /= limits.cpus or 1.0  # of its limit, or of one core
+    return metrics
+
+
+_RATES = {
+    "cpu_seconds_total": "cpu_ratio",
+    "network_received_bytes_total": "network_received_bytes_per_second",
+    "network_sent_bytes_total": "network_sent_bytes_per_second",
+    "disk_read_bytes_total": "disk_read_bytes_per_second",
+    "disk_written_bytes_total": "disk_written_bytes_per_second",
+}
+
+
+def _stopped(state: HostState, metrics: Mapping[str, float]) -> str:
+    if metrics["stopped_before_watch"]:
+        return "stopped before it was watched"
+    if state.status == "created":
+        return "created, never started"
+    return {
+        "on_purpose": "stopped on purpose",
+        "killed": f"killed (exit code {state.exit_code})",
+        "oom": "killed for lack of memory",
+        "exited": f"ended by itself (exit code {state.exit_code})",
+        "unknown": f"stopped, nobody knows why (exit code {state.exit_code})",
+    }.get(state.stopped_by, state.status)
+
+
+async def try_out(session: ContainerSession) -> Probe:
+    """It runs, and its own health check passes where it has one; `starting` proves nothing yet."""
+    begun, at = time.perf_counter(), now()
+    state = await session.host.state()
+    ok: bool | None = state.status == "running"
+    error = None if ok else f"it is {state.status}"
+    what = "the container runs"
+    if state.status == "unreachable":
+        ok, error = None, "the engine does not answer"
+    elif ok and state.health:
+        what = "the container runs and its health check passes"
+        ok = {"healthy": True, "unhealthy": False}.get(state.health)
+        error = None if ok else f"its health check says {state.health}"
+    return Probe(session.resource.id, at, ok, time.perf_counter() - begun, what, error)
+
+
+SAMPLE = Reading(
+    resource="docker/lab/container/cache",
+    at=datetime(2026, 1, 1, tzinfo=UTC),
+    seconds=0.002,
+    metrics={
+        "running": 1.0,
+        "paused": 0.0,
+        "exited": 0.0,
+        "restarting": 0.0,
+        "stopped_on_purpose": 0.0,
+        "stopped_unknown": 0.0,
+        "stopped_before_watch": 0.0,
+        "failed": 0.0,
+        "oom_killed": 0.0,
+        "health_failing": 0.0,
+        "start_count": 1767225600000.0,
+        "exit_code": 0.0,
+        "restarts": 0.0,
+        "crashes": 0.0,
+        "oom_kills": 0.0,
+        "cpu_seconds_total": 12.5,
+        "cpu_ratio": 0.03,
+        "memory_used_bytes": 40e6,
+        "memory_limit_bytes": 256e6,
+        "memory_ratio": 0.16,
+        "network_received_bytes_total": 1e6,
+        "network_sent_bytes_total": 1e6,
+        "network_received_bytes_per_second": 1e3,
+        "network_sent_bytes_per_second": 1e3,
+        "disk_read_bytes_total": 1e6,
+        "disk_written_bytes_total": 1e6,
+        "disk_read_bytes_per_second": 0.0,
+        "disk_written_bytes_per_second": 0.0,
+        "pids": 6.0,
+    },
+    facts={"status": "running", "stopped_by": "", "health": "", "starts": "1767225600000"},
+    state="running",
+)
