@@ -167,7 +167,7 @@ class Policy:
         if answer.diagnostics.errors:
             return _Answer(False, ("policy-error",))
         named: dict[str, str] = answer.diagnostics.id_annotations_by_reason
-        ids = [named.get(reason, reason) for reason in answer.diagnostics.reasons]
+        ids: list[str] = [named.get(reason) or reason for reason in answer.diagnostics.reasons]
         return _Answer(answer.allowed, tuple(sorted(ids, key=lambda i: _FIRST.index(i) if i in _FIRST else -1)))
 
 

@@ -143,6 +143,17 @@ class Incident:
             tried=(*self.tried, fix.plan.key),
         )
 
+    def because(self, reason: str) -> "Incident":
+        return replace(self, reason=reason)
+
+    def unasked(self) -> "Incident":
+        return replace(self, status="open", approval=None)
+
+    def not_tried(self, fix: Fix) -> "Incident":
+        """The fix was stopped before it did anything."""
+        tried = tuple(key for key in self.tried if key != fix.plan.key)
+        return replace(self, status="open", open_fix=None, tried=tried)
+
     def verifying(self) -> "Incident":
         return replace(self, status="verifying")
 

@@ -21,6 +21,12 @@ def reach(resource: str, resources: Mapping[str, Resource]) -> frozenset[str]:
     return frozenset(up | _closure(resource, down))
 
 
+def upstream(resource: str, resources: Mapping[str, Resource]) -> tuple[str, ...]:
+    """All it needs, directly or not."""
+    edges = {key: value.upstream for key, value in resources.items()}
+    return tuple(sorted(_closure(resource, edges) - {resource}))
+
+
 def neighbours(of: Sequence[str], resources: Mapping[str, Resource]) -> tuple[str, ...]:
     """One step up and one step down, without themselves."""
     near: dict[str, None] = {}

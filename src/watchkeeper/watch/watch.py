@@ -27,7 +27,7 @@ from watchkeeper.domain import (
 from watchkeeper.domain.situation import Situation
 from watchkeeper.settings import Settings
 from watchkeeper.store import Store
-from watchkeeper.watch.correlation import neighbours
+from watchkeeper.watch.correlation import neighbours, upstream
 from watchkeeper.watch.fleet import Fleet, Provider
 from watchkeeper.watch.logs import LogFollower
 from watchkeeper.watch.watcher import Watcher
@@ -95,6 +95,20 @@ class Watch:
 
     def neighbours(self, resources: tuple[str, ...]) -> tuple[str, ...]:
         return neighbours(resources, self.fleet.resources)
+
+    def upstream(self, resource: str) -> tuple[str, ...]:
+        """What the resource needs, directly or not."""
+        return upstream(resource, self.fleet.resources)
+
+    async def next_look(self, resource: str, *, quickly: bool) -> None:
+        """Wait for the next reading; `quickly` asks for one soon, else it comes with its interval."""
+        watcher = self.watchers.get(resource)
+        if watcher is None:
+            return
+        if quickly:
+            await asyncio.sleep(self._settings.watch.quick)  # the rate of quick looks
+            watcher.poke()
+        await watcher.next_reading(now())
 
     async def look(self, resources: tuple[str, ...]) -> Situation:
         """Fresh readings of these resources, taken after the call began."""

@@ -1,0 +1,283 @@
+"""The incidents' desk: alerts become incidents, and every change is recorded with the event that tells it."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from datetime import timedelta
+
+import structlog
+
+from watchkeeper.domain import (
+    LOOP,
+    Alert,
+    Approval,
+    Decision,
+    Event,
+    Fix,
+    Incident,
+    IncidentOutcome,
+    Plan,
+    Resource,
+    Verdict,
+    now,
+)
+from watchkeeper.domain.situation import Situation
+from watchkeeper.store import Store, new_id
+from watchkeeper.watch import Watch, incident_for, relapse_of
+
+log = structlog.get_logger(__name__)
+ACTIVE = ("open", "diagnosing", "awaiting_approval", "fixing", "verifying", "escalated")
+BEFORE = timedelta(minutes=2)
+"""How much of the readings from before an incident is kept at full rate."""
+
+
+class Desk:
+    """Who wants `heal` called registers it in `heal`; `wake` calls it, one at a time per incident."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+        self.heal: Callable[[Incident], Awaitable[Incident]] | None = None
+        self.watch: Watch | None = None
+        self._tasks: dict[str, asyncio.Task[None]] = {}
+        self._again: set[str] = set()
+        self._joining = asyncio.Lock()
+        self._writing = asyncio.Lock()
+
+    # Alerts in ---------------------------------------------------------------------------------------------------
+
+    async def alerted(self, alert: Alert) -> Alert:
+        """An alert began to fire or resolved: it joins an incident, reopens one, or opens one."""
+        async with self._joining:
+            if alert.status == "resolved":
+                await self._store.save(alert, self._told("alert.resolved", alert, f"{alert.rule} resolved"))
+            else:
+                alert = await self._join(alert)
+        if alert.incident:
+            self.wake(alert.incident)
+        return alert
+
+    async def _join(self, alert: Alert) -> Alert:
+        at = now()
+        watch = self._seen_by()
+        resources = watch.fleet.resources
+        name = resources[alert.resource].slug if alert.resource in resources else alert.resource
+        active = await self._store.select(Incident, status=ACTIVE)
+        incident = incident_for(alert, active, resources, at)
+        events: list[Event] = []
+        if incident is not None:
+            incident = incident.touching(alert.resource)
+        else:
+            closed = await self._store.select(Incident, status="closed", limit=50)
+            incident = relapse_of(
+                alert, closed, await self._store.select(Alert, resource=alert.resource, limit=100), at
+            )
+            if incident is not None:
+                incident = incident.reopen().touching(alert.resource)
+                events.append(self._event("incident.reopened", incident, f"{alert.rule} on {name} is back"))
+            else:
+                incident = Incident(new_id("inc"), f"{alert.rule} on {name}", alert.resource, (alert.resource,), at)
+                events.append(self._event("incident.opened", incident, f"{alert.rule} on {name}: {alert.why}"))
+        alert = alert.join(incident.id)
+        async with self._writing, self._store.transaction() as transaction:
+            current = await self._store.find(Incident, incident.id)
+            if current is not None and current.active == incident.active:
+                incident = current.touching(alert.resource)
+            await transaction.put(incident)
+            await transaction.put(alert)
+            await transaction.emit(self._told("alert.firing", alert, f"{alert.rule} fires on {name}"))
+            for event in events:
+                await transaction.emit(event)
+        watch.busy.update(incident.resources)
+        for key in incident.resources:
+            await watch.keep_ring(key, at - BEFORE)
+        return alert
+
+    async def vanished(self, resource: Resource) -> None:
+        """Removed on purpose: its incidents are over."""
+        for incident in await self._store.select(Incident, status=ACTIVE, root=resource.id):
+            await self.close(incident, "gone", f"{resource.slug} was removed")
+
+    def firing(self, incident: Incident, at: Situation) -> tuple[Alert, ...]:
+        """The incident's alerts that fire."""
+        return tuple(alert for alert in at.firing if alert.incident == incident.id)
+
+    async def blind_for(self, incident: Incident, root: str, at: Situation) -> timedelta:
+        """For how long the root has given no data that tells anything."""
+        watch = self._seen_by()
+        watcher = watch.watchers.get(root)
+        if watcher is None or not watcher.ring or watcher.ring[-1].ok or at.showing:
+            return timedelta(0)
+        last_good = next((r.at for r in reversed(watcher.ring) if r.ok), incident.opened_at)
+        return at.at - last_good
+
+    # Waking ------------------------------------------------------------------------------------------------------
+
+    def wake(self, incident: str) -> None:
+        """Have `heal` called (again): something the incident may wait for has changed."""
+        if incident in self._tasks:
+            self._again.add(incident)
+        else:
+            self._tasks[incident] = asyncio.create_task(self._run(incident), name=f"heal {incident}")
+
+    async def resume(self) -> None:
+        """After a start: everything that is not over is taken up where the store says it is."""
+        for incident in await self._store.select(Incident, status=ACTIVE):
+            self._seen_by().busy.update(incident.resources)
+            self.wake(incident.id)
+        for approval in await self._store.select(Approval, status="waiting"):
+            self._arm(approval)
+
+    async def stop(self) -> None:
+        for task in self._tasks.values():
+            task.cancel()
+        await asyncio.gather(*self._tasks.values(), return_exceptions=True)
+
+    async def _run(self, key: str) -> None:
+        try:
+            while True:
+                self._again.discard(key)
+                incident = await self._store.get(Incident, key)
+                if incident.status == "closed" or self.heal is None:
+                    return
+                try:
+                    await self.heal(incident)
+                except Exception as problem:
+                    log.exception("healing failed", incident=key)
+                    await self.escalate(incident, f"an error of ours: {type(problem).__name__}: {problem}")
+                if key not in self._again:
+                    return
+        finally:
+            self._tasks.pop(key, None)
+            if key in self._again:
+                self.wake(key)
+
+    def _arm(self, approval: Approval) -> None:
+        """Wake its incident at the deadline; armed anew from the row after a restart."""
+        seconds = max(0.0, (approval.expires_at - now()).total_seconds())
+        if approval.incident:
+            asyncio.get_running_loop().call_later(seconds, self.wake, approval.incident)
+
+    # Changes, each with its event --------------------------------------------------------------------------------
+
+    async def change(
+        self, key: str, to: Callable[[Incident], Incident], kind: str, text: str, by: str = LOOP.id
+    ) -> Incident:
+        """Read, change, write and tell, as one."""
+        async with self._writing:
+            incident = to(await self._store.get(Incident, key))
+            await self._store.save(incident, self._event(kind, incident, text, by))
+        if incident.status == "closed":
+            self._seen_by().busy.difference_update(incident.resources)
+        return incident
+
+    async def close(self, incident: Incident, outcome: IncidentOutcome, reason: str, by: str = LOOP.id) -> Incident:
+        await self._void_waiting(incident, f"the incident is over ({outcome})")
+        return await self.change(
+            incident.id, lambda i: i.close(outcome, now(), reason), "incident.closed", f"{outcome}: {reason}", by
+        )
+
+    async def escalate(self, incident: Incident, reason: str, by: str = LOOP.id) -> Incident:
+        await self._void_waiting(incident, "the incident was handed to a person")
+        return await self.change(incident.id, lambda i: i.escalate(reason), "incident.escalated", reason, by)
+
+    async def hold(self, incident: Incident, reason: str) -> Incident:
+        """Nothing is done while paused; said once."""
+        current = await self._store.get(Incident, incident.id)
+        if current.reason == reason:
+            return current
+        return await self.change(incident.id, lambda i: i.because(reason), "incident.held", reason)
+
+    async def would(self, incident: Incident, plan: Plan, decision: Decision) -> Incident:
+        """Observe mode: what it would have done is written down once per plan."""
+        steps = ", ".join(f"{s.tool}({', '.join(f'{k}={v}' for k, v in s.arguments.items())})" for s in plan.steps)
+        reason = f"it would run {steps} ({plan.author}); {decision.reason}"
+        current = await self._store.get(Incident, incident.id)
+        if current.reason == reason:
+            return current
+        return await self.change(incident.id, lambda i: i.because(reason), "fix.would", reason)
+
+    async def diagnosed(self, incident: Incident, plan: Plan) -> Incident:
+        diagnosis = plan.diagnosis
+        if diagnosis is None:
+            return incident
+        text = f"{diagnosis.cause} Plan: {', '.join(step.tool for step in plan.steps)} ({plan.author})"
+        return await self.change(incident.id, lambda i: i.diagnosed(diagnosis), "incident.diagnosed", text)
+
+    async def refuse(self, incident: Incident, plan: Plan, reason: str) -> Incident:
+        return await self.change(incident.id, lambda i: i.refuse(plan, reason), "plan.refused", reason)
+
+    async def verifying(self, incident: Incident, fix: Fix) -> Incident:
+        return await self.change(incident.id, lambda i: i.verifying(), "incident.verifying", f"{fix.id} is judged")
+
+    async def judged(self, incident: Incident, fix: Fix, verdict: Verdict) -> Incident:
+        kind = {"healed": "incident.closed", "inconclusive": "incident.escalated"}.get(verdict.outcome, "plan.failed")
+        text = f"{verdict.outcome}: {'; '.join(verdict.reasons)}"
+        return await self.change(incident.id, lambda i: i.judged(fix, verdict, now()), kind, text)
+
+    async def untried(self, incident: Incident, fix: Fix, reason: str) -> Incident:
+        """The fix was stopped before it did anything: it may be tried again."""
+        await self.change(incident.id, lambda i: i.not_tried(fix), "incident.held", reason)
+        return await self.hold(incident, reason)
+
+    async def begun(self, fix: Fix) -> None:
+        """The fix's first row, and its incident's change, in one transaction: from here on it is finished first."""
+        text = f"{fix.plan.author} begins: {', '.join(step.tool for step in fix.plan.steps)}"
+        event = Event("fix.started", fix.id, text, now(), by=fix.principal.id, incident=fix.incident)
+        async with self._writing, self._store.transaction() as transaction:
+            if fix.incident:
+                incident = await self._store.get(Incident, fix.incident)
+                await transaction.put(incident.fixing(fix))
+            await transaction.put(fix)
+            await transaction.emit(event)
+
+    # Approvals ---------------------------------------------------------------------------------------------------
+
+    async def ask(self, approval: Approval, incident: Incident | None) -> Approval:
+        """A row that waits for a person."""
+        steps = ", ".join(step.tool for step in approval.plan.steps)
+        text = f"{steps} ({approval.plan.effect}) waits for a person: {approval.decision.reason}"
+        event = Event(
+            "approval.requested",
+            approval.id,
+            text,
+            now(),
+            by=approval.requested_by.id,
+            incident=approval.incident,
+            data={"expires_at": approval.expires_at.isoformat(), "by_hand": [s.by_hand for s in approval.plan.steps]},
+        )
+        async with self._writing, self._store.transaction() as transaction:
+            if incident is not None:
+                current = await self._store.get(Incident, incident.id)
+                await transaction.put(current.wait_for_approval(approval.id))
+            await transaction.put(approval)
+            await transaction.emit(event)
+        self._arm(approval)
+        return approval
+
+    async def expire(self, approval: Approval) -> Approval:
+        return await self._settle(approval.decide("expired", LOOP, now()), "nobody decided in time")
+
+    async def void(self, incident: Incident, approval: Approval, reason: str) -> Incident:
+        await self._settle(approval.decide("void", LOOP, now(), reason), reason)
+        return await self.change(incident.id, lambda i: i.unasked(), "approval.void", reason)
+
+    async def _void_waiting(self, incident: Incident, reason: str) -> None:
+        for approval in await self._store.select(Approval, status="waiting", incident=incident.id):
+            await self._settle(approval.decide("void", LOOP, now(), reason), reason)
+
+    async def _settle(self, approval: Approval, text: str) -> Approval:
+        event = Event(f"approval.{approval.status}", approval.id, text, now(), incident=approval.incident)
+        await self._store.save(approval, event)
+        return approval
+
+    # Telling -----------------------------------------------------------------------------------------------------
+
+    def _event(self, kind: str, incident: Incident, text: str, by: str = LOOP.id) -> Event:
+        return Event(kind, incident.id, text, now(), by=by, incident=incident.id, resource=incident.root)
+
+    def _told(self, kind: str, alert: Alert, text: str) -> Event:
+        return Event(kind, alert.id, text, now(), incident=alert.incident, resource=alert.resource)
+
+    def _seen_by(self) -> Watch:
+        if self.watch is None:
+            raise RuntimeError("the desk has no watch yet")
+        return self.watch

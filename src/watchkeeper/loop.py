@@ -1,0 +1,352 @@
+"""Read me first: the one loop. watch → decide → act → verify, for everything there is.
+
+The stages do not know each other; they meet here. `Desk` (incidents.py) turns alerts into incidents, records every
+change with its event, and calls `heal` again whenever something an incident waits for has changed, and after a crash.
+"""
+
+import asyncio
+from collections.abc import AsyncGenerator, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, replace
+from datetime import timedelta
+from typing import Any
+
+from watchkeeper.act import Act
+from watchkeeper.decide import Decide
+from watchkeeper.domain import (
+    LOOP,
+    Approval,
+    Condition,
+    Conflict,
+    Decision,
+    Effect,
+    Event,
+    Fix,
+    Forbidden,
+    Incident,
+    Plan,
+    Principal,
+    Verdict,
+    now,
+)
+from watchkeeper.domain.situation import Situation, effect_of
+from watchkeeper.incidents import Desk
+from watchkeeper.store import Store, new_id
+from watchkeeper.verify import Subject, judge
+from watchkeeper.watch import Watch, root_of
+
+BLIND = timedelta(seconds=60)
+"""An incident whose root gives no data for so long is handed to a person."""
+
+
+@dataclass(frozen=True, slots=True)
+class Submission:
+    """What became of a plan somebody handed in: a fix that runs, or an approval that waits."""
+
+    decision: Decision
+    fix: Fix | None = None
+    approval: Approval | None = None
+    output: Any = None
+
+
+class Loop:
+    """`heal` is the product on a page; `submit` is the one entrance for everybody else's plans."""
+
+    def __init__(
+        self, store: Store, watch: Watch, decide: Decide, act: Act, desk: Desk, approval_life: timedelta
+    ) -> None:
+        self._store = store
+        self._watch = watch
+        self._decide = decide
+        self._act = act
+        self._desk = desk
+        self._approval_life = approval_life
+        self._handling: set[str] = set()
+        self._free = asyncio.Condition()
+        self._alone: set[asyncio.Task[Fix]] = set()
+
+    async def heal(self, incident: Incident) -> Incident:
+        """Re-entrant: called again whenever something it waits for has changed, and after a crash."""
+        if incident.open_fix:  # what was begun is finished first
+            incident = await self.finish(await self._store.get(Fix, incident.open_fix), incident)
+        while incident.active or incident.status == "escalated":
+            at = await self._watch.look(self._scope(incident))
+            if not self._desk.firing(incident, at):
+                verdict = await self._recovered(incident)
+                if verdict.outcome == "healed":
+                    return await self._desk.close(incident, "recovered", "; ".join(verdict.reasons))
+                if not self._desk.firing(incident, await self._watch.look(self._scope(incident))):
+                    return await self._desk.escalate(incident, f"no alert fires any more, but {verdict.reasons[0]}")
+                continue
+            if not incident.active:
+                return incident  # escalated: a person has it
+            if stopped := await self._decide.stopped():
+                return await self._desk.hold(incident, stopped)
+            root = await self._root(incident, at)
+            if root is None:
+                continue
+            approval = await self._approval(incident)
+            if approval is not None and approval.status == "waiting":
+                return incident  # a row in the store; nothing sleeps
+            if approval is not None and approval.status == "expired":
+                return await self._desk.escalate(incident, f"nobody decided on {approval.plan.author} in time")
+            if approval is not None and approval.status == "rejected":
+                incident = await self._desk.refuse(incident, approval.plan, f"rejected by {approval.decided_by}")
+                continue
+            plan, passed = await self._decide.next_plan(root, incident, at)  # runbook rungs first; knows past fixes
+            if approval is not None and approval.status == "approved":
+                if approval.digest != self._digest(approval.plan, at):
+                    incident = await self._desk.void(incident, approval, "things have changed since it was approved")
+                    continue
+                plan = approval.plan
+            if plan is None:
+                return await self._desk.escalate(incident, nothing_left(incident, passed))
+            incident = await self._desk.diagnosed(incident, plan)
+            decision = self._decide.permit(
+                plan, at, LOOP, approved=approval is not None, changes=await self._changes(plan)
+            )
+            if decision.policy == "mode/observe":
+                return await self._desk.would(incident, plan, decision)
+            if decision.outcome == "ask":
+                return await self._ask(incident, plan, decision, at)
+            if decision.outcome == "deny":
+                incident = await self._desk.refuse(incident, plan, f"{plan.author} is not allowed: {decision.reason}")
+                continue
+            async with self._hands(plan):
+                fix = await self._begin(plan, at, LOOP, decision, incident.id, approval)
+                incident = await self.finish(fix, await self._store.get(Incident, incident.id))
+        return incident
+
+    async def finish(self, fix: Fix, incident: Incident) -> Incident:
+        """Execute or resume, judge, undo what did not help, and say so."""
+        fix = await self._finish(fix, incident)
+        if fix.verdict is None:
+            raise RuntimeError(f"{fix.id} was finished without a verdict")
+        if held_back(fix) and (stopped := await self._decide.stopped()):
+            return await self._desk.untried(incident, fix, stopped)
+        return await self._desk.judged(incident, fix, fix.verdict)
+
+    async def submit(self, plan: Plan, principal: Principal, incident: Incident | None = None) -> Submission:
+        """The one entrance: what comes by HTTP, command line, chat, MCP or a rollout is judged by the same policy.
+
+        What a person submits themselves counts as approved, unless policy wants two people. Raises Forbidden.
+        """
+        at = await self._watch.look(plan.resources)
+        plan = replace(
+            plan, steps=tuple(replace(s, effect=e) for s, e in zip(plan.steps, self._effects(plan, at), strict=True))
+        )
+        if plan.effect is not Effect.READ and (stopped := await self._decide.stopped()):
+            raise Conflict(f"Nothing is changed now: {stopped}.", "Go on with `watchkeeper resume`.")
+        own = principal.kind == "person" and not any(self._decide.policy.needs_two(step.effect) for step in plan.steps)
+        decision = self._decide.permit(plan, at, principal, approved=own, changes=await self._changes(plan))
+        if decision.outcome == "deny":
+            raise Forbidden(f"Policy {decision.policy} does not allow it: {decision.reason}", "See docs/policy.md.")
+        if decision.outcome == "ask":
+            approval = await self._desk.ask(self._new_approval(plan, decision, at, principal, incident), incident)
+            return Submission(decision, approval=approval)
+        if plan.effect is Effect.READ:
+            return Submission(decision, output=await self._read(plan, principal))
+        by = principal.id if own else ""
+        if incident is not None:
+            fix = await self._begin(plan, at, principal, decision, incident.id, None, approved_by=by)
+            self._desk.wake(incident.id)
+        else:
+            fix = await self._begin(plan, at, principal, decision, None, None, approved_by=by)
+            self.resume_alone(fix)
+        return Submission(decision, fix=fix)
+
+    async def approved_alone(self, approval: Approval) -> Fix:
+        """Begin what waited for approval without an incident. Raises Conflict where things have changed since."""
+        at = await self._watch.look(approval.plan.resources)
+        if approval.digest != self._digest(approval.plan, at):
+            await self._store.save(approval.decide("void", LOOP, now(), "things have changed since it was asked for"))
+            raise Conflict("Things have changed since this was asked for; nothing was done.", "Submit it again.")
+        fix = await self._begin(approval.plan, at, approval.requested_by, approval.decision, None, approval)
+        self.resume_alone(fix)
+        return fix
+
+    def resume_alone(self, fix: Fix) -> None:
+        """Carry out, in the background, a fix that belongs to no incident."""
+        task = asyncio.create_task(self._finish_alone(fix), name=f"finish {fix.id}")
+        self._alone.add(task)
+        task.add_done_callback(self._alone.discard)
+
+    async def stop(self) -> None:
+        """Let go of what runs in the background; it is resumed at the next start."""
+        for task in self._alone:
+            task.cancel()
+        await asyncio.gather(*self._alone, return_exceptions=True)
+
+    # How ---------------------------------------------------------------------------------------------------------
+
+    async def _finish_alone(self, fix: Fix) -> Fix:
+        async with self._hands(fix.plan):
+            return await self._finish(fix, None)
+
+    async def _finish(self, fix: Fix, incident: Incident | None) -> Fix:
+        fix = await self._act.complete(fix)  # the durable workflow: executes, or resumes; seconds to minutes
+        if incident is not None:
+            await self._desk.verifying(incident, fix)
+        if fix.verdict is None:
+            resources = tuple(dict.fromkeys((*fix.plan.resources, *(incident.resources if incident else ()))))
+            subject = Subject(
+                root=fix.plan.resources[0],
+                resources=resources,
+                healed=Condition(fix.plan.healed) if fix.plan.healed else None,
+                before=fix.before.get(fix.plan.resources[0]),
+                neighbours={key: health for key, health in fix.neighbours.items() if key not in resources},
+            )
+            seconds = max(self._decide.tool(step.tool).settle for step in fix.plan.steps)
+            looks = self._watch.settle((*resources, *subject.neighbours), seconds)
+            fix = replace(fix, verdict=await judge(subject, looks, self._watch.probe))
+            await self._store.save(fix)
+        if fix.verdict is not None and fix.verdict.outcome == "not_healed":
+            fix = await self._act.undo(fix)
+        fix = replace(fix, status="closed", finished_at=now())
+        outcome = fix.verdict.outcome if fix.verdict else "inconclusive"
+        said = "; ".join(fix.verdict.reasons) if fix.verdict else ""
+        event = Event(f"fix.{outcome}", fix.id, f"{fix.plan.author}: {outcome} ({said})", now(), incident=fix.incident)
+        await self._store.save(fix, event)
+        return fix
+
+    async def _recovered(self, incident: Incident) -> Verdict:
+        """A verdict like any other: good looks in a row, and the probe."""
+        subject = Subject(incident.root, incident.resources)
+        return await judge(subject, self._watch.settle(incident.resources, 3.0), self._watch.probe)
+
+    def _scope(self, incident: Incident) -> tuple[str, ...]:
+        return (*incident.resources, *self._watch.neighbours(incident.resources))
+
+    async def _root(self, incident: Incident, at: Situation) -> str | None:
+        """The root, once a fresh reading shows the fault and nothing upstream is about to explain it; else None,
+        after the next look."""
+        firing = self._desk.firing(incident, at)
+        root = root_of(firing, self._watch.fleet.resources)
+        upstream = {key for alert in firing for key in self._watch.upstream(alert.resource)}
+        brewing = any(alert.status == "pending" and alert.resource in upstream for alert in at.alerts)
+        shown = any(alert.id in at.showing for alert in firing if alert.resource == root)
+        if shown and not brewing:
+            return root
+        if await self._desk.blind_for(incident, root, at) > BLIND:
+            await self._desk.escalate(incident, f"{root} gives no data: {at.readings[root].error}")
+            return None
+        await self._watch.next_look(root, quickly=brewing)
+        return None
+
+    async def _approval(self, incident: Incident) -> Approval | None:
+        current = await self._store.get(Incident, incident.id)
+        if current.approval is None:
+            return None
+        approval = await self._store.get(Approval, current.approval)
+        if approval.status == "waiting" and approval.expires_at <= now():
+            approval = await self._desk.expire(approval)
+        return approval
+
+    async def _ask(self, incident: Incident, plan: Plan, decision: Decision, at: Situation) -> Incident:
+        await self._desk.ask(self._new_approval(plan, decision, at, LOOP, incident), incident)
+        return await self._store.get(Incident, incident.id)
+
+    def _new_approval(
+        self, plan: Plan, decision: Decision, at: Situation, by: Principal, incident: Incident | None
+    ) -> Approval:
+        return Approval(
+            id=new_id("apr"),
+            incident=incident.id if incident else None,
+            fix=new_id("fix"),
+            plan=plan,
+            decision=decision,
+            digest=self._digest(plan, at),
+            requested_by=by,
+            created_at=now(),
+            expires_at=now() + self._approval_life,
+        )
+
+    async def _begin(
+        self,
+        plan: Plan,
+        at: Situation,
+        principal: Principal,
+        decision: Decision,
+        incident: str | None,
+        approval: Approval | None,
+        *,
+        approved_by: str = "",
+    ) -> Fix:
+        near = self._watch.neighbours(plan.resources)
+        fix = await self._act.begin(
+            plan,
+            at,
+            principal=principal,
+            decision=decision,
+            incident=incident,
+            key=approval.fix if approval else None,
+            approved_by=approval.decided_by if approval else approved_by,
+            health={key: self._watch.health(key).value for key in near},
+        )
+        await self._desk.begun(fix)
+        return fix
+
+    def _effects(self, plan: Plan, at: Situation) -> Sequence[Effect]:
+        return list(effect_of(plan, self._decide.tools, at).values())
+
+    def _digest(self, plan: Plan, at: Situation) -> str:
+        """Of the plan as it would act now: the effects of this moment, and what each precondition finds."""
+        steps = tuple(replace(s, effect=e) for s, e in zip(plan.steps, self._effects(plan, at), strict=True))
+        facts: dict[str, str] = {}
+        for index, step in enumerate(steps):
+            reading = at.readings.get(step.resource)
+            tool = self._decide.tool(step.tool)
+            refusal = tool.refusal(reading, tool.parse(step.arguments)) if reading else "no reading"
+            facts[str(index)] = "refused" if refusal else "holds"
+        incarnations = {key: resource.incarnation for key, resource in at.resources.items()}
+        return replace(plan, steps=steps).digest(incarnations, facts)
+
+    async def _changes(self, plan: Plan) -> dict[str, int]:
+        """How many changes each of its resources has seen within the last hour."""
+        since = now() - timedelta(hours=1)
+        recent = [fix for fix in await self._store.select(Fix, limit=200) if fix.started_at >= since]
+        counted = [
+            r.resource for fix in recent for r in fix.steps if r.status in ("acting", "done", "failed", "unknown")
+        ]
+        return {key: counted.count(key) for key in plan.resources}
+
+    async def _read(self, plan: Plan, principal: Principal) -> Any:
+        """Look-ups change nothing: no fix, one event."""
+        outputs: list[Any] = []
+        for step in plan.steps:
+            tool = self._decide.tool(step.tool)
+            try:
+                async with asyncio.timeout(tool.timeout):
+                    outputs.append(await tool.run(self._watch.session(step.resource), **step.arguments))
+            except TimeoutError:
+                raise Conflict(f"{tool.name} gave no result within {tool.timeout:g} s.") from None
+            text = f"{principal.id} called {tool.name}"
+            await self._store.emit(Event("tool.called", tool.name, text, now(), principal.id, resource=step.resource))
+        return outputs[0] if len(outputs) == 1 else outputs
+
+    @asynccontextmanager
+    async def _hands(self, plan: Plan) -> AsyncGenerator[None]:
+        """One fix at a time per dependency neighbourhood."""
+        mine = {*plan.resources, *self._watch.neighbours(plan.resources)}
+        async with self._free:
+            await self._free.wait_for(lambda: not mine & self._handling)
+            self._handling |= mine
+        try:
+            yield
+        finally:
+            async with self._free:
+                self._handling -= mine
+                self._free.notify_all()
+
+
+def nothing_left(incident: Incident, passed: tuple[str, ...]) -> str:
+    """Why nothing more is done, in one sentence."""
+    if not passed:
+        return "no runbook knows this"
+    because = f" ({incident.reason})" if incident.refused and incident.reason else ""
+    return f"nothing left that policy allows and that could help{because}: {'; '.join(passed)}"
+
+
+def held_back(fix: Fix) -> bool:
+    """Whether the fix ended before it did anything."""
+    return all(record.status in ("refused", "skipped") for record in fix.steps)
