@@ -1,0 +1,16 @@
+#!/bin/sh
+# What the official image does with POSTGRES_USER, POSTGRES_PASSWORD and POSTGRES_DB: makes the cluster once.
+set -e
+if [ "$(id -u)" = 0 ]; then
+    chown -R postgres:postgres "$PGDATA" /run/postgresql
+    exec setpriv --reuid postgres --regid postgres --clear-groups -- "$0" "$@"
+fi
+if [ ! -s "$PGDATA/PG_VERSION" ]; then
+    (umask 077 && printf '%s\n' "$POSTGRES_PASSWORD" > /tmp/password)
+    initdb --username="$POSTGRES_USER" --pwfile=/tmp/password --auth-local=trust --auth-host=scram-sha-256 \
+        --encoding=UTF8 --locale=C.UTF-8 --no-sync > /dev/null
+    rm /tmp/password
+    echo "host all all all scram-sha-256" >> "$PGDATA/pg_hba.conf"
+    echo "CREATE DATABASE $POSTGRES_DB" | postgres --single -D "$PGDATA" postgres > /dev/null
+fi
+exec "$@" -c listen_addresses='*'

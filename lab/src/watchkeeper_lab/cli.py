@@ -1,0 +1,133 @@
+"""The command line: `watchkeeper lab up | break | reset | down | status | faults`."""
+
+import asyncio
+import sys
+import time
+from collections.abc import Coroutine
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from watchkeeper_lab import instance as instances
+from watchkeeper_lab.errors import BadInputError, LabError
+from watchkeeper_lab.instance import DEFAULT_NAME
+from watchkeeper_lab.lab import Lab, take_down
+from watchkeeper_lab.oracle import Judgement
+from watchkeeper_lab.scenario import scenario, scenarios
+
+app = typer.Typer(help="A small real shop to practise on: start it, break it, heal it.", no_args_is_help=True)
+console = Console(highlight=False)
+
+Name = Annotated[str, typer.Option("--name", help="Which lab; several can be up at once.")]
+
+
+def run(work: Coroutine[Any, Any, int | None]) -> None:
+    """Run a command to its end. A failure is told in its two lines; exit code 1, or 2 for bad input."""
+    try:
+        code = asyncio.run(work)
+    except LabError as error:
+        print(f"error: {error.what}", error.hint, sep="\n", file=sys.stderr)
+        raise typer.Exit(2 if isinstance(error, BadInputError) else 1) from None
+    except KeyboardInterrupt:
+        raise typer.Exit(130) from None
+    raise typer.Exit(code or 0)
+
+
+@app.command()
+def up(name: Name = DEFAULT_NAME) -> None:
+    """Start the shop, its services and its visitors (the first time, images are made: about two minutes)."""
+    run(_up(name))
+
+
+async def _up(name: str) -> None:
+    began = time.monotonic()
+    lab = await Lab.up(name, say=console.print)
+    console.print(f"Lab `{name}` is up and healthy after {time.monotonic() - began:.1f} s.")
+    console.print(f"  shop   {lab.shop_url}\n  Redis  127.0.0.1:{lab.redis_port}  (container {lab.redis_container})")
+
+
+@app.command("break")
+def break_(
+    fault: Annotated[str, typer.Argument(help="One of `watchkeeper lab faults`.")], name: Name = DEFAULT_NAME
+) -> None:
+    """Inject a fault, or start a control."""
+    run(_break(fault, name))
+
+
+async def _break(fault: str, name: str) -> None:
+    chosen = scenario(fault)
+    lab = await Lab.attach(name)
+    began = time.monotonic()
+    await lab.inject(chosen.name)
+    console.print(f"{chosen.description} In effect after {time.monotonic() - began:.1f} s.")
+
+
+@app.command()
+def reset(name: Name = DEFAULT_NAME) -> None:
+    """Make everything healthy again, whatever was done."""
+    run(_reset(name))
+
+
+async def _reset(name: str) -> None:
+    lab = await Lab.attach(name)
+    began = time.monotonic()
+    seen = await lab.reset()
+    console.print(f"Lab `{name}` is healthy again after {time.monotonic() - began:.1f} s.")
+    _show(seen)
+
+
+@app.command()
+def down(name: Name = DEFAULT_NAME) -> None:
+    """Stop everything the lab started and remove it: visitors, containers, networks, volumes."""
+    run(_down(name))
+
+
+async def _down(name: str) -> None:
+    began = time.monotonic()
+    existed = await take_down(name)
+    done = f"is down after {time.monotonic() - began:.1f} s" if existed else "was not up"
+    console.print(f"Lab `{name}` {done}.")
+
+
+@app.command()
+def status(name: Name = DEFAULT_NAME) -> None:
+    """What the oracle says now; exit code 1 where it is not healthy."""
+    run(_status(name))
+
+
+async def _status(name: str) -> int:
+    lab = await Lab.attach(name)
+    seen = await lab.oracle.judge()
+    last = lab.ledger.requests(time.time() - 60)
+    visitors = "visitors are there" if lab.visitors.running() else "there are no visitors"
+    console.print(f"Lab `{name}`: {lab.shop_url}, Redis on port {lab.redis_port}; {visitors}.")
+    console.print(f"Last minute: {last.total} requests, {last.failed} failed.")
+    _show(seen)
+    return 0 if seen.healthy else 1
+
+
+@app.command()
+def faults() -> None:
+    """List what can be broken, and the controls that must be left alone."""
+    table = Table(box=None, pad_edge=False)
+    for column in ("name", "kind", "what happens"):
+        table.add_column(column, no_wrap=column != "what happens")
+    for one in scenarios().values():
+        table.add_row(one.name, one.kind, one.description)
+    console.print(table)
+    up_now = [one.name for one in instances.load_all()]
+    console.print(f"Labs that are up: {', '.join(up_now) or 'none'}.")
+
+
+def _show(seen: Judgement) -> None:
+    console.print(
+        "The oracle says: " + ("healthy." if seen.healthy else "NOT healthy."), style=None if seen.healthy else "red"
+    )
+    for reason in seen.reasons:
+        console.print(f"  - {reason}")
+    if seen.audit is not None:
+        console.print(f"  {seen.audit.checked} acknowledged writes read back, {len(seen.audit.lost)} lost.")
+    for name, value in seen.facts.items():
+        console.print(f"  {name} {value}")

@@ -1,0 +1,37 @@
+"""The connections of Redis are used up."""
+
+import random
+
+import httpx
+from redis.exceptions import RedisError
+
+from watchkeeper_lab.errors import LabError
+from watchkeeper_lab.faults.site import Site
+from watchkeeper_lab.redis_link import client_ratio
+
+
+async def exhausted(site: Site) -> None:
+    """Leak connections in one replica until Redis takes no more; they stay open and idle."""
+    await leak(site, 10_000)
+    try:
+        async with site.redis() as link:
+            free = 1 - client_ratio(await link.info())
+    except (RedisError, OSError):
+        return
+    if free > 0.05:
+        raise LabError(f"{free:.0%} of the connections are still free.", "Run `watchkeeper lab reset` and try again.")
+
+
+async def crowded(site: Site) -> None:
+    """Leak connections until 60 to 70 % are taken: many, but under the threshold."""
+    async with site.redis() as link:
+        info = await link.info()
+    missing = int(info["maxclients"] * random.uniform(0.60, 0.70)) - int(info["connected_clients"])
+    if missing > 0:
+        await leak(site, missing)
+
+
+async def leak(site: Site, count: int) -> None:
+    """Have the first replica leak up to `count` connections."""
+    async with httpx.AsyncClient(timeout=60.0, trust_env=False) as client:
+        (await client.post(site.leaking_url, params={"count": count})).raise_for_status()

@@ -1,0 +1,46 @@
+"""Redis runs out of memory."""
+
+import asyncio
+import random
+import time
+
+from watchkeeper_lab.containers import docker, inspect
+from watchkeeper_lab.errors import LabError
+from watchkeeper_lab.faults.site import Site
+from watchkeeper_lab.fill import Mix, fill, take_out
+
+MIB = 1 << 20
+BRIEFLY = 2.0
+"""Seconds that the control stays over 95 %: less than the `for` of any rule about memory."""
+
+
+async def full_with_headroom(site: Site) -> None:
+    """Fill 25 to 35 % of what the container may use: the limit could be raised."""
+    state = (await inspect(site.redis_container))[site.redis_container]
+    await _fill_up(site, int(state.memory_limit * random.uniform(0.25, 0.35)), Mix.drawn(0.15, 0.3))
+
+
+async def full_without_headroom(site: Site) -> None:
+    """Fill 60 to 65 % of what a smaller container may use, at least 40 % of it with the declared cache."""
+    limit = random.randint(96, 128) * MIB
+    await docker("update", "--memory", str(limit), "--memory-swap", str(limit), site.redis_container)
+    await _fill_up(site, int(limit * random.uniform(0.60, 0.65)), Mix.drawn(0.45, 0.6))
+
+
+async def over_and_back(site: Site) -> None:
+    """Pass 95 % for about two seconds, then be well again."""
+    async with site.redis() as link:
+        await link.send("CONFIG", "SET", "maxmemory", random.randint(40, 60) * MIB)
+        await fill(link, site.ledger, Mix.drawn(0.2, 0.4), 0.93)
+        began = time.monotonic()
+        await fill(link, site.ledger, Mix.drawn(0.2, 0.4), random.uniform(0.965, 0.98))
+        await asyncio.sleep(max(0.0, BRIEFLY - (time.monotonic() - began)))
+        await take_out(link, site.ledger)
+
+
+async def _fill_up(site: Site, maxmemory: int, mix: Mix) -> None:
+    async with site.redis() as link:
+        await link.send("CONFIG", "SET", "maxmemory", maxmemory)
+        reached = await fill(link, site.ledger, mix, random.uniform(0.968, 0.998))
+    if reached < 0.96:
+        raise LabError(f"Redis took no more at {reached:.1%} of maxmemory.", "Try again after `watchkeeper lab reset`.")

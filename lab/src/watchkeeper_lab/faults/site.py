@@ -1,0 +1,28 @@
+"""What an injector may touch: one lab's Redis, its containers, its shop and its ledger."""
+
+from collections.abc import Awaitable, Callable
+from contextlib import AbstractAsyncContextManager
+from dataclasses import dataclass
+
+from watchkeeper_lab.instance import Instance
+from watchkeeper_lab.ledger import Ledger
+from watchkeeper_lab.redis_link import RedisLink, redis_link
+
+
+@dataclass(frozen=True, slots=True)
+class Site:
+    """The place of a fault. `visitors(rate, seconds)` starts more traffic in a process of its own."""
+
+    instance: Instance
+    ledger: Ledger
+    redis_container: str
+    visitors: Callable[[float, float], Awaitable[None]]
+
+    def redis(self, timeout: float = 5.0) -> AbstractAsyncContextManager[RedisLink]:
+        """A connection to Redis; `timeout` in seconds."""
+        return redis_link(self.instance.ports["REDIS_PORT"], timeout=timeout)
+
+    @property
+    def leaking_url(self) -> str:
+        """The lab-only endpoint of the replica that leaks connections."""
+        return f"http://127.0.0.1:{self.instance.ports['SHOP_1_PORT']}/load/cache/connections"

@@ -1,0 +1,155 @@
+"""The images of the lab's services: official ones where they can be pulled, else built from Debian packages.
+
+Each is tagged by a hash of everything it is made from, so it is built once and built again when that changes.
+"""
+
+import hashlib
+import platform
+import shutil
+import sys
+import tempfile
+from dataclasses import dataclass
+from importlib.resources import as_file, files
+from pathlib import Path
+
+from watchkeeper_lab.apt import mirror
+from watchkeeper_lab.command import attempt, run
+from watchkeeper_lab.engine import Say, apt_install, root_on_debian
+from watchkeeper_lab.errors import LabError
+
+SERVICES = ("redis", "postgres", "nginx", "shop")
+OFFICIAL = {
+    "redis": "redis:7.2-bookworm",
+    "postgres": "postgres:15-bookworm",
+    "nginx": "nginx:1.26-bookworm",
+    "shop": "python:3.11-slim-bookworm",
+}
+SUITE = "bookworm"
+PACKAGES = "redis-server,nginx-light,postgresql-15,python3"
+SHOP_PACKAGES = (
+    "fastapi>=0.136",
+    "uvicorn>=0.35",
+    "redis[hiredis]>=6",
+    "psycopg[binary,pool]>=3.2",
+    "async-timeout",  # pip asks the host's Python, not the container's 3.11.2, whether redis needs it
+)
+PULL_SECONDS = 120.0
+"""How long the one attempt to pull an official image may take."""
+
+
+@dataclass(frozen=True, slots=True)
+class Images:
+    """The tag to run for each service, and where they come from (`official` or `debian`)."""
+
+    tags: dict[str, str]
+    source: str
+
+
+def _digest(*parts: str | bytes) -> str:
+    whole = hashlib.sha256()
+    for part in parts:
+        whole.update(part if isinstance(part, bytes) else part.encode())
+        whole.update(b"\0")
+    return whole.hexdigest()[:12]
+
+
+def _content(root: Path) -> list[str | bytes]:
+    """Names and contents of every source file below `root`, in order."""
+    paths = sorted(path for path in root.rglob("*") if path.is_file() and "__pycache__" not in path.parts)
+    return [part for path in paths for part in (str(path.relative_to(root)), path.read_bytes())]
+
+
+async def _exists(tag: str) -> bool:
+    return (await attempt(["docker", "image", "inspect", tag], timeout=20.0)).ok
+
+
+async def ensure_images(say: Say = print) -> Images:
+    """Return the images of all services, made now if they are not there yet (about three minutes, once).
+
+    Raises `LabError` where official images cannot be pulled and Debian's cannot be built.
+    """
+    with as_file(files("watchkeeper_lab")) as package:
+        for source in ("official", "debian"):
+            tags = _tags(package, source)
+            if all([await _exists(tag) for tag in tags.values()]):
+                return Images(tags, source)
+        source, bases = await _bases(say)
+        tags = _tags(package, source)
+        with tempfile.TemporaryDirectory(prefix="watchkeeper-lab-") as scratch:
+            for service, tag in tags.items():
+                if not await _exists(tag):
+                    say(f"Building the image of {service}…")
+                    await _build(service, source, bases[service], tag, package, Path(scratch) / service)
+    return Images(tags, source)
+
+
+def _tags(package: Path, source: str) -> dict[str, str]:
+    """The tag of each service's image: by where it comes from and what it is made from."""
+    made_from = {service: [PACKAGES, SUITE, *_content(package / "assets" / service)] for service in SERVICES}
+    made_from["shop"] += [*SHOP_PACKAGES, *_content(package / "shop")]
+    return {service: f"watchkeeper-lab/{service}:{source}-{_digest(*parts)}" for service, parts in made_from.items()}
+
+
+async def _bases(say: Say) -> tuple[str, dict[str, str]]:
+    """Where the images start from: the official ones if they can be pulled, else one made from Debian packages."""
+    base = f"watchkeeper-lab/base:{_digest(SUITE, PACKAGES)}"
+    if not await _exists(base):  # once that was needed, no registry could be reached from here
+        say("Pulling official images…")
+        if await _pull(list(OFFICIAL.values())):
+            return "official", dict(OFFICIAL)
+        await _debootstrap(base, say)
+    return "debian", dict.fromkeys(SERVICES, base)
+
+
+async def _pull(names: list[str]) -> bool:
+    """Pull the images, each tried once; False as soon as one cannot be had."""
+    for name in names:
+        try:
+            if not (await attempt(["docker", "pull", "--quiet", name], timeout=PULL_SECONDS)).ok:
+                return False
+        except TimeoutError:
+            return False
+    return True
+
+
+async def _debootstrap(tag: str, say: Say) -> None:
+    """Make the base image from Debian packages, taken from the mirror this machine's own apt uses."""
+    if not root_on_debian():
+        raise LabError(
+            "Official images cannot be pulled from here, and building them needs root on Debian.",
+            "Give the engine access to a registry (a mirror in /etc/docker/daemon.json), or run as root on Debian.",
+        )
+    if shutil.which("debootstrap") is None:
+        await apt_install("debootstrap")
+    uri = mirror()
+    say(f"No registry can be reached: building a base image from Debian packages of {uri} (about two minutes, once)…")
+    with tempfile.TemporaryDirectory(prefix="watchkeeper-lab-root-") as scratch:
+        root, archive = Path(scratch) / "root", Path(scratch) / "root.tar"
+        await run(
+            ["debootstrap", "--variant=minbase", f"--include={PACKAGES}", SUITE, root, uri],
+            timeout=900.0,
+            hint=f"Check that {uri} can be reached (`apt-get update`).",
+        )
+        cached = ("./var/cache/apt/*", "./var/lib/apt/lists/*", "./usr/share/doc/*", "./usr/share/man/*")
+        await run(["tar", "-C", root, *[f"--exclude={path}" for path in cached], "-cf", archive, "."], timeout=300.0)
+        await run(["docker", "import", archive, tag], timeout=300.0)
+
+
+async def _build(service: str, source: str, base: str, tag: str, package: Path, context: Path) -> None:
+    shutil.copytree(package / "assets" / service, context)
+    if service == "shop":
+        shutil.copytree(package / "shop", context / "shop", ignore=shutil.ignore_patterns("__pycache__"))
+        await _vendor(context / "site")
+    recipe = context / f"Dockerfile.{source}"
+    recipe = recipe if recipe.exists() else context / "Dockerfile"
+    build = ["docker", "build", "--quiet", "--build-arg", f"BASE={base}", "--file", recipe, "--tag", tag, context]
+    await run(build, timeout=600.0)
+
+
+async def _vendor(target: Path) -> None:
+    """Fetch the packages on the host, for the container's Python 3.11: the engine may have no way to an index."""
+    machine = platform.machine()
+    platforms = [f"--platform={name}_{machine}" for name in ("manylinux_2_28", "manylinux_2_17", "manylinux2014")]
+    command = [sys.executable, "-m", "pip", "install", "--quiet", "--no-compile", "--target", str(target)]
+    command += ["--python-version", "3.11", "--implementation", "cp", "--only-binary", ":all:", *platforms]
+    await run([*command, *SHOP_PACKAGES], timeout=600.0, hint="The shop's image needs a Python package index.")

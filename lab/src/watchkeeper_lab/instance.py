@@ -1,0 +1,108 @@
+"""One lab's own facts, kept in a file so that any later command finds it: ports, password, traffic process."""
+
+import json
+import os
+import random
+import re
+import secrets
+import shutil
+import socket
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from watchkeeper_lab.errors import BadInputError
+
+DEFAULT_NAME = "shop"
+PORTS = ("REDIS_PORT", "POSTGRES_PORT", "SHOP_1_PORT", "SHOP_2_PORT", "NGINX_PORT")
+PORT_RANGE = range(20_000, 32_000)
+"""Below the ports that Linux gives to outgoing connections, so that a free one stays free."""
+
+
+def state_home() -> Path:
+    """Where labs keep their files: `$XDG_STATE_HOME/watchkeeper-lab`."""
+    return Path(os.environ.get("XDG_STATE_HOME") or Path.home() / ".local" / "state") / "watchkeeper-lab"
+
+
+@dataclass(frozen=True, slots=True)
+class Instance:
+    """What tells one lab from another."""
+
+    name: str
+    ports: dict[str, int]
+    postgres_password: str
+    image_source: str = ""
+
+    @property
+    def project(self) -> str:
+        """The compose project."""
+        return f"lab-{self.name}"
+
+    @property
+    def folder(self) -> Path:
+        """Where its files are."""
+        return state_home() / self.name
+
+    @property
+    def ledger_path(self) -> Path:
+        """Its ledger of acknowledged writes."""
+        return self.folder / "ledger.sqlite"
+
+    @property
+    def database_url(self) -> str:
+        """How to reach its PostgreSQL from here."""
+        return f"postgresql://shop:{self.postgres_password}@127.0.0.1:{self.ports['POSTGRES_PORT']}/shop"
+
+    def save(self) -> None:
+        """Write it down, readable by this user alone."""
+        self.folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        path = self.folder / "instance.json"
+        path.touch(mode=0o600)
+        path.write_text(json.dumps(asdict(self), indent=2))
+
+    def forget(self) -> None:
+        """Remove all its files."""
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+
+def check_name(name: str) -> str:
+    """Return `name` if it may name a lab, else raise `BadInputError`."""
+    if not re.fullmatch(r"[a-z0-9][a-z0-9-]{0,30}", name):
+        raise BadInputError(
+            f"`{name}` cannot name a lab.",
+            "Use up to 31 lower-case letters, digits and dashes, as in `--name mine`.",
+        )
+    return name
+
+
+def load(name: str) -> Instance | None:
+    """The lab of that name, or None where there is none."""
+    path = state_home() / check_name(name) / "instance.json"
+    return Instance(**json.loads(path.read_text())) if path.exists() else None
+
+
+def load_all() -> list[Instance]:
+    """All labs of this user, by name."""
+    found = [load(path.parent.name) for path in sorted(state_home().glob("*/instance.json"))]
+    return [one for one in found if one is not None]
+
+
+def create(name: str) -> Instance:
+    """A new lab with ports of its own, free now and held by no other lab of this user."""
+    taken = {port for other in load_all() for port in other.ports.values()}
+    ports: dict[str, int] = {}
+    while len(ports) < len(PORTS):
+        port = random.choice(PORT_RANGE)
+        if port not in taken and _is_free(port):
+            ports[PORTS[len(ports)]] = port
+            taken.add(port)
+    return Instance(check_name(name), ports, secrets.token_urlsafe(18))
+
+
+def _is_free(port: int) -> bool:
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind(("127.0.0.1", port))
+        except OSError:
+            return False
+    return True

@@ -1,0 +1,161 @@
+"""One running lab: the shop and its services, visitors, a ledger, faults to inject and an oracle to judge."""
+
+import asyncio
+import time
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
+from dataclasses import replace
+
+from watchkeeper_lab import instance as instances
+from watchkeeper_lab.containers import compose_up, inspect, names_by_service, remove_project
+from watchkeeper_lab.engine import Say, ensure_compose, ensure_engine
+from watchkeeper_lab.errors import BadInputError, LabError
+from watchkeeper_lab.faults import INJECTORS, Site
+from watchkeeper_lab.images import ensure_images
+from watchkeeper_lab.instance import DEFAULT_NAME, Instance
+from watchkeeper_lab.ledger import Ledger
+from watchkeeper_lab.oracle import Judgement, Oracle
+from watchkeeper_lab.reset import Baseline, restore, take_baseline
+from watchkeeper_lab.scenario import scenario
+from watchkeeper_lab.visitors import Visitors
+
+READY_SECONDS = 60.0
+
+
+def quiet(_: str) -> None:
+    """Say nothing."""
+
+
+class Lab:
+    """A lab that is up. Get one with `Lab.running` (up and down), or `Lab.up` and `Lab.attach`."""
+
+    def __init__(self, instance: Instance, containers: dict[str, str]) -> None:
+        self.instance = instance
+        self.containers = containers
+        self.ledger = Ledger(instance.ledger_path)
+        self.oracle = Oracle(instance, self.ledger)
+        self.visitors = Visitors(instance)
+
+    @property
+    def compose_project(self) -> str:
+        """The compose project, by which its containers are labelled."""
+        return self.instance.project
+
+    @property
+    def redis_container(self) -> str:
+        """The name of Redis' container."""
+        return self.containers["redis"]
+
+    @property
+    def redis_port(self) -> int:
+        """The loopback port of Redis."""
+        return self.instance.ports["REDIS_PORT"]
+
+    @property
+    def shop_url(self) -> str:
+        """The shop, through nginx."""
+        return f"http://127.0.0.1:{self.instance.ports['NGINX_PORT']}"
+
+    @classmethod
+    async def up(cls, name: str = DEFAULT_NAME, say: Say = quiet) -> "Lab":
+        """Start a lab, or return the one of that name; it is healthy and has visitors when this returns.
+
+        Raises `LabError` where something is missing or does not come up.
+        """
+        await ensure_engine(say)
+        compose = await ensure_compose(say)
+        images = await ensure_images(say)
+        made = replace(instances.load(name) or instances.create(name), image_source=images.source)
+        made.save()
+        say(f"Starting lab `{name}`…")
+        await compose_up(compose, made, images)
+        lab = cls(made, await names_by_service(made.project))
+        await lab._until_healthy()
+        await take_baseline(lab.site)
+        if not lab.visitors.running():
+            lab.visitors.start()
+        return lab
+
+    @classmethod
+    async def attach(cls, name: str = DEFAULT_NAME) -> "Lab":
+        """The lab of that name, which is already up; raises `BadInputError` where there is none."""
+        made = instances.load(name)
+        containers = await names_by_service(made.project) if made else {}
+        if made is None or "redis" not in containers:
+            others = [one.name for one in instances.load_all() if one.name != name]
+            hint = f"Start it with `watchkeeper lab up --name {name}`."
+            if others:
+                hint = f"Labs that are up: {', '.join(others)}. {hint}"
+            raise BadInputError(f"Lab `{name}` is not up.", hint)
+        return cls(made, containers)
+
+    @classmethod
+    @asynccontextmanager
+    async def running(cls, name: str = DEFAULT_NAME, say: Say = quiet) -> AsyncGenerator["Lab"]:
+        """Start a lab of its own and take it down at the end, whatever happens.
+
+        An engine that had to be started is stopped again too.
+        """
+        engine = await ensure_engine(say)
+        try:
+            yield await cls.up(name, say)
+        finally:
+            await asyncio.shield(take_down(name))
+            await asyncio.shield(engine.stop_if_ours())
+
+    async def inject(self, fault: str) -> None:
+        """Break something, or start a control; returns once it is in effect. An unknown name raises `BadInputError`."""
+        await INJECTORS[scenario(fault).name](self.site)
+
+    async def reset(self) -> Judgement:
+        """Make the lab healthy again, whatever was done to it. Idempotent. Raises `LabError` where it cannot."""
+        await self.visitors.end(extra_only=True)
+        await restore(self.site, self.containers, Baseline.load(self.instance.folder))
+        if not self.visitors.running():
+            self.visitors.start()
+        seen = await self.oracle.judge()
+        if seen.audit is not None and seen.audit.lost:  # told once; from here on they are not asked for again
+            self.ledger.removed("written_off", {write.key for write in seen.audit.lost})
+        return await self._until_healthy()
+
+    async def down(self) -> None:
+        """End the visitors and remove containers, networks, volumes and files."""
+        await take_down(self.instance.name)
+
+    async def _until_healthy(self) -> Judgement:
+        """Wait for the oracle, and for the engine's own health checks, which lag behind."""
+        deadline = time.monotonic() + READY_SECONDS
+        while True:
+            seen = await self.oracle.judge()
+            states = await inspect(*self.containers.values())
+            waiting = [name for name, state in states.items() if state.health in {"starting", "unhealthy"}]
+            if seen.healthy and not waiting:
+                return seen
+            if time.monotonic() > deadline or any(state.status == "exited" for state in states.values()):
+                why = seen.reasons[0] if seen.reasons else f"the health check of {waiting[0]} does not pass"
+                raise LabError(
+                    f"Lab `{self.instance.name}` is not healthy: {why}.",
+                    "See `docker logs`; `watchkeeper lab down` and `watchkeeper lab up` make a new one.",
+                )
+            await asyncio.sleep(0.1)
+
+    async def _more_visitors(self, rate: float, seconds: float) -> None:
+        self.visitors.start(rate=rate, seconds=seconds, extra=True)
+
+    @property
+    def site(self) -> Site:
+        """What injectors may touch."""
+        return Site(self.instance, self.ledger, self.redis_container, self._more_visitors)
+
+
+async def take_down(name: str) -> bool:
+    """Take the lab of that name down, even a half-started one; False where there was nothing. Idempotent."""
+    made = instances.load(name)
+    if made is not None:
+        await Visitors(made).end()
+    project = made.project if made else Instance(instances.check_name(name), {}, "").project
+    existed = bool(await names_by_service(project)) or made is not None
+    await remove_project(project)
+    if made is not None:
+        made.forget()
+    return existed
