@@ -69,7 +69,7 @@ class Loop:
         """Re-entrant: called again whenever something it waits for has changed, and after a crash."""
         if incident.open_fix:  # what was begun is finished first
             incident = await self.finish(await self._store.get(Fix, incident.open_fix), incident)
-        while incident.active or incident.status == "escalated":
+        while (incident := await self._store.get(Incident, incident.id)).status != "closed":
             at = await self._watch.look(self._scope(incident))
             if not self._desk.firing(incident, at):
                 verdict = await self._recovered(incident)

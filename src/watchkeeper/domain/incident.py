@@ -146,6 +146,10 @@ class Incident:
     def because(self, reason: str) -> "Incident":
         return replace(self, reason=reason)
 
+    def forgetting_refusals(self) -> "Incident":
+        """As if nobody had refused anything: what a person may still ask for."""
+        return replace(self, refused=())
+
     def unasked(self) -> "Incident":
         return replace(self, status="open", approval=None)
 

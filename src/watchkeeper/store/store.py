@@ -183,10 +183,14 @@ class Store:
             )
         return found
 
-    async def select(self, kind: type[E], *, limit: int = 500, **where: str | Sequence[str] | None) -> list[E]:
-        """Newest first, by equal columns (a sequence: any of)."""
+    async def select(
+        self, kind: type[E], *, limit: int = 500, before: datetime | None = None, **where: str | Sequence[str] | None
+    ) -> list[E]:
+        """Newest first, by equal columns (a sequence: any of); `before`: only what is older."""
         table, _ = _TABLES[kind]
         query = sa.select(table.c.body).order_by(table.c.at.desc()).limit(limit)
+        if before is not None:
+            query = query.where(table.c.at < before)
         for column, value in where.items():
             query = query.where(
                 table.c[column] == value if value is None or isinstance(value, str) else table.c[column].in_(value)

@@ -64,6 +64,7 @@ class Watch:
         self._unkept: list[Reading] = []
         self._tasks: list[asyncio.Task[None]] = []
         self._discovering = asyncio.Lock()
+        self.on_reading: Callable[[Reading], None] = lambda _: None
         self.busy: set[str] = set()
         """Resources of active incidents: their readings are kept at full rate."""
 
@@ -252,6 +253,7 @@ class Watch:
 
     def _looked(self, reading: Reading) -> None:
         """Full rate around incidents, else one a minute; the ring in memory has them all."""
+        self.on_reading(reading)
         last = self._kept.get(reading.resource)
         if reading.resource in self.busy or last is None or reading.at - last >= timedelta(minutes=1):
             self._kept[reading.resource] = reading.at

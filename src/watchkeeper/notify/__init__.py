@@ -1,0 +1,6 @@
+"""What goes out to people: a webhook, reports."""
+
+from watchkeeper.notify.report import report_json, report_markdown
+from watchkeeper.notify.webhook import Webhook
+
+__all__ = ["Webhook", "report_json", "report_markdown"]

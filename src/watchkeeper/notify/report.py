@@ -1,0 +1,93 @@
+"""The story of an incident, for people (Markdown) and machines (JSON)."""
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import Any
+
+from pydantic import TypeAdapter
+
+from watchkeeper.domain import Alert, Event, Fix, Incident
+
+
+def seconds_between(start: datetime | None, end: datetime | None) -> float | None:
+    return None if start is None or end is None else round((end - start).total_seconds(), 3)
+
+
+def report_json(
+    incident: Incident, alerts: Sequence[Alert], fixes: Sequence[Fix], events: Sequence[Event]
+) -> dict[str, Any]:
+    """Everything known of an incident, with its times in seconds."""
+    pending = min((alert.pending_at for alert in alerts), default=incident.opened_at)
+    first = min(fixes, key=lambda fix: fix.started_at, default=None)
+    return {
+        "incident": TypeAdapter(Incident).dump_python(incident, mode="json"),
+        "alerts": TypeAdapter(list[Alert]).dump_python(list(alerts), mode="json"),
+        "fixes": TypeAdapter(list[Fix]).dump_python(list(fixes), mode="json"),
+        "events": TypeAdapter(list[Event]).dump_python(list(events), mode="json"),
+        "seconds": {
+            "seen_to_firing": seconds_between(pending, incident.opened_at),
+            "firing_to_first_plan": seconds_between(incident.opened_at, first.plan.created_at if first else None),
+            "open_to_closed": seconds_between(incident.opened_at, incident.closed_at),
+        },
+    }
+
+
+def report_markdown(incident: Incident, alerts: Sequence[Alert], fixes: Sequence[Fix], events: Sequence[Event]) -> str:
+    """The same as a page: what, why, what was done, what proves it, the time line."""
+    ended = incident.outcome or incident.status
+    lasted = seconds_between(incident.opened_at, incident.closed_at)
+    lines = [
+        f"# {incident.id}: {incident.title}",
+        "",
+        f"**{ended}**" + (f" after {lasted:.1f} s" if lasted is not None else "") + f" · root: `{incident.root}`",
+        "",
+        *([f"> {incident.reason}", ""] if incident.reason else []),
+        "## Alerts",
+        "",
+        "| rule | resource | severity | fired | resolved |",
+        "|---|---|---|---|---|",
+        *(
+            f"| {a.rule} | {a.resource} | {a.severity} | {_clock(a.firing_at)} | {_clock(a.resolved_at)} |"
+            for a in sorted(alerts, key=lambda alert: alert.pending_at)
+        ),
+    ]
+    if incident.diagnosis:
+        diagnosis = incident.diagnosis
+        lines += ["", "## Diagnosis", "", f"{diagnosis.cause} ({diagnosis.author})", "", diagnosis.reasoning, ""]
+        lines += [f"- {evidence.what}" for evidence in diagnosis.evidence]
+        if diagnosis.ruled_out:
+            lines += ["", "Passed over:", "", *(f"- {passed}" for passed in diagnosis.ruled_out)]
+    for fix in sorted(fixes, key=lambda known: known.started_at):
+        lines += ["", *_fix(fix)]
+    lines += ["", "## Time line", "", *(f"- {_clock(event.at)} `{event.kind}` {event.text}" for event in events)]
+    return "\n".join(lines) + "\n"
+
+
+def _fix(fix: Fix) -> list[str]:
+    outcome = fix.verdict.outcome if fix.verdict else fix.status
+    allowed = f"{fix.decision.outcome} by policy `{fix.decision.policy}`"
+    by = f", approved by {fix.approved_by}" if fix.approved_by else ""
+    lines = [f"## Fix {fix.id}: {outcome}", "", f"{fix.plan.author} · {allowed}{by}", ""]
+    for step in fix.plan.steps:
+        record = next((r for r in fix.steps if r.tool == step.tool and r.resource == step.resource), None)
+        took = seconds_between(record.started_at, record.finished_at) if record else None
+        status = record.status if record else "not begun"
+        lines.append(
+            f"- `{step.tool}` {_arguments(step.arguments)} on `{step.resource}` ({step.effect}): {status}"
+            + (f" in {took:.2f} s" if took is not None else "")
+            + (f" — {record.error}" if record and record.error else "")
+        )
+        if step.by_hand:
+            lines.append(f"  - by hand: `{step.by_hand}`")
+    lines += [f"- undone: `{record.tool}` {record.status}" for record in fix.undo]
+    if fix.verdict:
+        lines += ["", "Proof:", "", *(f"- {reason}" for reason in fix.verdict.reasons)]
+    return lines
+
+
+def _arguments(arguments: Mapping[str, Any]) -> str:
+    return ", ".join(f"{name}={value}" for name, value in arguments.items())
+
+
+def _clock(at: datetime | None) -> str:
+    return at.strftime("%H:%M:%S.%f")[:-3] if at else "—"

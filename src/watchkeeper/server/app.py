@@ -1,0 +1,20 @@
+"""The FastAPI application."""
+
+from fastapi import FastAPI
+
+from watchkeeper import __version__
+from watchkeeper.server import incidents, problems, resources, system, tools
+from watchkeeper.server.runtime import Runtime
+from watchkeeper.server.security import Doorkeeper
+
+
+def create_app(runtime: Runtime) -> FastAPI:
+    """The API over a running system."""
+    errors = {code: {"model": problems.Problem} for code in (401, 403, 404, 409, 422)}
+    app = FastAPI(title="Watchkeeper", version=__version__, responses={**errors})
+    app.state.runtime = runtime
+    problems.install(app)
+    app.add_middleware(Doorkeeper, host=runtime.settings.server.host)
+    for router in (resources.router, incidents.router, tools.router, system.router):
+        app.include_router(router)
+    return app

@@ -1,0 +1,198 @@
+"""`/api/incidents`, `/api/approvals`, `/api/fixes`: what happened, what waits, what was done."""
+
+from datetime import datetime
+from typing import Annotated, Any, Literal
+
+from fastapi import APIRouter, Query
+from fastapi.responses import PlainTextResponse
+
+from watchkeeper.domain import (
+    Alert,
+    Approval,
+    Conflict,
+    Event,
+    Fix,
+    Forbidden,
+    Incident,
+    NotFound,
+    Principal,
+    now,
+)
+from watchkeeper.incidents import ACTIVE
+from watchkeeper.loop import Submission
+from watchkeeper.notify import report_json, report_markdown
+from watchkeeper.server.resources import advice
+from watchkeeper.server.runtime import Runtime
+from watchkeeper.server.security import Here, Operator, Viewer
+from watchkeeper.server.views import Decide, IncidentDetail, IncidentView, Page, Submitted, Trigger
+
+router = APIRouter(prefix="/api", tags=["incidents"])
+Limit = Annotated[int, Query(ge=1, le=500)]
+
+
+async def _view(runtime: Runtime, incident: Incident) -> IncidentView:
+    alerts = await runtime.store.select(Alert, incident=incident.id)
+    approval = await runtime.store.find(Approval, incident.approval) if incident.approval else None
+    return IncidentView.of(incident, alerts, approval)
+
+
+def _page(views: list[Any], at: list[datetime], limit: int) -> Page[Any]:
+    return Page(items=views, next=at[-1].isoformat() if len(at) == limit else None)
+
+
+@router.get("/incidents")
+async def list_incidents(
+    runtime: Here,
+    _: Viewer,
+    status: Literal["active", "all"] = "all",
+    limit: Limit = 100,
+    before: datetime | None = None,
+) -> Page[IncidentView]:
+    """Newest first; `before` is the cursor of the page before."""
+    where = {"status": ACTIVE} if status == "active" else {}
+    found = await runtime.store.select(Incident, limit=limit, before=before, **where)
+    return _page([await _view(runtime, i) for i in found], [i.opened_at for i in found], limit)
+
+
+@router.get("/incidents/{key}")
+async def show_incident(key: str, runtime: Here, _: Viewer) -> IncidentDetail:
+    """The whole story: alerts, diagnosis, fixes, time line, and what it would do now."""
+    incident = await runtime.store.get(Incident, key)
+    return IncidentDetail(
+        incident=await _view(runtime, incident),
+        fixes=await runtime.store.select(Fix, incident=key),
+        events=await runtime.store.events(incident=key, limit=1000),
+        advice=await advice(runtime, incident),
+    )
+
+
+@router.get("/incidents/{key}/report", response_model=None)
+async def report(
+    key: str, runtime: Here, _: Viewer, format: Literal["md", "json"] = "md"
+) -> PlainTextResponse | dict[str, Any]:
+    """The report, as Markdown or JSON."""
+    parts = (
+        await runtime.store.get(Incident, key),
+        await runtime.store.select(Alert, incident=key),
+        await runtime.store.select(Fix, incident=key),
+        await runtime.store.events(incident=key, limit=1000),
+    )
+    if format == "json":
+        return report_json(*parts)
+    return PlainTextResponse(report_markdown(*parts), media_type="text/markdown; charset=utf-8")
+
+
+@router.get("/approvals")
+async def list_approvals(
+    runtime: Here, _: Viewer, status: Literal["waiting", "all"] = "waiting", limit: Limit = 100
+) -> Page[Approval]:
+    """What waits for a person, newest first."""
+    where = {"status": "waiting"} if status == "waiting" else {}
+    return Page(items=await runtime.store.select(Approval, limit=limit, **where))
+
+
+@router.post("/approvals/{key}/approve")
+async def approve(key: str, body: Decide, runtime: Here, who: Operator) -> Approval:
+    """Let a waiting plan be carried out. `key` is the approval's id or its incident's."""
+    return await _decide(runtime, key, who, "approved", body.note)
+
+
+@router.post("/approvals/{key}/reject")
+async def reject(key: str, body: Decide, runtime: Here, who: Operator) -> Approval:
+    """Refuse a waiting plan; the next one, if there is one, is proposed."""
+    return await _decide(runtime, key, who, "rejected", body.note)
+
+
+@router.post("/incidents/{key}/approve")
+async def approve_incident(key: str, body: Decide, runtime: Here, who: Operator) -> Approval:
+    """The same, by the incident's id."""
+    return await _decide(runtime, key, who, "approved", body.note)
+
+
+@router.post("/incidents/{key}/reject")
+async def reject_incident(key: str, body: Decide, runtime: Here, who: Operator) -> Approval:
+    """The same, by the incident's id."""
+    return await _decide(runtime, key, who, "rejected", body.note)
+
+
+async def _decide(
+    runtime: Runtime, key: str, who: Principal, to: Literal["approved", "rejected"], note: str
+) -> Approval:
+    approval = await _waiting(runtime, key)
+    if who.kind == "agent":
+        raise Forbidden("An agent never approves.")
+    two = any(runtime.decide.policy.needs_two(step.effect) for step in approval.plan.steps)
+    if two and approval.requested_by.id == who.id and to == "approved":
+        raise Forbidden("Policy wants a second person: whoever asked cannot approve.", "Ask a colleague.")
+    if approval.status != "waiting" or approval.expires_at <= now():
+        status = approval.status if approval.status != "waiting" else "expired"
+        raise Conflict(f"Approval {approval.id} waits no more: it is {status}.", "`watchkeeper incidents` shows why.")
+    decided = approval.decide(to, who, now(), note)
+    steps = ", ".join(step.tool for step in approval.plan.steps)
+    event = Event(f"approval.{to}", approval.id, f"{who.name} {to} {steps}", now(), who.id, incident=approval.incident)
+    await runtime.store.save(decided, event)
+    if approval.incident:
+        runtime.desk.wake(approval.incident)
+    elif to == "approved":
+        await runtime.loop.approved_alone(decided)
+    return decided
+
+
+async def _waiting(runtime: Runtime, key: str) -> Approval:
+    approval = await runtime.store.find(Approval, key)
+    if approval is not None:
+        return approval
+    if (incident := await runtime.store.find(Incident, key)) is not None:
+        if incident.approval is None:
+            raise Conflict(f"Nothing waits for a person in {key}: it is {incident.status}.")
+        return await runtime.store.get(Approval, incident.approval)
+    raise NotFound(f"There is no approval or incident {key}.", "`watchkeeper status` shows what waits.")
+
+
+@router.get("/fixes", tags=["fixes"])
+async def list_fixes(runtime: Here, _: Viewer, limit: Limit = 100, before: datetime | None = None) -> Page[Fix]:
+    """Newest first; `before` is the cursor of the page before."""
+    found = await runtime.store.select(Fix, limit=limit, before=before)
+    return _page(list(found), [fix.started_at for fix in found], limit)
+
+
+@router.post("/fixes/trigger", status_code=202, tags=["fixes"])
+async def trigger(body: Trigger, runtime: Here, who: Operator) -> Submitted:
+    """Do now, at a person's word, what it would do about a resource. A healthy one is left alone (409)."""
+    resource = runtime.watch.resource(body.resource)
+    active = await runtime.store.select(Incident, status=ACTIVE)
+    incident = next((i for i in active if resource.id in i.resources), None)
+    if incident is None:
+        raise Conflict(f"Nothing is wrong with {resource.slug}: a healthy system is left alone.")
+    if incident.open_fix:
+        raise Conflict(f"{incident.id} is being fixed already ({incident.open_fix}).")
+    if incident.approval:
+        approval = await _decide(runtime, incident.approval, who, "approved", "asked for by hand")
+        return Submitted(status="running", decision=approval.decision, fix_id=approval.fix)
+    at = await runtime.watch.look(incident.resources)
+    if not any(alert.id in at.showing for alert in runtime.desk.firing(incident, at)):
+        raise Conflict(f"A fresh look shows nothing wrong with {resource.slug}: it is left alone.")
+    plan, passed = await runtime.decide.next_plan(incident.root, incident.forgetting_refusals(), at)
+    if plan is None:
+        raise Conflict(f"There is nothing it could do: {'; '.join(passed) or 'no runbook knows this'}.")
+    return submitted(await runtime.loop.submit(plan, who, incident))
+
+
+@router.get("/fixes/{key}", tags=["fixes"])
+async def show_fix(key: str, runtime: Here, _: Viewer) -> Fix:
+    """One fix: plan, decision, steps, undo, verdict."""
+    return await runtime.store.get(Fix, key)
+
+
+def submitted(submission: Submission) -> Submitted:
+    if submission.approval is not None:
+        return Submitted(
+            status="awaiting_approval",
+            decision=submission.decision,
+            fix_id=submission.approval.fix,
+            approval_id=submission.approval.id,
+            expires_at=submission.approval.expires_at,
+        )
+    if submission.fix is not None:
+        return Submitted(status="running", decision=submission.decision, fix_id=submission.fix.id)
+    return Submitted(status="done", decision=submission.decision, output=submission.output)

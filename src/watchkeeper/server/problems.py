@@ -1,0 +1,78 @@
+"""Errors as problem+json (RFC 9457)."""
+
+from http import HTTPStatus
+from typing import Any
+
+import structlog
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import JSONResponse
+from pydantic import BaseModel
+from starlette.exceptions import HTTPException
+
+from watchkeeper.domain import WatchkeeperError
+
+log = structlog.get_logger(__name__)
+
+
+class Problem(BaseModel):
+    """What every error looks like: `title` the kind, `detail` what happened and why, `next` what to do."""
+
+    type: str = "about:blank"
+    title: str
+    status: int
+    detail: str
+    next: str = ""
+    instance: str = ""
+
+
+def _response(problem: Problem, headers: dict[str, str] | None = None) -> JSONResponse:
+    return JSONResponse(
+        problem.model_dump(), problem.status, media_type="application/problem+json", headers=headers or {}
+    )
+
+
+def problem_response(problem: WatchkeeperError, path: str) -> JSONResponse:
+    """One of our own errors, as an answer."""
+    headers = {"WWW-Authenticate": "Bearer"} if problem.status == 401 else None
+    title = HTTPStatus(problem.status).phrase
+    return _response(
+        Problem(title=title, status=problem.status, detail=problem.what, next=problem.next_step, instance=path), headers
+    )
+
+
+def install(app: FastAPI) -> None:
+    """Every error of the API answers in the same form."""
+
+    @app.exception_handler(WatchkeeperError)
+    async def _ours(request: Request, problem: WatchkeeperError) -> JSONResponse:  # pyright: ignore[reportUnusedFunction]
+        return problem_response(problem, request.url.path)
+
+    @app.exception_handler(RequestValidationError)
+    async def _invalid(request: Request, problem: RequestValidationError) -> JSONResponse:  # pyright: ignore[reportUnusedFunction]
+        errors: list[dict[str, Any]] = list(problem.errors())
+        said = "; ".join(f"{'.'.join(str(part) for part in e['loc'])}: {e['msg']}" for e in errors)
+        return _response(
+            Problem(title="Unprocessable Content", status=422, detail=said, next="/docs", instance=request.url.path)
+        )
+
+    @app.exception_handler(HTTPException)
+    async def _http(request: Request, problem: HTTPException) -> JSONResponse:  # pyright: ignore[reportUnusedFunction]
+        title = HTTPStatus(problem.status_code).phrase
+        return _response(
+            Problem(title=title, status=problem.status_code, detail=str(problem.detail), instance=request.url.path),
+            dict(problem.headers or {}),
+        )
+
+    @app.exception_handler(Exception)
+    async def _bug(request: Request, problem: Exception) -> JSONResponse:  # pyright: ignore[reportUnusedFunction]
+        log.error("a request failed", path=request.url.path, exc_info=problem)
+        return _response(
+            Problem(
+                title="Internal Server Error",
+                status=500,
+                detail=f"A bug of ours: {type(problem).__name__}.",
+                next="The server's log has the traceback.",
+                instance=request.url.path,
+            )
+        )

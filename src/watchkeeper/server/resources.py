@@ -1,0 +1,157 @@
+"""`/api/resources`: what is watched, and how it is."""
+
+from datetime import datetime, timedelta
+from typing import Annotated
+
+from fastapi import APIRouter, Query
+
+from watchkeeper import __version__
+from watchkeeper.domain import LOOP, Incident, LogLine, NotFound, Reading, now
+from watchkeeper.incidents import ACTIVE
+from watchkeeper.server.runtime import Runtime
+from watchkeeper.server.security import Here, Viewer
+from watchkeeper.server.views import (
+    AdviceView,
+    MetricView,
+    Page,
+    ResourceDetail,
+    ResourceView,
+    StatusPage,
+    StatusView,
+    resource_view,
+    steps_view,
+)
+from watchkeeper.watch import root_of
+from watchkeeper.watch.watcher import Watcher
+
+router = APIRouter(prefix="/api/resources", tags=["resources"])
+
+
+async def _incidents(runtime: Runtime) -> dict[str, Incident]:
+    """The incident each resource takes part in."""
+    active = await runtime.store.select(Incident, status=ACTIVE)
+    return {resource: incident for incident in reversed(active) for resource in incident.resources}
+
+
+def _state(watcher: Watcher) -> str:
+    if watcher.last is None:
+        return "not looked at yet"
+    return watcher.last.error or watcher.last.state
+
+
+@router.get("")
+async def list_resources(runtime: Here, _: Viewer) -> Page[ResourceView]:
+    """Everything watched."""
+    incidents = await _incidents(runtime)
+    return Page(
+        items=[
+            ResourceView(
+                **resource_view(
+                    w.resource, w.health, _state(w), w.since, incidents[key].id if key in incidents else None
+                )
+            )
+            for key, w in sorted(runtime.watch.watchers.items())
+        ]
+    )
+
+
+@router.get("/status")
+async def status(runtime: Here, _: Viewer) -> StatusPage:
+    """Health, the metric that matters, and for anything unwell what it would do now. Worst first."""
+    incidents = await _incidents(runtime)
+    items = [await _status(runtime, key, w, incidents.get(key)) for key, w in runtime.watch.watchers.items()]
+    return StatusPage(
+        mode=runtime.settings.mode,
+        paused=await runtime.decide.stopped(),
+        version=__version__,
+        problems=dict(runtime.watch.fleet.problems) | dict(runtime.registry.broken),
+        items=sorted(items, key=lambda item: (-item.health.rank, item.kind, item.slug)),
+    )
+
+
+async def _status(runtime: Runtime, key: str, watcher: Watcher, incident: Incident | None) -> StatusView:
+    connector = watcher.connector
+    rule = next((r for r in runtime.watch.rules if r.kind == connector.kind and r.metric == connector.metric), None)
+    value = watcher.last.metrics.get(connector.metric) if watcher.last and connector.metric else None
+    metric = MetricView(name=connector.metric, value=value, threshold=rule.threshold if rule else None)
+    return StatusView(
+        id=key,
+        slug=watcher.resource.slug,
+        kind=connector.kind,
+        environment=watcher.resource.environment,
+        health=watcher.health,
+        state=_state(watcher),
+        since=watcher.since,
+        may_act=watcher.resource.may_act,
+        metric=metric if connector.metric else None,
+        alerts=list(watcher.alerts.values()),
+        incident=incident.id if incident else None,
+        advice=await advice(runtime, incident) if incident and incident.root == key else None,
+    )
+
+
+async def advice(runtime: Runtime, incident: Incident) -> AdviceView | None:
+    """What it would do now about an incident, and what policy says of that; None where it knows nothing to do."""
+    at = runtime.watch.situation(incident.resources)
+    firing = runtime.desk.firing(incident, at)
+    if not firing:
+        return None
+    root = root_of(firing, runtime.watch.fleet.resources)
+    anew = incident.forgetting_refusals()
+    plan, _ = await runtime.decide.next_plan(root, anew, at)
+    if plan is None or plan.diagnosis is None:
+        return None
+    decision = runtime.decide.permit(plan, at, LOOP)
+    return AdviceView(author=plan.author, cause=plan.diagnosis.cause, steps=steps_view(plan), decision=decision)
+
+
+def _watcher(runtime: Runtime, slug: str) -> Watcher:
+    resource = runtime.watch.resource(slug)
+    watcher = runtime.watch.watchers.get(resource.id)
+    if watcher is None:
+        raise NotFound(f"{slug} is not watched (any more).", "`watchkeeper status` lists what is.")
+    return watcher
+
+
+@router.get("/{slug}")
+async def show_resource(slug: str, runtime: Here, _: Viewer) -> ResourceDetail:
+    """One resource, by slug, with its last reading and alerts."""
+    watcher = _watcher(runtime, slug)
+    incident = (await _incidents(runtime)).get(watcher.resource.id)
+    return ResourceDetail(
+        **resource_view(
+            watcher.resource, watcher.health, _state(watcher), watcher.since, incident.id if incident else None
+        ),
+        reading=watcher.last,
+        alerts=list(watcher.alerts.values()),
+        settings=runtime.store.masker.value(dict(watcher.resource.settings)),
+    )
+
+
+@router.get("/{slug}/readings")
+async def readings(
+    slug: str,
+    runtime: Here,
+    _: Viewer,
+    since: datetime | None = None,
+    limit: Annotated[int, Query(ge=1, le=5000)] = 500,
+) -> Page[Reading]:
+    """Readings since a time (default: five minutes ago), oldest first: from memory, and from the store before that."""
+    watcher = _watcher(runtime, slug)
+    since = since or now() - timedelta(minutes=5)
+    ring = [reading for reading in watcher.ring if reading.at >= since]
+    until = ring[0].at if ring else now()
+    kept = await runtime.store.readings(watcher.resource.id, since=since, until=until, limit=limit)
+    known = {reading.at for reading in ring}
+    return Page(items=[*(r for r in kept if r.at not in known), *ring][-limit:])
+
+
+@router.get("/{slug}/logs")
+async def logs(slug: str, runtime: Here, _: Viewer, limit: Annotated[int, Query(ge=1, le=2000)] = 200) -> Page[LogLine]:
+    """The last log entries worth keeping (WARNING and worse); a service's are those of what it runs on too."""
+    watcher = _watcher(runtime, slug)
+    carrier = watcher.resource.runs_on
+    lines = await runtime.store.logs(watcher.resource.id, limit=limit)
+    if carrier:
+        lines = sorted([*lines, *await runtime.store.logs(carrier, limit=limit)], key=lambda line: line.at)
+    return Page(items=lines[-limit:])

@@ -1,0 +1,161 @@
+"""Everything put together: the one executor, which holds the lease."""
+
+import asyncio
+import getpass
+import os
+import secrets
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from pathlib import Path
+
+import structlog
+
+from watchkeeper.act import Act, launched
+from watchkeeper.connectors import Registry
+from watchkeeper.decide import Decide, Policy
+from watchkeeper.domain import ConfigurationError, Event, Fix, Principal, Reading, now
+from watchkeeper.hosts import Engine
+from watchkeeper.incidents import Desk
+from watchkeeper.loop import Loop
+from watchkeeper.notify import Webhook
+from watchkeeper.settings import Settings, secret
+from watchkeeper.store import Lease, Masker, Store, new_id
+from watchkeeper.telemetry import Metrics
+from watchkeeper.watch import Watch
+
+log = structlog.get_logger(__name__)
+RENEW = 3.0
+"""Seconds between renewals of the lease."""
+
+
+@dataclass
+class Runtime:
+    """What the API hands out and the command `up` runs."""
+
+    settings: Settings
+    registry: Registry
+    store: Store
+    watch: Watch
+    decide: Decide
+    desk: Desk
+    loop: Loop
+    metrics: Metrics
+    operator: Principal
+    token: str
+    started_at: datetime = field(default_factory=now)
+    lost: asyncio.Event = field(default_factory=asyncio.Event)
+    """Set when the lease was lost: the process must end at once."""
+
+
+@asynccontextmanager
+async def running(settings: Settings, registry: Registry | None = None) -> AsyncGenerator[Runtime]:
+    """The whole system, started and stopped. Raises ConfigurationError, LeaseTaken."""
+    registry = registry or Registry.installed()
+    policy = Policy(settings.policy, settings.mode)
+    _private(settings.data)
+    masker = Masker()
+    for said in settings.resources:
+        if said.password:
+            masker.learn(secret(said.password))
+    hook = settings.notify.webhook
+    url = secret(hook.url) if hook and hook.url.startswith(("env:", "file:")) else hook.url if hook else None
+    if url:
+        masker.learn(url)
+    metrics = Metrics()
+    async with Store.open(settings.database, masker) as store:
+        lease = Lease("executor", new_id("exec"))
+        await store.take(lease)
+        try:
+            store.listen(lambda event: metrics.events.labels(event.kind).inc())
+            api = f"http://{settings.server.host}:{settings.server.port}"
+            webhook = Webhook(url, api) if url else None
+            if webhook is not None:
+                store.listen(webhook.hear)
+                webhook.start()
+            async with _assembled(settings, registry, policy, store, metrics, lease) as runtime:
+                yield runtime
+            if webhook is not None:
+                await webhook.stop()
+        finally:
+            await store.release(lease)
+
+
+@asynccontextmanager
+async def _assembled(
+    settings: Settings, registry: Registry, policy: Policy, store: Store, metrics: Metrics, lease: Lease
+) -> AsyncGenerator[Runtime]:
+    desk = Desk(store)
+    decide = Decide(registry, policy, store)
+    async with Engine() as engine:
+        watch = Watch(registry, settings, store, [engine], desk.alerted, desk.vanished)
+        watch.on_reading = lambda reading: _measure(metrics, watch, reading)
+        desk.watch = watch
+        await watch.start()
+        try:
+            async with launched(settings.data, store, watch, decide) as executor:
+                act = Act(store, watch, executor, settings.policy.fix_deadline)
+                loop = Loop(store, watch, decide, act, desk, timedelta(minutes=settings.policy.approval_minutes))
+                desk.heal = loop.heal
+                runtime = Runtime(
+                    settings, registry, store, watch, decide, desk, loop, metrics, *_operator(settings.data)
+                )
+                await store.emit(Event("server.started", lease.holder, f"mode {settings.mode}", now()))
+                await desk.resume()
+                for fix in await store.select(Fix, status=("running", "executed", "undoing"), incident=None):
+                    loop.resume_alone(fix)
+                tasks = [
+                    asyncio.create_task(_hold(store, lease, runtime.lost), name="lease"),
+                    asyncio.create_task(metrics.measure_lag(), name="lag"),
+                ]
+                try:
+                    yield runtime
+                finally:
+                    for task in tasks:
+                        task.cancel()
+                    await asyncio.gather(*tasks, return_exceptions=True)
+                    await desk.stop()
+                    await loop.stop()
+        finally:
+            await watch.stop()
+
+
+async def _hold(store: Store, lease: Lease, lost: asyncio.Event) -> None:
+    """Renew the lease; when it was taken by another, tell."""
+    while True:
+        await asyncio.sleep(RENEW)  # a lease is kept by the clock
+        try:
+            await store.take(lease)
+        except Exception as problem:
+            log.error("the lease was lost: this process ends", problem=str(problem))
+            lost.set()
+            return
+
+
+def _measure(metrics: Metrics, watch: Watch, reading: Reading) -> None:
+    kind = reading.resource.split("/")[2]
+    metrics.look_seconds.labels(kind).observe(reading.seconds)
+    if not reading.ok:
+        metrics.looks_failed.labels(kind).inc()
+
+
+def _private(data: Path) -> None:
+    try:
+        data.mkdir(parents=True, exist_ok=True, mode=0o700)
+        if not os.access(data, os.W_OK):
+            raise PermissionError(13, "permission denied")
+    except OSError as problem:
+        raise ConfigurationError(
+            f"The data directory {data} cannot be written: {problem.strerror}.", "Choose another: --data DIR."
+        ) from None
+
+
+def _operator(data: Path) -> tuple[Principal, str]:
+    """The operator's token, readable by its user alone; the command line reads it from there."""
+    path = data / "token"
+    if not path.exists():
+        path.touch(mode=0o600)
+        path.write_text(secrets.token_urlsafe(32))
+    path.chmod(0o600)
+    return Principal("person", getpass.getuser(), "operator"), path.read_text().strip()

@@ -1,0 +1,95 @@
+"""The live feed, pause and resume, and how the server itself is."""
+
+from collections.abc import AsyncIterator
+from typing import Annotated
+
+from fastapi import APIRouter, Header, Query, Request
+from fastapi.responses import JSONResponse, PlainTextResponse, StreamingResponse
+from pydantic import TypeAdapter
+
+from watchkeeper import __version__
+from watchkeeper.decide import PAUSED
+from watchkeeper.domain import Event, Incident, now
+from watchkeeper.incidents import ACTIVE
+from watchkeeper.server.runtime import Runtime
+from watchkeeper.server.security import Here, Operator, Viewer
+from watchkeeper.server.views import Page
+
+router = APIRouter(tags=["system"])
+_EVENT = TypeAdapter(Event)
+
+
+@router.get("/api/events", response_model=Page[Event])
+async def events(
+    request: Request,
+    runtime: Here,
+    _: Viewer,
+    after: Annotated[int | None, Query(ge=0, le=2**62)] = None,
+    incident: str | None = None,
+    limit: Annotated[int, Query(ge=1, le=1000)] = 200,
+    last_event_id: Annotated[int | None, Header(ge=0, le=2**62)] = None,
+) -> StreamingResponse | JSONResponse:
+    """The history: a page of it, or with `Accept: text/event-stream` a stream that goes on, resumable by `after` or
+    `Last-Event-ID`. Without either the stream begins with what comes next."""
+    if "text/event-stream" in request.headers.get("accept", ""):
+        start = last_event_id if last_event_id is not None else after
+        if start is None:
+            newest = await runtime.store.events(limit=1, newest=True)
+            start = newest[0].seq if newest else 0
+        return StreamingResponse(_stream(runtime, start, incident), media_type="text/event-stream")
+    found = await runtime.store.events(after=after or 0, incident=incident, limit=limit, newest=after is None)
+    page = Page(items=found, next=str(found[-1].seq) if found else None)
+    return JSONResponse(TypeAdapter(Page[Event]).dump_python(page, mode="json"))
+
+
+async def _stream(runtime: Runtime, after: int, incident: str | None) -> AsyncIterator[str]:
+    yield ": watchkeeper\n\n"
+    async for event in runtime.store.follow(after):
+        if event is None:
+            yield ": still here\n\n"
+        elif incident is None or event.incident == incident:
+            yield f"id: {event.seq}\nevent: {event.kind}\ndata: {_EVENT.dump_json(event).decode()}\n\n"
+
+
+@router.post("/api/pause")
+async def pause(runtime: Here, who: Operator) -> dict[str, str]:
+    """Stop all action, at once: it is read before every step. Looking goes on."""
+    async with runtime.store.transaction() as transaction:
+        await transaction.set(PAUSED, {"by": who.name, "at": now().isoformat()})
+        await transaction.emit(Event("paused", "watchkeeper", f"all action is paused by {who.name}", now(), who.id))
+    return {"status": "paused"}
+
+
+@router.post("/api/resume")
+async def resume(runtime: Here, who: Operator) -> dict[str, str]:
+    """Go on."""
+    async with runtime.store.transaction() as transaction:
+        await transaction.set(PAUSED, None)
+        await transaction.emit(Event("resumed", "watchkeeper", f"{who.name} lets it go on", now(), who.id))
+    for incident in await runtime.store.select(Incident, status=ACTIVE):
+        runtime.desk.wake(incident.id)
+    return {"status": "running"}
+
+
+@router.get("/healthz")
+async def healthz() -> dict[str, str]:
+    """The process answers."""
+    return {"status": "ok", "version": __version__}
+
+
+@router.get("/readyz")
+async def readyz(runtime: Here) -> JSONResponse:
+    """200 once everything found has been looked at once, 503 before."""
+    waiting = [w.resource.slug for w in runtime.watch.watchers.values() if w.last is None]
+    content = {"status": "waiting" if waiting else "ready", "waiting": waiting}
+    return JSONResponse(content, 503 if waiting else 200)
+
+
+@router.get("/metrics", response_class=PlainTextResponse)
+async def metrics(runtime: Here) -> PlainTextResponse:
+    """Our own figures for Prometheus."""
+    runtime.metrics.resources.clear()
+    for watcher in runtime.watch.watchers.values():
+        runtime.metrics.resources.labels(watcher.resource.kind, watcher.health.value).inc()
+    runtime.metrics.incidents.set(len(await runtime.store.select(Incident, status=ACTIVE)))
+    return PlainTextResponse(runtime.metrics.text(), media_type="text/plain; version=0.0.4")

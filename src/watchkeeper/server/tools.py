@@ -1,0 +1,118 @@
+"""`/api/mcp/tools`, runbooks, rules, policy: what it can do, and what it may."""
+
+from typing import Any
+
+from fastapi import APIRouter
+
+from watchkeeper.domain import NotFound, Rule, Runbook
+from watchkeeper.server.incidents import submitted
+from watchkeeper.server.runtime import Runtime
+from watchkeeper.server.security import Here, Operator, Viewer
+from watchkeeper.server.views import CallTool, Page, PolicyView, RuleView, RunbookView, Submitted, ToolView
+
+router = APIRouter(prefix="/api", tags=["tools"])
+
+
+def _tool(runtime: Runtime, name: str) -> ToolView:
+    tool = runtime.decide.tool(name)
+    return ToolView(
+        name=tool.name,
+        title=tool.title,
+        kind=runtime.registry.kind_of_tool[name],
+        description=tool.description,
+        effect=tool.effect,
+        has_undo=tool.undo_run is not None,
+        timeout=tool.timeout,
+        settle=tool.settle,
+        by_hand=tool.by_hand,
+        input_schema=tool.arguments.model_json_schema(),
+    )
+
+
+@router.get("/mcp/tools")
+async def list_tools(runtime: Here, _: Viewer) -> Page[ToolView]:
+    """Every tool of every connector."""
+    return Page(items=[_tool(runtime, name) for name in sorted(runtime.decide.tools)])
+
+
+@router.get("/mcp/tools/{name}")
+async def show_tool(name: str, runtime: Here, _: Viewer) -> ToolView:
+    """One tool with the schema of its arguments."""
+    return _tool(runtime, name)
+
+
+@router.post("/mcp/tools/{name}")
+async def call_tool(name: str, body: CallTool, runtime: Here, who: Operator) -> Submitted:
+    """Call a tool on a resource. Look-ups answer at once; a change goes through policy and becomes a fix."""
+    resource = runtime.watch.resource(body.resource)
+    at = await runtime.watch.look((resource.id,))
+    plan = runtime.decide.plan_for(name, resource, body.arguments, who, at)
+    result = submitted(await runtime.loop.submit(plan, who))
+    return result.model_copy(update={"output": runtime.store.masker.value(result.output)})
+
+
+def _runbook(runbook: Runbook) -> RunbookView:
+    ladder: list[list[dict[str, Any]]] = [
+        [
+            {"tool": s.tool, "with": dict(s.arguments) | {n: f"= {e.source}" for n, e in s.expressions.items()}}
+            for s in rung
+        ]
+        for rung in runbook.ladder
+    ]
+    return RunbookView(
+        name=runbook.name,
+        kind=runbook.kind,
+        when=runbook.when.source,
+        cause=runbook.cause,
+        ladder=ladder,
+        healed=runbook.healed.source if runbook.healed else None,
+        page=runbook.page,
+    )
+
+
+@router.get("/runbooks", tags=["runbooks"])
+async def list_runbooks(runtime: Here, _: Viewer) -> Page[RunbookView]:
+    """Every runbook with its ladder."""
+    return Page(items=[_runbook(runbook) for runbook in runtime.registry.runbooks])
+
+
+@router.get("/runbooks/{name}", tags=["runbooks"])
+async def show_runbook(name: str, runtime: Here, _: Viewer) -> RunbookView:
+    """One runbook, with its page."""
+    found = next((runbook for runbook in runtime.registry.runbooks if runbook.name == name), None)
+    if found is None:
+        raise NotFound(f"There is no runbook {name!r}.", "`watchkeeper runbooks` lists them.")
+    return _runbook(found)
+
+
+def _rule(rule: Rule) -> RuleView:
+    return RuleView(
+        rule=rule.id,
+        kind=rule.kind,
+        when=rule.when.source,
+        clear=rule.clear.source if rule.clear else None,
+        for_seconds=rule.for_seconds,
+        severity=rule.severity,
+        health=rule.health,
+        why=rule.why,
+        source=rule.source,
+        runbook=rule.runbook,
+    )
+
+
+@router.get("/rules", tags=["rules"])
+async def list_rules(runtime: Here, _: Viewer) -> Page[RuleView]:
+    """Every rule in force, with the configuration's changes."""
+    return Page(items=[_rule(rule) for rule in runtime.watch.rules])
+
+
+@router.get("/policy", tags=["policy"])
+async def show_policy(runtime: Here, _: Viewer) -> PolicyView:
+    """The mode, the table, and the Cedar it becomes."""
+    policy = runtime.decide.policy
+    return PolicyView(
+        mode=policy.mode,
+        table={environment: dict(row) for environment, row in policy.table.items()},
+        changes_per_hour=runtime.settings.policy.changes_per_hour,
+        cedar=policy.cedar,
+    )

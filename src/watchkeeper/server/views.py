@@ -1,0 +1,254 @@
+"""What the API shows: the words of `domain`, joined to what a reader needs beside them."""
+
+from datetime import datetime
+from typing import Any, Generic, TypeVar
+
+from pydantic import BaseModel, ConfigDict
+
+from watchkeeper.domain import (
+    Alert,
+    Approval,
+    Decision,
+    Diagnosis,
+    Effect,
+    Event,
+    Fix,
+    Health,
+    Incident,
+    IncidentOutcome,
+    IncidentStatus,
+    Plan,
+    Reading,
+    Resource,
+)
+
+T = TypeVar("T")
+
+
+class View(BaseModel):
+    model_config = ConfigDict(from_attributes=True)
+
+
+class Page(BaseModel, Generic[T]):
+    """Items, and the cursor for the next page where there is one."""
+
+    items: list[T]
+    next: str | None = None
+
+
+class ResourceView(View):
+    id: str
+    slug: str
+    provider: str
+    environment: str
+    kind: str
+    name: str
+    labels: dict[str, str]
+    depends_on: list[str]
+    runs_on: str | None
+    may_act: bool
+    health: Health
+    state: str
+    since: datetime
+    incident: str | None
+
+
+class MetricView(BaseModel):
+    name: str
+    value: float | None
+    threshold: float | None = None
+
+
+class StepView(BaseModel):
+    """One step it would take: `decision` is what policy says of the plan."""
+
+    tool: str
+    resource: str
+    arguments: dict[str, Any]
+    effect: Effect
+    why: str
+    by_hand: str
+
+
+class AdviceView(BaseModel):
+    """What it would do now, and what policy says of it."""
+
+    author: str
+    cause: str
+    steps: list[StepView]
+    decision: Decision
+
+
+class StatusView(View):
+    id: str
+    slug: str
+    kind: str
+    environment: str
+    health: Health
+    state: str
+    since: datetime
+    may_act: bool
+    metric: MetricView | None
+    alerts: list[Alert]
+    incident: str | None
+    advice: AdviceView | None
+
+
+class StatusPage(BaseModel):
+    """Everything watched, worst first, and how the watcher itself stands."""
+
+    mode: str
+    paused: str | None
+    version: str
+    problems: dict[str, str]
+    items: list[StatusView]
+
+
+class ResourceDetail(ResourceView):
+    reading: Reading | None
+    alerts: list[Alert]
+    settings: dict[str, Any]
+
+
+class IncidentView(View):
+    id: str
+    title: str
+    status: IncidentStatus
+    outcome: IncidentOutcome | None
+    root: str
+    resources: list[str]
+    opened_at: datetime
+    closed_at: datetime | None
+    reason: str
+    reopened: int
+    diagnosis: Diagnosis | None
+    alerts: list[Alert]
+    fixes: list[str]
+    approval: Approval | None
+
+    @classmethod
+    def of(cls, incident: Incident, alerts: list[Alert], approval: Approval | None) -> "IncidentView":
+        return cls(
+            id=incident.id,
+            title=incident.title,
+            status=incident.status,
+            outcome=incident.outcome,
+            root=incident.root,
+            resources=list(incident.resources),
+            opened_at=incident.opened_at,
+            closed_at=incident.closed_at,
+            reason=incident.reason,
+            reopened=incident.reopened,
+            diagnosis=incident.diagnosis,
+            alerts=sorted(alerts, key=lambda alert: alert.pending_at),
+            fixes=list(incident.fixes),
+            approval=approval,
+        )
+
+
+class IncidentDetail(BaseModel):
+    incident: IncidentView
+    fixes: list[Fix]
+    events: list[Event]
+    advice: AdviceView | None
+
+
+class ToolView(BaseModel):
+    name: str
+    title: str
+    kind: str
+    description: str
+    effect: Effect
+    has_undo: bool
+    timeout: float
+    settle: float
+    by_hand: str
+    input_schema: dict[str, Any]
+
+
+class RunbookView(BaseModel):
+    name: str
+    kind: str
+    when: str
+    cause: str
+    ladder: list[list[dict[str, Any]]]
+    healed: str | None
+    page: str
+
+
+class RuleView(BaseModel):
+    rule: str
+    kind: str
+    when: str
+    clear: str | None
+    for_seconds: float
+    severity: str
+    health: Health
+    why: str
+    source: str
+    runbook: str | None
+
+
+class PolicyView(BaseModel):
+    mode: str
+    table: dict[str, dict[str, str]]
+    changes_per_hour: int
+    cedar: str
+
+
+class Submitted(BaseModel):
+    """What became of it: `done` with an output, `running` with a fix, or `awaiting_approval`."""
+
+    status: str
+    decision: Decision
+    fix_id: str | None = None
+    approval_id: str | None = None
+    expires_at: datetime | None = None
+    output: Any = None
+
+
+class CallTool(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+    resource: str
+    arguments: dict[str, Any] = {}
+
+
+class Trigger(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+    resource: str
+
+
+class Decide(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+    note: str = ""
+
+
+def resource_view(
+    resource: Resource, health: Health, state: str, since: datetime, incident: str | None
+) -> dict[str, Any]:
+    """The fields that every view of a resource shares."""
+    return {
+        "id": resource.id,
+        "slug": resource.slug,
+        "provider": resource.provider,
+        "environment": resource.environment,
+        "kind": resource.kind,
+        "name": resource.name,
+        "labels": dict(resource.labels),
+        "depends_on": list(resource.depends_on),
+        "runs_on": resource.runs_on,
+        "may_act": resource.may_act,
+        "health": health,
+        "state": state,
+        "since": since,
+        "incident": incident,
+    }
+
+
+def steps_view(plan: Plan) -> list[StepView]:
+    return [
+        StepView(
+            tool=s.tool, resource=s.resource, arguments=dict(s.arguments), effect=s.effect, why=s.why, by_hand=s.by_hand
+        )
+        for s in plan.steps
+    ]
