@@ -49,7 +49,7 @@ async def list_incidents(
     before: datetime | None = None,
 ) -> Page[IncidentView]:
     """Newest first; `before` is the cursor of the page before."""
-    where = {"status": ACTIVE} if status == "active" else {}
+    where: dict[str, Any] = {"status": ACTIVE} if status == "active" else {}
     found = await runtime.store.select(Incident, limit=limit, before=before, **where)
     return _page([await _view(runtime, i) for i in found], [i.opened_at for i in found], limit)
 
@@ -87,7 +87,7 @@ async def list_approvals(
     runtime: Here, _: Viewer, status: Literal["waiting", "all"] = "waiting", limit: Limit = 100
 ) -> Page[Approval]:
     """What waits for a person, newest first."""
-    where = {"status": "waiting"} if status == "waiting" else {}
+    where: dict[str, Any] = {"status": "waiting"} if status == "waiting" else {}
     return Page(items=await runtime.store.select(Approval, limit=limit, **where))
 
 
