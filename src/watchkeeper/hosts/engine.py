@@ -50,7 +50,7 @@ class Engine:
 
     def __init__(self, url: str | None = None) -> None:
         self.url = url
-        self.problem = ""
+        self.problem: str | None = None
         self._docker: aiodocker.Docker | None = None
         self._hosts: dict[str, ContainerHost] = {}
         self._stories: defaultdict[str, Story] = defaultdict(Story)
@@ -85,7 +85,7 @@ class Engine:
         except WatchkeeperError as problem:
             self.problem = str(problem)
             return []
-        self.problem = ""
+        self.problem = None
         for row in rows:
             known = self._hosts.get(row["Id"])
             name = str((items(row, "Names") or [row["Id"][:12]])[0]).lstrip("/")
@@ -234,7 +234,7 @@ class Engine:
         async with self.open("events", params=params, timeout=None) as response:
             if until is None:
                 self._listening.set()
-                self.problem = ""
+                self.problem = None
             async for line in response.content:
                 if line.strip():
                     event: dict[str, Any] = json.loads(line)

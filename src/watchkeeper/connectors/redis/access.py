@@ -1,0 +1,93 @@
+"""Which of a host's processes is a Redis, where it listens, and with which password one gets in."""
+
+import os
+import posixpath
+import re
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, cast
+
+from watchkeeper.domain import ConfigurationError, Host, Resource, WatchkeeperError
+
+SERVERS = frozenset({"redis-server", "valkey-server", "keydb-server"})
+_WRAPPERS = frozenset(
+    {"sh", "bash", "ash", "dash", "tini", "dumb-init", "gosu", "su-exec", "setpriv", "env", "exec", "nice"}
+)
+_TITLE_PORT = re.compile(r"\S*:(\d+)(?:\s|$)")
+_PORT = re.compile(r"--port[\s=]+(\d+)")
+_REQUIREPASS = re.compile(r"--requirepass[\s=]+(\S+)")
+_PASSWORD_VARIABLES = ("REDIS_PASSWORD", "VALKEY_PASSWORD", "KEYDB_PASSWORD")
+
+
+def is_server(processes: Sequence[str]) -> bool:
+    """Whether one of these commands is a server: by its name, or started by a shell or an entry point script."""
+    return any(_is_server(command) for command in processes)
+
+
+def _is_server(command: str) -> bool:
+    words = [posixpath.basename(word.strip("'\"")) for word in command.split()]
+    if not words or "[sentinel]" in command or "--sentinel" in command:
+        return False
+    if words[0] in SERVERS:
+        return True
+    wrapped = words[0] in _WRAPPERS or words[0].endswith(".sh")
+    return wrapped and any(word in SERVERS for word in words[1:])
+
+
+def port(processes: Sequence[str]) -> int:
+    """The port from the title of the running process (`redis-server *:6379`) or its arguments; else the default."""
+    for command in filter(_is_server, processes):
+        rest = command.split(None, 1)[1] if " " in command else ""
+        if match := _TITLE_PORT.match(rest) or _PORT.search(command):
+            return int(match[1])
+    return 6379
+
+
+async def password(resource: Resource, host: Host | None) -> str | None:
+    """The password: from the reference in the settings, else as its container was given it. Never kept, never shown."""
+    if reference := resource.settings.get("password"):
+        return secret(str(reference))
+    if host is None:
+        return None
+    try:
+        given = await host.environment()
+        commands = await host.processes()
+    except WatchkeeperError:
+        return None
+    for command in commands:
+        if (match := _REQUIREPASS.search(command)) and match[1] not in ("''", '""'):
+            return _expanded(match[1].strip("'\""), given)
+    return next((given[name] for name in _PASSWORD_VARIABLES if given.get(name)), None)
+
+
+def _expanded(text: str, variables: Mapping[str, str]) -> str:
+    """`$NAME` and `${NAME}` as the shell that starts the server would read them."""
+    return re.sub(r"\$\{?(\w+)\}?", lambda found: variables.get(found[1], found[0]), text)
+
+
+def secret(reference: str) -> str:
+    """The value behind `env:NAME` or `file:PATH`. Raises ConfigurationError, which never shows it."""
+    scheme, _, name = reference.partition(":")
+    if scheme == "env":
+        if name in os.environ:
+            return os.environ[name]
+        raise ConfigurationError(
+            f"The environment variable {name}, which holds a password, is not set.", f"export {name}=…"
+        )
+    if scheme == "file":
+        try:
+            return Path(name).read_text().strip()
+        except OSError as problem:
+            raise ConfigurationError(f"{name}, which holds a password, cannot be read: {problem.strerror}.") from None
+    raise ConfigurationError("A password must be a reference.", "Write env:NAME or file:PATH.")
+
+
+def patterns(said: Any) -> tuple[str, ...]:
+    """The declared cache patterns: comma separated globs or a list of them. Raises ConfigurationError."""
+    if said is None:
+        return ()
+    if isinstance(said, str):
+        return tuple(dict.fromkeys(glob for part in said.split(",") if (glob := part.strip())))
+    if isinstance(said, list) and all(isinstance(glob, str) for glob in cast(list[Any], said)):
+        return tuple(dict.fromkeys(cast(list[str], said)))
+    raise ConfigurationError("cache_keys must be globs, comma separated or as a list.", 'For example "cache:*,page:*".')

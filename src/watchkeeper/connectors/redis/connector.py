@@ -1,0 +1,74 @@
+"""The connector for Redis: what others build on; looks are in `read`, hands in `tools`."""
+
+import re
+from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+from watchkeeper.connectors.definitions import load_rules, load_runbooks
+from watchkeeper.connectors.redis import discovery
+from watchkeeper.connectors.redis.read import look, try_out
+from watchkeeper.connectors.redis.sample import SAMPLE
+from watchkeeper.connectors.redis.session import RedisSession
+from watchkeeper.connectors.redis.tools import TOOLS
+from watchkeeper.domain import Host, Level, Probe, Reading, Resource, Rule, Runbook, Tool
+
+_HERE = Path(__file__).parent
+_LINE = re.compile(r"^\d+:[XCSM] \d+ \w+ \d{4} [\d:.]+ (?P<mark>[.\-*#]) (?P<text>.*)$")
+_GRAVE = re.compile(
+    r"can't save|out of memory|oom |fatal|panic|crashed|bug report|misconf|write error|no space left|terminating|"
+    r"failed|failure|corrupt|i/o error|asynchronous aof fsync is taking too long",
+    re.IGNORECASE,
+)
+_CRITICAL = re.compile(r"fatal|panic|crashed|bug report|out of memory", re.IGNORECASE)
+
+
+class RedisConnector:
+    """Redis, Valkey and KeyDB servers."""
+
+    kind = "redis"
+    metric = "used_memory_ratio"
+    sample: Reading = SAMPLE
+    tools: Sequence[Tool[RedisSession]] = TOOLS
+
+    def __init__(self) -> None:
+        self.rules: Sequence[Rule] = load_rules(_HERE / "rules.yaml", kind=self.kind, sample=self.sample)
+        self.runbooks: Sequence[Runbook] = load_runbooks(
+            _HERE / "runbooks", kind=self.kind, sample=self.sample, tools=self.tools
+        )
+
+    def discover(self, hosts: Sequence[Host], settings: Mapping[str, Any]) -> AsyncIterator[Resource]:
+        """In containers, under whatever name; named in the settings; or plainly on this machine's usual port."""
+        return discovery.discover(hosts, settings)
+
+    @asynccontextmanager
+    async def connect(self, resource: Resource, host: Host | None) -> AsyncGenerator[RedisSession]:
+        """A session that connects with the first look and keeps its one connection open."""
+        session = RedisSession(resource, host)
+        try:
+            yield session
+        finally:
+            await session.close()
+
+    async def read(self, session: RedisSession, last: Reading | None) -> Reading:
+        """INFO and a timed PING, and seldom a little more."""
+        return await look(session, last)
+
+    async def probe(self, session: RedisSession) -> Probe:
+        """Write, read back and remove a key of our own; only read where changes are not permitted."""
+        return await try_out(session)
+
+    def level(self, line: str) -> Level | None:
+        """`#` marks a warning in Redis' own format; some of them are errors by what they say."""
+        if not (match := _LINE.match(line)):
+            return "CRITICAL" if "REDIS BUG REPORT" in line else None
+        text = match["text"]
+        if _CRITICAL.search(text):
+            return "CRITICAL"
+        if match["mark"] == "#":
+            return "ERROR" if _GRAVE.search(text) else "WARNING"
+        return "ERROR" if "can't save" in text.lower() else None
+
+
+connector = RedisConnector()

@@ -1,0 +1,283 @@
+"""One look at a Redis, and its probe."""
+
+import asyncio
+import secrets
+import time
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any
+
+from watchkeeper.connectors.redis import keys, sockets
+from watchkeeper.connectors.redis.figures import RATES, clients, crowd, info, of_info, pairs
+from watchkeeper.connectors.redis.session import RedisSession
+from watchkeeper.connectors.redis.trouble import Trouble, trouble
+from watchkeeper.connectors.redis.wire import ServerSaid
+from watchkeeper.domain import HostState, Limits, Probe, Reading, Refused, WatchkeeperError, now
+
+BUSY_THRESHOLD_SECONDS = 5.0
+"""`busy-reply-threshold` by default: for so long a script makes the server silent before it says BUSY."""
+_CONFIGURATION_EVERY = 15.0
+_SAMPLE_EVERY = 5.0
+_CROWD_EVERY = 1.0
+_CROWDED = 0.7
+_HOST_SECONDS = 0.3
+
+_CARRIED = (
+    "maxmemory_bytes",
+    "safe_maxmemory_bytes",
+    "memory_limit_bytes",
+    "maxclients",
+    "evicts",
+    "persistence_enabled",
+    "aof_enabled",
+    "save_points",
+    "busy_reply_threshold_seconds",
+    "is_replica",
+    "unsaved_changes",
+)
+"""What does not change by itself and stays known when a look fails, so that rules and tools keep their data."""
+_CARRIED_FACTS = ("version", "role", "maxmemory_policy", "run_id")
+
+
+async def look(session: RedisSession, last: Reading | None) -> Reading:
+    """INFO and a timed PING; what changes seldom, less often. 1.5 s at most, also where it fails."""
+    begun, at = time.perf_counter(), now()
+    metrics = _carried(session, last)
+    facts = {name: last.facts[name] for name in _CARRIED_FACTS if last and name in last.facts}
+    try:
+        async with asyncio.timeout(1.1):
+            await _good(session, last, at, metrics, facts)
+        error, state = None, _summary(metrics)
+    except (Trouble, TimeoutError) as problem:
+        found = trouble(problem)
+        if found.category == "silent":
+            session.went_silent(at)
+        state = await _failed(session, found, metrics, facts)
+        error = str(found)
+    return Reading(session.resource.id, at, time.perf_counter() - begun, metrics, facts, state, error)
+
+
+def _carried(session: RedisSession, last: Reading | None) -> dict[str, float]:
+    known = {name: last.metrics[name] for name in _CARRIED if last and name in last.metrics}
+    known.setdefault("busy_reply_threshold_seconds", BUSY_THRESHOLD_SECONDS)
+    return known | {"declared_cache": float(bool(session.patterns)), "host_known": float(session.host is not None)}
+
+
+async def _good(
+    session: RedisSession, last: Reading | None, at: datetime, metrics: dict[str, float], facts: dict[str, str]
+) -> None:
+    """Fill in what a server that answers tells. Raises Trouble."""
+    asked = time.perf_counter()
+    await session.call("PING", timeout=0.9)
+    ping = time.perf_counter() - asked
+    said, slow = await session.pipeline([("INFO",), ("SLOWLOG", "LEN")])
+    if isinstance(said, ServerSaid):
+        raise trouble(said)
+    told = info(said)
+    metrics |= of_info(told, await _memory_limit(session, metrics))
+    metrics |= _host_metrics(None) | {
+        "up": 1.0,
+        "responding": 1.0,
+        "ping_seconds": ping,
+        "unresponsive_seconds": 0.0,
+        "busy_script": 0.0,
+        "slowlog_entries": float(slow) if isinstance(slow, int) else 0.0,
+    }
+    if metrics.get("maxmemory_bytes") == 0:
+        metrics.pop("used_memory_ratio", None)
+    metrics |= _rates(metrics, last, at)
+    policy = told.get("maxmemory_policy", "")
+    version = told.get("redis_version", "")
+    facts |= {"version": version, "role": told.get("role", ""), "maxmemory_policy": policy, "error": ""}
+    facts["run_id"] = told.get("run_id", "")
+    if "save_points" not in metrics or session.due("configuration", _CONFIGURATION_EVERY):
+        metrics |= await _configuration(session)
+    metrics["persistence_enabled"] = float(metrics.get("aof_enabled", 0) > 0 or metrics.get("save_points", 0) > 0)
+    if session.patterns and metrics["keys"]:
+        await _sample(session, last, metrics)
+    if metrics.get("connections_ratio", 0.0) > _CROWDED:
+        await _crowd(session, last, metrics, facts)
+
+
+async def _memory_limit(session: RedisSession, metrics: Mapping[str, float]) -> int | None:
+    """The host's memory limit; asked for seldom, for it costs a call of the engine."""
+    if session.host is None:
+        return None
+    if "memory_limit_bytes" in metrics and not session.due("limits", _CONFIGURATION_EVERY):
+        return int(metrics["memory_limit_bytes"])
+    limits: Limits
+    try:
+        async with asyncio.timeout(_HOST_SECONDS):
+            limits = await session.host.limits()
+    except (WatchkeeperError, TimeoutError):
+        return int(metrics["memory_limit_bytes"]) if "memory_limit_bytes" in metrics else None
+    return limits.memory_bytes
+
+
+async def _configuration(session: RedisSession) -> dict[str, float]:
+    """What INFO does not tell. A server that hides CONFIG (managed ones) tells less."""
+    names = ("save", "busy-reply-threshold", "lua-time-limit", "appendonly")
+    found: dict[str, str] = {}
+    for reply in await session.pipeline([("CONFIG", "GET", name) for name in names]):
+        found |= pairs(reply) if isinstance(reply, list) else {}  # pyright: ignore[reportUnknownArgumentType]
+    metrics = {"save_points": float(len(found.get("save", "").split()) // 2)}
+    threshold = found.get("busy-reply-threshold") or found.get("lua-time-limit")
+    if threshold and threshold.isdigit():
+        metrics["busy_reply_threshold_seconds"] = int(threshold) / 1000
+    if "appendonly" in found:
+        metrics["aof_enabled"] = float(found["appendonly"] == "yes")
+    return metrics
+
+
+async def _sample(session: RedisSession, last: Reading | None, metrics: dict[str, float]) -> None:
+    if session.due("sample", _SAMPLE_EVERY) or not (last and "undeclared_sample_ratio" in last.metrics):
+        share = await keys.sample(session)
+        if share is not None:
+            metrics["undeclared_sample_ratio"] = share
+    else:
+        metrics["undeclared_sample_ratio"] = last.metrics["undeclared_sample_ratio"]
+
+
+async def _crowd(session: RedisSession, last: Reading | None, metrics: dict[str, float], facts: dict[str, str]) -> None:
+    """Who holds the connections. A long list is asked for seldom: ten thousand clients are two megabytes."""
+    if last and last.facts.get("top_client_address") and not session.due("crowd", _CROWD_EVERY):
+        facts["top_client_address"] = last.facts["top_client_address"]
+        for name in ("top_client_connections", "top_client_idle_seconds"):
+            if name in last.metrics:
+                metrics[name] = last.metrics[name]
+        return
+    try:
+        top = crowd(clients(await session.call("CLIENT", "LIST")))
+    except Trouble:
+        return  # a right that is missing; everything else was told
+    if top:
+        facts["top_client_address"] = top.address
+        metrics |= {"top_client_connections": float(top.connections), "top_client_idle_seconds": top.idle_seconds}
+
+
+def _rates(metrics: Mapping[str, float], last: Reading | None, at: datetime) -> dict[str, float]:
+    if last is None or not last.ok or (seconds := (at - last.at).total_seconds()) < 0.05:
+        return {}
+    return {
+        rate: (metrics[total] - last.metrics[total]) / seconds
+        for rate, total in RATES.items()
+        if total in metrics and metrics[total] >= last.metrics.get(total, float("inf"))
+    }
+
+
+async def _failed(session: RedisSession, found: Trouble, metrics: dict[str, float], facts: dict[str, str]) -> str:
+    """Fill in what the failure itself tells, and how the host is. Returns the state in words."""
+    state = await _host_state(session)
+    host = _host_metrics(state, known=session.host is not None, answered=session.answered_at is not None)
+    facts["error"] = found.category
+    if host.get("host_running") == 0.0 or host.get("host_paused") == 1.0:
+        session.ought_not_answer()
+    silent = 0.0
+    if session.silent_since is not None:
+        silent = asyncio.get_running_loop().time() - session.silent_since
+    answers = found.category not in ("silent", "refused")
+    metrics |= host | {
+        "responding": float(answers),
+        "unresponsive_seconds": silent,
+        "busy_script": float(found.category == "busy"),
+        "loading": float(found.category == "loading"),
+    }
+    # A silent server may still be up: only a refused connection, or a host that does not run, tells that it is down.
+    if found.category != "silent" or host.get("host_running") == 0.0:
+        metrics["up"] = float(answers)
+    if found.category == "exhausted":
+        metrics |= {"clients_exhausted": 1.0, "connections_ratio": 1.0}
+        await _crowd_by_sockets(session, state, metrics, facts)
+    if session.host is None or state is None or state.status == "running":
+        return {"busy": "a script blocks it", "exhausted": "all connections taken"}.get(found.category, found.category)
+    return f"its container is {state.status}" + (", stopped on purpose" if host.get("host_stopped_on_purpose") else "")
+
+
+async def _host_state(session: RedisSession) -> HostState | None:
+    if session.host is None:
+        return None
+    try:
+        async with asyncio.timeout(_HOST_SECONDS):
+            return await session.host.state()
+    except (WatchkeeperError, TimeoutError):
+        return HostState("unreachable")
+
+
+def _host_metrics(state: HostState | None, *, known: bool = False, answered: bool = True) -> dict[str, float]:
+    """How the host is. A server that answers, or one without a host, has nothing to blame its host for; a host that
+    cannot be asked leaves them absent, and then no rule that needs them fires."""
+    if state is None:
+        return dict.fromkeys(_HOST_FLAGS, 0.0) | {"host_running": 1.0, "stopped": 0.0}
+    if state.status == "unreachable":
+        return {}
+    running = state.status in ("running", "paused", "restarting")
+    unexplained = state.stopped_by == "unknown"
+    flags = {
+        "host_running": running,
+        "host_paused": state.status == "paused",
+        "host_stopped_on_purpose": state.stopped_by == "on_purpose" or state.status == "gone",
+        "host_stopped_unknown": unexplained,
+        # Nobody waits for what had ended in peace, or was never started, before it was first seen.
+        "host_stopped_before_watch": not running
+        and not answered
+        and (state.status == "created" or state.exit_code == 0),
+    }
+    quiet = flags["host_stopped_on_purpose"] or flags["host_stopped_before_watch"] or unexplained
+    return {name: float(value) for name, value in flags.items()} | {"stopped": float(quiet)}
+
+
+_HOST_FLAGS = ("host_paused", "host_stopped_on_purpose", "host_stopped_unknown", "host_stopped_before_watch")
+
+
+async def _crowd_by_sockets(
+    session: RedisSession, state: HostState | None, metrics: dict[str, float], facts: dict[str, str]
+) -> None:
+    """Who holds the connections when nobody can ask the server: the kernel knows."""
+    if state is None or not state.pid:
+        return
+    try:
+        async with asyncio.timeout(_HOST_SECONDS):
+            address, count = sockets.most(await sockets.connections(state.pid, await session.port()))
+    except (Refused, WatchkeeperError, TimeoutError, OSError):
+        return
+    if address:
+        facts["top_client_address"] = address
+        metrics["top_client_connections"] = float(count)
+
+
+def _summary(metrics: Mapping[str, float]) -> str:
+    ratio = metrics.get("used_memory_ratio")
+    memory = f"{ratio:.0%} of maxmemory" if ratio is not None else f"{metrics['used_memory_bytes'] / 1e6:.0f} MB"
+    return f"{memory}, {metrics['connected_clients']:.0f} clients"
+
+
+async def try_out(session: RedisSession) -> Probe:
+    """Write a key of our own, read it back, remove it; only read where changes are not permitted."""
+    begun, at = time.perf_counter(), now()
+    what = "a key is written, read back and removed" if session.resource.may_act else "PING and a read"
+    ok: bool | None = True
+    error = None
+    try:
+        async with asyncio.timeout(1.2):
+            if session.resource.may_act:
+                error = await _write_and_read(session)
+            else:
+                await session.call("PING")
+                await session.call("GET", f"{keys.PROBE_PREFIX}none")
+        ok = error is None
+    except (Trouble, TimeoutError) as problem:
+        found = trouble(problem)
+        # Without the password nothing is learnt of whether it works.
+        ok, error = (None if found.category in ("password", "denied") else False), str(found)
+    return Probe(session.resource.id, at, ok, time.perf_counter() - begun, what, error)
+
+
+async def _write_and_read(session: RedisSession) -> str | None:
+    key, value = f"{keys.PROBE_PREFIX}{secrets.token_hex(8)}", secrets.token_hex(16)
+    commands: list[tuple[Any, ...]] = [("SET", key, value, "EX", 10), ("GET", key), ("DEL", key)]
+    stored, got, _ = await session.pipeline(commands)
+    if isinstance(stored, ServerSaid):
+        if stored.code == "READONLY":  # a replica: reading is all it is for
+            return None if got is None else str(got)
+        raise trouble(stored)
+    return None if got == value else "what was written is not what was read"
