@@ -27,6 +27,8 @@ class Reading:
     facts: Mapping[str, str] = field(default_factory=dict[str, str])
     state: str = ""
     error: str | None = None
+    off: bool = False
+    """Not meant to run now (stopped on purpose): there is nothing to judge."""
 
     @property
     def ok(self) -> bool:

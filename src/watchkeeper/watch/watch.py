@@ -247,7 +247,8 @@ class Watch:
     async def _alert_changed(self, alert: Alert) -> Alert:
         if alert.status == "pending":
             for key in self.neighbours((alert.resource,)):
-                self.watchers[key].poke()
+                if key in self.watchers:
+                    self.watchers[key].poke()
             return alert
         return await self._alerted(alert)
 

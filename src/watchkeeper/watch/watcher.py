@@ -96,7 +96,7 @@ class Watcher:
         firing = [alert.health for alert in self.alerts.values() if alert.status == "firing"]
         if firing:
             return max(firing, key=lambda health: health.rank)
-        if self.last is None or not self.last.ok or self.last.metrics.get("stopped", 0.0) > 0:
+        if self.last is None or not self.last.ok or self.last.off:
             return Health.UNKNOWN
         return Health.HEALTHY
 
