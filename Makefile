@@ -1,0 +1,33 @@
+# `make help` tells what there is.
+SHELL := /bin/bash
+VENV := .venv
+PYTHON ?= python3
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.made
+
+.PHONY: help setup demo test lint bench clean
+.DEFAULT_GOAL := help
+
+help: ## This list
+	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## (.*)/  make \1\t\2/' | expand -t 16
+
+setup: $(STAMP) ## .venv with everything in it, and .venv/bin/watchkeeper
+
+$(STAMP): pyproject.toml uv.lock lab/pyproject.toml scripts/setup
+	@scripts/setup "$(PYTHON)" "$(VENV)"
+	@touch $@
+
+demo: setup ## A real Redis under a real shop fails twice, is found, fixed and proven well
+	@$(BIN)/python -m watchkeeper_lab demo
+
+test: setup ## Everything that must hold, with how long each part took
+	@scripts/test
+
+lint: setup ## ruff, pyright, import-linter, loq
+	@scripts/lint
+
+bench: setup ## Every fault and control, several runs; figures to benchmarks/results/
+	@$(BIN)/watchkeeper bench --runs 5 --json benchmarks/results/lab.json
+
+clean: ## Remove what `make` made here
+	rm -rf $(VENV) .pytest_cache .ruff_cache .hypothesis .import_linter_cache

@@ -1,0 +1,57 @@
+"""What every test may use: real servers, started here and stopped here."""
+
+import socket
+import subprocess
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+import redis
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
+@dataclass
+class RedisServer:
+    port: int
+    process: subprocess.Popen[bytes]
+    directory: Path
+
+    @property
+    def url(self) -> str:
+        return f"redis://127.0.0.1:{self.port}"
+
+    def client(self) -> redis.Redis:
+        return redis.Redis(port=self.port, decode_responses=True)
+
+    def stop(self) -> None:
+        self.process.kill()
+        self.process.wait()
+
+
+def start_redis(directory: Path, *arguments: str) -> RedisServer:
+    """A real redis-server on a free port; returns when it answers."""
+    port = free_port()
+    command = ["redis-server", "--port", str(port), "--bind", "127.0.0.1", "--dir", str(directory), "--save", ""]
+    process = subprocess.Popen([*command, *arguments], stdout=subprocess.PIPE)
+    assert process.stdout is not None
+    for line in process.stdout:
+        if b"Ready to accept connections" in line:
+            return RedisServer(port, process, directory)
+    raise RuntimeError("redis-server did not start")
+
+
+@pytest.fixture
+def redis_server(tmp_path: Path) -> Iterator[RedisServer]:
+    directory = tmp_path / "redis"
+    directory.mkdir()
+    server = start_redis(directory)
+    yield server
+    server.stop()
+    assert server.process.stdout is not None
+    server.process.stdout.close()

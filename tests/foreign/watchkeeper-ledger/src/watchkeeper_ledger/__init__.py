@@ -1,0 +1,125 @@
+"""A connector of somebody else's: a ledger whose `fault` key says that it is broken.
+
+Faults: `broken` is mended by `ledger_mend`; `stubborn` by nothing `ledger_try` does, which is undone, and then by
+`ledger_mend`; `untold` by `ledger_blind`, which keeps no state, so that nothing can tell whether it was done.
+
+Every act is counted in Redis (`done:<tool>`), so a test sees how often it really happened. Where the file named by
+`LEDGER_DIE` holds `<tool>:<moment>` (`before` or `after` the side effect), the process kills itself there, once.
+"""
+
+import os
+import signal
+from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from redis.asyncio import Redis
+
+from watchkeeper.connectors import load_rules, load_runbooks
+from watchkeeper.domain import Effect, Host, Level, Probe, Reading, Resource, now, tool
+
+HERE = Path(__file__).parent
+
+
+@dataclass
+class Ledger:
+    redis: Redis
+    resource: Resource
+
+
+def die(moment: str) -> None:
+    """Kill this very process if the test asked for it."""
+    path = os.environ.get("LEDGER_DIE")
+    if path and Path(path).exists() and Path(path).read_text().strip() == moment:
+        Path(path).unlink()
+        os.kill(os.getpid(), signal.SIGKILL)
+
+
+async def fault(ledger: Ledger) -> str:
+    return await ledger.redis.get("fault") or "none"
+
+
+async def marks(ledger: Ledger) -> str:
+    return await ledger.redis.get("mark") or ""
+
+
+@tool(Effect.REVERSIBLE, state=fault, settle=1.0, by_hand="redis-cli del fault")
+async def ledger_mend(ledger: Ledger) -> str:
+    """Mend the ledger."""
+    die("ledger_mend:before")
+    await ledger.redis.incr("done:ledger_mend")
+    await ledger.redis.delete("fault")
+    die("ledger_mend:after")
+    return "mended"
+
+
+@tool(Effect.REVERSIBLE, state=marks, settle=0.5, by_hand="redis-cli set mark tried")
+async def ledger_try(ledger: Ledger) -> None:
+    """Try something that does not help; it leaves a mark, which is its undo."""
+    die("ledger_try:before")
+    await ledger.redis.incr("done:ledger_try")
+    await ledger.redis.set("mark", "tried")
+    die("ledger_try:after")
+
+
+@ledger_try.undo
+async def take_mark_back(ledger: Ledger, before: str) -> None:
+    die("undo:before")
+    await ledger.redis.incr("done:undo")
+    await ledger.redis.set("mark", before)
+    die("undo:after")
+
+
+@tool(Effect.REVERSIBLE, settle=1.0, by_hand="redis-cli del fault")
+async def ledger_blind(ledger: Ledger) -> None:
+    """Mend it without a state that could tell whether it was done."""
+    die("ledger_blind:before")
+    await ledger.redis.incr("done:ledger_blind")
+    die("ledger_blind:middle")
+    await ledger.redis.delete("fault")
+    die("ledger_blind:after")
+
+
+class LedgerConnector:
+    kind = "ledger"
+    metric = "broken"
+    sample = Reading("ledger", now(), 0.0, {"broken": 0.0, "stubborn": 0.0, "untold": 0.0}, {}, "fine")
+    tools = (ledger_mend, ledger_try, ledger_blind)
+
+    def __init__(self) -> None:
+        self.rules = load_rules(HERE / "rules.yaml", kind=self.kind, sample=self.sample)
+        self.runbooks = load_runbooks(HERE / "runbooks", kind=self.kind, sample=self.sample, tools=self.tools)
+
+    async def discover(self, hosts: Sequence[Host], settings: Mapping[str, Any]) -> AsyncIterator[Resource]:
+        for said in settings["resources"]:
+            environment = said["environment"] or "production"
+            name = said["name"]
+            yield Resource(
+                f"local/{environment}/ledger/{name}", name, may_act=bool(said["act"]), settings={"url": said["url"]}
+            )
+
+    @asynccontextmanager
+    async def connect(self, resource: Resource, host: Host | None) -> AsyncGenerator[Ledger]:
+        redis = Redis.from_url(resource.settings["url"], decode_responses=True, socket_timeout=1.0)
+        try:
+            yield Ledger(redis, resource)
+        finally:
+            await redis.aclose()
+
+    async def read(self, session: Ledger, last: Reading | None) -> Reading:
+        said = await fault(session)
+        known = {name: float(said == name) for name in ("broken", "stubborn", "untold")}
+        return Reading(session.resource.id, now(), 0.0, known, {}, "fine" if said == "none" else said)
+
+    async def probe(self, session: Ledger) -> Probe:
+        began = now()
+        said = await fault(session)
+        return Probe(session.resource.id, began, said == "none", 0.0, "the ledger is whole", None if said == "none" else said)
+
+    def level(self, line: str) -> Level | None:
+        return None
+
+
+connector = LedgerConnector()
