@@ -55,14 +55,14 @@ class Engine:
         self._hosts: dict[str, ContainerHost] = {}
         self._stories: defaultdict[str, Story] = defaultdict(Story)
         self._listeners: set[asyncio.Queue[Change]] = set()
-        self._listening = asyncio.Event()
+        self._asked = asyncio.Event()
         self._heard = 0
         self._task: asyncio.Task[None] | None = None
 
     async def __aenter__(self) -> "Engine":
         self._task = asyncio.create_task(self._listen(), name="docker-events")
         with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(self._listening.wait(), 1.0)
+            await asyncio.wait_for(self._asked.wait(), 1.0)
         return self
 
     async def __aexit__(
@@ -202,7 +202,7 @@ class Engine:
                 self.problem = str(problem)
             except (ValueError, TimeoutError):
                 pass  # half a line as the engine went away
-            self._listening.clear()
+            self._asked.set()
             await asyncio.sleep(_RETRY_SECONDS)
 
     def _hear(self, event: Mapping[str, Any], told: Told) -> None:
@@ -233,7 +233,7 @@ class Engine:
             params["until"] = f"{until.timestamp():.9f}"
         async with self.open("events", params=params, timeout=None) as response:
             if until is None:
-                self._listening.set()
+                self._asked.set()
                 self.problem = None
             async for line in response.content:
                 if line.strip():

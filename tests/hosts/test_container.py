@@ -1,0 +1,196 @@
+"""A container as a host, against the real engine."""
+
+import asyncio
+import os
+import signal
+
+import pytest
+from engine_fixtures import Run, docker, until_stopped
+
+from watchkeeper.domain import Host, NotFound, WatchkeeperError, now
+from watchkeeper.hosts import Change, Engine
+
+pytestmark = pytest.mark.lab
+IGNORES_TERM = ("sh", "-c", "trap '' TERM; while :; do sleep 0.1; done")
+REDIS = ("redis-server", "--save", "")
+
+
+async def test_a_stop_on_purpose_is_told_from_a_kill(run: Run) -> None:
+    host = await run(*REDIS)
+    seen: dict[str, tuple[str, int | None]] = {}
+    for how in (("stop", "-t", "5"), ("kill",), ("kill", "-s", "TERM")):
+        await host.start()
+        await docker(*how, host.name)
+        state = await until_stopped(host)
+        seen[" ".join(how)] = (state.stopped_by, state.exit_code)
+    assert seen == {"stop -t 5": ("on_purpose", 0), "kill": ("killed", 137), "kill -s TERM": ("on_purpose", 0)}
+
+
+async def test_a_stop_that_had_to_kill_is_still_on_purpose(run: Run) -> None:
+    host = await run(*IGNORES_TERM)
+    await docker("stop", "-t", "1", host.name)
+    state = await until_stopped(host)
+    assert (state.exit_code, state.stopped_by) == (137, "on_purpose")
+
+
+async def test_a_process_killed_behind_the_engines_back_was_killed(run: Run) -> None:
+    host = await run(*REDIS)
+    os.kill((await host.state()).pid, signal.SIGKILL)
+    assert (await until_stopped(host)).stopped_by == "killed"
+
+
+async def test_an_end_of_its_own_is_told_with_its_exit_code(run: Run) -> None:
+    host = await run("sh", "-c", "exit 3")
+    state = await until_stopped(host)
+    assert (state.exit_code, state.stopped_by) == (3, "exited")
+
+
+async def test_out_of_memory_is_told(run: Run) -> None:
+    host = await run("sh", "-c", "head -c 100m /dev/zero | tail", options=["-m", "16m", "--memory-swap", "16m"])
+    assert (await until_stopped(host)).stopped_by == "oom"
+
+
+async def test_what_happened_before_we_listened_is_recalled(run: Run) -> None:
+    host = await run(*REDIS)
+    await docker("stop", host.name)
+    async with Engine() as later:
+        again = next(h for h in await later.hosts() if h.incarnation == host.incarnation)
+        assert not again.story.events
+        assert (await again.state()).stopped_by == "on_purpose"
+
+
+async def test_a_stop_whose_event_is_lost_is_unknown(run: Run, engine: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
+    host = await run(*REDIS)
+    await docker("kill", host.name)
+    await until_stopped(host)
+
+    async def forgotten(*_: object) -> object:
+        return host.story
+
+    host.story.events.clear()
+    monkeypatch.setattr(engine, "recall", forgotten)
+    assert (await host.state()).stopped_by == "unknown"
+
+
+async def test_each_start_changes_the_start_count(run: Run) -> None:
+    host = await run(*REDIS)
+    first = (await host.state()).start_count
+    await host.restart()
+    second = (await host.state()).start_count
+    await docker("restart", host.name)
+    assert len({first, second, (await host.state()).start_count}) == 3
+
+
+async def test_a_paused_container_is_restarted_too(run: Run) -> None:
+    host = await run(*REDIS)
+    await host.pause()
+    assert (await host.state()).status == "paused"
+    await host.restart()
+    assert (await host.state()).status == "running"
+
+
+async def test_a_removed_container_is_gone(run: Run, engine: Engine) -> None:
+    host: Host = await run(*REDIS)
+    await docker("rm", "-f", host.name)
+    assert (await host.state()).status == "gone"
+    assert host.id not in {h.id for h in await engine.hosts()}
+    with pytest.raises(NotFound):
+        await host.restart()
+
+
+async def test_a_recreated_container_is_another_one(run: Run, engine: Engine, image: str) -> None:
+    host = await run(*REDIS)
+    await docker("rm", "-f", host.name)
+    await docker("run", "-d", "--name", host.name, image, *REDIS)
+    again = next(h for h in await engine.hosts() if h.name == host.name)
+    assert again.id == host.id
+    assert again.incarnation != host.incarnation
+
+
+async def test_changes_come_as_they_happen(run: Run, engine: Engine) -> None:
+    host = await run(*REDIS)
+    heard: asyncio.Queue[Change] = asyncio.Queue()
+
+    async def listen() -> None:
+        async for change in engine.changes():
+            if change.incarnation == host.incarnation:
+                heard.put_nowait(change)
+
+    task = asyncio.create_task(listen())
+    await asyncio.sleep(0)  # it listens from its first step on
+    for action in ("pause", "unpause", "kill"):
+        await docker(action, host.name)
+    async with asyncio.timeout(5):
+        actions = [(await heard.get()).action for _ in range(4)]
+    task.cancel()
+    assert actions == ["pause", "unpause", "kill", "die"]
+
+
+async def test_files_are_written_and_read_back_with_their_rights_kept(run: Run) -> None:
+    host = await run("sleep", "60")
+    await host.exec(["sh", "-c", "umask 077; : > /tmp/secret.conf"])
+    await host.write_file("/tmp/secret.conf", b"a\x00b")
+    assert await host.read_file("/tmp/secret.conf") == b"a\x00b"
+    assert (await host.exec(["ls", "-l", "/tmp/secret.conf"])).stdout.startswith("-rw-------")
+    with pytest.raises(NotFound):
+        await host.read_file("/tmp/nothing")
+
+
+async def test_commands_give_their_output_and_exit_code(run: Run) -> None:
+    host = await run("sleep", "60")
+    result = await host.exec(["sh", "-c", "echo out; echo err >&2; exit 3"])
+    assert (result.exit_code, result.stdout, result.stderr) == (3, "out\n", "err\n")
+
+
+async def test_a_command_that_hangs_is_cut_off(run: Run) -> None:
+    host = await run("sleep", "60")
+    with pytest.raises(WatchkeeperError, match=r"did not end within 0\.3 s"):
+        await host.exec(["sleep", "30"], timeout=0.3)
+
+
+async def test_logs_are_followed_over_a_restart(run: Run) -> None:
+    began = now()
+    host = await run("sh", "-c", "echo hello; sleep 60")
+    lines: list[str] = []
+    restarted = False
+    async with asyncio.timeout(15):
+        async for at, line in host.logs(since=began):
+            assert at > began
+            lines.append(line)
+            if len(lines) == 2:
+                break
+            if not restarted:
+                restarted = True
+                await host.restart(grace=0)
+    assert lines == ["hello", "hello"]
+
+
+async def test_usage_limits_and_addresses(run: Run) -> None:
+    host = await run(*REDIS, options=["-m", "64m", "--cpus", "0.5", "-p", "127.0.0.1::6379", "-e", "TOKEN=x=y"])
+    limits = await host.limits()
+    assert (limits.memory_bytes, limits.cpus) == (64 << 20, 0.5)
+    stats = await host.stats()
+    assert 0 < stats.memory_used_bytes < 64 << 20
+    assert stats.pids >= 1
+    addresses = await host.endpoints(6379)
+    assert addresses[0][0] == "127.0.0.1"
+    assert addresses[1][1] == 6379
+    assert (await host.environment())["TOKEN"] == "x=y"
+    assert any(command.startswith("redis-server") for command in await host.processes())
+    await host.update_limits(memory_bytes=96 << 20)
+    assert (await host.limits()).memory_bytes == 96 << 20
+
+
+async def test_the_command_of_a_stopped_container_is_its_entry_point(run: Run) -> None:
+    host = await run(*REDIS)
+    await docker("kill", host.name)
+    await until_stopped(host)
+    assert [command.strip() for command in await host.processes()] == ["redis-server --save"]
+
+
+async def test_an_engine_that_cannot_be_reached_is_said_and_is_no_end() -> None:
+    async with Engine("unix:///nonexistent/docker.sock") as engine:
+        assert await engine.hosts() == []
+        assert engine.problem is not None
+        assert "cannot be reached" in engine.problem
+        assert "DOCKER_HOST" in engine.problem
