@@ -1,9 +1,11 @@
 """The command line: `watchkeeper lab up | break | reset | down | status | faults`."""
 
 import asyncio
+import signal
 import sys
 import time
 from collections.abc import Coroutine
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
@@ -11,6 +13,9 @@ from rich.console import Console
 from rich.table import Table
 
 from watchkeeper_lab import instance as instances
+from watchkeeper_lab.bench import bench as measure
+from watchkeeper_lab.bench import table, write
+from watchkeeper_lab.demo import demo as show
 from watchkeeper_lab.errors import BadInputError, LabError
 from watchkeeper_lab.instance import DEFAULT_NAME
 from watchkeeper_lab.lab import Lab, take_down
@@ -20,19 +25,27 @@ from watchkeeper_lab.scenario import scenario, scenarios
 app = typer.Typer(help="A small real shop to practise on: start it, break it, heal it.", no_args_is_help=True)
 console = Console(highlight=False)
 
+bench = typer.Typer()
 Name = Annotated[str, typer.Option("--name", help="Which lab; several can be up at once.")]
 
 
 def run(work: Coroutine[Any, Any, int | None]) -> None:
     """Run a command to its end. A failure is told in its two lines; exit code 1, or 2 for bad input."""
     try:
-        code = asyncio.run(work)
+        code = asyncio.run(_ended_by_sigterm(work))
     except LabError as error:
         print(f"error: {error.what}", error.hint, sep="\n", file=sys.stderr)
         raise typer.Exit(2 if isinstance(error, BadInputError) else 1) from None
-    except KeyboardInterrupt:
+    except (KeyboardInterrupt, asyncio.CancelledError):
         raise typer.Exit(130) from None
     raise typer.Exit(code or 0)
+
+
+async def _ended_by_sigterm(work: Coroutine[Any, Any, int | None]) -> int | None:
+    """Do the work; SIGTERM cancels it, so that what it started is stopped, as after Ctrl-C."""
+    task = asyncio.ensure_future(work)
+    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)
+    return await task
 
 
 @app.command()
@@ -73,9 +86,11 @@ def reset(name: Name = DEFAULT_NAME) -> None:
 async def _reset(name: str) -> None:
     lab = await Lab.attach(name)
     began = time.monotonic()
-    seen = await lab.reset()
+    restored = await lab.reset()
     console.print(f"Lab `{name}` is healthy again after {time.monotonic() - began:.1f} s.")
-    _show(seen)
+    if restored.lost:
+        console.print(f"{len(restored.lost)} acknowledged writes had been lost.", style="red")
+    _show(restored.judgement)
 
 
 @app.command()
@@ -131,3 +146,31 @@ def _show(seen: Judgement) -> None:
         console.print(f"  {seen.audit.checked} acknowledged writes read back, {len(seen.audit.lost)} lost.")
     for name, value in seen.facts.items():
         console.print(f"  {name} {value}")
+
+
+@bench.callback(invoke_without_command=True)
+def bench_(
+    runs: Annotated[int, typer.Option("--runs", help="How often each scenario is run.")] = 1,
+    only: Annotated[list[str] | None, typer.Option("--only", help="Only this scenario; may be repeated.")] = None,
+    json: Annotated[Path | None, typer.Option("--json", help="Write the results to this file.")] = None,
+    planner: Annotated[str, typer.Option("--planner", help="What decides; noted in the results.")] = "runbook",
+) -> None:
+    """Run every fault and control in random order on a lab and a Watchkeeper of its own, and show what came of it."""
+    run(_bench(only or [], runs, planner, json))
+
+
+async def _bench(only: list[str], runs: int, planner: str, path: Path | None) -> int:
+    result = await measure(only, runs, planner, console)
+    if path is not None:
+        write(result, path)
+    console.print(table(result))
+    return 0 if all(row["healed"] and not row["falsely_healed"] for row in result["scenarios"]) else 1
+
+
+app.add_typer(bench, name="bench")
+
+
+@app.command()
+def demo() -> None:
+    """Show a shop fail, be found, be fixed and be proven well; exit code 0 only if all went right."""
+    run(show(console))

@@ -4,7 +4,7 @@ import asyncio
 import time
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 from watchkeeper_lab import instance as instances
 from watchkeeper_lab.containers import compose_up, inspect, names_by_service, remove_project
@@ -13,9 +13,9 @@ from watchkeeper_lab.errors import BadInputError, LabError
 from watchkeeper_lab.faults import INJECTORS, Site
 from watchkeeper_lab.images import ensure_images
 from watchkeeper_lab.instance import DEFAULT_NAME, Instance
-from watchkeeper_lab.ledger import Ledger
+from watchkeeper_lab.ledger import Ledger, Write
 from watchkeeper_lab.oracle import Judgement, Oracle
-from watchkeeper_lab.reset import Baseline, restore, take_baseline
+from watchkeeper_lab.reset import Baseline, clear, restore, take_baseline
 from watchkeeper_lab.scenario import scenario
 from watchkeeper_lab.visitors import Visitors
 
@@ -24,6 +24,14 @@ READY_SECONDS = 60.0
 
 def quiet(_: str) -> None:
     """Say nothing."""
+
+
+@dataclass(frozen=True, slots=True)
+class Restored:
+    """What `reset` found: the last judgement, and the acknowledged writes that were gone before it cleared up."""
+
+    judgement: Judgement
+    lost: tuple[Write, ...]
 
 
 class Lab:
@@ -97,29 +105,39 @@ class Lab:
         An engine that had to be started is stopped again too.
         """
         engine = await ensure_engine(say)
+        lab: Lab | None = None
         try:
-            yield await cls.up(name, say)
+            lab = await cls.up(name, say)
+            yield lab
         finally:
-            await asyncio.shield(take_down(name))
+            await asyncio.shield(lab.down() if lab else take_down(name))
             await asyncio.shield(engine.stop_if_ours())
 
-    async def inject(self, fault: str) -> None:
-        """Break something, or start a control; returns once it is in effect. An unknown name raises `BadInputError`."""
-        await INJECTORS[scenario(fault).name](self.site)
+    async def inject(self, fault: str) -> float:
+        """Break something, or start a control; return the moment (Unix time) from which it was in effect.
 
-    async def reset(self) -> Judgement:
-        """Make the lab healthy again, whatever was done to it. Idempotent. Raises `LabError` where it cannot."""
+        An unknown name raises `BadInputError`.
+        """
+        return await INJECTORS[scenario(fault).name](self.site)
+
+    async def reset(self) -> "Restored":
+        """Make the lab healthy again, whatever was done to it. Idempotent. Raises `LabError` where it cannot.
+
+        Acknowledged writes found lost are told in what is returned, once: later audits do not ask for them again.
+        """
         await self.visitors.end(extra_only=True)
         await restore(self.site, self.containers, Baseline.load(self.instance.folder))
+        found = await self.oracle.audit()
+        self.ledger.removed("written_off", {write.key for write in found.lost})
+        await clear(self.site)
         if not self.visitors.running():
             self.visitors.start()
-        seen = await self.oracle.judge()
-        if seen.audit is not None and seen.audit.lost:  # told once; from here on they are not asked for again
-            self.ledger.removed("written_off", {write.key for write in seen.audit.lost})
-        return await self._until_healthy()
+        return Restored(await self._until_healthy(), found.lost)
 
     async def down(self) -> None:
         """End the visitors and remove containers, networks, volumes and files."""
+        await self.visitors.end()
+        self.ledger.close()
         await take_down(self.instance.name)
 
     async def _until_healthy(self) -> Judgement:

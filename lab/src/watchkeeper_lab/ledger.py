@@ -79,6 +79,10 @@ class Ledger:
         return self
 
     def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close the file."""
         self._database.close()
 
     def request(self, method: str, route: str, status: int, seconds: float) -> None:

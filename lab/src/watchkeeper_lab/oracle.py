@@ -60,23 +60,15 @@ class Oracle:
         found: Audit | None = None
         if with_audit:
             try:
-                found = await self._audit()
+                found = await self.audit()
                 reasons += [found.summary()] if found.lost else []
                 facts["acknowledged_writes"], facts["lost_writes"] = found.checked, len(found.lost)
             except (RedisError, psycopg.Error, OSError) as error:
                 reasons.append(f"the ledger could not be audited: {_brief(error)}")
         return Judgement(time.time(), tuple(reasons), facts, found)
 
-    async def until_healthy(self, timeout: float) -> Judgement:
-        """Judge again and again until the shop is healthy, at most `timeout` seconds; return the last judgement."""
-        deadline = time.monotonic() + timeout
-        while True:
-            seen = await self.judge()
-            if seen.healthy or time.monotonic() > deadline:
-                return seen
-            await asyncio.sleep(0.2)
-
-    async def _audit(self) -> Audit:
+    async def audit(self) -> Audit:
+        """Read every acknowledged write back; raises `redis.RedisError` or `psycopg.Error` where a store is silent."""
         async with redis_link(self._instance.ports["REDIS_PORT"], timeout=10.0) as link:
             return await audit(self._ledger, link, self._instance.database_url)
 

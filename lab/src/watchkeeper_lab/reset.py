@@ -45,7 +45,7 @@ async def take_baseline(site: Site) -> None:
 
 
 async def restore(site: Site, containers: dict[str, str], baseline: Baseline) -> None:
-    """Undo everything: containers run, limits and settings are as at the start, nothing added is left."""
+    """Undo everything: containers run, limits and settings are as at the start."""
     await _run_all(containers)
     state = (await inspect(site.redis_container))[site.redis_container]
     if state.memory_limit != baseline.memory_limit:
@@ -57,6 +57,11 @@ async def restore(site: Site, containers: dict[str, str], baseline: Baseline) ->
         for name, value in baseline.settings.items():
             if await link.config(name) != value:
                 await link.send("CONFIG", "SET", name, value)
+
+
+async def clear(site: Site) -> None:
+    """Take out what the lab itself put into Redis."""
+    async with site.redis(timeout=30.0) as link:
         if await take_out(link, site.ledger):
             await _compact(link)
 

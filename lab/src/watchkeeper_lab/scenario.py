@@ -10,7 +10,7 @@ import yaml
 
 from watchkeeper_lab.errors import BadInputError, LabError
 
-FIELDS = {"name", "kind", "description", "root", "accepted_tools", "expect"}
+FIELDS = {"name", "kind", "description", "root", "accepted_tools", "expect", "ends"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,7 +23,11 @@ class Root:
 
 @dataclass(frozen=True, slots=True)
 class Scenario:
-    """One scenario, as its file tells it. `root` is None for a control."""
+    """One scenario, as its file tells it.
+
+    `root` is None for a control. `ends` is how Redis ought to be when it is over: `healthy`, or `stopped` where
+    somebody stopped it on purpose.
+    """
 
     name: str
     kind: Literal["fault", "control"]
@@ -31,6 +35,7 @@ class Scenario:
     root: Root | None
     accepted_tools: frozenset[str]
     expect: Literal["healed", "no_action"]
+    ends: Literal["healthy", "stopped"] = "healthy"
 
     @property
     def is_control(self) -> bool:
@@ -55,6 +60,7 @@ def parse(text: str, source: str) -> Scenario:
             root=Root(**root) if root else None,
             accepted_tools=frozenset(given["accepted_tools"]),
             expect=expect,
+            ends=given.get("ends", "healthy"),
         )
     except (KeyError, TypeError) as error:
         raise LabError(f"{source}: {error} is missing or wrong.", "See the other files in the folder.") from None
@@ -64,6 +70,8 @@ def parse(text: str, source: str) -> Scenario:
             f"{source}: kind, expect and root do not fit together.",
             "A fault expects `healed` and has a root; a control expects `no_action` and has none.",
         )
+    if found.ends not in {"healthy", "stopped"}:
+        raise LabError(f"{source}: `ends: {found.ends}` is not known.", "Known are healthy and stopped.")
     return found
 
 

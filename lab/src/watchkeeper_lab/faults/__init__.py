@@ -1,11 +1,14 @@
-"""What breaks the lab, and what only looks like it. Each injector returns once its fault is in effect."""
+"""What breaks the lab, and what only looks like it.
+
+Each injector returns once its fault is in effect, with the moment (Unix time) from which it was.
+"""
 
 from collections.abc import Awaitable, Callable
 
 from watchkeeper_lab.faults import clients, containers, load, memory, script
 from watchkeeper_lab.faults.site import Site
 
-Injector = Callable[[Site], Awaitable[None]]
+Injector = Callable[[Site], Awaitable[float]]
 
 INJECTORS: dict[str, Injector] = {
     "redis-memory-full-headroom": memory.full_with_headroom,

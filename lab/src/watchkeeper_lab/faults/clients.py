@@ -1,6 +1,7 @@
 """The connections of Redis are used up."""
 
 import random
+import time
 
 import httpx
 from redis.exceptions import RedisError
@@ -10,16 +11,18 @@ from watchkeeper_lab.faults.site import Site
 from watchkeeper_lab.redis_link import client_ratio
 
 
-async def exhausted(site: Site) -> None:
+async def exhausted(site: Site) -> float:
     """Leak connections in one replica until Redis takes no more; they stay open and idle."""
     await leak(site, 10_000)
+    taken_at = time.time()
     try:
         async with site.redis() as link:
             free = 1 - client_ratio(await link.info())
     except (RedisError, OSError):
-        return
+        return taken_at
     if free > 0.05:
         raise LabError(f"{free:.0%} of the connections are still free.", "Run `watchkeeper lab reset` and try again.")
+    return taken_at
 
 
 async def crowded(site: Site) -> None:

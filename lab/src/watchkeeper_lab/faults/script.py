@@ -12,7 +12,7 @@ from watchkeeper_lab.faults.site import Site
 from watchkeeper_lab.redis_link import redis_link
 
 
-async def busy(site: Site) -> None:
+async def busy(site: Site) -> float:
     """Send a script that never ends, and go away; return once Redis answers nobody."""
     port = site.instance.ports["REDIS_PORT"]
     name = "".join(random.choices(string.ascii_lowercase, k=6))
@@ -20,6 +20,7 @@ async def busy(site: Site) -> None:
     _, writer = await asyncio.open_connection("127.0.0.1", port)
     writer.write(f"*3\r\n$4\r\nEVAL\r\n${len(body)}\r\n{body}\r\n$1\r\n0\r\n".encode())
     await writer.drain()
+    sent_at = time.time()
     began = time.monotonic()
     while time.monotonic() - began < 10:
         try:
@@ -27,5 +28,5 @@ async def busy(site: Site) -> None:
                 await link.send("PING")
         except (RedisError, OSError):
             writer.close()
-            return
+            return sent_at
     raise LabError("Redis still answers.", "Run `watchkeeper lab reset` and try again.")

@@ -1,0 +1,120 @@
+"""The benchmark: every fault and control in random order against a Watchkeeper of its own, judged by the oracle."""
+
+import json
+import os
+import platform
+import random
+import tempfile
+from collections.abc import Sequence
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+
+from watchkeeper_lab.engine import engine_version
+from watchkeeper_lab.errors import BadInputError, LabError
+from watchkeeper_lab.lab import Lab
+from watchkeeper_lab.row import Row, summary
+from watchkeeper_lab.runner import run_scenario
+from watchkeeper_lab.scenario import Scenario, scenario, scenarios
+from watchkeeper_lab.server import command, watchkeeper_up
+
+LAB_NAME = "bench"
+COUNTED = ("tool_correct", "root_correct", "healed", "falsely_healed")
+SUMMED = ("needless_actions", "data_lost")
+PARTS = ("detect", "decide", "act", "verify", "total")
+
+
+def schedule(only: Sequence[str], runs: int, dice: random.Random) -> list[tuple[Scenario, int]]:
+    """Every scenario (or only the named ones) `runs` times, in random order, with the number of the run from 1."""
+    if runs < 1:
+        raise BadInputError(f"`--runs {runs}` would run nothing.", "Give a number of at least 1.")
+    chosen = [scenario(name) for name in only] or list(scenarios().values())
+    turns = [(one, run) for one in chosen for run in range(1, runs + 1)]
+    dice.shuffle(turns)
+    return turns
+
+
+async def bench(only: Sequence[str], runs: int, planner: str, console: Console) -> dict[str, Any]:
+    """Run the benchmark and return it in the shape of its JSON; prints one line per run.
+
+    A run that could not even begin is an error and ends the benchmark: no row is left out silently.
+    """
+    turns = schedule(only, runs, random.Random())
+    command()
+    rows: list[Row] = []
+    with tempfile.TemporaryDirectory(prefix="watchkeeper-bench-") as folder:
+        name = f"{LAB_NAME}-{os.getpid()}"
+        async with Lab.running(name, console.print) as lab, watchkeeper_up(Path(folder)) as server:
+            for number, (one, run) in enumerate(turns, 1):
+                row = await run_scenario(lab, one, server.base_url, planner=planner, run=run)
+                rows.append(row)
+                console.print(f"{number}/{len(turns)}  {describe(row)}", style=None if row.right else "red")
+    return {
+        "scenarios": [row.as_json() for row in sorted(rows, key=lambda row: (row.kind != "fault", row.name, row.run))],
+        "baselines": {},
+        "summary": summary(rows),
+        "machine": machine(),
+        "versions": await versions(),
+    }
+
+
+def describe(row: Row) -> str:
+    """A run in one line."""
+    good = "right" if row.right else "WRONG"
+    told = f"{row.name}: {good}, {row.verdict}, {row.actions} actions, {row.data_lost} lost, {row.seconds.total:.1f} s"
+    return f"{told} ({'; '.join(row.reasons)})" if row.reasons else told
+
+
+def table(result: dict[str, Any]) -> Table:
+    """The results, one line per scenario: counts over its runs, and median and worst seconds.
+
+    Raises `LabError` where there is nothing to show.
+    """
+    rows: list[dict[str, Any]] = result["scenarios"]
+    if not rows:
+        raise LabError("The benchmark has no rows: nothing was run.", "See `watchkeeper lab faults`.")
+    shown = Table(title="Benchmark (seconds: median / worst)")
+    shown.add_column("scenario", no_wrap=True)
+    for column in ("runs", *COUNTED, *SUMMED, *PARTS):
+        shown.add_column(column.replace("_", " "), justify="right")
+    for name in dict.fromkeys(row["name"] for row in rows):
+        mine = [row for row in rows if row["name"] == name]
+        counts = [str(sum(row[field] for row in mine)) for field in (*COUNTED, *SUMMED)]
+        spans = [[row["seconds"][part] for row in mine] for part in PARTS]
+        seconds = (
+            [f"{median(span):.1f} / {max(span):.1f}" for span in spans] if mine[0]["kind"] == "fault" else [""] * 5
+        )
+        shown.add_row(name, str(len(mine)), *counts, *seconds)
+    return shown
+
+
+def write(result: dict[str, Any], path: Path) -> None:
+    """Write the results as JSON."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(json.dumps(result, indent=2) + "\n")
+
+
+def machine() -> dict[str, Any]:
+    """What it ran on; memory in bytes."""
+    return {
+        "cpus": os.cpu_count() or 0,
+        "memory_bytes": os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES"),
+        "system": platform.system(),
+        "kernel": platform.release(),
+        "architecture": platform.machine(),
+    }
+
+
+async def versions() -> dict[str, str]:
+    """Versions of what took part."""
+    found = {"python": platform.python_version(), "docker": await engine_version() or ""}
+    for name in ("watchkeeper", "watchkeeper-lab", "redis"):
+        try:
+            found[name] = version(name)
+        except PackageNotFoundError:
+            found[name] = ""
+    return found

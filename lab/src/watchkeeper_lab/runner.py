@@ -1,0 +1,159 @@
+"""Runs one scenario against a running Watchkeeper and says what came of it."""
+
+import asyncio
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from watchkeeper_lab.api import Fix, Incident, Watchkeeper
+from watchkeeper_lab.errors import LabError
+from watchkeeper_lab.lab import Lab
+from watchkeeper_lab.narrate import Narrator
+from watchkeeper_lab.oracle import Judgement
+from watchkeeper_lab.row import Observed, Row, make_row
+from watchkeeper_lab.scenario import Scenario
+
+POLL_SECONDS = 0.1
+DEADLINE_SECONDS = 120.0
+"""How long an incident may take to be closed or escalated."""
+SHORTEST_CONTROL = 30.0
+QUIET_SECONDS = 60.0
+"""How long Watchkeeper may take to see that the lab is well, before anything is injected."""
+
+
+Tell = Callable[[float, str], None]
+"""Told what happens: seconds since the fault was in effect, and a line."""
+
+
+def silent(_: float, __: str) -> None:
+    """Tell nothing."""
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """One run: its row, and the oracle's judgement before the fault, in it (without an audit), and at the end."""
+
+    row: Row
+    before: Judgement
+    broken: Judgement | None
+    after: Judgement
+
+
+async def run_scenario(
+    lab: Lab, scenario: Scenario, base_url: str, *, planner: str = "runbook", run: int = 1, tell: Tell = silent
+) -> Row:
+    """Reset the lab, inject the fault, wait until Watchkeeper is through with it, and judge. See `play`."""
+    return (await play(lab, scenario, base_url, planner=planner, run=run, tell=tell)).row
+
+
+async def play(
+    lab: Lab,
+    scenario: Scenario,
+    base_url: str,
+    *,
+    planner: str = "runbook",
+    run: int = 1,
+    deadline: float = DEADLINE_SECONDS,
+    control_seconds: float | None = None,
+    look_at_fault: bool = False,
+    tell: Tell = silent,
+) -> Run:
+    """Run a scenario against the Watchkeeper at `base_url`, and keep what the oracle said along the way.
+
+    `deadline` and `control_seconds` (how long a control is watched; by default three times the slowest rule's `for`, at
+    least 30) are in seconds. `look_at_fault` asks the oracle right after the fault too, which costs a little time of
+    the machine. The lab is healthy again afterwards. Raises `LabError` where it or Watchkeeper is not fit to begin.
+    """
+    async with Watchkeeper(base_url, lab.compose_project) as server:
+        before = (await lab.reset()).judgement
+        await _until_quiet(server)
+        known = {one.id for one in await server.incidents()} | {one.id for one in await server.fixes()}
+        began = time.time()
+        try:
+            in_effect_at = await lab.inject(scenario.name)
+            watched = _Watched(server, known, Narrator(lambda line: tell(time.time() - in_effect_at, line)))
+            looking = asyncio.create_task(lab.oracle.judge(with_audit=False)) if look_at_fault else None
+            if scenario.is_control:
+                length = await _control_length(server) if control_seconds is None else control_seconds
+                await watched.for_seconds(length - (time.time() - in_effect_at))
+            else:
+                await watched.until_ended(deadline - (time.time() - in_effect_at))
+            ended_at = time.time()
+            after = await lab.oracle.judge()
+            requests = lab.ledger.requests(began, ended_at)
+            incidents, fixes = await watched.look()
+            resources = await server.resources()
+            broken = await looking if looking else None
+        finally:
+            restored = await asyncio.shield(lab.reset())
+        lost = len(after.audit.lost) if after.audit is not None else len(restored.lost)
+        expected, reasons = as_expected(scenario, after)
+        seen = Observed(
+            in_effect_at, ended_at, incidents, fixes, resources, after.healthy, expected, reasons, lost, requests
+        )
+        return Run(make_row(scenario, seen, planner=planner, run=run), before, broken, after)
+
+
+def as_expected(scenario: Scenario, judged: Judgement) -> tuple[bool, tuple[str, ...]]:
+    """Whether the lab is as it ought to be at the end, and what is not.
+
+    What was stopped on purpose ought to be stopped still; everything else ought to be healthy.
+    """
+    if scenario.ends == "healthy":
+        return judged.healthy, judged.reasons
+    state = judged.facts.get("redis_container", "gone")
+    return (True, ()) if state == "exited" else (False, (f"Redis was stopped on purpose and is now {state}",))
+
+
+async def _control_length(server: Watchkeeper) -> float:
+    """Three times the slowest rule's `for`, at least 30 s."""
+    return max(SHORTEST_CONTROL, 3 * (await server.slowest_for() or 0.0))
+
+
+async def _until_quiet(server: Watchkeeper) -> None:
+    """Wait until Watchkeeper sees every resource of the lab healthy and has nothing open on it."""
+    deadline = time.monotonic() + QUIET_SECONDS
+    while True:
+        health = await server.health()
+        unwell = [f"{name} is {state}" for name, state in health.items() if state.upper() != "HEALTHY"]
+        unwell += [f"incident {one.id} is {one.status}" for one in await server.incidents() if not one.ended]
+        if health and not unwell:
+            return
+        if time.monotonic() > deadline:
+            why = unwell[0] if unwell else "it watches none of the lab's resources"
+            raise LabError(
+                f"Watchkeeper did not see the healthy lab as healthy within {QUIET_SECONDS:.0f} s: {why}.",
+                "See `watchkeeper status` and `watchkeeper incidents`.",
+            )
+        await asyncio.sleep(POLL_SECONDS)
+
+
+class _Watched:
+    """Incidents and fixes that are new since `known` was written down."""
+
+    def __init__(self, server: Watchkeeper, known: set[str], narrator: Narrator) -> None:
+        self._server = server
+        self._known = known
+        self._narrator = narrator
+
+    async def look(self) -> tuple[list[Incident], list[Fix]]:
+        incidents = [one for one in await self._server.incidents() if one.id not in self._known]
+        fixes = [one for one in await self._server.fixes() if one.id not in self._known]
+        self._narrator.look(incidents, fixes)
+        return incidents, fixes
+
+    async def until_ended(self, seconds: float) -> None:
+        """Return as soon as every new incident has ended and there is one, or after so many seconds."""
+        deadline = time.monotonic() + seconds
+        while time.monotonic() < deadline:
+            incidents, _ = await self.look()
+            if incidents and all(one.ended for one in incidents):
+                return
+            await asyncio.sleep(POLL_SECONDS)
+
+    async def for_seconds(self, seconds: float) -> None:
+        """Keep looking for so many seconds."""
+        deadline = time.monotonic() + seconds
+        while time.monotonic() < deadline:
+            await self.look()
+            await asyncio.sleep(POLL_SECONDS)

@@ -1,0 +1,67 @@
+"""What the command line says to wrong input, without anything running."""
+
+import random
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+from watchkeeper_lab.apt import FALLBACK, mirror
+from watchkeeper_lab.bench import schedule
+from watchkeeper_lab.cli import app
+from watchkeeper_lab.errors import BadInputError
+
+cli = CliRunner()
+
+
+@pytest.fixture(autouse=True)
+def no_labs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path))
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["break", "redis-kiled"], "redis-killed"),
+        (["break", "redis-killed", "--name", "Not A Name"], "cannot name a lab"),
+        (["reset", "--name", "absent"], "watchkeeper lab up --name absent"),
+        (["status", "--name", "absent"], "is not up"),
+        (["bench", "--only", "helthy"], "healthy"),
+        (["bench", "--runs", "0"], "at least 1"),
+    ],
+)
+def test_bad_input_is_told_in_two_lines_with_exit_code_2(arguments: list[str], said: str) -> None:
+    answer = cli.invoke(app, arguments)
+    assert answer.exit_code == 2
+    assert said in answer.stderr
+    assert len(answer.stderr.strip().splitlines()) == 2
+
+
+def test_every_fault_is_listed() -> None:
+    answer = cli.invoke(app, ["faults"])
+    assert answer.exit_code == 0
+    assert "redis-memory-full-no-headroom" in answer.stdout
+
+
+def test_each_scenario_has_its_runs_and_the_order_is_drawn() -> None:
+    turns = schedule([], 3, random.Random(1))
+    assert len(turns) == len({(one.name, run) for one, run in turns}) == 30
+    assert turns != schedule([], 3, random.Random(2))
+    with pytest.raises(BadInputError):
+        schedule(["nothing-like-it"], 1, random.Random(1))
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "found"),
+    [
+        ("debian.sources", "Types: deb\nURIs: http://mirror.test/debian\nSuites: x\n", "http://mirror.test/debian"),
+        ("a.list", "deb [signed-by=/x] https://mirror.test/debian/ bookworm main\n", "https://mirror.test/debian"),
+        ("a.list", "deb http://mirror.test/debian-security bookworm-security main\n", FALLBACK),
+        ("a.list", "# deb http://mirror.test/debian bookworm main\n", FALLBACK),
+        ("a.sources.save", "URIs: http://mirror.test/debian\n", FALLBACK),
+    ],
+)
+def test_packages_come_from_where_apt_takes_them(tmp_path: Path, name: str, text: str, found: str) -> None:
+    (tmp_path / "sources.list.d").mkdir()
+    (tmp_path / "sources.list.d" / name).write_text(text)
+    assert mirror(tmp_path) == found

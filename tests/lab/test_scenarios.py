@@ -1,0 +1,65 @@
+"""Each scenario stands in a file, written before it is run, and names are helped with."""
+
+import pytest
+
+from watchkeeper_lab.errors import BadInputError, LabError
+from watchkeeper_lab.faults import INJECTORS
+from watchkeeper_lab.scenario import parse, scenario, scenarios
+
+GOOD = """
+name: x
+kind: fault
+description: Something breaks.
+root: {kind: redis, service: redis}
+accepted_tools: [redis_restart]
+expect: healed
+"""
+
+
+def test_every_scenario_can_be_injected_and_every_injector_has_a_scenario() -> None:
+    assert set(scenarios()) == set(INJECTORS)
+
+
+def test_file_and_scenario_have_the_same_name_and_faults_have_tools() -> None:
+    for name, one in scenarios().items():
+        assert one.name == name
+        assert one.description.endswith(".")
+        assert bool(one.accepted_tools) == (one.kind == "fault")
+
+
+@pytest.mark.parametrize(
+    ("typed", "meant"),
+    [("redis-kiled", "redis-killed"), ("redis-memory-full", "redis-memory-full-headroom"), ("paused", "redis-paused")],
+)
+def test_a_near_miss_names_the_right_one(typed: str, meant: str) -> None:
+    with pytest.raises(BadInputError, match=typed) as caught:
+        scenario(typed)
+    assert meant in caught.value.hint
+
+
+def test_a_name_like_none_lists_them_all() -> None:
+    with pytest.raises(BadInputError) as caught:
+        scenario("zzzzzz")
+    assert all(name in caught.value.hint for name in scenarios())
+
+
+@pytest.mark.parametrize(
+    ("wrong", "complaint"),
+    [
+        (GOOD + "colour: red\n", "unknown key `colour`"),
+        (GOOD.replace("name: x\n", ""), "'name'"),
+        (GOOD.replace("kind: fault", "kind: control"), "do not fit together"),
+        (GOOD.replace("expect: healed", "expect: no_action"), "do not fit together"),
+        (GOOD + "ends: burnt\n", "burnt"),
+        ("just text", "not a mapping"),
+    ],
+)
+def test_a_wrong_file_is_refused(wrong: str, complaint: str) -> None:
+    with pytest.raises(LabError, match=complaint):
+        parse(wrong, "x.yaml")
+
+
+def test_a_right_file_is_read() -> None:
+    found = parse(GOOD, "x.yaml")
+    assert found.root is not None
+    assert (found.root.kind, found.ends, found.accepted_tools) == ("redis", "healthy", frozenset({"redis_restart"}))
