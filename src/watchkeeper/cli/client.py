@@ -1,0 +1,116 @@
+"""The server's API, as commands use it."""
+
+import json
+from collections.abc import Iterator
+from contextlib import AbstractContextManager
+from types import TracebackType
+from typing import Any, cast
+
+import httpx
+
+from watchkeeper.domain.errors import WatchkeeperError
+
+ANSWER_SECONDS = 30.0
+"""A fix is triggered from a fresh look, which may wait for a resource that hangs."""
+CONNECT_SECONDS = 3.0
+SILENCE_SECONDS = 45.0
+"""The stream shows a sign of life every 15 s."""
+
+
+class Unreachable(WatchkeeperError):
+    """No server answers."""
+
+
+class Answered(WatchkeeperError):
+    """The server answered with a problem; `status` is its."""
+
+    def __init__(self, status: int, detail: str, next_step: str) -> None:
+        super().__init__(detail, next_step)
+        self.status = status
+
+
+class Client(AbstractContextManager["Client"]):
+    """Use as a context manager. Each call gives JSON as it came; raises WatchkeeperError."""
+
+    def __init__(self, url: str, token: str = "") -> None:
+        self.url = url
+        headers = {"Authorization": f"Bearer {token}"} if token else {}
+        timeout = httpx.Timeout(ANSWER_SECONDS, connect=CONNECT_SECONDS)
+        try:
+            self._http = httpx.Client(base_url=url, headers=headers, timeout=timeout, trust_env=False)
+        except httpx.InvalidURL:
+            raise WatchkeeperError(
+                f"{url} is not the address of a server.", "For example: --url http://127.0.0.1:8000"
+            ) from None
+
+    def __exit__(
+        self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._http.close()
+
+    def get(self, path: str, **query: Any) -> Any:
+        return self._call(
+            "GET", path, params={name: value for name, value in query.items() if value is not None}
+        ).json()
+
+    def text(self, path: str, **query: Any) -> str:
+        return self._call("GET", path, params=query).text
+
+    def post(self, path: str, body: Any = None) -> Any:
+        return self._call("POST", path, json={} if body is None else body).json()
+
+    def newest(self) -> int:
+        """The number of the last event: follow from there, and nothing that comes after is missed."""
+        items: list[dict[str, Any]] = self.get("/api/events", limit=1)["items"]
+        return int(items[-1]["seq"]) if items else 0
+
+    def events(self, after: int) -> Iterator[dict[str, Any] | None]:
+        """Events as they come; None as a sign of life when nothing happens. Ends when the server does."""
+        headers = {"Accept": "text/event-stream"}
+        timeout = httpx.Timeout(ANSWER_SECONDS, connect=CONNECT_SECONDS, read=SILENCE_SECONDS)
+        try:
+            with self._http.stream(
+                "GET", "/api/events", params={"after": after}, headers=headers, timeout=timeout
+            ) as answer:
+                if answer.is_error:
+                    answer.read()
+                    raise _problem(answer)
+                for line in answer.iter_lines():
+                    if line.startswith("data:"):
+                        yield cast("dict[str, Any]", json.loads(line[5:]))
+                    elif line.startswith(":"):
+                        yield None
+        except httpx.ConnectError:
+            raise self._unreachable() from None
+        except httpx.TransportError:
+            return
+
+    def _call(self, method: str, path: str, **more: Any) -> httpx.Response:
+        try:
+            answer = self._http.request(method, path, **more)
+        except (httpx.ConnectError, httpx.ConnectTimeout, httpx.UnsupportedProtocol):
+            raise self._unreachable() from None
+        except httpx.TimeoutException:
+            raise Unreachable(
+                f"{self.url} did not answer within {ANSWER_SECONDS:g} s.", "Its log may say why."
+            ) from None
+        except httpx.TransportError as problem:
+            raise Unreachable(f"{self.url} broke off: {problem}.", "`watchkeeper up` starts it again.") from None
+        if answer.is_error:
+            raise _problem(answer)
+        return answer
+
+    def _unreachable(self) -> Unreachable:
+        return Unreachable(f"No server runs at {self.url}.", "`watchkeeper up` starts it; --url names another one.")
+
+
+def _problem(answer: httpx.Response) -> Answered:
+    try:
+        said: Any = answer.json()
+        return Answered(answer.status_code, str(said["detail"]), str(said.get("next") or ""))
+    except (ValueError, KeyError, TypeError):
+        return Answered(
+            answer.status_code,
+            f"{answer.request.url} answered {answer.status_code} {answer.reason_phrase}, which is no answer of ours.",
+            "Is a watchkeeper listening there? --url names another address.",
+        )

@@ -1,0 +1,110 @@
+"""What `up` says: where it listens, what it found, and then what happens as it happens."""
+
+import asyncio
+import contextlib
+import threading
+from collections.abc import Callable
+from queue import SimpleQueue
+from typing import TYPE_CHECKING, Any
+
+from pydantic import TypeAdapter
+from rich.text import Text
+
+from watchkeeper.cli import feed
+from watchkeeper.cli.screen import WORST_FIRST, console, health, table
+from watchkeeper.cli.up import FIRST_LOOKS_SECONDS, listening_at
+from watchkeeper.domain import Approval, Event, Incident
+
+if TYPE_CHECKING:
+    from watchkeeper.server import Runtime
+
+MODES = {
+    "observe": "it never acts, and writes down what it would have done",
+    "approve": "every change waits for a person",
+    "auto": "it acts within policy",
+}
+_EVENT = TypeAdapter(Event)
+
+
+class Teller:
+    """Prints from a thread of its own: a screen that does not scroll on must not hold up the loop."""
+
+    def __init__(self, runtime: "Runtime") -> None:
+        self.screen = console()
+        self._runtime = runtime
+        self._lines: SimpleQueue[Callable[[], None] | None] = SimpleQueue()
+        self._thread = threading.Thread(target=self._run, name="teller", daemon=True)
+        self._thread.start()
+
+    def say(self, *what: Any) -> None:
+        self._lines.put(lambda: self.screen.print(*what, soft_wrap=isinstance(what[0] if what else "", Text)))
+
+    def follow(self) -> None:
+        """From now on tell every event."""
+        self._runtime.store.listen(lambda event: self.say(feed.line(_EVENT.dump_python(event, mode="json"))))
+
+    async def stop(self) -> None:
+        """Print what is left, unless nobody reads it."""
+        self._lines.put(None)
+        await asyncio.to_thread(self._thread.join, 1.0)
+
+    def _run(self) -> None:
+        while (line := self._lines.get()) is not None:
+            with contextlib.suppress(OSError):  # whoever read has gone: the work goes on
+                line()
+
+
+async def greet(runtime: "Runtime", teller: Teller, *, quiet: bool, log: str) -> None:
+    """Within moments: mode, address, what was found, what is missing; then, unless quiet, the feed."""
+    settings = runtime.settings
+    address = listening_at(settings.server.host, settings.server.port)
+    teller.say(Text("Watchkeeper ", "bold").append(f"watches. Mode {settings.mode}: {MODES[settings.mode]}.", "none"))
+    teller.say(
+        Text(f"It listens at {address}; its data are in {settings.data}" + (f", its log in {log}." if log else "."))
+    )
+    if not quiet:
+        teller.follow()
+    watchers = runtime.watch.watchers
+    with contextlib.suppress(TimeoutError):
+        async with asyncio.timeout(FIRST_LOOKS_SECONDS):
+            await runtime.watch.look(tuple(watchers))
+    _found(runtime, teller)
+    for name, problem in (dict(runtime.watch.fleet.problems) | runtime.registry.broken).items():
+        teller.say(Text(f"\n▲ {name}: ", "yellow").append(problem.replace("\n", "\n  "), "none"))
+    await _open(runtime, teller)
+    end = "\n`watchkeeper status` shows what it would do now. Ctrl-C stops it."
+    teller.say(Text(end + ("" if quiet else " What happens from here on:")))
+
+
+def _found(runtime: "Runtime", teller: Teller) -> None:
+    watchers = sorted(
+        runtime.watch.watchers.values(),
+        key=lambda w: (WORST_FIRST.index(w.health.value), w.resource.kind, w.resource.slug),
+    )
+    if not watchers:
+        teller.say(Text("\nNothing to watch was found. `watchkeeper doctor` says what is missing."))
+        return
+    made = table("resource", "kind", "health", "acts", "state", fold=("resource", "state"))
+    for watcher in watchers:
+        last = watcher.last
+        state = "not looked at yet" if last is None else last.error or last.state
+        acts = "yes" if watcher.resource.may_act else "no"
+        made.add_row(watcher.resource.slug, watcher.resource.kind, health(watcher.health.value), acts, state)
+    teller.say()
+    teller.say(made)
+    if not any(watcher.resource.may_act for watcher in watchers):
+        teller.say(
+            Text(
+                "\nIt changes nothing here: it acts only on what watchkeeper.yaml names with `act: true`, or a label"
+                " watchkeeper.act=true permits."
+            )
+        )
+
+
+async def _open(runtime: "Runtime", teller: Teller) -> None:
+    """What is open from before this start."""
+    for incident in await runtime.store.select(Incident, status=("open", "awaiting_approval", "fixing", "escalated")):
+        teller.say(Text(f"\n{incident.id} {incident.status}: {incident.title}. {incident.reason}"))
+    for approval in await runtime.store.select(Approval, status="waiting"):
+        steps = ", ".join(step.tool for step in approval.plan.steps)
+        teller.say(Text(f"  {steps} waits for you: watchkeeper approve {approval.id}", "bold yellow"))

@@ -1,0 +1,43 @@
+"""Where `up` logs: to standard error, or to a file where somebody looks at the screen."""
+
+import logging
+import sys
+from collections.abc import Callable
+from contextlib import redirect_stderr
+from pathlib import Path
+from typing import Any
+
+from watchkeeper.telemetry import configure_logging
+
+FILE = "watchkeeper.log"
+
+
+class Log:
+    """`path` is the file, or None where standard error is it."""
+
+    def __init__(self, path: Path | None) -> None:
+        self.path = path
+        self._stream = path.open("a", buffering=1) if path else sys.stderr
+
+    def mask(self, mask: Callable[[Any], Any] | None) -> None:
+        """From now on, what is written goes through `mask`."""
+        with redirect_stderr(self._stream):
+            configure_logging(mask=mask)
+        library = logging.StreamHandler(self._stream)
+        library.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
+        logging.basicConfig(level=logging.WARNING, handlers=[library], force=True)
+
+
+def begin_log(data: Path) -> Log:
+    """Log to standard error, or where that is a terminal to `watchkeeper.log` in the data directory."""
+    path: Path | None = None
+    if sys.stderr.isatty():
+        try:
+            data.mkdir(parents=True, exist_ok=True, mode=0o700)
+            path = data / FILE
+            path.touch(mode=0o600)
+        except OSError:
+            path = None  # `running` says what is wrong with the directory
+    log = Log(path)
+    log.mask(None)
+    return log

@@ -1,0 +1,95 @@
+"""What is asked for on the command line besides the command: configuration, data, server, and how to print."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import typer
+
+if TYPE_CHECKING:
+    from watchkeeper.cli.client import Client
+    from watchkeeper.settings import Settings
+
+ADDRESS = "url"
+"""The file in the data directory that says where the server that uses it listens."""
+
+WITH_VALUE = ("--config", "--data", "--url")
+FLAGS = ("--json",)
+
+
+@dataclass
+class Options:
+    """The options every command takes, before its name or after it."""
+
+    config: Path | None = None
+    data: Path | None = None
+    url: str | None = None
+    json: bool = False
+    _settings: "Settings | None" = None
+
+    @staticmethod
+    def of(context: typer.Context) -> "Options":
+        return context.ensure_object(Options)
+
+    def settings(self) -> "Settings":
+        """The configuration, with what the command line says over it. Raises ConfigurationError."""
+        if self._settings is None:
+            from watchkeeper.settings import load_settings
+
+            settings = load_settings(self.config)
+            data = (self.data or settings.data).expanduser().absolute()
+            self._settings = settings.model_copy(update={"data": data})
+        return self._settings
+
+    def address(self) -> str:
+        """Where the server is: as told (`--url`, WATCHKEEPER_URL), as the one with these data said, as configured."""
+        if self.url:
+            return self.url.rstrip("/")
+        settings = self.settings()
+        try:
+            return (settings.data / ADDRESS).read_text().strip()
+        except OSError:
+            return listening_at(settings.server.host, settings.server.port)
+
+    def client(self) -> "Client":
+        """A client of the server, with the operator's token where it may be read."""
+        from watchkeeper.cli.client import Client
+
+        try:
+            token = (self.settings().data / "token").read_text().strip()
+        except OSError:
+            token = ""
+        return Client(self.address(), token)
+
+
+def listening_at(host: str, port: int) -> str:
+    """The URL by which a server that listens there is reached from here."""
+    here = {"0.0.0.0": "127.0.0.1", "::": "::1", "": "127.0.0.1"}.get(host, host)
+    return f"http://[{here}]:{port}" if ":" in here else f"http://{here}:{port}"
+
+
+def hoisted(arguments: Sequence[str], commands: Sequence[str]) -> tuple[list[str], str | None]:
+    """The options of every command moved before its name, so that they may stand anywhere; and that name. Commands of
+    other packages, those not in `commands`, keep what is theirs.
+
+    >>> hoisted(["status", "--json", "--data", "d"], ["status"])
+    (['--json', '--data', 'd', 'status'], 'status')
+    """
+    front: list[str] = []
+    rest: list[str] = []
+    left = list(arguments)
+    while left:
+        argument = left.pop(0)
+        name, equals, _ = argument.partition("=")
+        own = not rest or rest[0] in commands
+        if argument == "--" or not own:
+            rest += [argument, *left]
+            break
+        if name in WITH_VALUE:
+            front += [argument] if equals or not left else [argument, left.pop(0)]
+        elif argument in FLAGS:
+            front.append(argument)
+        else:
+            rest.append(argument)
+    return front + rest, next((word for word in rest if not word.startswith("-")), None)

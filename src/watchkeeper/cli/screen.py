@@ -1,0 +1,140 @@
+"""What is printed: plain and wide where nobody looks at a terminal, in colour and to its width where somebody does."""
+
+import json
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+PLAIN_WIDTH = 2000
+"""Columns where the output is not a terminal: nothing is folded or cut."""
+HEALTH = {"HEALTHY": ("●", "green"), "DEGRADED": ("▲", "yellow"), "FAILED": ("✖", "red"), "UNKNOWN": ("?", "cyan")}
+OUTCOME = {"allow": ("✓", "green"), "ask": ("?", "yellow"), "deny": ("✖", "red")}
+WORST_FIRST = ("FAILED", "DEGRADED", "UNKNOWN", "HEALTHY")
+
+
+def console(*, stderr: bool = False) -> Console:
+    """A console that respects NO_COLOR; never highlights, never reads markup in what it prints."""
+    made = Console(stderr=stderr, highlight=False, markup=False, emoji=False, soft_wrap=False)
+    if not made.is_terminal:
+        made.width = PLAIN_WIDTH
+    return made
+
+
+def print_json(value: Any) -> None:
+    """For machines, whole."""
+    print(json.dumps(value, indent=2, ensure_ascii=False))
+
+
+def table(*columns: str, fold: Sequence[str] = (), right: Sequence[str] = ()) -> Table:
+    """A table without a frame. Only the columns in `fold` may be wrapped; nothing is ever cut."""
+    made = Table(box=None, pad_edge=False, header_style="dim", padding=(0, 2, 0, 0))
+    for column in columns:
+        wraps = column in fold
+        made.add_column(
+            column.upper(),
+            no_wrap=not wraps,
+            overflow="fold",
+            ratio=None,
+            justify="right" if column in right else "left",
+            min_width=12 if wraps else None,
+        )
+    return made
+
+
+def health(name: str) -> Text:
+    """Shape, colour and word: told apart without seeing colours."""
+    shape, colour = HEALTH.get(name, ("?", "cyan"))
+    return Text(f"{shape} {name}", style=colour)
+
+
+def outcome(name: str) -> Text:
+    shape, colour = OUTCOME.get(name, ("?", "yellow"))
+    return Text(f"{shape} {name}", style=colour)
+
+
+def moment(text: str | None) -> datetime | None:
+    """A time as the API writes it."""
+    if not text:
+        return None
+    at = datetime.fromisoformat(text.replace("Z", "+00:00"))
+    return at if at.tzinfo else at.replace(tzinfo=UTC)
+
+
+def ago(text: str | None, at: datetime | None = None) -> str:
+    """How long since, as a person would say it."""
+    began = moment(text)
+    return lasted(((at or datetime.now(UTC)) - began).total_seconds()) if began else ""
+
+
+def lasted(seconds: float) -> str:
+    """
+    >>> [lasted(s) for s in (-1, 0.4, 59, 61, 3720, 90000)]
+    ['0 s', '0.4 s', '59 s', '1 min', '1 h 2 min', '1 d 1 h']
+    """
+    seconds = max(0.0, seconds)
+    if seconds < 10:
+        return f"{seconds:.1f} s".replace(".0 s", " s")
+    if seconds < 60:
+        return f"{seconds:.0f} s"
+    minutes = int(seconds // 60)
+    if minutes < 60:
+        return f"{minutes} min"
+    hours, minutes = divmod(minutes, 60)
+    if hours < 24:
+        return f"{hours} h {minutes} min" if minutes else f"{hours} h"
+    days, hours = divmod(hours, 24)
+    return f"{days} d {hours} h" if hours else f"{days} d"
+
+
+def clock(text: str | None) -> str:
+    """The time of day here."""
+    at = moment(text)
+    return at.astimezone().strftime("%H:%M:%S") if at else "—"
+
+
+def figure(name: str, value: float | None) -> str:
+    """A metric's value in its unit, which its name carries.
+
+    >>> figure("used_memory_ratio", 0.971), figure("used_bytes", 3 << 20), figure("ping_seconds", 0.0021)
+    ('97.1 %', '3.0 MiB', '2.1 ms')
+    """
+    if value is None:
+        return "no data"
+    if name.endswith("_ratio"):
+        return f"{value * 100:.3g} %"
+    if name.endswith("_bytes"):
+        return _bytes(value)
+    if name.endswith("_seconds"):
+        return f"{value * 1000:.3g} ms" if abs(value) < 1 else lasted(value)
+    if name.endswith("_per_second"):
+        return f"{value:.4g}/s"
+    return f"{value:.6g}"
+
+
+def _bytes(value: float) -> str:
+    for unit in ("B", "KiB", "MiB", "GiB"):
+        if abs(value) < 1024:
+            return f"{value:.0f} {unit}" if unit == "B" else f"{value:.1f} {unit}"
+        value /= 1024
+    return f"{value:.1f} TiB"
+
+
+def metric_words(name: str) -> str:
+    """
+    >>> metric_words("used_memory_ratio")
+    'used memory'
+    """
+    for unit in ("_ratio", "_bytes", "_seconds", "_per_second"):
+        name = name.removesuffix(unit)
+    return name.replace("_", " ")
+
+
+def arguments(values: dict[str, Any]) -> str:
+    """Arguments of a call, as they are written on the command line."""
+    return " ".join(
+        f"{name}={value if isinstance(value, str) else json.dumps(value)}" for name, value in values.items()
+    )

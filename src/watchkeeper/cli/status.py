@@ -1,0 +1,226 @@
+"""`watchkeeper status`: how everything is, and what it would do now."""
+
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from watchkeeper.cli.options import Options
+
+if TYPE_CHECKING:
+    from rich.console import Console, RenderableType
+
+    from watchkeeper.cli.client import Client
+
+WIDE = 110
+"""Columns from which on a table has room for what is told below it, too."""
+
+
+def register(app: typer.Typer) -> None:
+    app.command()(status)
+
+
+def status(
+    context: typer.Context,
+    watch: Annotated[bool, typer.Option("--watch", "-w", help="Show it anew whenever something happens.")] = False,
+) -> None:
+    """How everything is, worst first; for what is unwell the cause, and what it would do now."""
+    from watchkeeper.cli.screen import console, print_json
+
+    options = Options.of(context)
+    screen = console()
+    with options.client() as client:
+        if not watch:
+            page = client.get("/api/resources/status")
+            if options.json:
+                print_json(page)
+            else:
+                show(screen, page, waiting(client))
+            return
+        after = client.newest()
+        _look(client, screen, options.json)
+        for _ in bursts(client, after):
+            _look(client, screen, options.json)
+
+
+def _look(client: "Client", screen: "Console", as_json: bool) -> None:
+    import json
+
+    page = client.get("/api/resources/status")
+    if as_json:
+        print(json.dumps(page, ensure_ascii=False), flush=True)
+        return
+    approvals = waiting(client)
+    if screen.is_terminal:
+        screen.clear()
+    show(screen, page, approvals)
+    if not screen.is_terminal:
+        screen.print()
+
+
+def bursts(client: "Client", after: int) -> "Any":
+    """Once for each burst of events, and for each sign of life; ends when the server does."""
+    import queue
+    import threading
+
+    heard: queue.SimpleQueue[bool] = queue.SimpleQueue()
+
+    def listen() -> None:
+        try:
+            for _ in client.events(after):
+                heard.put(True)
+        finally:
+            heard.put(False)
+
+    threading.Thread(target=listen, daemon=True).start()
+    while heard.get():
+        goes_on = True
+        while goes_on and not heard.empty():
+            goes_on = heard.get()
+        yield None
+        if not goes_on:
+            return
+
+
+def waiting(client: "Client") -> list[dict[str, Any]]:
+    """The approvals that wait for a person."""
+    return client.get("/api/approvals")["items"]
+
+
+def show(screen: "Console", page: dict[str, Any], approvals: list[dict[str, Any]]) -> None:
+    """The table; below it what is unwell, what waits, and what the watcher itself lacks."""
+    from rich.text import Text
+
+    from watchkeeper.cli.screen import WORST_FIRST
+
+    items: list[dict[str, Any]] = page["items"]
+    items = sorted(items, key=lambda item: WORST_FIRST.index(item["health"]))
+    screen.print(_head(page, items))
+    if items:
+        screen.print()
+        screen.print(resources_table(items, screen.width))
+    else:
+        screen.print(Text("\nNothing to watch was found. `watchkeeper doctor` says what is missing."))
+    waits = {approval["incident"]: approval for approval in approvals if approval["incident"]}
+    for item in items:
+        if item["alerts"] or item["health"] in ("FAILED", "DEGRADED"):
+            screen.print()
+            _unwell(screen, item, waits.get(item["incident"]))
+    for approval in approvals:
+        if not approval["incident"]:
+            screen.print()
+            _waits(screen, approval)
+    problems(screen, page["problems"])
+
+
+def _head(page: dict[str, Any], items: list[dict[str, Any]]) -> "RenderableType":
+    from rich.text import Text
+
+    counted = {name: sum(item["health"] == name for item in items) for name in ("FAILED", "DEGRADED", "UNKNOWN")}
+    unwell = ", ".join(f"{number} {name.lower()}" for name, number in counted.items() if number)
+    line = Text.assemble(
+        (f"{len(items)} watched", "bold"),
+        f", {unwell}" if unwell else ", all well" if items else "",
+        f" · mode {page['mode']}",
+    )
+    if page["paused"]:
+        line.append(f" · {page['paused'].upper()}", "bold yellow").append(" (`watchkeeper resume`)")
+    return line
+
+
+def resources_table(items: list[dict[str, Any]], width: int) -> "RenderableType":
+    """One line for each; on a narrow screen without what is told below it or seldom needed."""
+    from watchkeeper.cli.screen import ago, health, table
+
+    wide = width >= WIDE
+    columns = ["resource", "kind", "health", "state", "metric that matters", "since", "incident"]
+    made = table(*(c for c in columns if wide or c not in ("kind", "state", "incident")), fold=("resource", "state"))
+    for item in items:
+        cells: dict[str, Any] = {
+            "resource": item["slug"],
+            "kind": item["kind"],
+            "health": health(item["health"]),
+            "state": item["state"],
+            "metric that matters": metric(item["metric"]),
+            "since": ago(item["since"]),
+            "incident": item["incident"] or "",
+        }
+        made.add_row(*(cell for name, cell in cells.items() if wide or name not in ("kind", "state", "incident")))
+    return made
+
+
+def metric(said: dict[str, Any] | None) -> str:
+    """The metric that matters, beside the threshold it is held against."""
+    from watchkeeper.cli.screen import figure, metric_words
+
+    if said is None:
+        return ""
+    limit = "" if said["threshold"] is None else f" (limit {figure(said['name'], said['threshold'])})"
+    return f"{metric_words(said['name'])} {figure(said['name'], said['value'])}{limit}"
+
+
+def _unwell(screen: "Console", item: dict[str, Any], approval: dict[str, Any] | None) -> None:
+    from rich.text import Text
+
+    from watchkeeper.cli.screen import ago, health
+
+    line = health(item["health"]).append(f"  {item['slug']}", "bold").append(f"  {item['state']}")
+    screen.print(line.append(f"  {item['incident']}" if item["incident"] else ""))
+    for alert in item["alerts"]:
+        since = ago(alert["firing_at"] or alert["pending_at"])
+        screen.print(Text(f"  {alert['rule']} {alert['status']} for {since}: {alert['why']}"))
+    advice = item["advice"]
+    if advice is not None:
+        show_advice(screen, advice, waits=approval is not None)
+    elif item["incident"] and approval is None:
+        screen.print(Text(f"  It has nothing to do here itself: `watchkeeper show {item['incident']}` tells why."))
+    if approval is not None:
+        _waits(screen, approval)
+
+
+def show_advice(screen: "Console", advice: dict[str, Any], *, waits: bool = False) -> None:
+    """The cause, and each step with what policy says of it and how to do it by hand."""
+    from rich.text import Text
+
+    from watchkeeper.cli.screen import outcome
+
+    decision = advice["decision"]
+    screen.print(Text(f"  Cause: {advice['cause']}"))
+    screen.print(Text(f"  It would do now ({advice['author']}):"))
+    for step in advice["steps"]:
+        show_step(screen, step)
+    said = Text("    policy: ").append_text(outcome(decision["outcome"]))
+    screen.print(said.append(f" ({decision['policy']}): {decision['reason']}"))
+
+
+def show_step(screen: "Console", step: dict[str, Any]) -> None:
+    """Tool, arguments, effect; why; the shell command that does the same."""
+    from rich.text import Text
+
+    from watchkeeper.cli.screen import arguments
+
+    line = Text(f"    {step['tool']}", "bold").append(f" {arguments(step['arguments'])}".rstrip(), "none")
+    screen.print(line.append(f"  [{step['effect']}]", "dim"))
+    if step["why"]:
+        screen.print(Text(f"      {step['why']}"))
+    if step["by_hand"]:
+        screen.print(Text(f"      by hand: {step['by_hand']}"), soft_wrap=True)
+
+
+def _waits(screen: "Console", approval: dict[str, Any]) -> None:
+    from rich.text import Text
+
+    from watchkeeper.cli.screen import clock
+
+    steps = ", ".join(step["tool"] for step in approval["plan"]["steps"])
+    key = approval["id"]
+    screen.print(Text(f"  Waits for you until {clock(approval['expires_at'])}: {steps}", "bold yellow"))
+    screen.print(Text(f"    watchkeeper approve {key}    or    watchkeeper reject {key}"), soft_wrap=True)
+
+
+def problems(screen: "Console", said: dict[str, str]) -> None:
+    """What the watcher itself lacks."""
+    from rich.text import Text
+
+    for name, problem in said.items():
+        screen.print()
+        screen.print(Text(f"▲ {name}: ", "yellow").append(problem.replace("\n", "\n  "), "none"), soft_wrap=True)
