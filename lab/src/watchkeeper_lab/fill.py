@@ -28,7 +28,7 @@ class Mix:
     def drawn(cls, least_cache: float, most_cache: float) -> "Mix":
         """A random mix whose share of cached products lies between two bounds."""
         catalogue = random.uniform(least_cache, most_cache)
-        weights = [random.uniform(2, 4), random.uniform(1, 2), random.uniform(0.3, 1)]
+        weights = [random.uniform(2, 4), random.uniform(1, 2), random.uniform(0.05, 0.2)]
         drafts, sessions, carts = ((1 - catalogue) * weight / sum(weights) for weight in weights)
         return cls(catalogue, drafts, sessions, carts)
 
@@ -119,7 +119,8 @@ def _session() -> _Entry:
 
 def _cart() -> _Entry:
     key, ttl = f"cart:{uuid.uuid4().hex}", random.randint(1800, 7200)
-    items = {str(random.randint(100_000, 999_999)): str(random.randint(1, 99)) for _ in range(random.randint(10, 100))}
+    products = random.sample(range(100_000, 999_999), random.randint(10, 100))
+    items = {str(product): str(product % 99 + 1) for product in products}
     flat = [word for pair in items.items() for word in pair]
     expires_at = time.time() + ttl
     product, quantity = next(iter(items.items()))  # one HSET is one write: all of its fields are there, or none
