@@ -32,6 +32,7 @@ def cause(told: Story, *, oom: bool = False, stop_signal: str = "SIGTERM") -> st
         ([(-0.1, "kill", 9), (0, "die", 137)], "killed"),
         ([(0, "die", 137)], "killed"),
         ([(-0.1, "oom", 0), (0, "die", 137)], "oom"),
+        ([(0, "die", 137), (0.5, "oom", 0)], "oom"),
         ([(0, "die", 1)], "exited"),
         ([(0, "die", 0)], "exited"),
         ([], "unknown"),

@@ -100,7 +100,8 @@ class Story:
         polite = {int(signal.SIGTERM), signal_number(stop_signal)}
         if any(e.action == "stop" for e in life) or any(e.action == "kill" and e.signal in polite for e in lead):
             return "on_purpose"
-        if oom_killed or any(e.action == "oom" for e in lead):
+        # The kernel's notice takes its own way through the engine and may come after the end.
+        if oom_killed or any(e.action == "oom" and e.at >= end.at - _LEAD for e in life):
             return "oom"
         if any(e.action == "kill" and e.signal == signal.SIGKILL for e in lead) or end.exit_code in _KILLING:
             return "killed"

@@ -21,6 +21,7 @@ _SAMPLE_EVERY = 5.0
 _CROWD_EVERY = 1.0
 _CROWDED = 0.7
 _HOST_SECONDS = 0.3
+_SOCKETS_SECONDS = 1.0
 
 _CARRIED = (
     "maxmemory_bytes",
@@ -236,7 +237,7 @@ async def _crowd_by_sockets(
     if state is None or not state.pid:
         return
     try:
-        async with asyncio.timeout(_HOST_SECONDS):
+        async with asyncio.timeout(_SOCKETS_SECONDS):
             address, count = sockets.most(await sockets.connections(state.pid, await session.port()))
     except (Refused, WatchkeeperError, TimeoutError, OSError):
         return

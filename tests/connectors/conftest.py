@@ -1,0 +1,9 @@
+import sys
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).parent.parent / "hosts"))  # the container fixtures live there
+
+from engine_fixtures import engine, image, run
+from redis_fixtures import ProcessHost, Server, connect, server
+
+__all__ = ["ProcessHost", "Server", "connect", "engine", "image", "run", "server"]
