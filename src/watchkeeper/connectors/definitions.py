@@ -180,7 +180,7 @@ def _step(step: _StepFile, known: Mapping[str, Tool[Any]], sample: Reading) -> R
         if isinstance(value, str) and value.startswith("=")
     }
     for expression in expressions.values():
-        expression.check(sample.scope())
+        expression.check(sample.scope(), decides=False)
     plain = {argument: value for argument, value in step.with_.items() if argument not in expressions}
     missing = [n for n, f in fields.items() if f.is_required() and n not in step.with_]
     if missing:

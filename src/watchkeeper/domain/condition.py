@@ -47,23 +47,30 @@ class Condition:
         object.__setattr__(self, "_program", program)
 
     def holds(self, within: Scope) -> bool | None:
-        """True or False; `None` when a name it needs is missing: no data is never an answer."""
+        """True or False; `None` when a name it needs is missing: no data is never an answer, nor is a mere number."""
         value = self.value(within)
-        return None if value is None else bool(value)
+        return value if isinstance(value, bool) else None
 
     def value(self, within: Scope) -> Any:
-        """The value of the expression, or `None` when a name it needs is missing."""
+        """The value of the expression, or `None` when a name it needs is missing or it is no number (1.0 / 0.0)."""
         try:
-            return self._program.execute(within)
+            value: Any = self._program.execute(within)
         except Exception:
             return None
+        return None if isinstance(value, float) and not math.isfinite(value) else value
 
-    def check(self, sample: Scope) -> None:
-        """Evaluate against a sample. Raises ConfigurationError for a name the sample does not know."""
+    def check(self, sample: Scope, *, decides: bool = True) -> None:
+        """Evaluate against a sample. Raises ConfigurationError for a name the sample does not know, and, where it
+        `decides`, for an expression that is neither true nor false."""
         try:
-            self._program.execute(sample)
+            value: Any = self._program.execute(sample)
         except Exception as problem:
             raise ConfigurationError(
                 f"The expression {self.source!r} cannot be evaluated: {str(problem).strip().splitlines()[0]}",
                 "Check the names: `watchkeeper tools` and docs/runbooks.md list what a reading offers.",
             ) from None
+        if decides and not isinstance(value, bool):
+            raise ConfigurationError(
+                f"The expression {self.source!r} gives {value!r}, which is neither true nor false.",
+                "Compare it with something: reading.used_memory_ratio > 0.95.",
+            )

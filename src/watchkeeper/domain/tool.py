@@ -67,16 +67,22 @@ class Tool(Generic[S]):
         return {name: getattr(parsed, name) for name in type(parsed).model_fields}
 
     def effect_on(self, reading: Reading | None) -> Effect:
-        """The effect of a call now. Without a reading nothing is known, so the harshest possible is taken."""
+        """The effect of a call now. Where the reading cannot tell, or there is none, the harshest possible is taken."""
         if self.effect_now is None:
             return self.effect
         if reading is None:
             return Effect.DESTRUCTIVE
-        return max(self.effect, self.effect_now(reading), key=lambda effect: effect.rank)
+        try:
+            return max(self.effect, self.effect_now(reading), key=lambda effect: effect.rank)
+        except LookupError:
+            return Effect.DESTRUCTIVE
 
     def refusal(self, reading: Reading, arguments: Mapping[str, Any]) -> str | None:
-        """The first precondition that does not hold, in words, or None."""
-        return next((said for check in self.requires if (said := check(reading, arguments))), None)
+        """The first precondition that does not hold, or that the reading cannot answer, in words; or None."""
+        try:
+            return next((said for check in self.requires if (said := check(reading, arguments))), None)
+        except LookupError as problem:
+            return f"a precondition needs {problem.args[0] if problem.args else 'a name'}, which is not known now"
 
 
 def tool(
