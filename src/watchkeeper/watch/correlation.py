@@ -71,7 +71,7 @@ def root_of(alerts: Sequence[Alert], resources: Mapping[str, Resource]) -> str:
     worst: dict[str, Alert] = {}
     for alert in alerts:
         known = worst.get(alert.resource)
-        if known is None or alert.health.rank > known.health.rank:
+        if known is None or (-alert.health.rank, alert.pending_at) < (-known.health.rank, known.pending_at):
             worst[alert.resource] = alert
     carriers = {value.runs_on for value in resources.values() if value.runs_on and value.id in worst}
     candidates = {

@@ -1,0 +1,223 @@
+from collections.abc import Sequence
+from dataclasses import replace
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tests.domain.making import after, alert, incident, resource
+from watchkeeper.domain import Alert, Health, Resource
+from watchkeeper.watch import incident_for, reach, relapse_of, root_of
+from watchkeeper.watch.correlation import WINDOW, neighbours, upstream
+
+Graph = dict[str, Resource]
+
+
+def graph(*edges: str, carriers: str = "") -> Graph:
+    """`"a>b"`: a needs b. `carriers="a:c"`: a runs on c."""
+    names = {name for edge in edges for name in edge.split(">")} | {n for n in carriers.replace(":", " ").split() if n}
+    runs_on = dict(pair.split(":") for pair in carriers.split())
+    key = {name: resource(name).id for name in names}
+    return {
+        key[name]: resource(
+            name,
+            depends_on=tuple(key[e.split(">")[1]] for e in edges if e.split(">")[0] == name and ">" in e),
+            runs_on=key.get(runs_on.get(name, "")),
+        )
+        for name in sorted(names)
+    }
+
+
+def named(name: str) -> str:
+    return resource(name).id
+
+
+@st.composite
+def graphs(draw: st.DrawFn) -> Graph:
+    """Random acyclic graphs: an edge leads only to a later name; some edges are to a carrier."""
+    size = draw(st.integers(1, 7))
+    names = [f"r{number}" for number in range(size)]
+    made: Graph = {}
+    for number, name in enumerate(names):
+        later = names[number + 1 :]
+        needs = draw(st.lists(st.sampled_from(later), unique=True, max_size=3)) if later else []
+        carried = draw(st.sampled_from([None, *later]))
+        made[named(name)] = resource(
+            name, depends_on=tuple(map(named, needs)), runs_on=named(carried) if carried else None
+        )
+    return made
+
+
+@st.composite
+def outages(draw: st.DrawFn) -> tuple[Graph, list[Alert]]:
+    resources = draw(graphs())
+    where = draw(st.lists(st.sampled_from(sorted(resources)), min_size=1, max_size=8))
+    seconds = draw(st.lists(st.integers(0, 500), min_size=len(where), max_size=len(where), unique=True))
+    ranks = draw(st.lists(st.sampled_from([Health.DEGRADED, Health.FAILED]), min_size=len(where), max_size=len(where)))
+    told = zip(where, seconds, ranks, strict=True)
+    return resources, [alert(key, id=f"a{at}", at=after(at), health=health) for key, at, health in told]
+
+
+@given(outages())
+def test_the_root_is_one_of_those_that_alert(outage: tuple[Graph, list[Alert]]) -> None:
+    resources, alerts = outage
+    assert root_of(alerts, resources) in {known.resource for known in alerts}
+
+
+@given(outages())
+def test_no_other_candidate_explains_the_root(outage: tuple[Graph, list[Alert]]) -> None:
+    resources, alerts = outage
+    alerting = {known.resource for known in alerts}
+    failed = {known.resource for known in alerts if known.health is Health.FAILED}
+    carriers = {resources[key].runs_on for key in alerting}
+    merely_degraded = (carriers & alerting) - failed
+    candidates = alerting - merely_degraded or alerting
+    assert not candidates.intersection(upstream(root_of(alerts, resources), resources))
+
+
+@given(outages(), st.randoms(use_true_random=False))
+def test_the_order_of_the_alerts_does_not_matter(outage: tuple[Graph, list[Alert]], chance) -> None:
+    resources, alerts = outage
+    shuffled = list(alerts)
+    chance.shuffle(shuffled)
+    assert root_of(shuffled, resources) == root_of(alerts, resources)
+
+
+def test_the_first_alert_of_a_resource_counts_whichever_is_told_first() -> None:
+    resources = graph("shop>cache", "shop>orders")
+    early, late = alert(named("orders"), at=after(1)), alert(named("orders"), rule="slow", at=after(9))
+    between = alert(named("cache"), at=after(5))
+    assert root_of([early, between, late], resources) == root_of([late, between, early], resources) == named("orders")
+
+
+@given(outages(), st.permutations(range(7)))
+def test_names_do_not_matter(outage: tuple[Graph, list[Alert]], order: Sequence[int]) -> None:
+    resources, alerts = outage
+    new = {key: named(f"z{order[int(key.rsplit('r', 1)[1])]}") for key in resources}
+    renamed = {
+        new[key]: replace(
+            known,
+            id=new[key],
+            depends_on=tuple(new[needed] for needed in known.depends_on),
+            runs_on=new[known.runs_on] if known.runs_on else None,
+        )
+        for key, known in resources.items()
+    }
+    told = [replace(known, resource=new[known.resource]) for known in alerts]
+    assert root_of(told, renamed) == new[root_of(alerts, resources)]
+
+
+def test_what_others_need_explains_them() -> None:
+    resources = graph("shop>cache", "web>shop")
+    alerts = [alert(named(name), at=after(at)) for name, at in (("web", 0), ("shop", 1), ("cache", 2))]
+    assert root_of(alerts, resources) == named("cache")
+
+
+def test_a_carrier_that_is_merely_degraded_is_not_the_root_of_its_service() -> None:
+    resources = graph(carriers="cache:box")
+    alerts = [alert(named("cache"), at=after(5)), alert(named("box"), at=after(0))]
+    assert root_of(alerts, resources) == named("cache")
+
+
+def test_a_carrier_that_failed_is_the_root_of_its_service() -> None:
+    resources = graph(carriers="cache:box")
+    alerts = [alert(named("cache"), health=Health.FAILED), alert(named("box"), health=Health.FAILED, at=after(5))]
+    assert root_of(alerts, resources) == named("box")
+
+
+def test_a_degraded_carrier_is_the_root_when_its_service_is_well() -> None:
+    assert root_of([alert(named("box"))], graph(carriers="cache:box")) == named("box")
+
+
+def test_of_two_that_nothing_explains_the_worse_is_the_root() -> None:
+    resources = graph("shop>cache", "shop>orders")
+    alerts = [alert(named("cache")), alert(named("orders"), health=Health.FAILED, at=after(9))]
+    assert root_of(alerts, resources) == named("orders")
+
+
+@given(graphs())
+def test_reach_is_mutual(resources: Graph) -> None:
+    for one in resources:
+        assert one in reach(one, resources)
+        for other in reach(one, resources):
+            assert one in reach(other, resources)
+
+
+@given(graphs())
+def test_neighbours_are_one_step_away_and_never_oneself(resources: Graph) -> None:
+    for key, known in resources.items():
+        near = set(neighbours((key,), resources))
+        assert near == {*known.upstream, *(k for k, other in resources.items() if key in other.upstream)} - {key}
+
+
+def test_a_dependency_cycle_ends() -> None:
+    resources = graph("a>b", "b>a")
+    assert root_of([alert(named("a")), alert(named("b"), at=after(1))], resources) == named("a")
+    assert reach(named("a"), resources) == {named("a"), named("b")}
+
+
+def test_an_alert_joins_the_incident_of_what_it_needs() -> None:
+    resources = graph("shop>cache")
+    known = incident(named("cache"))
+    assert incident_for(alert(named("shop")), [known], resources, after(30)) is known
+
+
+def test_an_alert_joins_the_incident_of_what_needs_it() -> None:
+    resources = graph("shop>cache")
+    known = incident(named("shop"))
+    assert incident_for(alert(named("cache")), [known], resources, after(30)) is known
+
+
+def test_an_alert_without_a_dependency_path_does_not_join() -> None:
+    resources = graph("shop>cache", "mail>queue")
+    assert incident_for(alert(named("queue")), [incident(named("cache"))], resources, after(1)) is None
+
+
+def test_siblings_do_not_join_each_other() -> None:
+    resources = graph("shop>cache", "shop>orders")
+    assert incident_for(alert(named("orders")), [incident(named("cache"))], resources, after(1)) is None
+
+
+def test_long_after_its_opening_an_incident_takes_only_alerts_of_its_own_resources() -> None:
+    resources = graph("shop>cache")
+    known = incident(named("cache"))
+    late = after(WINDOW.total_seconds() + 1)
+    assert incident_for(alert(named("shop")), [known], resources, late) is None
+    assert incident_for(alert(named("cache")), [known], resources, late) is known
+
+
+def test_of_several_incidents_the_oldest_is_joined() -> None:
+    resources = graph("shop>cache", "shop>orders")
+    younger = incident(named("orders"), id="inc-2", at=after(5))
+    older = incident(named("cache"), id="inc-1")
+    assert incident_for(alert(named("shop")), [younger, older], resources, after(9)) is older
+
+
+def closed(outcome: str = "healed", **more: object):
+    return replace(incident(named("cache")), status="closed", outcome=outcome, closed_at=after(60), **more)
+
+
+OLD = alert(named("cache"), incident="inc-1", status="resolved")
+
+
+def test_the_same_fault_soon_after_healing_is_a_relapse() -> None:
+    assert relapse_of(alert(named("cache")), [closed()], [OLD], after(90)) == closed()
+
+
+def test_the_same_fault_much_later_is_a_new_incident() -> None:
+    assert relapse_of(alert(named("cache")), [closed()], [OLD], after(60 + 601)) is None
+
+
+def test_another_fault_is_no_relapse() -> None:
+    assert relapse_of(alert(named("cache"), rule="down"), [closed()], [OLD], after(90)) is None
+    assert relapse_of(alert(named("orders")), [closed()], [OLD], after(90)) is None
+
+
+def test_what_recovered_by_itself_or_was_removed_does_not_relapse() -> None:
+    for outcome in ("recovered", "gone", "by_human"):
+        assert relapse_of(alert(named("cache")), [closed(outcome)], [OLD], after(90)) is None
+
+
+def test_a_relapse_reopens_and_still_knows_what_was_tried() -> None:
+    again = closed(tried=("runbook:full#1@x",)).reopen()
+    assert (again.status, again.outcome, again.closed_at, again.reopened) == ("open", None, None, 1)
+    assert again.tried == ("runbook:full#1@x",)
