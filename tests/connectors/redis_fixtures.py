@@ -15,7 +15,6 @@ from typing import Any
 import pytest
 
 from watchkeeper.connectors.redis.session import RedisSession
-from watchkeeper.connectors.redis.wire import Wire
 from watchkeeper.domain import ExecResult, HostState, Limits, Resource, StopCause
 
 
@@ -52,7 +51,7 @@ class Server:
                     self.port = free_port()
                     self.start()
                 with contextlib.suppress(OSError):
-                    (await Wire.open("127.0.0.1", self.port)).close()
+                    socket.create_connection(("127.0.0.1", self.port), timeout=5).close()
                     return
                 await asyncio.sleep(0.01)
 
@@ -188,12 +187,15 @@ def idle_connections(port: int, count: int, *, address: str = "127.0.0.1") -> It
     """Connections from an address that are opened and never used again."""
     held: list[socket.socket] = []
     try:
-        while len(held) < count:
+        for _ in range(10 * count):
+            if len(held) == count:
+                break
             one = socket.create_connection(("127.0.0.1", port), timeout=5, source_address=(address, 0))
             if is_open(one):
                 held.append(one)
             else:  # somebody who left is still counted
                 one.close()
+        assert len(held) == count, "the server has no room for them"
         yield held
     finally:
         for one in held:
