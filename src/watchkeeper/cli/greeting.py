@@ -11,13 +11,15 @@ from pydantic import TypeAdapter
 from rich.text import Text
 
 from watchkeeper.cli import feed
+from watchkeeper.cli.options import listening_at
 from watchkeeper.cli.screen import WORST_FIRST, console, health, table
-from watchkeeper.cli.up import FIRST_LOOKS_SECONDS, listening_at
 from watchkeeper.domain import Approval, Event, Incident
 
 if TYPE_CHECKING:
     from watchkeeper.server import Runtime
 
+FIRST_LOOKS_SECONDS = 5.0
+"""How long the first table waits for every resource to have been looked at."""
 MODES = {
     "observe": "it never acts, and writes down what it would have done",
     "approve": "every change waits for a person",

@@ -134,7 +134,16 @@ def metric_words(name: str) -> str:
 
 
 def arguments(values: dict[str, Any]) -> str:
-    """Arguments of a call, as they are written on the command line."""
-    return " ".join(
-        f"{name}={value if isinstance(value, str) else json.dumps(value)}" for name, value in values.items()
-    )
+    """Arguments of a call, as they are written on the command line; a runbook's expressions as they are.
+
+    >>> arguments({"value": 5, "pattern": "a b", "limit": "= reading.x"})
+    'value=5 pattern="a b" limit = reading.x'
+    """
+    return " ".join(_argument(name, value) for name, value in values.items())
+
+
+def _argument(name: str, value: Any) -> str:
+    if isinstance(value, str) and value.startswith("= "):
+        return f"{name} {value}"
+    plain = isinstance(value, str) and not any(character.isspace() for character in value)
+    return f"{name}={value if plain else json.dumps(value, ensure_ascii=False)}"

@@ -1,0 +1,150 @@
+"""`watchkeeper check`: is everything that was configured valid? For CI; works without a server or an engine."""
+
+import asyncio
+import difflib
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any
+
+import typer
+
+from watchkeeper.cli.options import Options
+
+if TYPE_CHECKING:
+    from watchkeeper.connectors import Registry
+    from watchkeeper.settings import Settings
+
+Problem = tuple[str, str]
+"""What is wrong, and what to do about it."""
+
+
+def register(app: typer.Typer) -> None:
+    app.command()(check)
+
+
+def check(context: typer.Context) -> None:
+    """Validate the configuration, rules, runbooks and policy. Exit code 2 where anything is wrong."""
+    from watchkeeper.cli.screen import print_json
+    from watchkeeper.connectors import Registry
+    from watchkeeper.domain.errors import ConfigurationError
+
+    options = Options.of(context)
+    registry = Registry.installed()
+    problems: list[Problem] = []
+    try:
+        settings = options.settings()
+    except ConfigurationError as problem:
+        problems.append((problem.what, problem.next_step))
+    else:
+        problems += [*rules(settings, registry), *resources(settings, registry), *policy(settings), *notify(settings)]
+    problems += [*broken(registry), *references(registry)]
+    fine = {
+        "connectors": len(list(registry)),
+        "rules": len(registry.rules),
+        "runbooks": len(registry.runbooks),
+        "tools": len(registry.tools),
+    }
+    if options.json:
+        print_json({"problems": [{"what": what, "next": advice} for what, advice in problems], "found": fine})
+    else:
+        for what, advice in problems:
+            typer.echo(f"✖ {what}" + (f"\n  {advice}" if advice else ""))
+        if not problems:
+            counted = ", ".join(f"{number} {name}" for name, number in fine.items())
+            typer.echo(f"Fine: the configuration, its policy, {counted}.")
+    if problems:
+        raise typer.Exit(2)
+
+
+def nearest(wanted: str, known: list[str]) -> str:
+    """` (did you mean …?)`, or nothing."""
+    near = difflib.get_close_matches(wanted, known, n=1)
+    return f" (did you mean `{near[0]}`?)" if near else ""
+
+
+def rules(settings: "Settings", registry: "Registry") -> Iterator[Problem]:
+    """The configuration's changes to rules: each names a rule, its expressions can be evaluated, its time be read."""
+    from watchkeeper.connectors.definitions import seconds
+    from watchkeeper.domain import Condition
+    from watchkeeper.domain.errors import ConfigurationError
+
+    known = {rule.id: rule for rule in registry.rules}
+    for name, said in settings.rules.items():
+        where = f"rules, {name}"
+        if name not in known:
+            yield f"{where}: there is no such rule{nearest(name, list(known))}.", "`watchkeeper rules` lists them."
+            continue
+        sample = registry.kind(known[name].kind).sample.scope()
+        for source in filter(None, (said.when, said.clear)):
+            try:
+                Condition(source).check(sample)
+            except ConfigurationError as problem:
+                yield f"{where}: {problem.what}", problem.next_step
+        if said.for_ is not None:
+            try:
+                seconds(said.for_)
+            except ConfigurationError as problem:
+                yield f"{where}: `for`: {problem.what}", problem.next_step
+
+
+def resources(settings: "Settings", registry: "Registry") -> Iterator[Problem]:
+    """What is named by hand: of a kind that is installed, and as its connector wants it."""
+    from watchkeeper.domain.errors import ConfigurationError
+
+    kinds = [connector.kind for connector in registry]
+    for said in settings.resources:
+        where = f"resources, {said.name}"
+        if said.kind is not None and said.kind not in kinds:
+            yield f"{where}: no connector for `{said.kind}` is installed{nearest(said.kind, kinds)}.", installed(kinds)
+        elif said.url and said.kind is None:
+            yield f"{where}: it has a `url` but no `kind`, so nothing would watch it.", installed(kinds)
+    for connector in registry:
+        named = [said.model_dump() for said in settings.resources if said.kind == connector.kind]
+        if named:
+            try:
+                asyncio.run(_discover(connector, named))
+            except ConfigurationError as problem:
+                yield problem.what, problem.next_step
+
+
+def installed(kinds: list[str]) -> str:
+    return f"Kinds there are: {', '.join(kinds)}."
+
+
+async def _discover(connector: Any, named: list[dict[str, Any]]) -> None:
+    async for _ in connector.discover((), {"resources": named}):
+        pass
+
+
+def policy(settings: "Settings") -> Iterator[Problem]:
+    """The table and the user's Cedar, validated against the schema."""
+    from watchkeeper.decide.policy import Policy
+    from watchkeeper.domain.errors import ConfigurationError
+
+    try:
+        Policy(settings.policy, settings.mode)
+    except ConfigurationError as problem:
+        yield problem.what, problem.next_step
+
+
+def notify(settings: "Settings") -> Iterator[Problem]:
+    """A webhook is a URL or a reference to one."""
+    hook = settings.notify.webhook
+    if hook is not None and not hook.url.startswith(("http://", "https://", "env:", "file:")):
+        yield "notify.webhook.url is no URL.", "Write https://…, or a reference: env:NAME, file:PATH."
+
+
+def broken(registry: "Registry") -> Iterator[Problem]:
+    """Connectors that do not load, with the rule or runbook that is why."""
+    for name, problem in registry.broken.items():
+        what, _, advice = problem.partition("\n")
+        yield f"connector {name}: {what}", advice
+
+
+def references(registry: "Registry") -> Iterator[Problem]:
+    """Each rule names a runbook there is."""
+    for connector in registry:
+        known = [runbook.name for runbook in connector.runbooks]
+        for rule in connector.rules:
+            if rule.runbook is not None and rule.runbook not in known:
+                what = f"connector {connector.kind}, rule {rule.id}: there is no runbook `{rule.runbook}`"
+                yield f"{what}{nearest(rule.runbook, known)}.", "`watchkeeper runbooks` lists them."

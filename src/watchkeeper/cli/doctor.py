@@ -1,0 +1,186 @@
+"""`watchkeeper doctor`: what can be reached, what is missing, and what to do about it."""
+
+import asyncio
+import os
+import shutil
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+from urllib.parse import urlsplit
+
+import typer
+
+from watchkeeper.cli.options import Options
+
+if TYPE_CHECKING:
+    from watchkeeper.settings import Settings
+
+SIGNS = {"ok": ("●", "green"), "missing": ("▲", "yellow"), "broken": ("✖", "red")}
+
+
+@dataclass(frozen=True)
+class Finding:
+    """`missing` is something it can do without; `broken` is not."""
+
+    subject: str
+    state: Literal["ok", "missing", "broken"]
+    found: str
+    advice: str = ""
+
+
+def register(app: typer.Typer) -> None:
+    app.command()(doctor)
+
+
+def doctor(context: typer.Context) -> None:
+    """What can be reached from here and what is missing, with what to do. Exit code 2 where something is broken."""
+    from rich.text import Text
+
+    from watchkeeper.cli.screen import console, print_json
+
+    options = Options.of(context)
+    findings = list(examine(options))
+    if options.json:
+        print_json([asdict(finding) for finding in findings])
+    else:
+        screen = console()
+        for finding in findings:
+            shape, style = SIGNS[finding.state]
+            line = Text(f"{shape} {finding.state:<8}", style).append(f"{finding.subject:<14}", "bold")
+            screen.print(line.append(finding.found, "none"), soft_wrap=True)
+            if finding.advice:
+                screen.print(Text(f"           {finding.advice}", "none"), soft_wrap=True)
+    if any(finding.state == "broken" for finding in findings):
+        raise typer.Exit(2)
+
+
+def examine(options: Options) -> Iterator[Finding]:
+    """One finding after the other. What a configuration that is not valid would say is left out."""
+    from watchkeeper.domain.errors import ConfigurationError
+    from watchkeeper.settings import default_data
+
+    settings = None
+    try:
+        settings = options.settings()
+        yield configuration(options.config)
+    except ConfigurationError as problem:
+        yield Finding("configuration", "broken", problem.what, problem.next_step)
+    yield directory(settings.data if settings else options.data or default_data())
+    if settings:
+        yield server(options)
+    yield engine()
+    yield from connectors()
+    yield from commands()
+    if settings:
+        yield from credentials(settings)
+        yield from webhook(settings)
+
+
+def configuration(path: Path | None) -> Finding:
+    named = path or Path(os.environ.get("WATCHKEEPER_CONFIG", "watchkeeper.yaml"))
+    if named.exists():
+        return Finding("configuration", "ok", str(named.absolute()))
+    advice = "Name there what it may act on: resources: [{name: …, act: true}]."
+    return Finding("configuration", "missing", "none: defaults; it watches, and changes nothing", advice)
+
+
+def directory(data: Path) -> Finding:
+    there = next((place for place in (data, *data.parents) if place.exists()), Path("/"))
+    if os.access(there, os.W_OK) and there.is_dir():
+        said = str(data) if data.exists() else f"{data} (made at the first start)"
+        return Finding("data", "ok", said)
+    return Finding("data", "broken", f"{data} cannot be written", "Choose another: --data DIR.")
+
+
+def server(options: Options) -> Finding:
+    from watchkeeper.domain.errors import WatchkeeperError
+
+    try:
+        with options.client() as client:
+            page = client.get("/api/resources/status")
+            said = f"runs at {client.url}, mode {page['mode']}, watches {len(page['items'])}"
+            if page["paused"]:
+                return Finding("server", "missing", f"{said}, {page['paused']}", "Go on with `watchkeeper resume`.")
+            return Finding("server", "ok", said)
+    except WatchkeeperError as problem:
+        return Finding("server", "missing", problem.what, problem.next_step)
+
+
+def engine() -> Finding:
+    """Whether the Docker engine answers, and where it does not whether its socket's permissions are why."""
+    import getpass
+
+    from watchkeeper.hosts import Engine
+
+    async def ask() -> tuple[int, str | None]:
+        async with Engine() as docker:
+            hosts = await docker.hosts()
+            return len(hosts), docker.problem
+
+    number, problem = asyncio.run(ask())
+    if problem is None:
+        return Finding("Docker", "ok", f"the engine answers {getpass.getuser()}: {number} containers")
+    what, _, advice = problem.partition("\n")
+    url = os.environ.get("DOCKER_HOST", "unix:///var/run/docker.sock")
+    socket = Path(urlsplit(url).path)
+    if url.startswith("unix://") and socket.exists() and not os.access(socket, os.R_OK | os.W_OK):
+        what = f"{socket} belongs to {socket.owner()}:{socket.group()}; {getpass.getuser()} may not use it"
+        advice = f"Join its group, then log in anew: sudo usermod -aG {socket.group()} {getpass.getuser()}"
+    return Finding("Docker", "missing", what, advice)
+
+
+def connectors() -> Iterator[Finding]:
+    from watchkeeper.connectors import Registry
+
+    registry = Registry.installed()
+    if kinds := [f"{c.kind} ({len(c.tools)} tools, {len(c.rules)} rules)" for c in registry]:
+        yield Finding("connectors", "ok", ", ".join(kinds))
+    for name, problem in registry.broken.items():
+        what, _, advice = problem.partition("\n")
+        yield Finding("connectors", "broken", f"{name}: {what}", advice or "Reinstall the package that brings it.")
+    if not kinds and not registry.broken:
+        yield Finding("connectors", "broken", "none is installed", "Reinstall watchkeeper.")
+
+
+def commands() -> Iterator[Finding]:
+    for name, gives, package in (
+        ("nsenter", "the way into a container's network where no port is published", "util-linux"),
+        ("ss", "who is connected to whom", "iproute2"),
+    ):
+        if where := shutil.which(name):
+            yield Finding(name, "ok", where)
+        else:
+            yield Finding(name, "missing", f"not found: {gives} is not known", f"Install the package {package}.")
+
+
+def credentials(settings: "Settings") -> Iterator[Finding]:
+    """Each reference can be followed. No value is ever shown."""
+    from watchkeeper.domain.errors import ConfigurationError
+    from watchkeeper.settings import secret
+
+    references = [(said.name, said.password) for said in settings.resources if said.password]
+    hook = settings.notify.webhook
+    if hook is not None and hook.url.startswith(("env:", "file:")):
+        references.append(("notify.webhook", hook.url))
+    for name, reference in references:
+        try:
+            secret(reference)
+            yield Finding("credentials", "ok", f"{name}: {reference}")
+        except ConfigurationError as problem:
+            yield Finding("credentials", "broken", f"{name}: {problem.what}", problem.next_step)
+
+
+def webhook(settings: "Settings") -> Iterator[Finding]:
+    hook = settings.notify.webhook
+    if hook is None:
+        advice = (
+            "notify: {webhook: {url: env:NAME}} in watchkeeper.yaml: it is told of incidents and of what waits for you."
+        )
+        yield Finding("webhook", "missing", "none: nobody is told where they look", advice)
+        return
+    parts: Any = urlsplit(hook.url)
+    if parts.scheme in ("http", "https"):
+        yield Finding("webhook", "ok", f"told at {parts.hostname}")
+    elif parts.scheme not in ("env", "file"):
+        yield Finding("webhook", "broken", "notify.webhook.url is no URL", "Write https://…, env:NAME or file:PATH.")

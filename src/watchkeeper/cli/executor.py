@@ -1,0 +1,81 @@
+"""What `up` runs: the loop and the API, until somebody stops it or another executor takes over."""
+
+import asyncio
+import contextlib
+import os
+import signal
+import socket
+import sys
+from collections.abc import Generator
+from typing import Any
+
+import uvicorn
+
+from watchkeeper.cli.greeting import Teller, greet
+from watchkeeper.cli.logs import begin_log
+from watchkeeper.cli.options import ADDRESS, listening_at
+from watchkeeper.server import Runtime, create_app, running
+from watchkeeper.settings import Settings
+
+LOST = 3
+"""Exit code when another executor took the lease."""
+
+
+def run(settings: Settings, listener: socket.socket, *, quiet: bool) -> int:
+    """Until stopped; the exit code. Raises WatchkeeperError where it cannot start."""
+    return asyncio.run(_up(settings, listener, quiet))
+
+
+async def _up(settings: Settings, listener: socket.socket, quiet: bool) -> int:
+    stop = asyncio.Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        asyncio.get_running_loop().add_signal_handler(number, stop.set)
+    with listener:
+        log = begin_log(settings.data)
+        starting = asyncio.create_task(stop.wait())
+        try:
+            async with running(settings) as runtime:
+                log.mask(runtime.store.masker.value)
+                return await _serve(runtime, listener, stop, quiet, str(log.path or ""))
+        finally:
+            starting.cancel()
+
+
+async def _serve(runtime: Runtime, listener: socket.socket, stop: asyncio.Event, quiet: bool, log: str) -> int:
+    server = serving(runtime)
+    teller = Teller(runtime)
+    served = asyncio.create_task(server.serve(sockets=[listener]), name="serve")
+    ends: list[asyncio.Task[Any]] = [served, *(asyncio.create_task(event.wait()) for event in (stop, runtime.lost))]
+    address = runtime.settings.data / ADDRESS
+    address.write_text(listening_at(runtime.settings.server.host, runtime.settings.server.port))
+    greeting = asyncio.create_task(greet(runtime, teller, quiet=quiet, log=log), name="greet")
+    try:
+        await asyncio.wait(ends, return_when=asyncio.FIRST_COMPLETED)
+        if runtime.lost.is_set():
+            print("watchkeeper: another executor has taken over this store; this one ends at once.", file=sys.stderr)
+            sys.stderr.flush()
+            os._exit(LOST)
+    finally:
+        address.unlink(missing_ok=True)
+        server.should_exit = True
+        greeting.cancel()
+        for task in ends[1:]:
+            task.cancel()
+        await asyncio.gather(*ends, greeting, return_exceptions=True)
+        await teller.stop()
+    return 0
+
+
+def serving(runtime: Runtime):
+    """A server whose end we decide: signals are ours, and streams that never end are cut off after a second."""
+
+    class Server(uvicorn.Server):
+        @contextlib.contextmanager
+        def capture_signals(self) -> Generator[None]:
+            yield
+
+    return Server(
+        uvicorn.Config(
+            create_app(runtime), log_config=None, log_level="critical", lifespan="off", timeout_graceful_shutdown=1
+        )
+    )

@@ -1,0 +1,165 @@
+"""`incidents`, `show`, `report`, `approvals`, `approve`, `reject`: what happened, and what waits for a person."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+import typer
+
+from watchkeeper.cli.options import Options
+
+if TYPE_CHECKING:
+    from rich.text import Text
+
+Note = Annotated[str, typer.Option(help="Why; kept in the history.")]
+Key = Annotated[str, typer.Argument(help="The id of an approval, or of its incident.")]
+
+
+def register(app: typer.Typer) -> None:
+    for command in (incidents, show, report, approvals, approve, reject):
+        app.command()(command)
+
+
+def incidents(
+    context: typer.Context,
+    active: Annotated[bool, typer.Option("--active", help="Only those that are not over.")] = False,
+    limit: Annotated[int, typer.Option(min=1, max=500, help="How many at most.")] = 20,
+) -> None:
+    """List incidents, newest first."""
+    from watchkeeper.cli.screen import clock, console, lasted, moment, print_json, table
+
+    options = Options.of(context)
+    with options.client() as client:
+        page = client.get("/api/incidents", status="active" if active else "all", limit=limit)
+    if options.json:
+        return print_json(page)
+    screen = console()
+    items: list[dict[str, Any]] = page["items"]
+    if not items:
+        return screen.print("No incident is active." if active else "There has been no incident.")
+    made = table("id", "opened", "lasted", "status", "title", fold=("title",))
+    for item in items:
+        began, ended = moment(item["opened_at"]), moment(item["closed_at"])
+        took = lasted((ended - began).total_seconds()) if began and ended else ""
+        day = began.astimezone().strftime("%Y-%m-%d ") if began else ""
+        made.add_row(item["id"], day + clock(item["opened_at"]), took, standing(item), item["title"])
+    screen.print(made)
+    if page["next"]:
+        screen.print(f"There are more; the newest {limit} are shown: --limit N shows more.", style="dim")
+    return None
+
+
+def standing(incident: dict[str, Any]) -> "Text":
+    """How an incident ended, or how far it is; told by shape, colour and word."""
+    from rich.text import Text
+
+    said = str(incident["outcome"] or incident["status"])
+    ends = {"healed": ("●", "green"), "recovered": ("●", "green"), "escalated": ("▲", "bold red")}
+    shape, style = ends.get(said, ("·", "none") if incident["status"] == "closed" else ("▸", "yellow"))
+    return Text(f"{shape} {said.replace('_', ' ')}", style)
+
+
+def show(context: typer.Context, key: Annotated[str, typer.Argument(metavar="ID", help="The incident's id.")]) -> None:
+    """The whole story of an incident: alerts, diagnosis, fixes with their proof, time line, advice."""
+    from watchkeeper.cli.screen import console, print_json
+    from watchkeeper.cli.story import tell
+
+    options = Options.of(context)
+    with options.client() as client:
+        detail = client.get(f"/api/incidents/{segment(key)}")
+    if options.json:
+        print_json(detail)
+    else:
+        tell(console(), detail)
+
+
+def segment(text: str) -> str:
+    """One segment of a path, whatever it holds."""
+    from urllib.parse import quote
+
+    return quote(text, safe="") or "%20"
+
+
+def report(
+    context: typer.Context,
+    key: Annotated[str, typer.Argument(metavar="ID", help="The incident's id.")],
+    format: Annotated[Literal["md", "json"], typer.Option(help="For people or for machines.")] = "md",
+    output: Annotated[Path | None, typer.Option(help="Write it to this file.")] = None,
+) -> None:
+    """The report on an incident, as Markdown or JSON."""
+    from watchkeeper.domain.errors import WatchkeeperError
+
+    options = Options.of(context)
+    wanted = "json" if options.json else format
+    with options.client() as client:
+        text = client.text(f"/api/incidents/{segment(key)}/report", format=wanted)
+    if wanted == "json":
+        import json
+
+        text = json.dumps(json.loads(text), indent=2, ensure_ascii=False) + "\n"
+    if output is None:
+        typer.echo(text, nl=False)
+        return
+    try:
+        output.write_text(text)
+    except OSError as problem:
+        raise WatchkeeperError(
+            f"{output} cannot be written: {problem.strerror}.", "Choose another: --output FILE."
+        ) from None
+
+
+def approvals(
+    context: typer.Context,
+    all_: Annotated[bool, typer.Option("--all", help="Those that were decided, too.")] = False,
+) -> None:
+    """What waits for a person, with the command that decides."""
+    from watchkeeper.cli.screen import ago, arguments, clock, console, print_json
+
+    options = Options.of(context)
+    with options.client() as client:
+        page = client.get("/api/approvals", status="all" if all_ else "waiting")
+    if options.json:
+        return print_json(page)
+    screen = console()
+    if not page["items"]:
+        return screen.print("Nothing waits for a person.")
+    for item in page["items"]:
+        screen.print(f"{item['id']}  {item['incident'] or ''}  {item['status']}", style="bold")
+        for step in item["plan"]["steps"]:
+            call = f"{step['tool']} {arguments(step['arguments'])}".rstrip()
+            screen.print(f"  {call} on {step['resource']} [{step['effect']}]", soft_wrap=True)
+            if step["by_hand"]:
+                screen.print(f"    by hand: {step['by_hand']}", soft_wrap=True)
+        screen.print(f"  {item['decision']['reason']} Asked {ago(item['created_at'])} ago, by {name(item)}.")
+        if item["status"] == "waiting":
+            until = f"until {clock(item['expires_at'])}"
+            screen.print(f"  {until}: watchkeeper approve {item['id']}  or  watchkeeper reject {item['id']}")
+    return None
+
+
+def name(approval: dict[str, Any]) -> str:
+    """Who asked."""
+    by = approval["requested_by"]
+    return f"{by['kind']}:{by['name']}"
+
+
+def approve(context: typer.Context, key: Key, note: Note = "") -> None:
+    """Let what waits be carried out."""
+    _decide(context, "approve", key, note)
+
+
+def reject(context: typer.Context, key: Key, note: Note = "") -> None:
+    """Refuse what waits; the next plan, if there is one, is proposed."""
+    _decide(context, "reject", key, note)
+
+
+def _decide(context: typer.Context, verb: str, key: str, note: str) -> None:
+    from watchkeeper.cli.screen import print_json
+
+    options = Options.of(context)
+    with options.client() as client:
+        decided = client.post(f"/api/approvals/{segment(key)}/{verb}", {"note": note})
+    if options.json:
+        return print_json(decided)
+    steps = ", ".join(step["tool"] for step in decided["plan"]["steps"])
+    where = f"`watchkeeper show {decided['incident']}`" if decided["incident"] else "the feed of `watchkeeper up`"
+    return typer.echo(f"{decided['status']}: {steps} ({decided['id']}). What comes of it: {where}.")

@@ -1,0 +1,123 @@
+"""What is installed and configured here, in the form the API gives it, so that it can be read without a server."""
+
+import difflib
+import sys
+from typing import TYPE_CHECKING, Any
+
+from watchkeeper.cli.client import Unreachable
+from watchkeeper.cli.options import Options
+from watchkeeper.domain.errors import NotFound
+
+if TYPE_CHECKING:
+    from watchkeeper.connectors import Registry
+    from watchkeeper.domain import Rule, Runbook, Tool
+    from watchkeeper.settings import Settings
+
+PATHS = {"tools": "/api/mcp/tools", "runbooks": "/api/runbooks", "rules": "/api/rules", "policy": "/api/policy"}
+
+
+def ask(options: Options, what: str) -> dict[str, Any]:
+    """The running server's, which are those in force; where none runs what is installed and configured here."""
+    try:
+        with options.client() as client:
+            return client.get(PATHS[what])
+    except Unreachable:
+        if options.url:
+            raise
+    print("No server runs: this is what is installed and configured here.", file=sys.stderr)
+    return here(options.settings(), what)
+
+
+def here(settings: "Settings", what: str) -> dict[str, Any]:
+    """The same without a server."""
+    from watchkeeper.connectors import Registry
+
+    if what == "policy":
+        return _policy(settings)
+    registry = Registry.installed()
+    for name, problem in registry.broken.items():
+        print(f"watchkeeper: the connector `{name}` cannot be used: {problem}", file=sys.stderr)
+    return {"items": _items(registry, settings, what), "next": None}
+
+
+def _items(registry: "Registry", settings: "Settings", what: str) -> list[dict[str, Any]]:
+    if what == "tools":
+        return [_tool(tool, registry.kind_of_tool[name]) for name, tool in sorted(registry.tools.items())]
+    if what == "runbooks":
+        return [_runbook(runbook) for runbook in registry.runbooks]
+    from watchkeeper.watch.watch import overridden
+
+    return [_rule(rule) for rule in overridden(registry.rules, settings)]
+
+
+def pick(page: dict[str, Any], field: str, wanted: str, word: str) -> dict[str, Any]:
+    """The item of that name. Raises NotFound, which names the nearest."""
+    items: list[dict[str, Any]] = page["items"]
+    for item in items:
+        if item[field] == wanted:
+            return item
+    near = difflib.get_close_matches(wanted, [str(item[field]) for item in items], n=1)
+    raise NotFound(
+        f"There is no {word} {wanted!r}" + (f"; did you mean {near[0]!r}?" if near else "."),
+        f"`watchkeeper {word}s` lists them.",
+    )
+
+
+def _tool(tool: "Tool[Any]", kind: str) -> dict[str, Any]:
+    return {
+        "name": tool.name,
+        "title": tool.title,
+        "kind": kind,
+        "description": tool.description,
+        "effect": tool.effect.value,
+        "has_undo": tool.undo_run is not None,
+        "timeout": tool.timeout,
+        "settle": tool.settle,
+        "by_hand": tool.by_hand,
+        "input_schema": tool.arguments.model_json_schema(),
+    }
+
+
+def _runbook(runbook: "Runbook") -> dict[str, Any]:
+    return {
+        "name": runbook.name,
+        "kind": runbook.kind,
+        "when": runbook.when.source,
+        "cause": runbook.cause,
+        "ladder": [
+            [
+                {"tool": s.tool, "with": dict(s.arguments) | {n: f"= {e.source}" for n, e in s.expressions.items()}}
+                for s in rung
+            ]
+            for rung in runbook.ladder
+        ],
+        "healed": runbook.healed.source if runbook.healed else None,
+        "page": runbook.page,
+    }
+
+
+def _rule(rule: "Rule") -> dict[str, Any]:
+    return {
+        "rule": rule.id,
+        "kind": rule.kind,
+        "when": rule.when.source,
+        "clear": rule.clear.source if rule.clear else None,
+        "for_seconds": rule.for_seconds,
+        "severity": rule.severity,
+        "health": rule.health.value,
+        "why": rule.why,
+        "source": rule.source,
+        "runbook": rule.runbook,
+    }
+
+
+def _policy(settings: "Settings") -> dict[str, Any]:
+    from watchkeeper.decide.policy import Policy
+
+    policy = Policy(settings.policy, settings.mode)
+    return {
+        "mode": policy.mode,
+        "table": {environment: dict(row) for environment, row in policy.table.items()},
+        "changes_per_hour": settings.policy.changes_per_hour,
+        "cedar": policy.cedar,
+    }

@@ -1,0 +1,104 @@
+"""`runbooks`, `runbooks show`, `rules`, `policy`: what it knows and what it may."""
+
+from typing import Annotated, Any
+
+import typer
+
+from watchkeeper.cli.options import Options
+
+runbooks = typer.Typer(help="List the runbooks, show one.", invoke_without_command=True)
+
+
+def register(app: typer.Typer) -> None:
+    app.add_typer(runbooks, name="runbooks")
+    app.command()(rules)
+    app.command()(policy)
+
+
+@runbooks.callback()
+def list_runbooks(context: typer.Context) -> None:
+    """What it knows to do: each runbook with its ladder, gentlest first. `runbooks show NAME` tells all of one."""
+    if context.invoked_subcommand is not None:
+        return None
+    from watchkeeper.cli.installed import ask
+    from watchkeeper.cli.screen import console, print_json, table
+
+    options = Options.of(context)
+    page = ask(options, "runbooks")
+    if options.json:
+        return print_json(page)
+    made = table("runbook", "for", "ladder", "cause", fold=("ladder", "cause"))
+    for item in page["items"]:
+        ladder = " → ".join(" + ".join(step["tool"] for step in rung) for rung in item["ladder"])
+        made.add_row(item["name"], item["kind"], ladder, item["cause"])
+    return console().print(made)
+
+
+@runbooks.command()
+def show(context: typer.Context, name: Annotated[str, typer.Argument(help="The runbook's name.")]) -> None:
+    """When it applies, its ladder, and the page for people."""
+    from watchkeeper.cli.installed import ask, pick
+    from watchkeeper.cli.screen import arguments, console, print_json
+
+    options = Options.of(context)
+    item = pick(ask(options, "runbooks"), "name", name, "runbook")
+    if options.json:
+        return print_json(item)
+    screen = console()
+    screen.print(f"{item['name']} (for a {item['kind']})", style="bold")
+    screen.print(f"When:   {item['when']}")
+    screen.print(f"Cause:  {item['cause']}")
+    for number, rung in enumerate(item["ladder"], 1):
+        steps = "; ".join(f"{step['tool']} {arguments(step['with'])}".rstrip() for step in rung)
+        screen.print(f"Rung {number}: {steps}")
+    if item["healed"]:
+        screen.print(f"Healed: {item['healed']}")
+    screen.print()
+    if not screen.is_terminal:
+        return screen.print(item["page"])
+    from rich.markdown import Markdown
+
+    return screen.print(Markdown(item["page"]))
+
+
+def rules(context: typer.Context) -> None:
+    """When it raises an alert: every rule in force, with the configuration's changes."""
+    from watchkeeper.cli.installed import ask
+    from watchkeeper.cli.screen import console, health, lasted, print_json, table
+
+    options = Options.of(context)
+    page = ask(options, "rules")
+    if options.json:
+        return print_json(page)
+    made = table("rule", "for", "severity", "health", "when", fold=("when",))
+    for item in page["items"]:
+        made.add_row(item["rule"], lasted(item["for_seconds"]), item["severity"], health(item["health"]), item["when"])
+    return console().print(made)
+
+
+def policy(
+    context: typer.Context,
+    cedar: Annotated[bool, typer.Option("--cedar", help="The Cedar policies it becomes.")] = False,
+) -> None:
+    """What it may do where: the mode, the table, the limits."""
+    from watchkeeper.cli.installed import ask
+    from watchkeeper.cli.screen import console, outcome, print_json, table
+
+    options = Options.of(context)
+    said: dict[str, Any] = ask(options, "policy")
+    if options.json:
+        return print_json(said)
+    if cedar:
+        return typer.echo(said["cedar"])
+    screen = console()
+    screen.print(f"Mode {said['mode']}; at most {said['changes_per_hour']} changes per resource and hour.")
+    screen.print()
+    made = table("environment", "read", "reversible", "disruptive", "destructive")
+    for environment, row in said["table"].items():
+        name = "production, unknown" if environment == "production" else environment
+        made.add_row(name, *(outcome(row[e]) for e in ("read", "reversible", "disruptive", "destructive")))
+    screen.print(made)
+    if said["mode"] != "auto":
+        means = {"approve": "every change waits for a person", "observe": "it never acts by itself"}
+        screen.print(f"\nMode {said['mode']} comes first: {means[said['mode']]}, whatever the table allows.")
+    return None

@@ -1,0 +1,99 @@
+"""An incident as a story for the screen."""
+
+from typing import Any
+
+from rich.console import Console
+from rich.text import Text
+
+from watchkeeper.cli import feed
+from watchkeeper.cli.incidents import standing
+from watchkeeper.cli.screen import arguments, clock, lasted, moment
+from watchkeeper.cli.status import show_advice
+
+VERDICT = {"healed": ("●", "green"), "not_healed": ("✖", "red"), "inconclusive": ("▲", "yellow")}
+STEP = {"done": ("✓", "green"), "failed": ("✖", "red"), "refused": ("✖", "red"), "unknown": ("▲", "yellow")}
+
+
+def tell(screen: Console, detail: dict[str, Any]) -> None:
+    """Alerts, diagnosis with its evidence, fixes with steps and proof, advice, time line."""
+    incident = detail["incident"]
+    screen.print(Text(f"{incident['id']}  {incident['title']}", "bold"))
+    line = standing(incident)
+    took = between(incident["opened_at"], incident["closed_at"])
+    screen.print(line.append(f" after {took}" if took else "").append(f" · root {incident['root']}", "none"))
+    if incident["reason"]:
+        screen.print(Text(incident["reason"]))
+    if incident["reopened"]:
+        screen.print(Text(f"It came back {incident['reopened']} times."))
+    _heading(screen, "Alerts")
+    for alert in incident["alerts"]:
+        fired = f"fired {clock(alert['firing_at'])}, resolved {clock(alert['resolved_at'])}"
+        screen.print(Text(f"  {alert['rule']} on {alert['resource']} ({alert['severity']}), {fired}"), soft_wrap=True)
+        screen.print(Text(f"    {alert['why']}"))
+    if incident["diagnosis"]:
+        _diagnosis(screen, incident["diagnosis"])
+    for fix in detail["fixes"]:
+        _fix(screen, fix)
+    if detail["advice"] and incident["status"] not in ("fixing", "verifying", "closed"):
+        _heading(screen, "Advice")
+        show_advice(screen, detail["advice"])
+    if incident["approval"] and incident["approval"]["status"] == "waiting":
+        key = incident["approval"]["id"]
+        screen.print(
+            Text(f"\nIt waits for you: watchkeeper approve {key}  or  watchkeeper reject {key}", "bold yellow")
+        )
+    _heading(screen, "Time line")
+    for event in detail["events"]:
+        screen.print(Text("  ").append_text(feed.line(event)), soft_wrap=True)
+
+
+def between(start: str | None, end: str | None) -> str:
+    """How long from one time to another; empty where one is not known."""
+    began, ended = moment(start), moment(end)
+    return lasted((ended - began).total_seconds()) if began and ended else ""
+
+
+def _heading(screen: Console, text: str) -> None:
+    screen.print(Text(f"\n{text}", "bold underline"))
+
+
+def _diagnosis(screen: Console, diagnosis: dict[str, Any]) -> None:
+    _heading(screen, "Diagnosis")
+    screen.print(Text(f"  {diagnosis['cause']} ({diagnosis['author']})"))
+    screen.print(Text(f"  {diagnosis['reasoning']}"))
+    for evidence in diagnosis["evidence"]:
+        screen.print(Text(f"  - {clock(evidence['at'])} {evidence['what']}"))
+    for passed in diagnosis["ruled_out"]:
+        screen.print(Text(f"  - passed over: {passed}"))
+
+
+def _fix(screen: Console, fix: dict[str, Any]) -> None:
+    verdict = fix["verdict"]
+    said = verdict["outcome"] if verdict else fix["status"]
+    shape, style = VERDICT.get(said, ("▸", "yellow"))
+    _heading(screen, f"Fix {fix['id']}")
+    took = between(fix["started_at"], fix["finished_at"])
+    by = f", approved by {fix['approved_by']}" if fix["approved_by"] else ""
+    screen.print(Text(f"  {shape} {said}", style).append(f" in {took}" if took else "", "none"))
+    decision = fix["decision"]
+    screen.print(Text(f"  {fix['plan']['author']}; {decision['outcome']} by policy {decision['policy']}{by}"))
+    records = {record["index"]: record for record in fix["steps"]}
+    for index, step in enumerate(fix["plan"]["steps"]):
+        _step(screen, step, records.get(index))
+    for record in fix["undo"]:
+        screen.print(Text(f"  undone: {record['tool']} {record['status']} {record['error'] or ''}".rstrip()))
+    for reason in verdict["reasons"] if verdict else ():
+        screen.print(Text(f"  proof: {reason}"))
+
+
+def _step(screen: Console, step: dict[str, Any], record: dict[str, Any] | None) -> None:
+    status = record["status"] if record else "not begun"
+    shape, style = STEP.get(status, ("·", "none"))
+    took = between(record["started_at"], record["finished_at"]) if record else ""
+    call = f"{step['tool']} {arguments(step['arguments'])}".rstrip()
+    line = Text(f"  {shape} {status}", style).append(f"  {call} [{step['effect']}]", "none")
+    screen.print(line.append(f" in {took}" if took else "", "none"), soft_wrap=True)
+    if record and record["error"]:
+        screen.print(Text(f"      {record['error']}"))
+    if step["by_hand"]:
+        screen.print(Text(f"      by hand: {step['by_hand']}"), soft_wrap=True)
