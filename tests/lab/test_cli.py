@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
+from watchkeeper_lab import engine
 from watchkeeper_lab.apt import FALLBACK, mirror
 from watchkeeper_lab.bench import schedule
 from watchkeeper_lab.cli import app
@@ -34,6 +35,15 @@ def test_bad_input_is_told_in_two_lines_with_exit_code_2(arguments: list[str], s
     answer = cli.invoke(app, arguments)
     assert answer.exit_code == 2
     assert said in answer.stderr
+    assert len(answer.stderr.strip().splitlines()) == 2
+
+
+def test_without_an_engine_it_is_told_what_to_install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DOCKER_HOST", f"unix://{tmp_path}/absent.sock")
+    monkeypatch.setattr(engine, "root_on_debian", lambda: False)
+    answer = cli.invoke(app, ["up"])
+    assert answer.exit_code == 2
+    assert "Install Docker" in answer.stderr
     assert len(answer.stderr.strip().splitlines()) == 2
 
 

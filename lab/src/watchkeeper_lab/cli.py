@@ -16,7 +16,8 @@ from watchkeeper_lab import instance as instances
 from watchkeeper_lab.bench import bench as measure
 from watchkeeper_lab.bench import table, write
 from watchkeeper_lab.demo import demo as show
-from watchkeeper_lab.errors import BadInputError, LabError
+from watchkeeper_lab.engine import stop_engine_if_ours
+from watchkeeper_lab.errors import LabError
 from watchkeeper_lab.instance import DEFAULT_NAME
 from watchkeeper_lab.lab import Lab, take_down
 from watchkeeper_lab.oracle import Judgement
@@ -30,12 +31,12 @@ Name = Annotated[str, typer.Option("--name", help="Which lab; several can be up 
 
 
 def run(work: Coroutine[Any, Any, int | None]) -> None:
-    """Run a command to its end. A failure is told in its two lines; exit code 1, or 2 for bad input."""
+    """Run a command to its end. A failure is told in two lines, with its exit code (2: something is up to the user)."""
     try:
         code = asyncio.run(_ended_by_sigterm(work))
     except LabError as error:
         print(f"error: {error.what}", error.hint, sep="\n", file=sys.stderr)
-        raise typer.Exit(2 if isinstance(error, BadInputError) else 1) from None
+        raise typer.Exit(error.exit_code) from None
     except (KeyboardInterrupt, asyncio.CancelledError):
         raise typer.Exit(130) from None
     raise typer.Exit(code or 0)
@@ -102,6 +103,8 @@ def down(name: Name = DEFAULT_NAME) -> None:
 async def _down(name: str) -> None:
     began = time.monotonic()
     existed = await take_down(name)
+    if not instances.load_all():
+        await stop_engine_if_ours()
     done = f"is down after {time.monotonic() - began:.1f} s" if existed else "was not up"
     console.print(f"Lab `{name}` {done}.")
 
@@ -164,7 +167,7 @@ async def _bench(only: list[str], runs: int, planner: str, path: Path | None) ->
     if path is not None:
         write(result, path)
     console.print(table(result))
-    return 0 if all(row["healed"] and not row["falsely_healed"] for row in result["scenarios"]) else 1
+    return 0 if all(row["right"] for row in result["scenarios"]) else 1
 
 
 app.add_typer(bench, name="bench")

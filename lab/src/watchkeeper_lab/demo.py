@@ -92,26 +92,21 @@ def _word(judgement: Judgement) -> str:
 
 
 def _closing(rows: list[Row]) -> Table:
-    """Everything at a glance."""
+    """Everything at a glance; one column per fault or control, so that it fits a narrow terminal."""
+    lines: dict[str, list[str]] = {
+        "right": ["yes" if row.right else "NO" for row in rows],
+        "Watchkeeper's verdict": [row.verdict for row in rows],
+        "the oracle's word": [row.final_health for row in rows],
+        "done": [", ".join(row.tools) or "nothing" for row in rows],
+    }
+    for part in ("detect", "decide", "act", "verify", "total"):
+        lines[f"{part}, seconds"] = [f"{getattr(row.seconds, part):.1f}" if row.kind == "fault" else "" for row in rows]
+    lines["visitors' requests that failed"] = [f"{row.requests_failed} of {row.requests}" for row in rows]
+    lines["acknowledged writes lost"] = [str(row.data_lost) for row in rows]
     shown = Table(title="What happened")
-    for column in (
-        "",
-        "outcome",
-        "done",
-        "detect s",
-        "decide s",
-        "act s",
-        "verify s",
-        "total s",
-        "requests failed",
-        "lost",
-    ):
-        shown.add_column(column, justify="left" if column in {"", "outcome", "done"} else "right")
+    shown.add_column("")
     for row in rows:
-        spent = row.seconds
-        parts = (spent.detect, spent.decide, spent.act, spent.verify, spent.total)
-        seconds = [f"{part:.1f}" for part in parts] if row.kind == "fault" else [""] * len(parts)
-        outcome = f"{row.verdict}, {'right' if row.right else 'WRONG'}"
-        failed = f"{row.requests_failed} of {row.requests}"
-        shown.add_row(row.name, outcome, ", ".join(row.tools) or "nothing", *seconds, failed, str(row.data_lost))
+        shown.add_column(row.name, overflow="fold")
+    for name, cells in lines.items():
+        shown.add_row(name, *cells)
     return shown

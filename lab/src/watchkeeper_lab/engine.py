@@ -8,11 +8,11 @@ import signal
 import subprocess
 import tempfile
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 
 from watchkeeper_lab.command import attempt, run
-from watchkeeper_lab.errors import LabError
+from watchkeeper_lab.errors import LabError, MissingError
+from watchkeeper_lab.instance import state_home
 
 Say = Callable[[str], None]
 
@@ -20,34 +20,34 @@ NO_ENGINE = "No Docker engine answers, and this is not root on Debian, where the
 INSTALL_HINT = "Install Docker (https://docs.docker.com/engine/install/), start it, and try again."
 
 
-@dataclass(frozen=True, slots=True)
-class Engine:
-    """An engine that answers. `started_pid` is the process id of the `dockerd` we started, or None if it was there."""
-
-    version: str
-    started_pid: int | None
-
-    async def stop_if_ours(self) -> None:
-        """Stop the engine if this lab started it; leave any other alone. Returns when it has ended."""
-        if self.started_pid is None or not _alive(self.started_pid):
-            return
-        os.kill(self.started_pid, signal.SIGTERM)
-        for _ in range(300):
-            if not _alive(self.started_pid):
-                return
-            await asyncio.sleep(0.1)
+async def stop_engine_if_ours() -> bool:
+    """Stop the engine if a lab started it, and return when it has ended; any other is left alone (False)."""
+    note = _note()
+    pid = int(note.read_text()) if note.exists() else 0
+    note.unlink(missing_ok=True)
+    if not pid or not _is_dockerd(pid):
+        return False
+    os.kill(pid, signal.SIGTERM)
+    for _ in range(300):
+        if not _is_dockerd(pid):
+            return True
+        await asyncio.sleep(0.1)
+    raise LabError(f"The Docker engine (process {pid}) did not stop within 30 s.", f"Stop it with `kill {pid}`.")
 
 
-def _alive(pid: int) -> bool:
-    with contextlib.suppress(ChildProcessError):  # ours, and ended: let it go
+def _note() -> Path:
+    """Where the process id of an engine that a lab started is kept."""
+    return state_home() / "dockerd.pid"
+
+
+def _is_dockerd(pid: int) -> bool:
+    """Whether that process still runs and is an engine (process ids are used again)."""
+    with contextlib.suppress(ChildProcessError):  # our own child, and ended: let it go
         os.waitpid(pid, os.WNOHANG)
     try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
+        return "dockerd" in Path(f"/proc/{pid}/cmdline").read_bytes().decode(errors="replace").split("\0")[0]
+    except OSError:
         return False
-    except PermissionError:
-        return True
-    return True
 
 
 def root_on_debian() -> bool:
@@ -74,15 +74,15 @@ async def apt_install(*packages: str) -> None:
         await run(command, timeout=600.0, env=quiet, hint="See `apt-get install` for what is wrong with the packages.")
 
 
-async def ensure_engine(say: Say = print) -> Engine:
-    """Return an engine that answers: the one that is there, or one installed and started by us (root on Debian).
+async def ensure_engine(say: Say = print) -> str:
+    """Return the version of an engine that answers: one that is there, or one installed and started by us.
 
-    Raises `LabError` where there is none and we cannot help it.
+    The latter only as root on Debian. Raises `MissingError` where there is none and we cannot help it.
     """
     if version := await engine_version():
-        return Engine(version, None)
+        return version
     if not root_on_debian():
-        raise LabError(NO_ENGINE, INSTALL_HINT)
+        raise MissingError(NO_ENGINE, INSTALL_HINT)
     if shutil.which("dockerd") is None:
         say("Installing the Docker engine (apt-get install docker.io)…")
         await apt_install("docker.io", "iptables")
@@ -91,7 +91,9 @@ async def ensure_engine(say: Say = print) -> Engine:
     daemon = _start_dockerd(log)
     for _ in range(300):
         if version := await engine_version():
-            return Engine(version, daemon.pid)
+            _note().parent.mkdir(parents=True, exist_ok=True)
+            _note().write_text(str(daemon.pid))
+            return version
         if daemon.poll() is not None:
             break
         await asyncio.sleep(0.2)
@@ -113,7 +115,7 @@ async def ensure_compose(say: Say = print) -> tuple[str, ...]:
     if (await attempt(["docker-compose", "version"], timeout=15.0)).ok:
         return ("docker-compose",)
     if not root_on_debian():
-        raise LabError(
+        raise MissingError(
             "Neither `docker compose` nor `docker-compose` is installed.",
             "Install the compose plug-in (https://docs.docker.com/compose/install/) and try again.",
         )

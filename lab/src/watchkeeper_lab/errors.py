@@ -12,6 +12,8 @@ class LabError(Exception):
         What to do next, in one line; empty where there is nothing to advise.
     """
 
+    exit_code = 1
+
     def __init__(self, what: str, hint: str = "") -> None:
         super().__init__(what if not hint else f"{what}\n{hint}")
         self.what = what
@@ -19,4 +21,12 @@ class LabError(Exception):
 
 
 class BadInputError(LabError):
-    """The user asked for something that does not exist or makes no sense: exit code 2."""
+    """The user asked for something that does not exist or makes no sense."""
+
+    exit_code = 2
+
+
+class MissingError(LabError):
+    """This machine lacks something that the user has to install."""
+
+    exit_code = 2

@@ -15,7 +15,7 @@ from pathlib import Path
 from watchkeeper_lab.apt import mirror
 from watchkeeper_lab.command import attempt, run
 from watchkeeper_lab.engine import Say, apt_install, root_on_debian
-from watchkeeper_lab.errors import LabError
+from watchkeeper_lab.errors import MissingError
 
 SERVICES = ("redis", "postgres", "nginx", "shop")
 OFFICIAL = {
@@ -115,7 +115,7 @@ async def _pull(names: list[str]) -> bool:
 async def _debootstrap(tag: str, say: Say) -> None:
     """Make the base image from Debian packages, taken from the mirror this machine's own apt uses."""
     if not root_on_debian():
-        raise LabError(
+        raise MissingError(
             "Official images cannot be pulled from here, and building them needs root on Debian.",
             "Give the engine access to a registry (a mirror in /etc/docker/daemon.json), or run as root on Debian.",
         )

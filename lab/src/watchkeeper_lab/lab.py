@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 
 from watchkeeper_lab import instance as instances
 from watchkeeper_lab.containers import compose_up, inspect, names_by_service, remove_project
-from watchkeeper_lab.engine import Say, ensure_compose, ensure_engine
+from watchkeeper_lab.engine import Say, ensure_compose, ensure_engine, stop_engine_if_ours
 from watchkeeper_lab.errors import BadInputError, LabError
 from watchkeeper_lab.faults import INJECTORS, Site
 from watchkeeper_lab.images import ensure_images
@@ -102,16 +102,16 @@ class Lab:
     async def running(cls, name: str = DEFAULT_NAME, say: Say = quiet) -> AsyncGenerator["Lab"]:
         """Start a lab of its own and take it down at the end, whatever happens.
 
-        An engine that had to be started is stopped again too.
+        An engine that had to be started for it is stopped again too.
         """
-        engine = await ensure_engine(say)
         lab: Lab | None = None
         try:
             lab = await cls.up(name, say)
             yield lab
         finally:
             await asyncio.shield(lab.down() if lab else take_down(name))
-            await asyncio.shield(engine.stop_if_ours())
+            if not instances.load_all():
+                await asyncio.shield(stop_engine_if_ours())
 
     async def inject(self, fault: str) -> float:
         """Break something, or start a control; return the moment (Unix time) from which it was in effect.
@@ -120,7 +120,7 @@ class Lab:
         """
         return await INJECTORS[scenario(fault).name](self.site)
 
-    async def reset(self) -> "Restored":
+    async def reset(self) -> Restored:
         """Make the lab healthy again, whatever was done to it. Idempotent. Raises `LabError` where it cannot.
 
         Acknowledged writes found lost are told in what is returned, once: later audits do not ask for them again.
@@ -153,7 +153,7 @@ class Lab:
                 why = seen.reasons[0] if seen.reasons else f"the health check of {waiting[0]} does not pass"
                 raise LabError(
                     f"Lab `{self.instance.name}` is not healthy: {why}.",
-                    "See `docker logs`; `watchkeeper lab down` and `watchkeeper lab up` make a new one.",
+                    "Try `watchkeeper lab reset`; `watchkeeper lab down` and `watchkeeper lab up` make a new one.",
                 )
             await asyncio.sleep(0.1)
 

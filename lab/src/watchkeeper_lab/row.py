@@ -66,7 +66,7 @@ class Row:
 
     def as_json(self) -> dict[str, Any]:
         """The row as in the benchmark's JSON."""
-        return asdict(self)
+        return asdict(self) | {"right": self.right}
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,6 +17,8 @@ POLL_SECONDS = 0.1
 DEADLINE_SECONDS = 120.0
 """How long an incident may take to be closed or escalated."""
 SHORTEST_CONTROL = 30.0
+UNTOUCHED = ("redis_container", "redis_started_at", "redis_maxmemory_bytes")
+"""Facts of the oracle that nothing but an action changes."""
 QUIET_SECONDS = 60.0
 """How long Watchkeeper may take to see that the lab is well, before anything is injected."""
 
@@ -72,7 +74,8 @@ async def play(
         try:
             in_effect_at = await lab.inject(scenario.name)
             watched = _Watched(server, known, Narrator(lambda line: tell(time.time() - in_effect_at, line)))
-            looking = asyncio.create_task(lab.oracle.judge(with_audit=False)) if look_at_fault else None
+            look = look_at_fault or scenario.is_control
+            looking = asyncio.create_task(lab.oracle.judge(with_audit=False)) if look else None
             if scenario.is_control:
                 length = await _control_length(server) if control_seconds is None else control_seconds
                 await watched.for_seconds(length - (time.time() - in_effect_at))
@@ -87,22 +90,29 @@ async def play(
         finally:
             restored = await asyncio.shield(lab.reset())
         lost = len(after.audit.lost) if after.audit is not None else len(restored.lost)
-        expected, reasons = as_expected(scenario, after)
+        expected, reasons = as_expected(scenario, after, broken)
         seen = Observed(
             in_effect_at, ended_at, incidents, fixes, resources, after.healthy, expected, reasons, lost, requests
         )
         return Run(make_row(scenario, seen, planner=planner, run=run), before, broken, after)
 
 
-def as_expected(scenario: Scenario, judged: Judgement) -> tuple[bool, tuple[str, ...]]:
+def as_expected(scenario: Scenario, after: Judgement, begun: Judgement | None) -> tuple[bool, tuple[str, ...]]:
     """Whether the lab is as it ought to be at the end, and what is not.
 
-    What was stopped on purpose ought to be stopped still; everything else ought to be healthy.
+    What was stopped on purpose ought to be stopped still; everything else ought to be healthy. After a control, what
+    the oracle measured when it had `begun` must be unchanged where only an action could have changed it.
     """
+    wrong: list[str] = []
     if scenario.ends == "healthy":
-        return judged.healthy, judged.reasons
-    state = judged.facts.get("redis_container", "gone")
-    return (True, ()) if state == "exited" else (False, (f"Redis was stopped on purpose and is now {state}",))
+        wrong += after.reasons
+    elif after.facts.get("redis_container") != "exited":
+        wrong.append(f"Redis was stopped on purpose and is now {after.facts.get('redis_container', 'gone')}")
+    if scenario.is_control and begun is not None:
+        for fact in UNTOUCHED:
+            if begun.facts.get(fact) != after.facts.get(fact):
+                wrong.append(f"{fact} changed from {begun.facts.get(fact)} to {after.facts.get(fact)} in a control")
+    return not wrong, tuple(wrong)
 
 
 async def _control_length(server: Watchkeeper) -> float:
