@@ -30,8 +30,11 @@ STYLES = (
 LONGEST_STEM = 19
 
 
-def line(event: dict[str, Any]) -> "Text":
-    """Time, what kind, what happened, and the incident it belongs to; for an approval the command that gives it."""
+def line(event: dict[str, Any], width: int | None = None) -> "Text":
+    """Time, what kind, what happened, and the incident it belongs to; for an approval the command that gives it.
+
+    Where that would not fit in `width` columns the command has a line of its own, so that it can be copied.
+    """
     from rich.text import Text
 
     from watchkeeper.cli.screen import clock
@@ -43,8 +46,11 @@ def line(event: dict[str, Any]) -> "Text":
     incident = event.get("incident")
     if incident and kind.startswith(("incident.", "alert.")):
         text.append(f"  {incident}", "dim")
-    if kind == "approval.requested":
-        text.append(f"  → watchkeeper approve {event['subject']}", "bold yellow")
-    if kind == "incident.escalated":
-        text.append(f"  → watchkeeper show {incident}", "bold")
+    command = {
+        "approval.requested": f"watchkeeper approve {event['subject']}",
+        "incident.escalated": f"watchkeeper show {incident}",
+    }.get(kind)
+    if command:
+        fits = width is None or len(text) + len(command) + 4 <= width
+        text.append(f"{'  ' if fits else chr(10)}→ {command}", "bold yellow")
     return text

@@ -82,7 +82,7 @@ def follow(client: "Client", screen: "Console", submitted: dict[str, Any], after
             incident = event["incident"]
         if event["subject"] != key and (incident is None or event["incident"] != incident):
             continue
-        screen.print(feed.line(event), soft_wrap=True)
+        screen.print(feed.line(event, screen.width if screen.is_terminal else None))
         if event["kind"] in (WITH_A_PERSON if incident else JUDGED):
             break
     return _ended(client, screen, key, print_json if as_json else None)

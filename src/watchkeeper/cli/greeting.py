@@ -39,11 +39,13 @@ class Teller:
         self._thread.start()
 
     def say(self, *what: Any) -> None:
-        self._lines.put(lambda: self.screen.print(*what, soft_wrap=isinstance(what[0] if what else "", Text)))
+        """Print it once what came before is printed."""
+        self._lines.put(lambda: self.screen.print(*what))
 
     def follow(self) -> None:
         """From now on tell every event."""
-        self._runtime.store.listen(lambda event: self.say(feed.line(_EVENT.dump_python(event, mode="json"))))
+        width = self.screen.width if self.screen.is_terminal else None
+        self._runtime.store.listen(lambda event: self.say(feed.line(_EVENT.dump_python(event, mode="json"), width)))
 
     async def stop(self) -> None:
         """Print what is left, unless nobody reads it."""

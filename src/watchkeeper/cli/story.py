@@ -44,7 +44,7 @@ def tell(screen: Console, detail: dict[str, Any]) -> None:
         )
     _heading(screen, "Time line")
     for event in detail["events"]:
-        screen.print(Text("  ").append_text(feed.line(event)), soft_wrap=True)
+        screen.print(feed.line(event, screen.width if screen.is_terminal else None))
 
 
 def between(start: str | None, end: str | None) -> str:
