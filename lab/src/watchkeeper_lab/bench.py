@@ -41,18 +41,17 @@ def schedule(only: Sequence[str], runs: int, dice: random.Random) -> list[tuple[
 async def bench(only: Sequence[str], runs: int, planner: str, console: Console) -> dict[str, Any]:
     """Run the benchmark and return it in the shape of its JSON; prints one line per run.
 
+    Each run gets a Watchkeeper with an empty store, for a fault that came a minute ago would be taken for a relapse.
     A run that could not even begin is an error and ends the benchmark: no row is left out silently.
     """
     turns = schedule(only, runs, random.Random())
     command()
     rows: list[Row] = []
-    with tempfile.TemporaryDirectory(prefix="watchkeeper-bench-") as folder:
-        name = f"{LAB_NAME}-{os.getpid()}"
-        async with Lab.running(name, console.print) as lab, watchkeeper_up(Path(folder)) as server:
-            for number, (one, run) in enumerate(turns, 1):
-                row = await run_scenario(lab, one, server.base_url, planner=planner, run=run)
-                rows.append(row)
-                console.print(f"{number}/{len(turns)}  {describe(row)}", style=None if row.right else "red")
+    async with Lab.running(f"{LAB_NAME}-{os.getpid()}", console.print) as lab:
+        for number, (one, run) in enumerate(turns, 1):
+            row = await _fresh_run(lab, one, planner, run)
+            rows.append(row)
+            console.print(f"{number}/{len(turns)}  {describe(row)}", style=None if row.right else "red", soft_wrap=True)
     return {
         "scenarios": [row.as_json() for row in sorted(rows, key=lambda row: (row.kind != "fault", row.name, row.run))],
         "baselines": {},
@@ -60,6 +59,12 @@ async def bench(only: Sequence[str], runs: int, planner: str, console: Console) 
         "machine": machine(),
         "versions": await versions(),
     }
+
+
+async def _fresh_run(lab: Lab, one: Scenario, planner: str, run: int) -> Row:
+    with tempfile.TemporaryDirectory(prefix="watchkeeper-bench-") as folder:
+        async with watchkeeper_up(Path(folder)) as server:
+            return await run_scenario(lab, one, server.base_url, planner=planner, run=run)
 
 
 def describe(row: Row) -> str:

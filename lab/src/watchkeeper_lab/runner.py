@@ -3,7 +3,7 @@
 import asyncio
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from watchkeeper_lab.api import Fix, Incident, Watchkeeper
 from watchkeeper_lab.errors import LabError
@@ -69,11 +69,11 @@ async def play(
     async with Watchkeeper(base_url, lab.compose_project) as server:
         before = (await lab.reset()).judgement
         await _until_quiet(server)
-        known = {one.id for one in await server.incidents()} | {one.id for one in await server.fixes()}
+        known = {mark(one) for one in [*await server.incidents(), *await server.fixes()]}
         began = time.time()
         try:
             in_effect_at = await lab.inject(scenario.name)
-            watched = _Watched(server, known, Narrator(lambda line: tell(time.time() - in_effect_at, line)))
+            watched = Watched(server, known, began, Narrator(lambda line: tell(time.time() - in_effect_at, line)))
             look = look_at_fault or scenario.is_control
             looking = asyncio.create_task(lab.oracle.judge(with_audit=False)) if look else None
             if scenario.is_control:
@@ -138,19 +138,32 @@ async def _until_quiet(server: Watchkeeper) -> None:
         await asyncio.sleep(POLL_SECONDS)
 
 
-class _Watched:
-    """Incidents and fixes that are new since `known` was written down."""
+def mark(one: Incident | Fix) -> tuple[object, ...]:
+    """What changes about an incident when it is reopened, and never about a fix."""
+    return (one.id, one.ended, one.closed_at) if isinstance(one, Incident) else (one.id,)
 
-    def __init__(self, server: Watchkeeper, known: set[str], narrator: Narrator) -> None:
+
+class Watched:
+    """Incidents and fixes that are new, or reopened, since `known` was written down at `since` (Unix time)."""
+
+    def __init__(self, server: Watchkeeper, known: set[tuple[object, ...]], since: float, narrator: Narrator) -> None:
         self._server = server
         self._known = known
+        self._since = since
         self._narrator = narrator
 
     async def look(self) -> tuple[list[Incident], list[Fix]]:
-        incidents = [one for one in await self._server.incidents() if one.id not in self._known]
-        fixes = [one for one in await self._server.fixes() if one.id not in self._known]
+        """What is new, incidents by when they first fired, and tell it."""
+        incidents = [self._lately(one) for one in await self._server.incidents() if mark(one) not in self._known]
+        incidents.sort(key=lambda one: min((alert.firing_at or one.opened_at for alert in one.alerts), default=0.0))
+        fixes = [one for one in await self._server.fixes() if mark(one) not in self._known]
         self._narrator.look(incidents, fixes)
         return incidents, fixes
+
+    def _lately(self, incident: Incident) -> Incident:
+        """Without the alerts it had before, where it was reopened."""
+        new = [alert for alert in incident.alerts if alert.firing_at is None or alert.firing_at >= self._since]
+        return replace(incident, alerts=tuple(new))
 
     async def until_ended(self, seconds: float) -> None:
         """Return as soon as every new incident has ended and there is one, or after so many seconds."""

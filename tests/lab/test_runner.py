@@ -1,0 +1,77 @@
+"""What belongs to a run, and what was there before it."""
+
+from datetime import datetime
+from typing import Any
+
+import pytest
+from watchkeeper_lab.api import Watchkeeper
+from watchkeeper_lab.narrate import Narrator
+from watchkeeper_lab.oracle import Judgement
+from watchkeeper_lab.runner import Watched, as_expected, mark
+from watchkeeper_lab.scenario import scenario
+
+from .stub import stub
+
+REDIS = "docker/lab/redis/mine"
+
+
+def at(second: int) -> str:
+    return f"2026-01-01T12:00:{second:02}Z"
+
+
+def incident(name: str, closed: int | None, *fired: int) -> dict[str, Any]:
+    alerts = [
+        {"rule": f"r{second}", "resource": REDIS, "status": "firing", "firing_at": at(second)} for second in fired
+    ]
+    return {
+        "id": name,
+        "status": "closed" if closed else "fixing",
+        "outcome": "healed" if closed else None,
+        "opened_at": at(fired[0]),
+        "closed_at": at(closed) if closed else None,
+        "root": REDIS,
+        "alerts": alerts,
+    }
+
+
+async def test_an_incident_from_before_is_not_of_this_run_unless_it_is_reopened() -> None:
+    shown = [incident("old", 5, 1), incident("relapsed", 6, 2)]
+    labels = {"com.docker.compose.project": "p", "com.docker.compose.service": "redis"}
+    answers: dict[str, Any] = {
+        "/api/resources": lambda: [{"id": REDIS, "kind": "redis", "labels": labels}],
+        "/api/incidents": lambda: shown,
+        "/api/fixes": lambda: [],
+    }
+    async with stub(answers) as url, Watchkeeper(url, "p") as server:
+        known = {mark(one) for one in await server.incidents()}
+        since = datetime.fromisoformat(at(10)).timestamp()
+        watched = Watched(server, known, since, Narrator(lambda _: None))
+        assert (await watched.look())[0] == []
+        shown[1:] = [incident("relapsed", None, 2, 12), incident("new", 20, 11)]
+        incidents, _ = await watched.look()
+    assert [one.id for one in incidents] == ["new", "relapsed"]
+    assert [alert.rule for alert in incidents[1].alerts] == ["r12"]
+
+
+def judged(*reasons: str, **facts: float | str) -> Judgement:
+    return Judgement(0.0, reasons, dict(facts))
+
+
+@pytest.mark.parametrize(
+    ("name", "begun", "after", "fine"),
+    [
+        ("redis-killed", None, judged(), True),
+        ("redis-killed", None, judged("broken"), False),
+        ("healthy", judged(redis_maxmemory_bytes=1), judged(redis_maxmemory_bytes=1), True),
+        ("healthy", judged(redis_maxmemory_bytes=1), judged(redis_maxmemory_bytes=2), False),
+        ("stopped-on-purpose", judged("gone"), judged("gone", redis_container="exited"), False),
+        ("stopped-on-purpose", judged(redis_container="exited"), judged("gone", redis_container="exited"), True),
+        ("stopped-on-purpose", judged(redis_container="exited"), judged(redis_container="running"), False),
+    ],
+)
+def test_the_lab_is_judged_by_what_the_scenario_expects(
+    name: str, begun: Judgement | None, after: Judgement, fine: bool
+) -> None:
+    right, reasons = as_expected(scenario(name), after, begun)
+    assert right == fine
+    assert bool(reasons) != fine
