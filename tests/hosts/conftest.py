@@ -1,3 +1,3 @@
-from engine_fixtures import engine, image, run
+from engine_fixtures import engine, image, network, run
 
-__all__ = ["engine", "image", "run"]
+__all__ = ["engine", "image", "network", "run"]

@@ -7,7 +7,7 @@ import shutil
 import subprocess
 import tarfile
 import uuid
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -66,17 +66,26 @@ async def engine(image: str) -> AsyncIterator[Engine]:
         yield opened
 
 
+@pytest.fixture(scope="session")
+def network(image: str) -> Iterator[str]:
+    """A network of our own: what others do to the default bridge is no matter here."""
+    name = f"wk-test-{uuid.uuid4().hex[:8]}"
+    subprocess.run(["docker", "network", "create", name], capture_output=True, check=True)
+    yield name
+    subprocess.run(["docker", "network", "rm", name], capture_output=True, check=False)
+
+
 Run = Callable[..., Awaitable[ContainerHost]]
 
 
 @pytest.fixture
-async def run(engine: Engine, image: str) -> AsyncIterator[Run]:
+async def run(engine: Engine, image: str, network: str) -> AsyncIterator[Run]:
     """Start a container: `await run("sleep", "60", options=["-m", "64m"])`."""
     names: list[str] = []
 
     async def start(*command: str, options: list[str] | None = None) -> ContainerHost:
         names.append(f"wk-test-{uuid.uuid4().hex[:8]}")
-        await docker("run", "-d", "--name", names[-1], *(options or []), image, *command)
+        await docker("run", "-d", "--name", names[-1], "--network", network, *(options or []), image, *command)
         return next(host for host in await engine.hosts() if host.name == names[-1])
 
     yield start

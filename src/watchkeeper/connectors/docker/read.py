@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 
 from watchkeeper.domain import HostState, Limits, Probe, Reading, Resource, WatchkeeperError, now
@@ -38,7 +38,8 @@ async def look(session: ContainerSession, last: Reading | None) -> Reading:
     metrics["restarts"], facts["starts"] = _starts(state, last, at)
     metrics["crashes"] = float(host.story.crashes_since(at - LOOP_WINDOW))
     if not metrics["running"]:
-        return reading(metrics, facts, _stopped(state, metrics))
+        off = bool(metrics["stopped_on_purpose"] or metrics["stopped_before_watch"] or state.status == "created")
+        return replace(reading(metrics, facts, _stopped(state, metrics)), off=off)
     try:
         metrics |= _of_use(await host.stats(), await host.limits(), last, at, state)
     except (WatchkeeperError, TimeoutError) as problem:
@@ -59,7 +60,6 @@ def _of_state(state: HostState, last: Reading | None, at: datetime) -> tuple[dic
         "stopped_on_purpose": float(cause == "on_purpose"),
         "stopped_unknown": float(cause == "unknown"),
         "stopped_before_watch": float(old),
-        "stopped": float(cause == "on_purpose" or old or state.status == "created"),
         "failed": float(cause in ("killed", "oom") or (cause == "exited" and state.exit_code != 0)),
         "oom_killed": float(cause == "oom"),
         "health_failing": float(state.health == "unhealthy"),
@@ -170,7 +170,6 @@ SAMPLE = Reading(
         "stopped_on_purpose": 0.0,
         "stopped_unknown": 0.0,
         "stopped_before_watch": 0.0,
-        "stopped": 0.0,
         "failed": 0.0,
         "oom_killed": 0.0,
         "health_failing": 0.0,

@@ -32,7 +32,10 @@ def _expression(glob: str) -> str:
         elif char == "\\" and at < len(glob):
             out += re.escape(glob[at])
             at += 1
-        elif char == "[" and (end := glob.find("]", at + 1)) > 0:
+        elif char == "[":
+            end = glob.find("]", at + 1)
+            if end < 0:
+                return r"(?!)"  # a class that never ends: what it means is not clear, so it declares nothing
             inside = glob[at:end].replace("\\", "\\\\").replace("[", "\\[")
             out += f"[{inside}]"
             at = end + 1

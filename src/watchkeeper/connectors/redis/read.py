@@ -55,7 +55,8 @@ async def look(session: RedisSession, last: Reading | None) -> Reading:
             session.went_silent(at)
         state = await _failed(session, found, metrics, facts)
         error = str(found)
-    return Reading(session.resource.id, at, time.perf_counter() - begun, metrics, facts, state, error)
+    seconds, off = time.perf_counter() - begun, any(metrics.get(name) for name in _OFF)
+    return Reading(session.resource.id, at, seconds, metrics, facts, state, error, off)
 
 
 def _carried(session: RedisSession, last: Reading | None) -> dict[str, float]:
@@ -208,25 +209,24 @@ def _host_metrics(state: HostState | None, *, known: bool = False, answered: boo
     """How the host is. A server that answers, or one without a host, has nothing to blame its host for; a host that
     cannot be asked leaves them absent, and then no rule that needs them fires."""
     if state is None:
-        return dict.fromkeys(_HOST_FLAGS, 0.0) | {"host_running": 1.0, "stopped": 0.0}
+        return dict.fromkeys(_HOST_FLAGS, 0.0) | {"host_running": 1.0}
     if state.status == "unreachable":
         return {}
     running = state.status in ("running", "paused", "restarting")
-    unexplained = state.stopped_by == "unknown"
     flags = {
         "host_running": running,
         "host_paused": state.status == "paused",
         "host_stopped_on_purpose": state.stopped_by == "on_purpose" or state.status == "gone",
-        "host_stopped_unknown": unexplained,
+        "host_stopped_unknown": state.stopped_by == "unknown",
         # Nobody waits for what had ended in peace, or was never started, before it was first seen.
         "host_stopped_before_watch": not running
         and not answered
         and (state.status == "created" or state.exit_code == 0),
     }
-    quiet = flags["host_stopped_on_purpose"] or flags["host_stopped_before_watch"] or unexplained
-    return {name: float(value) for name, value in flags.items()} | {"stopped": float(quiet)}
+    return {name: float(value) for name, value in flags.items()}
 
 
+_OFF = ("host_stopped_on_purpose", "host_stopped_before_watch")
 _HOST_FLAGS = ("host_paused", "host_stopped_on_purpose", "host_stopped_unknown", "host_stopped_before_watch")
 
 

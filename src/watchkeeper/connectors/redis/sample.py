@@ -66,7 +66,6 @@ SAMPLE = Reading(
         "host_stopped_on_purpose": 0.0,
         "host_stopped_unknown": 0.0,
         "host_stopped_before_watch": 0.0,
-        "stopped": 0.0,
     },
     facts={
         "version": "7.0.15",

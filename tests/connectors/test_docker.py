@@ -1,0 +1,219 @@
+"""Containers as resources, against the real engine; and Redis in one of them."""
+
+import asyncio
+from datetime import timedelta
+
+import pytest
+from engine_fixtures import Run, docker, until_stopped
+
+from watchkeeper.connectors.docker import connector
+from watchkeeper.connectors.docker import tools as hands
+from watchkeeper.connectors.docker.read import ContainerSession
+from watchkeeper.connectors.redis import connector as redis
+from watchkeeper.domain import Reading, Refused, now
+from watchkeeper.hosts import ContainerHost, Engine
+
+pytestmark = pytest.mark.lab
+REDIS = ("redis-server", "--save", "", "--maxmemory", "50mb", "--protected-mode", "no")
+LABELS = ["-l", "watchkeeper.environment=lab", "-l", "watchkeeper.act=true", "-m", "256m"]
+
+
+async def session_with(host: ContainerHost) -> ContainerSession:
+    (resource,) = [r async for r in connector.discover([host], {})]
+    return ContainerSession(resource, host)
+
+
+def firing(reading: Reading) -> set[str]:
+    """The rules whose condition holds."""
+    return {rule.id for rule in connector.rules if rule.when.holds(reading.scope())}
+
+
+async def test_a_container_is_looked_at(run: Run) -> None:
+    host = await run(*REDIS, options=LABELS)
+    session = await session_with(host)
+    assert session.resource.id == f"docker/lab/container/{host.name}"
+    assert session.resource.may_act
+    first = await connector.read(session, None)
+    await asyncio.sleep(0.06)  # a rate needs some time between two looks
+    second = await connector.read(session, first)
+    assert set(connector.sample.metrics) - set(second.metrics) <= {"exit_code", "oom_kills"}
+    assert set(second.metrics) <= set(connector.sample.metrics)
+    assert 0 < second.metrics["memory_ratio"] < 0.5
+    assert (second.state, firing(second)) == ("running", set())
+    assert (await connector.probe(session)).ok is True
+
+
+async def test_what_befalls_a_container_is_told_and_a_stop_on_purpose_raises_nothing(run: Run) -> None:
+    host = await run(*REDIS)
+    session = await session_with(host)
+    last = await connector.read(session, None)
+    seen: dict[str, tuple[str, set[str]]] = {}
+    for action in ("pause", "unpause", "kill", "start", "stop"):
+        await docker(action, host.name)
+        last = await connector.read(session, last)
+        seen[action] = (last.state, firing(last))
+    assert seen == {
+        "pause": ("paused", {"container-paused"}),
+        "unpause": ("running", set()),
+        "kill": ("killed (exit code 137)", {"container-killed"}),
+        "start": ("running", set()),
+        "stop": ("stopped on purpose", set()),
+    }
+    assert last.off
+    assert (await connector.probe(session)).ok is False
+
+
+async def test_what_ended_in_peace_before_it_was_seen_raises_nothing(run: Run) -> None:
+    host = await run("sh", "-c", "exit 0")
+    await until_stopped(host)
+    session = await session_with(host)
+    first = await connector.read(session, None)
+    assert (first.state, firing(first)) == ("stopped before it was watched", set())
+    assert firing(await connector.read(session, first)) == set()
+
+
+async def test_an_unexplained_stop_asks_and_one_long_ago_does_not(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    host = await run(*REDIS)
+    await docker("kill", host.name)
+    state = await until_stopped(host)
+    session = await session_with(host)
+    for finished, expected in ((now(), {"container-stopped-unexplained"}), (now() - timedelta(hours=1), set[str]())):
+
+        async def unexplained(self: ContainerHost, at: object = finished) -> object:
+            return type(state)("exited", 0, state.start_count, None, at, 137, "unknown")  # type: ignore[arg-type]
+
+        monkeypatch.setattr(ContainerHost, "state", unexplained)
+        assert firing(await connector.read(session, None)) == expected
+    assert next(rule for rule in connector.rules if rule.id == "container-stopped-unexplained").confirm
+
+
+async def test_ends_of_its_own_within_minutes_are_a_crash_loop(run: Run) -> None:
+    host = await run("sh", "-c", "exit 3")
+    session = await session_with(host)
+    for _ in range(2):
+        await until_stopped(host)
+        assert "container-restarting" not in firing(await connector.read(session, None))
+        await host.start()
+    await until_stopped(host)
+    reading = await connector.read(session, None)
+    assert {"container-restarting", "container-killed"} <= firing(reading)
+
+
+async def test_a_removed_container_is_a_look_that_failed(run: Run) -> None:
+    host = await run(*REDIS)
+    session = await session_with(host)
+    await docker("rm", "-f", host.name)
+    reading = await connector.read(session, None)
+    assert reading.state == "removed"
+    assert reading.error
+    assert firing(reading) == set()
+
+
+async def test_the_tools_do_what_they_say_and_tell_that_they_did(run: Run) -> None:
+    host = await run(*REDIS)
+    session = await session_with(host)
+    await docker("pause", host.name)
+    assert hands.docker_unpause.refusal(await connector.read(session, None), {}) is None
+    assert await hands.paused(session) is True
+    await hands.docker_unpause.run(session)
+    assert await hands.paused(session) is False
+    with pytest.raises(Refused, match="not paused"):
+        await hands.docker_unpause.run(session)
+    before = await hands.start_count(session)
+    await hands.docker_restart.run(session)
+    restarted = await hands.start_count(session)
+    assert restarted != before
+    assert hands.docker_start.refusal(await connector.read(session, None), {}) == "It is running already."
+    await docker("kill", host.name)
+    assert hands.docker_start.refusal(await connector.read(session, None), {}) is None
+    await hands.docker_start.run(session)
+    assert await hands.start_count(session) != restarted
+    assert (await host.state()).status == "running"
+
+
+async def test_a_memory_limit_is_set_and_restored_but_never_below_what_is_used(run: Run) -> None:
+    host = await run(*REDIS, options=["-m", "64m"])
+    session = await session_with(host)
+    fill = "redis-cli EVAL \"for i=1,30 do redis.call('set', i, string.rep('x', 1000000)) end\" 0"
+    await host.exec(["sh", "-c", f"until redis-cli PING; do sleep 0.1; done; {fill}"])
+    reading = await connector.read(session, None)
+    update = hands.docker_update_limits
+    assert "leaves less than a tenth" in (update.refusal(reading, update.parse({"memory_bytes": 17 << 20})) or "")
+    with pytest.raises(Refused, match="would not hold it"):
+        await update.run(session, memory_bytes=17 << 20)
+    before = await hands.memory_limit(session)
+    assert await update.run(session, memory_bytes=128 << 20) == {"before": 64 << 20, "now": 128 << 20}
+    assert update.undo_run
+    await update.undo_run(session, before)
+    assert (await host.limits()).memory_bytes == 64 << 20
+
+
+async def test_no_look_up_shows_a_secret(run: Run) -> None:
+    options = ["-e", "DATABASE_URL=postgres://u:hunter2@db", "-e", "PLAIN=hunter2"]
+    host = await run("redis-server", "--save", "", "--requirepass", "hunter2", options=options)
+    session = await session_with(host)
+    shown = await hands.docker_inspect.run(session)
+    assert shown["environment"]["DATABASE_URL"] == "***"
+    assert "hunter2" not in repr(shown)
+    assert "hunter2" not in repr(await connector.read(session, None))
+    assert await hands.docker_stats.run(session)
+    assert any("Ready to accept" in line for line in await hands.docker_logs.run(session))
+
+
+@pytest.mark.parametrize(
+    ("line", "level"),
+    [
+        ("2026-01-01 12:00:00 ERROR could not connect", "ERROR"),
+        ('{"level": "warning", "message": "slow"}', "WARNING"),
+        ('{"severity": "CRITICAL"}', "CRITICAL"),
+        ("Traceback (most recent call last):\n  ...\nValueError: x", "ERROR"),
+        ("INFO: 127.0.0.1 GET / 200 no ERROR here", None),
+        ("all is well", None),
+    ],
+)
+def test_levels_are_told_from_plain_and_json_lines(line: str, level: str | None) -> None:
+    assert connector.level(line) == level
+
+
+async def test_a_redis_in_a_container_is_found_looked_at_and_probed(run: Run, engine: Engine) -> None:
+    host = await run(*REDIS, options=LABELS)
+    (resource,) = [r async for r in redis.discover([host], {})]
+    assert resource.runs_on == f"docker/lab/container/{host.name}"
+    async with redis.connect(resource, host) as session:
+        reading = await redis.read(session, None)
+        assert reading.ok
+        assert reading.metrics["safe_maxmemory_bytes"] == int(0.6 * (256 << 20))
+        assert (await redis.probe(session)).ok is True
+        await docker("pause", host.name)
+        paused = await redis.read(session, reading)
+        await docker("unpause", host.name)
+        assert (paused.metrics["host_paused"], paused.metrics["unresponsive_seconds"]) == (1, 0)
+        await docker("stop", "-t", "5", host.name)
+        stopped = await redis.read(session, paused)
+        assert stopped.metrics["host_stopped_on_purpose"] == 1
+        assert {rule.id for rule in redis.rules if rule.when.holds(stopped.scope())} == set()
+
+
+async def test_a_slot_is_freed_inside_the_containers_own_network(run: Run) -> None:
+    host = await run(*REDIS, "--maxclients", "8", options=LABELS)
+    (resource,) = [r async for r in redis.discover([host], {})]
+    holders = [
+        await run("sh", "-c", f"for i in 1 2 3 4 5 6 7 8; do sleep 60 | redis-cli -h {address} & done; wait")
+        for address in {ip for ip, _ in await host.endpoints(6379)}
+    ]
+    async with redis.connect(resource, host) as session:
+        async with asyncio.timeout(10):
+            while True:
+                reading = await redis.read(session, None)
+                await session.close()  # as if we had crashed: no session is left
+                if reading.facts.get("error") == "exhausted":
+                    break
+                await asyncio.sleep(0.1)
+        (address,) = {ip for ip, _ in await holders[0].endpoints(1)}
+        assert reading.facts["top_client_address"] == address
+        kill = next(tool for tool in redis.tools if tool.name == "redis_kill_clients")
+        await asyncio.sleep(1.1)  # Redis counts idle time in whole seconds
+        result = await kill.run(session, address=address, min_idle_seconds=1)
+        assert result["freed_to_get_in"] >= 1
+        assert result["ended"] >= 5
+        assert (await redis.read(session, reading)).ok
