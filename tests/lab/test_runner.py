@@ -4,6 +4,7 @@ from datetime import datetime
 from typing import Any
 
 import pytest
+
 from watchkeeper_lab.api import Watchkeeper
 from watchkeeper_lab.narrate import Narrator
 from watchkeeper_lab.oracle import Judgement
@@ -40,7 +41,7 @@ async def test_an_incident_from_before_is_not_of_this_run_unless_it_is_reopened(
     answers: dict[str, Any] = {
         "/api/resources": lambda: [{"id": REDIS, "kind": "redis", "labels": labels}],
         "/api/incidents": lambda: shown,
-        "/api/fixes": lambda: [],
+        "/api/fixes": list,
     }
     async with stub(answers) as url, Watchkeeper(url, "p") as server:
         known = {mark(one) for one in await server.incidents()}
