@@ -8,6 +8,7 @@ from datetime import datetime, timedelta
 from pathlib import Path
 
 import sqlalchemy as sa
+from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from watchkeeper.domain import Conflict, now
@@ -21,9 +22,13 @@ class LeaseTaken(Conflict):
 
 
 def born(pid: int) -> str:
-    """When a local process started (clock ticks after boot): a pid alone may be somebody else's by now."""
+    """When a local process started (clock ticks after boot): a pid alone may be somebody else's by now.
+
+    Empty for one that is dead, also where nobody has reaped it yet.
+    """
     with suppress(OSError, IndexError):
-        return Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[19]
+        state, *rest = Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()
+        return "" if state in "ZX" else rest[18]
     return ""
 
 
@@ -36,7 +41,7 @@ class Lease:
 
     async def take(self, connection: AsyncConnection) -> datetime:
         """Take or renew it. Raises LeaseTaken, which names the holder."""
-        row = (await connection.execute(sa.select(leases).where(leases.c.name == self.name))).mappings().first()
+        row = await self._row(connection)
         until = now() + LIFETIME
         mine = {
             "holder": self.holder,
@@ -46,18 +51,32 @@ class Lease:
             "until": until,
         }
         if row is None:
-            await connection.execute(sa.insert(leases).values(name=self.name, **mine))
+            try:
+                await connection.execute(sa.insert(leases).values(name=self.name, **mine))
+            except IntegrityError:
+                raise _taken(await self._row(connection)) from None
             return until
         if row["holder"] != self.holder and not _lapsed(row["host"], row["pid"], row["born"], row["until"]):
-            raise LeaseTaken(
-                f"Another watchkeeper is running on this store: process {row['pid']} on {row['host']}.",
-                "Stop it first, or give this one a store of its own: watchkeeper up --data DIR.",
-            )
-        await connection.execute(sa.update(leases).where(leases.c.name == self.name).values(**mine))
+            raise _taken(row)
+        known = (leases.c.name == self.name, leases.c.holder == row["holder"])
+        changed = await connection.execute(sa.update(leases).where(*known).values(**mine))
+        if changed.rowcount == 0:  # another was faster
+            raise _taken(await self._row(connection))
         return until
+
+    async def _row(self, connection: AsyncConnection) -> sa.RowMapping | None:
+        return (await connection.execute(sa.select(leases).where(leases.c.name == self.name))).mappings().first()
 
     async def release(self, connection: AsyncConnection) -> None:
         await connection.execute(sa.delete(leases).where(leases.c.name == self.name, leases.c.holder == self.holder))
+
+
+def _taken(row: sa.RowMapping | None) -> LeaseTaken:
+    who = f": process {row['pid']} on {row['host']}" if row else ""
+    return LeaseTaken(
+        f"Another watchkeeper is running on this store{who}.",
+        "Stop it first, or give this one a store of its own: watchkeeper up --data DIR.",
+    )
 
 
 def _lapsed(host: str, pid: int, born_at: str, until: datetime) -> bool:
