@@ -1,9 +1,26 @@
 """The tables. A value is kept whole as JSON in `body`; columns beside it are what is searched by."""
 
+from datetime import UTC, datetime
+from typing import Any
+
 import sqlalchemy as sa
 
+
+class Time(sa.TypeDecorator[datetime]):
+    """A time in UTC: SQLite keeps no zone, and compares what is written."""
+
+    impl = sa.DateTime(timezone=True)
+    cache_ok = True
+
+    def process_bind_param(self, value: datetime | None, dialect: Any) -> datetime | None:
+        return value if value is None or value.tzinfo is None else value.astimezone(UTC)
+
+    def process_result_value(self, value: datetime | None, dialect: Any) -> datetime | None:
+        return value.replace(tzinfo=UTC) if value is not None and value.tzinfo is None else value
+
+
 metadata = sa.MetaData()
-TIME = sa.DateTime(timezone=True)
+TIME = Time()
 
 incidents = sa.Table(
     "incidents",

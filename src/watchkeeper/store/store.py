@@ -5,12 +5,13 @@ import secrets
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import datetime
 from functools import cache
 from pathlib import Path
 from typing import Any, TypeVar
 
 import sqlalchemy as sa
+import structlog
 from alembic import command
 from alembic.config import Config
 from pydantic import TypeAdapter
@@ -22,6 +23,7 @@ from watchkeeper.store import schema
 from watchkeeper.store.lease import Lease
 from watchkeeper.store.masking import Masker
 
+log = structlog.get_logger(__name__)
 E = TypeVar("E", Incident, Alert, Fix, Approval)
 
 
@@ -47,11 +49,6 @@ def new_id(prefix: str) -> str:
     return f"{prefix}-{secrets.token_hex(4)}"
 
 
-def _aware(value: Any) -> Any:
-    """SQLite forgets the zone; every time here is UTC."""
-    return value.replace(tzinfo=UTC) if isinstance(value, datetime) and value.tzinfo is None else value
-
-
 class Transaction:
     """What is written together."""
 
@@ -63,7 +60,7 @@ class Transaction:
     async def put(self, value: Incident | Alert | Fix | Approval) -> None:
         """Insert or replace."""
         table, columns = _TABLES[type(value)]
-        body = self._masker.value(adapter(type(value)).dump_python(value, mode="json"))
+        body = adapter(type(value)).dump_python(self._masker.value(value), mode="json")
         row = columns(value) | {"body": body}
         changed = await self.connection.execute(sa.update(table).where(table.c.id == value.id).values(**row))
         if changed.rowcount == 0:
@@ -71,7 +68,8 @@ class Transaction:
 
     async def emit(self, event: Event) -> None:
         """Append to the history."""
-        row = self._masker.value(adapter(Event).dump_python(event, mode="json"))
+        event = self._masker.value(event)
+        row = adapter(Event).dump_python(event, mode="json")
         row.pop("seq")
         done = await self.connection.execute(sa.insert(schema.events).values(**row | {"at": event.at}))
         key = done.inserted_primary_key
@@ -79,7 +77,7 @@ class Transaction:
 
     async def put_resource(self, resource: Resource, *, gone: bool = False) -> None:
         """Remember a resource; credentials in its settings are references and stay so."""
-        body = self._masker.value(adapter(Resource).dump_python(resource, mode="json"))
+        body = adapter(Resource).dump_python(self._masker.value(resource), mode="json")
         row = {"seen_at": now(), "gone_at": now() if gone else None, "body": body}
         where = schema.resources.c.id == resource.id
         changed = await self.connection.execute(sa.update(schema.resources).where(where).values(**row))
@@ -87,17 +85,18 @@ class Transaction:
             await self.connection.execute(sa.insert(schema.resources).values(id=resource.id, **row))
 
     async def keep_readings(self, readings: Iterable[Reading]) -> None:
-        """Each reading may be kept once."""
+        """Each reading is kept once, however often it is given."""
         rows = [
             {
                 "resource": reading.resource,
                 "at": reading.at,
-                "body": self._masker.value(adapter(Reading).dump_python(reading, mode="json")),
+                "body": adapter(Reading).dump_python(self._masker.value(reading), mode="json"),
             }
             for reading in readings
         ]
         if rows:
-            await self.connection.execute(sa.insert(schema.readings), rows)
+            once = sa.insert(schema.readings).prefix_with("OR IGNORE", dialect="sqlite")
+            await self.connection.execute(once, rows)
 
     async def keep_logs(self, lines: Iterable[LogLine]) -> None:
         rows = [
@@ -108,6 +107,7 @@ class Transaction:
             await self.connection.execute(sa.insert(schema.logs), rows)
 
     async def set(self, key: str, value: Any) -> None:
+        value = self._masker.value(value)
         changed = await self.connection.execute(
             sa.update(schema.settings).where(schema.settings.c.key == key).values(value=value)
         )
@@ -123,6 +123,8 @@ class Store:
         self.masker = masker
         self._writing = asyncio.Lock()
         self._changed = asyncio.Condition()
+        self._told = 0
+        """How many events were committed here: whoever follows looks again when it has grown."""
         self._listeners: list[Callable[[Event], None]] = []
 
     @classmethod
@@ -146,9 +148,13 @@ class Store:
             transaction = Transaction(connection, self.masker)
             yield transaction
         if transaction.emitted:
+            self._told += len(transaction.emitted)
             for event in transaction.emitted:
                 for listener in self._listeners:
-                    listener(event)
+                    try:
+                        listener(event)
+                    except Exception:
+                        log.exception("a listener failed", event_kind=event.kind)
             async with self._changed:
                 self._changed.notify_all()
 
@@ -209,12 +215,13 @@ class Store:
             query = query.where(table.c.incident == incident)
         async with self._engine.connect() as connection:
             rows = [dict(row) for row in (await connection.execute(query)).mappings()]
-        found = [Event(**{key: _aware(value) for key, value in row.items()}) for row in rows]
+        found = [Event(**row) for row in rows]
         return found[::-1] if newest else found
 
     async def follow(self, after: int = 0, *, heartbeat: float = 15.0) -> AsyncIterator[Event | None]:
         """Events as they come, from `after` on; None when nothing happened for `heartbeat` seconds."""
         while True:
+            told = self._told
             found = await self.events(after=after)
             for event in found:
                 after = event.seq
@@ -222,8 +229,9 @@ class Store:
             if found:
                 continue
             try:
-                async with self._changed:
-                    await asyncio.wait_for(self._changed.wait(), heartbeat)
+                async with asyncio.timeout(heartbeat), self._changed:
+                    while self._told == told:
+                        await self._changed.wait()
             except TimeoutError:
                 yield None
 
@@ -252,7 +260,7 @@ class Store:
             query = query.where(table.c.at >= since)
         async with self._engine.connect() as connection:
             rows = list((await connection.execute(query)).mappings())
-        return [LogLine(_aware(row["at"]), row["level"], row["text"], row["resource"]) for row in reversed(rows)]
+        return [LogLine(row["at"], row["level"], row["text"], row["resource"]) for row in reversed(rows)]
 
     async def setting(self, key: str, default: Any = None) -> Any:
         query = sa.select(schema.settings.c.value).where(schema.settings.c.key == key)
