@@ -64,6 +64,9 @@ class Desk:
         incident = incident_for(alert, active, resources, at)
         events: list[Event] = []
         if incident is not None:
+            if incident.status == "escalated":  # something new: what was not tried yet may help now
+                incident = incident.reopen()
+                events.append(self._event("incident.reopened", incident, f"{alert.rule} fires on {name} besides"))
             incident = incident.touching(alert.resource)
         else:
             closed = await self._store.select(Incident, status="closed", limit=50)
@@ -73,6 +76,9 @@ class Desk:
             if incident is not None:
                 incident = incident.reopen().touching(alert.resource)
                 events.append(self._event("incident.reopened", incident, f"{alert.rule} on {name} is back"))
+            elif alert.severity != "critical" and not watch.has_runbook(alert.rule):
+                await self._store.save(alert, self._told("alert.firing", alert, f"{alert.rule} fires on {name}"))
+                return alert  # worth showing, but nothing anybody must be called for
             else:
                 incident = Incident(new_id("inc"), f"{alert.rule} on {name}", alert.resource, (alert.resource,), at)
                 events.append(self._event("incident.opened", incident, f"{alert.rule} on {name}: {alert.why}"))
@@ -80,7 +86,7 @@ class Desk:
         async with self._writing, self._store.transaction() as transaction:
             current = await self._store.find(Incident, incident.id)
             if current is not None and current.active == incident.active:
-                incident = current.touching(alert.resource)
+                incident = current.touching(alert.resource)  # healed meanwhile by its own task: keep what it wrote
             await transaction.put(incident)
             await transaction.put(alert)
             await transaction.emit(self._told("alert.firing", alert, f"{alert.rule} fires on {name}"))

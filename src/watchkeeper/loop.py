@@ -112,7 +112,9 @@ class Loop:
             if decision.outcome == "deny":
                 incident = await self._desk.refuse(incident, plan, f"{plan.author} is not allowed: {decision.reason}")
                 continue
-            async with self._hands(plan):
+            async with self._hands(plan) as waited:
+                if waited:
+                    continue  # another fix was at work nearby: look again first
                 fix = await self._begin(plan, at, LOOP, decision, incident.id, approval)
                 incident = await self.finish(fix, await self._store.get(Incident, incident.id))
         return incident
@@ -189,12 +191,17 @@ class Loop:
             await self._desk.verifying(incident, fix)
         if fix.verdict is None:
             resources = tuple(dict.fromkeys((*fix.plan.resources, *(incident.resources if incident else ()))))
+            key = incident.id if incident else None
+            standing = self._watch.situation(resources).firing
             subject = Subject(
                 root=fix.plan.resources[0],
                 resources=resources,
                 healed=Condition(fix.plan.healed) if fix.plan.healed else None,
                 before=fix.before.get(fix.plan.resources[0]),
-                neighbours={key: health for key, health in fix.neighbours.items() if key not in resources},
+                neighbours={near: health for near, health in fix.neighbours.items() if near not in resources},
+                ignored=frozenset(
+                    a.id for a in standing if a.incident != key and (a.firing_at or now()) < fix.started_at
+                ),
             )
             seconds = max(self._decide.tool(step.tool).settle for step in fix.plan.steps)
             looks = self._watch.settle((*resources, *subject.neighbours), seconds)
@@ -211,8 +218,11 @@ class Loop:
 
     async def _recovered(self, incident: Incident) -> Verdict:
         """A verdict like any other: good looks in a row, and the probe."""
-        subject = Subject(incident.root, incident.resources)
-        return await judge(subject, self._watch.settle(incident.resources, 3.0), self._watch.probe)
+        present = self._watch.present(incident.resources)
+        root = incident.root if incident.root in present or not present else present[0]
+        others = frozenset(a.id for a in self._watch.situation(present).alerts if a.incident != incident.id)
+        subject = Subject(root, present or (root,), ignored=others)
+        return await judge(subject, self._watch.settle(present, 3.0), self._watch.probe)
 
     def _scope(self, incident: Incident) -> tuple[str, ...]:
         return (*incident.resources, *self._watch.neighbours(incident.resources))
@@ -325,14 +335,15 @@ class Loop:
         return outputs[0] if len(outputs) == 1 else outputs
 
     @asynccontextmanager
-    async def _hands(self, plan: Plan) -> AsyncGenerator[None]:
-        """One fix at a time per dependency neighbourhood."""
+    async def _hands(self, plan: Plan) -> AsyncGenerator[bool]:
+        """One fix at a time per dependency neighbourhood. Says whether it had to be waited for."""
         mine = {*plan.resources, *self._watch.neighbours(plan.resources)}
         async with self._free:
+            waited = bool(mine & self._handling)
             await self._free.wait_for(lambda: not mine & self._handling)
             self._handling |= mine
         try:
-            yield
+            yield waited
         finally:
             async with self._free:
                 self._handling -= mine

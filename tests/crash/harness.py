@@ -43,13 +43,15 @@ class Server:
             "DOCKER_HOST": "unix:///nonexistent",
             **self.environment,
         }
-        self.process = subprocess.Popen(
-            [str(WATCHKEEPER), "--config", str(self.config), "--data", str(self.data), "up", "--port", str(self.port)],
-            env=environment,
-            stdout=subprocess.DEVNULL,
-            stderr=(self.data.parent / "up.log").open("a"),
-            text=True,
-        )
+        command = [str(WATCHKEEPER), "--config", str(self.config), "--data", str(self.data)]
+        with (self.data.parent / "up.log").open("a") as log:
+            self.process = subprocess.Popen(
+                [*command, "up", "--port", str(self.port)],
+                env=environment,
+                stdout=subprocess.DEVNULL,
+                stderr=log,
+                text=True,
+            )
         return self
 
     def kill(self) -> None:

@@ -20,6 +20,8 @@ class Subject:
     before: Reading | None = None
     neighbours: Mapping[str, str] = field(default_factory=dict[str, str])
     """Health before, by resource: nothing may be worse after."""
+    ignored: frozenset[str] = frozenset[str]()
+    """Ids of alerts that fired before and are another matter (a standing warning)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +73,7 @@ def _assess(subject: Subject, situation: Situation) -> _Look:
         elif not reading.ok and not situation.alerts_of(key):
             blind.append(f"no data from {situation.resources[key].slug}: {reading.error}")
     for alert in situation.alerts:
-        if alert.severity == "info":
+        if alert.severity == "info" or alert.id in subject.ignored:
             continue
         slug = situation.resources[alert.resource].slug
         if alert.resource in subject.resources:

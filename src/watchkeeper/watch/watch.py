@@ -111,6 +111,10 @@ class Watch:
             watcher.poke()
         await watcher.next_reading(now())
 
+    def present(self, resources: tuple[str, ...]) -> tuple[str, ...]:
+        """Those that are still there."""
+        return tuple(key for key in resources if key in self.watchers)
+
     async def look(self, resources: tuple[str, ...]) -> Situation:
         """Fresh readings of these resources, taken after the call began."""
         began = now()
@@ -157,6 +161,10 @@ class Watch:
         watcher = self.watchers.get(resource)
         return watcher.health if watcher else Health.UNKNOWN
 
+    def has_runbook(self, rule: str) -> bool:
+        """Whether anything is known to be done about what a rule says."""
+        return any(known.id == rule and known.runbook for known in self._rules)
+
     @property
     def rules(self) -> tuple[Rule, ...]:
         return self._rules
@@ -201,7 +209,10 @@ class Watch:
                 await transaction.emit(Event("resource.recreated", resource.id, text, now(), resource=resource.id))
         watcher.start(known)
         self.watchers[resource.id] = watcher
-        if watcher.host is not None and resource.id not in self._followers and resource.runs_on is None:
+        follower = self._followers.pop(resource.id, None)
+        if follower is not None:
+            await follower.stop()
+        if watcher.host is not None and resource.runs_on is None:
             self._followers[resource.id] = LogFollower(
                 resource, watcher.host, watcher.connector, self._keep_line, self._settings.watch.interval
             )

@@ -68,6 +68,7 @@ class Watcher:
         self._next = asyncio.Condition()
         self._waiting = 0
         self._task: asyncio.Task[None] | None = None
+        self._stopped = False
 
     def start(self, alerts: Sequence[Alert] = ()) -> None:
         """Begin to look. `alerts` are those the store still has as firing: they live on over a restart."""
@@ -75,9 +76,13 @@ class Watcher:
         self._task = asyncio.create_task(self._run(), name=f"watch {self.resource.slug}")
 
     async def stop(self) -> None:
+        """Look no more; whoever waits for a reading is let go."""
+        self._stopped = True
         if self._task:
             self._task.cancel()
             await asyncio.gather(self._task, return_exceptions=True)
+        async with self._next:
+            self._next.notify_all()
 
     @property
     def session(self) -> Any:
@@ -114,10 +119,12 @@ class Watcher:
         finally:
             self._waiting -= 1
 
-    async def next_reading(self, after: datetime) -> Reading:
-        """The first reading of a look that began at or after `after`."""
+    async def next_reading(self, after: datetime) -> Reading | None:
+        """The first reading of a look that began at or after `after`; None when it is looked at no more."""
         async with self._next:
             while self.last is None or self.last.at < after:
+                if self._stopped:
+                    return None
                 await self._next.wait()
             return self.last
 
