@@ -1,6 +1,7 @@
 """What there is to watch: found on hosts, named in the configuration, given unique slugs."""
 
 import difflib
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from fnmatch import fnmatchcase
@@ -15,6 +16,7 @@ from watchkeeper.settings import ResourceSettings, Settings
 log = structlog.get_logger(__name__)
 RESERVED = frozenset({"status", "map", "new", "all"})
 """Words that are paths of the API, so no slug."""
+_NO_PATH = re.compile(r"[^\w.-]+")
 
 
 class Provider(Protocol):
@@ -50,20 +52,26 @@ class Fleet:
         hosts: list[Host] = []
         blind = False
         for provider in self._providers:
-            hosts += await provider.hosts()
-            if provider.problem:
+            try:
+                hosts += await provider.hosts()
+                problem = provider.problem
+            except Exception as raised:
+                problem = f"{type(raised).__name__}: {raised}"
+            if problem:
                 blind = True
-                self.problems[type(provider).__name__] = provider.problem
+                self.problems[type(provider).__name__] = problem
             else:
                 self.problems.pop(type(provider).__name__, None)
         by_incarnation = {host.incarnation: host for host in hosts}
         found: Found = {}
+        renamed: dict[str, str] = {}
         for connector in self._registry:
             named = [r.model_dump() for r in self._settings.resources if r.kind == connector.kind]
             try:
                 async for resource in connector.discover(hosts, {"resources": named}):
                     kept = self._configured(resource)
                     if kept is not None:
+                        renamed[resource.id] = kept.id
                         found[kept.id] = (kept, by_incarnation.get(kept.incarnation), connector)
                 self.problems.pop(connector.kind, None)
             except ConfigurationError:
@@ -74,7 +82,7 @@ class Fleet:
                 found |= {key: value for key, value in self.found.items() if value[2] is connector}
         if blind:
             found = {key: value for key, value in self.found.items() if value[1] is not None} | found
-        self.found = self._with_slugs(found)
+        self.found = _linked(self._with_slugs(found), renamed)
         return self.found
 
     def resource(self, key: str) -> Resource:
@@ -121,22 +129,43 @@ class Fleet:
         return resource
 
     def _with_slugs(self, found: Found) -> Found:
-        """Unique slugs: known ones stay, a newcomer whose proposal is taken gets its full name, then a number."""
+        """Unique slugs: known ones stay, a newcomer whose proposal is taken gets its full name, then a number.
+
+        Newcomers come by their ids, so that the same resources have the same slugs after a restart.
+        """
         taken = {key: self.found[key][0].slug for key in found if key in self.found}
         used = set(taken.values())
-        for key, (resource, _, _) in found.items():
+        for key, (resource, _, _) in sorted(found.items()):
             if key in taken:
                 continue
-            proposals = (resource.slug, f"{resource.kind}-{resource.name}", f"{resource.environment}-{resource.slug}")
+            wanted = (resource.slug, f"{resource.kind}-{resource.name}", f"{resource.environment}-{resource.slug}")
+            proposals = [_NO_PATH.sub("-", proposal) for proposal in wanted]
             slug = next((p for p in proposals if p not in used and p not in RESERVED), None)
             number = 2
             while slug is None:
-                candidate = f"{resource.slug}-{number}"
+                candidate = f"{proposals[0]}-{number}"
                 slug = candidate if candidate not in used else None
                 number += 1
             taken[key] = slug
             used.add(slug)
         return {key: (replace(value[0], slug=taken[key]), value[1], value[2]) for key, value in found.items()}
+
+
+def _linked(found: Found, renamed: Mapping[str, str]) -> Found:
+    """Edges that lead to the ids in force: the configuration may have named a slug, or changed an environment."""
+    ids = {resource.slug: key for key, (resource, _, _) in found.items()} | dict(renamed)
+    return {
+        key: (
+            replace(
+                resource,
+                depends_on=tuple(ids.get(needed, needed) for needed in resource.depends_on),
+                runs_on=ids.get(resource.runs_on, resource.runs_on) if resource.runs_on else None,
+            ),
+            host,
+            connector,
+        )
+        for key, (resource, host, connector) in found.items()
+    }
 
 
 def _names(said: ResourceSettings, resource: Resource) -> bool:

@@ -212,10 +212,18 @@ class Watch:
         follower = self._followers.pop(resource.id, None)
         if follower is not None:
             await follower.stop()
-        if watcher.host is not None and resource.runs_on is None:
-            self._followers[resource.id] = LogFollower(
-                resource, watcher.host, watcher.connector, self._keep_line, self._settings.watch.interval
-            )
+        await self._follow_log(watcher)
+
+    async def _follow_log(self, watcher: Watcher) -> None:
+        """One follower per host: the service's, which knows its own patterns, rather than its container's."""
+        resource, host = watcher.resource, watcher.host
+        if host is None or any(w.resource.runs_on == resource.id for w in self.watchers.values()):
+            return
+        if resource.runs_on is not None and (carriers := self._followers.pop(resource.runs_on, None)):
+            await carriers.stop()
+        self._followers[resource.id] = LogFollower(
+            resource, host, watcher.connector, self._keep_line, self._settings.watch.interval
+        )
 
     async def _end(self, key: str) -> None:
         watcher = self.watchers.pop(key)

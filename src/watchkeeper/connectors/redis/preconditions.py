@@ -5,7 +5,7 @@ from typing import Any
 
 from watchkeeper.domain import Effect, Reading
 
-WORTH = 0.05
+WORTH = 0.25
 """Share of maxmemory that fragmentation must be worth before a purge is tried."""
 STEP = 1.1
 """A raise by less than a tenth is used up at once."""
