@@ -1,5 +1,5 @@
 """The `watchkeeper` command: a client of the running server, and the one that starts it."""
 
-from watchkeeper.cli.main import main
+from watchkeeper.cli.app import main
 
 __all__ = ["main"]

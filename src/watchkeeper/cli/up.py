@@ -31,14 +31,14 @@ def up(
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Do not tell what happens as it happens.")] = False,
 ) -> None:
     """Watch what can be reached from here; serve the API, until stopped with Ctrl-C."""
-    from watchkeeper.cli.executor import run
-
     settings = Options.of(context).settings()
     server = settings.server.model_copy(
         update={name: value for name, value in (("host", host), ("port", port)) if value is not None}
     )
     settings = settings.model_copy(update={"server": server} | ({"mode": mode.value} if mode else {}))
     listener = bound(server.host, server.port)  # before anything acts
+    from watchkeeper.cli.executor import run
+
     raise typer.Exit(run(settings, listener, quiet=quiet))
 
 

@@ -1,0 +1,183 @@
+"""What a user sees and does while a server runs."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from tests.cli.conftest import Run, Shop
+from watchkeeper.cli.installed import PATHS, here
+from watchkeeper.settings import load_settings
+
+
+def test_up_said_what_it_found_and_where_it_listens(shop: Shop) -> None:
+    said = "\n".join(shop.up.lines)
+
+    assert "Mode approve: every change waits for a person." in said
+    assert f"http://127.0.0.1:{shop.up.port}" in said
+    assert all(
+        any(line.startswith(f"{name} ") and "● HEALTHY" in line for line in shop.up.lines) for name in shop.redis
+    )
+
+
+def test_up_says_what_to_do_when_the_engine_cannot_be_reached_and_goes_on(shop: Shop) -> None:
+    said = "\n".join(shop.up.lines)
+
+    assert "cannot be reached" in said
+    assert "or set DOCKER_HOST" in said
+
+
+def test_status_shows_health_in_shape_and_word_and_the_metric_that_matters(shop: Shop, run: Run) -> None:
+    said = run(*shop.where, "status")
+
+    assert said.code == 0
+    assert "all well · mode approve" in said.out
+    row = next(line for line in said.out.splitlines() if line.startswith("cache "))
+    assert "● HEALTHY" in row
+    assert "used memory" in row
+
+
+def test_status_as_json_is_what_the_api_gives(shop: Shop, run: Run) -> None:
+    page = run("status", "--json", *shop.where).json
+
+    assert {item["slug"] for item in page["items"]} == set(shop.redis)
+    assert page["mode"] == "approve"
+
+
+@pytest.mark.parametrize("what", list(PATHS))
+def test_without_a_server_the_same_is_listed_as_with_one(what: str, shop: Shop, run: Run) -> None:
+    served = run(*shop.where, what, "--json").json
+    settings = load_settings(shop.up.data.parent / "watchkeeper.yaml")
+
+    assert json.loads(json.dumps(here(settings, what))) == served
+
+
+def test_what_is_unwell_is_explained_with_what_it_would_do_and_how_to_do_it_by_hand(shop: Shop, run: Run) -> None:
+    with shop.stuck("cache") as (approval, incident):
+        status = run(*shop.where, "status")
+        waiting = run(*shop.where, "approvals")
+        story = run(*shop.where, "show", incident)
+        shop.up.until_line(f"watchkeeper approve {approval}")
+        rejected = run(*shop.where, "reject", approval, "--note", "not now")
+
+    assert "✖ FAILED" in status.out
+    assert status.out.index("✖ FAILED") < status.out.index("● HEALTHY")
+    assert "Cause: A script or function runs and blocks the server." in status.out
+    assert "redis_script_kill  [disruptive]" in status.out
+    assert "SCRIPT KILL" in next(line for line in status.out.splitlines() if "by hand:" in line)
+    assert "? ask (mode/approve)" in status.out
+    assert f"watchkeeper approve {approval}" in status.out
+    assert approval in waiting.out
+    assert f"watchkeeper approve {approval}" in waiting.out
+    assert "redis-busy-script on" in story.out
+    assert rejected.code == 0
+    assert rejected.out.startswith("rejected: redis_script_kill")
+
+
+def test_what_a_person_approves_is_carried_out_and_reported(shop: Shop, run: Run, tmp_path: Path) -> None:
+    with shop.stuck("carts") as (approval, incident):
+        approved = run(*shop.where, "approve", incident)
+        again = run(*shop.where, "approve", approval)
+        shop.closed(incident)
+
+    story = run(*shop.where, "show", incident)
+    written = tmp_path / "report.md"
+    report = run(*shop.where, "report", incident, "--output", str(written))
+    as_json = run(*shop.where, "report", incident, "--format", "json").json
+    listed = run(*shop.where, "incidents")
+
+    assert approved.code == 0
+    assert again.code == 2
+    assert "waits no more" in again.err
+    assert "● healed" in story.out
+    assert "✓ done  redis_script_kill" in story.out
+    assert "proof:" in story.out
+    assert (report.code, report.out) == (0, "")
+    assert f"# {incident}: redis-busy-script on carts" in written.read_text()
+    assert as_json["incident"]["outcome"] == "healed"
+    assert any(incident in line and "● healed" in line for line in listed.out.splitlines())
+
+
+def test_fix_without_a_resource_takes_the_one_that_is_unwell_and_follows_it_until_it_is_well(
+    shop: Shop, run: Run
+) -> None:
+    with shop.stuck("sessions"):
+        said = run(*shop.where, "fix")
+
+    assert said.code == 0, said
+    assert "fix.step.done" in said.out
+    assert said.out.rstrip().endswith("Healed.")
+
+
+def test_fix_leaves_a_healthy_system_alone(shop: Shop, run: Run) -> None:
+    said = run(*shop.where, "fix")
+
+    assert (said.code, said.out) == (0, "Nothing is wrong: a healthy system is left alone.\n")
+
+
+def test_a_look_up_prints_its_output(shop: Shop, run: Run) -> None:
+    said = run(*shop.where, "tools", "call", "redis_info", "cache", "section=memory")
+
+    assert said.code == 0
+    assert int(said.json["used_memory"]) > 0
+
+
+def test_a_change_asked_for_by_hand_is_followed_to_its_verdict(shop: Shop, run: Run) -> None:
+    said = run(*shop.where, "tools", "call", "redis_set_maxmemory", "cache", "value=209715200")
+
+    assert said.code == 0, said
+    assert "fix.step.done" in said.out
+    assert said.out.rstrip().endswith("Healed.")
+    with shop.redis["cache"].client() as client:
+        assert client.config_get("maxmemory") == {"maxmemory": "209715200"}
+
+
+def test_an_argument_out_of_bounds_is_refused_with_its_bounds(shop: Shop, run: Run) -> None:
+    said = run(*shop.where, "tools", "call", "redis_set_maxmemory", "cache", "value=5")
+
+    assert said.code == 2
+    assert "greater than or equal to 1048576" in said.err
+    assert "watchkeeper tools show redis_set_maxmemory" in said.err
+    assert "Traceback" not in said.err
+
+
+def test_an_unknown_resource_names_the_nearest(shop: Shop, run: Run) -> None:
+    said = run(*shop.where, "fix", "cahce")
+
+    assert said.code == 2
+    assert "did you mean 'cache'?" in said.err
+
+
+def test_an_unknown_tool_names_the_nearest(shop: Shop, run: Run) -> None:
+    said = run(*shop.where, "tools", "call", "redis_infos", "cache")
+
+    assert said.code == 2
+    assert "did you mean 'redis_info'?" in said.err
+
+
+def test_pause_is_shown_and_resume_ends_it(shop: Shop, run: Run) -> None:
+    run(*shop.where, "pause")
+    paused = run(*shop.where, "status").out
+    refused = run(*shop.where, "tools", "call", "redis_set_maxmemory", "cache", "value=419430400")
+    run(*shop.where, "resume")
+
+    assert "PAUSED BY" in paused
+    assert refused.code == 2
+    assert "watchkeeper resume" in refused.err
+    assert "PAUSED BY" not in run(*shop.where, "status").out
+
+
+def test_without_the_token_one_may_only_look(shop: Shop, run: Run, tmp_path: Path) -> None:
+    elsewhere = ("--data", str(tmp_path), "--url", f"http://127.0.0.1:{shop.up.port}")
+
+    assert run(*elsewhere, "status").code == 0
+    refused = run(*elsewhere, "pause")
+    assert refused.code == 2
+    assert "one may only look" in refused.err
+
+
+def test_an_unknown_incident_is_told_in_two_lines(shop: Shop, run: Run) -> None:
+    said = run(*shop.where, "show", "inc-nope")
+
+    assert said.code == 2
+    assert said.err == ("watchkeeper: There is no incident inc-nope.\n`watchkeeper incidents` lists what there is.\n")

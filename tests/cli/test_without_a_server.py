@@ -1,0 +1,216 @@
+"""What works, and what is said, where no server runs."""
+
+import doctest
+import importlib
+import subprocess
+import sys
+from importlib.metadata import EntryPoint
+from pathlib import Path
+
+import pytest
+import typer
+
+from tests.cli.conftest import Run
+from watchkeeper.cli import app as command_line
+from watchkeeper.connectors import Registry
+from watchkeeper.connectors.definitions import parse_runbook
+from watchkeeper.connectors.docker import connector
+
+NOWHERE = "http://127.0.0.1:1"
+
+
+@pytest.mark.parametrize("module", ["options", "screen", "tools"])
+def test_examples_in_docstrings_are_true(module: str) -> None:
+    result = doctest.testmod(importlib.import_module(f"watchkeeper.cli.{module}"))
+
+    assert result.attempted
+    assert not result.failed
+
+
+def test_looking_at_status_loads_neither_the_engine_of_workflows_nor_the_web_framework() -> None:
+    code = (
+        "import sys; sys.argv = ['watchkeeper', 'status', '--url', 'http://127.0.0.1:1']\n"
+        "from watchkeeper.cli import main\n"
+        "try: main()\n"
+        "except SystemExit: print(sorted({'dbos', 'fastapi', 'cel', 'sqlalchemy'} & set(sys.modules)))"
+    )
+    said = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+
+    assert said.stdout.strip() == "[]"
+
+
+@pytest.mark.parametrize("command", [["status"], ["incidents"], ["fix", "cache"], ["pause"], ["approve", "apr-1"]])
+def test_a_command_that_needs_a_server_says_how_to_start_one(command: list[str], run: Run) -> None:
+    said = run("--url", NOWHERE, *command)
+
+    assert said.code == 2
+    assert said.err.splitlines() == [
+        f"watchkeeper: No server runs at {NOWHERE}.",
+        "`watchkeeper up` starts it; --url names another one.",
+    ]
+
+
+def test_check_counts_what_is_fine(run: Run) -> None:
+    said = run("check")
+
+    registry = Registry.installed()
+    assert said.code == 0
+    assert f"{len(registry.rules)} rules, {len(registry.runbooks)} runbooks" in said.out
+
+
+@pytest.mark.parametrize(
+    ("written", "expected"),
+    [
+        ("mdoe: auto", "unknown key `mdoe` (did you mean `mode`?)"),
+        ("watch: {intervall: 2}", "unknown key `watch.intervall` (did you mean `interval`?)"),
+        ("watch: {interval: soon}", "`watch.interval`"),
+        ("watch: [1", "is not valid YAML"),
+        ("- a list", "must be a mapping"),
+        ("rules: {redis-memory-ful: {enabled: false}}", "did you mean `redis-memory-full`?"),
+        ("rules: {redis-memory-full: {when: 'reading.used_ratio > 1.0'}}", "rules, redis-memory-full: The expression"),
+        ("rules: {redis-memory-full: {for: soon}}", "'soon' is not a duration"),
+        ("resources: [{name: cache, kind: redsi}]", "did you mean `redis`?"),
+        ("resources: [{name: cache, url: 'redis://127.0.0.1:1'}]", "no `kind`"),
+        ("resources: [{name: cache, kind: redis, url: 'http://127.0.0.1'}]", "is no address of a Redis"),
+        ("resources: [{name: cache, kind: redis, password: hunter2}]", "credentials are references"),
+        ("policy: {cedar: nowhere.cedar}", "nowhere.cedar cannot be read"),
+        ("policy: {table: {lab: {destroy: allow}}}", "policy.table.lab"),
+        ("notify: {webhook: {url: nowhere}}", "notify.webhook.url is no URL"),
+    ],
+)
+def test_check_finds_what_is_wrong(written: str, expected: str, run: Run, tmp_path: Path) -> None:
+    (tmp_path / "watchkeeper.yaml").write_text(written)
+
+    said = run("check")
+
+    assert said.code == 2
+    assert expected in said.out
+    assert "hunter2" not in said.out
+
+
+def test_check_finds_a_policy_in_cedar_that_does_not_validate(run: Run, tmp_path: Path) -> None:
+    (tmp_path / "own.cedar").write_text("permit(principal, action, resource) when { resource.nope };")
+    (tmp_path / "watchkeeper.yaml").write_text("policy: {cedar: own.cedar}")
+
+    said = run("check")
+
+    assert said.code == 2
+    assert "The policy is not valid" in said.out
+
+
+@pytest.mark.parametrize(
+    ("front", "expected"),
+    [
+        ("when: 'true'\ncause: c\nladder: [[{tool: docker_strat}]]", "did you mean `docker_stats`?"),
+        ("when: 'alerts.exists('\ncause: c\nladder: []", "is not valid CEL"),
+    ],
+)
+def test_check_names_a_connector_whose_runbook_is_broken(
+    front: str, expected: str, run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def installed() -> Registry:
+        registry = Registry((connector,))
+        with pytest.raises(Exception, match="runbook mine") as problem:
+            parse_runbook(
+                f"---\n{front}\n---\n", name="mine", kind="container", sample=connector.sample, tools=connector.tools
+            )
+        registry.broken["mine"] = str(problem.value)
+        return registry
+
+    monkeypatch.setattr(Registry, "installed", staticmethod(installed))
+    said = run("check")
+
+    assert said.code == 2
+    assert "connector mine: runbook mine:" in said.out
+    assert expected in said.out
+
+
+def test_doctor_says_what_is_missing_and_what_to_do(run: Run) -> None:
+    said = run("doctor", "--url", NOWHERE)
+
+    assert said.code == 0
+    assert "▲ missing server        No server runs" in said.out
+    assert "▲ missing Docker" in said.out
+    assert "set DOCKER_HOST" in said.out
+    assert "● ok      data" in said.out
+
+
+def test_doctor_tells_a_credential_that_cannot_be_followed_from_what_is_merely_missing(
+    run: Run, tmp_path: Path
+) -> None:
+    content = "resources: [{name: cache, kind: redis, url: 'redis://127.0.0.1:1', password: 'env:NO_SUCH_VARIABLE'}]"
+    (tmp_path / "watchkeeper.yaml").write_text(content)
+
+    said = run("doctor", "--url", NOWHERE)
+
+    assert said.code == 2
+    assert "✖ broken  credentials   cache: The environment variable NO_SUCH_VARIABLE is not set." in said.out
+
+
+def test_doctor_goes_on_where_the_configuration_is_broken(run: Run, tmp_path: Path) -> None:
+    (tmp_path / "watchkeeper.yaml").write_text("mdoe: auto")
+
+    said = run("doctor", "--json")
+
+    assert said.code == 2
+    states = {finding["subject"]: finding["state"] for finding in said.json}
+    assert states["configuration"] == "broken"
+    assert states["connectors"] == "ok"
+
+
+def test_a_runbook_is_shown_with_its_ladder_and_page(run: Run) -> None:
+    said = run("runbooks", "show", "container-killed")
+
+    assert said.code == 0
+    assert "Rung 1: docker_start" in said.out
+    assert "**Mitigation.**" in said.out
+
+
+def test_an_unknown_runbook_names_the_nearest(run: Run) -> None:
+    said = run("runbooks", "show", "container-kiled")
+
+    assert said.code == 2
+    assert "did you mean 'container-killed'?" in said.err
+
+
+def test_a_tool_is_shown_with_its_bounds(run: Run) -> None:
+    said = run("tools", "show", "redis_set_maxmemory")
+
+    assert "integer" in said.out
+    assert "≥ 1048576" in said.out
+    assert "has an undo" in said.out
+
+
+@pytest.fixture
+def installed(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Two packages bring commands; one of them is broken."""
+    entries = [
+        EntryPoint("hello", "tests.cli.test_without_a_server:hello", command_line.GROUP),
+        EntryPoint("torn", "tests.cli.test_without_a_server:nothing_there", command_line.GROUP),
+        EntryPoint("status", "tests.cli.test_without_a_server:hello", command_line.GROUP),
+    ]
+    monkeypatch.setattr(command_line, "entry_points", lambda group: entries)
+    monkeypatch.setattr(command_line.app, "registered_commands", list(command_line.app.registered_commands))
+    monkeypatch.setattr(command_line.app, "registered_groups", list(command_line.app.registered_groups))
+
+
+hello = typer.Typer()
+
+
+@hello.command()
+def world(json: bool = False) -> None:
+    typer.echo(f"hello {json}")
+
+
+@pytest.mark.usefixtures("installed")
+def test_a_command_of_another_package_runs_with_its_own_options(run: Run) -> None:
+    assert run("hello", "world", "--json").out == "hello True\n"
+
+
+@pytest.mark.usefixtures("installed")
+def test_a_command_that_cannot_be_loaded_is_left_out_with_a_line_that_says_so(run: Run) -> None:
+    said = run("torn")
+
+    assert said.code == 2
+    assert "`torn` of tests.cli.test_without_a_server is left out: AttributeError" in said.err
+    assert "Traceback" not in said.err
