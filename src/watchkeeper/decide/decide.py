@@ -104,7 +104,7 @@ class Decide:
         reading = situation.readings.get(resource.id)
         refusal = tool.refusal(reading, parsed) if reading is not None and tool.effect is not Effect.READ else None
         if refusal:
-            raise Refused(f"{name} is refused: {refusal}.", "Nothing was changed.")
+            raise Refused(f"{name} is refused: {refusal}", "Nothing was changed.")
         step = Step(name, resource.id, parsed, "asked for by hand", "", tool.effect_on(reading))
         step = replace(step, by_hand=by_hand(tool, resource, parsed))
         return Plan(f"human:{principal.name}", (step,), now())
