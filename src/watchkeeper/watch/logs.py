@@ -1,7 +1,6 @@
 """Logs followed as they grow: entries made whole, the worthless left out, floods bounded and told."""
 
 import asyncio
-import re
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import suppress
 from datetime import datetime
@@ -16,9 +15,44 @@ LONGEST = 8192
 PER_MINUTE = 300
 """Entries kept per resource and minute; what is dropped is counted in an entry of its own."""
 _TRACEBACK = "Traceback (most recent call last):"
-_INSIDE = re.compile(
-    r"^(\s+|Traceback |During handling|The above exception|[\w.]+(Error|Exception|Exit|Interrupt|Warning)\b)"
-)
+_CHAINED = ("During handling of the above exception", "The above exception was the direct cause")
+_HELD = 8 * LONGEST
+"""Characters of one traceback that are put together; what is longer comes in pieces."""
+
+
+class _Traceback:
+    """The lines of one traceback, from its first to the exception it ends with, and those it is chained to."""
+
+    def __init__(self, at: datetime, first: str) -> None:
+        self.at = at
+        self._lines = [first]
+        self._size = len(first)
+        self._ended = False
+        self._chained = False
+
+    def takes(self, line: str) -> bool:
+        """Whether the line belongs to it; then it is taken."""
+        if not line.strip() or line[0].isspace():
+            pass
+        elif not self._ended:
+            self._ended = True  # the exception itself: the first line that is not indented, whatever its name
+        elif line.startswith(_CHAINED):
+            self._chained = True
+        elif self._chained and line.startswith(_TRACEBACK):
+            self._ended = self._chained = False
+        else:
+            return False
+        self._lines.append(line)
+        self._size += len(line)
+        return True
+
+    def piece(self, *, whole: bool) -> str:
+        """What is to be given out now: all of it, or what has grown too long to be held."""
+        if not whole and self._size < _HELD:
+            return ""
+        text = "\n".join(self._lines)
+        self._lines, self._size = [], 0
+        return text.rstrip() if whole else text
 
 
 async def entries(
@@ -26,11 +60,11 @@ async def entries(
 ) -> AsyncIterator[tuple[datetime, str]]:
     """Lines put together to entries: a traceback is one, from its first line to the exception it ends with.
 
-    An unfinished traceback is given out when nothing has followed for `quiet` seconds.
+    An unfinished traceback is given out when nothing has followed for `quiet` seconds, and when the stream breaks.
     """
-    held: list[str] = []
-    held_at: datetime | None = None
+    held: _Traceback | None = None
     pending: asyncio.Task[tuple[datetime, str]] | None = None
+    broken: Exception | None = None
     iterator = aiter(lines)
     try:
         while True:
@@ -38,27 +72,32 @@ async def entries(
                 pending = asyncio.ensure_future(anext(iterator))
             done, _ = await asyncio.wait({pending}, timeout=quiet if held else None)
             if not done:
-                yield held_at or now(), "\n".join(held)
-                held = []
+                if held and (text := held.piece(whole=True)):
+                    yield held.at, text
+                held = None
                 continue
             try:
                 at, line = pending.result()
             except StopAsyncIteration:
                 break
+            except Exception as problem:
+                broken = problem
+                break
             finally:
                 pending = None
-            if held and (_INSIDE.match(line) or not line.strip()):
-                held.append(line)
+            if held and held.takes(line):
+                if text := held.piece(whole=False):
+                    yield held.at, text
                 continue
-            if held:
-                yield held_at or at, "\n".join(held)
-                held = []
-            if line.startswith(_TRACEBACK):
-                held, held_at = [line], at
-            else:
+            if held and (text := held.piece(whole=True)):
+                yield held.at, text
+            held = _Traceback(at, line) if line.startswith(_TRACEBACK) else None
+            if held is None:
                 yield at, line
-        if held:
-            yield held_at or now(), "\n".join(held)
+        if held and (text := held.piece(whole=True)):
+            yield held.at, text
+        if broken is not None:
+            raise broken
     finally:
         if pending is not None:
             pending.cancel()
@@ -108,11 +147,14 @@ class LogFollower:
         minute = int(at.timestamp() // 60)
         if minute != self._minute:
             if self._dropped:
-                said = f"{self._dropped} more entries came within a minute and were not kept"
+                said = f"{self._dropped} entries that came within a minute were not kept"
                 await self._keep(LogLine(at, "WARNING", said, self._resource.id))
             self._minute, self._kept, self._dropped = minute, 0, 0
         if self._kept >= PER_MINUTE:
             self._dropped += 1
+            if self._dropped == 1:
+                said = f"more than {PER_MINUTE} entries within a minute: the rest is not kept"
+                await self._keep(LogLine(at, "WARNING", said, self._resource.id))
             return
         self._kept += 1
         if len(text) > LONGEST:
