@@ -125,9 +125,17 @@ def engine() -> Finding:
     url = os.environ.get("DOCKER_HOST", "unix:///var/run/docker.sock")
     socket = Path(urlsplit(url).path)
     if url.startswith("unix://") and socket.exists() and not os.access(socket, os.R_OK | os.W_OK):
-        what = f"{socket} belongs to {socket.owner()}:{socket.group()}; {getpass.getuser()} may not use it"
-        advice = f"Join its group, then log in anew: sudo usermod -aG {socket.group()} {getpass.getuser()}"
+        user, group = getpass.getuser(), _group(socket)
+        what = f"{socket} belongs to the group {group}; {user} may not use it"
+        advice = f"Join the group, then log in anew: sudo usermod -aG {group} {user}"
     return Finding("Docker", "missing", what, advice)
+
+
+def _group(path: Path) -> str:
+    try:
+        return path.group()
+    except KeyError:  # a group without a name here, as in a container
+        return str(path.stat().st_gid)
 
 
 def connectors() -> Iterator[Finding]:

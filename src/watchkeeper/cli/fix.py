@@ -117,8 +117,6 @@ def _ended(client: "Client", screen: "Console", key: str, print_json: "Callable[
         verdict = ended["incident"]["outcome"] or ended["incident"]["status"]
     if print_json:
         print_json(ended)
-    for reason in fix["verdict"]["reasons"] if fix["verdict"] else ():
-        screen.print(f"  {reason}")
     screen.print(f"{verdict or fix['status']}.".replace("_", " ").capitalize(), style="bold")
     if fix["incident"] and verdict not in WELL:
         screen.print(f"`watchkeeper show {fix['incident']}` tells all of it.")

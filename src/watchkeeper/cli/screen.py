@@ -45,6 +45,13 @@ def table(*columns: str, fold: Sequence[str] = (), right: Sequence[str] = ()) ->
     return made
 
 
+def prose(screen: Console, text: Text | str, indent: int) -> None:
+    """A sentence whose further lines stand under its first."""
+    from rich.padding import Padding
+
+    screen.print(Padding.indent(text if isinstance(text, Text) else Text(text), indent))
+
+
 def health(name: str) -> Text:
     """Shape, colour and word: told apart without seeing colours."""
     shape, colour = HEALTH.get(name, ("?", "cyan"))

@@ -154,25 +154,28 @@ def metric(said: dict[str, Any] | None) -> str:
 
     if said is None:
         return ""
-    limit = "" if said["threshold"] is None else f" (limit {figure(said['name'], said['threshold'])})"
+    limit = (
+        ""
+        if said["threshold"] is None or said["value"] is None
+        else f" (limit {figure(said['name'], said['threshold'])})"
+    )
     return f"{metric_words(said['name'])} {figure(said['name'], said['value'])}{limit}"
 
 
 def _unwell(screen: "Console", item: dict[str, Any], approval: dict[str, Any] | None) -> None:
-    from rich.text import Text
 
-    from watchkeeper.cli.screen import ago, health
+    from watchkeeper.cli.screen import ago, health, prose
 
     line = health(item["health"]).append(f"  {item['slug']}", "bold").append(f"  {item['state']}")
     screen.print(line.append(f"  {item['incident']}" if item["incident"] else ""))
     for alert in item["alerts"]:
         since = ago(alert["firing_at"] or alert["pending_at"])
-        screen.print(Text(f"  {alert['rule']} {alert['status']} for {since}: {alert['why']}"))
+        prose(screen, f"{alert['rule']} {alert['status']} for {since}: {alert['why']}", 2)
     advice = item["advice"]
     if advice is not None:
         show_advice(screen, advice, waits=approval is not None)
     elif item["incident"] and approval is None:
-        screen.print(Text(f"  It has nothing to do here itself: `watchkeeper show {item['incident']}` tells why."))
+        prose(screen, f"It has nothing to do here itself: `watchkeeper show {item['incident']}` tells why.", 2)
     if approval is not None:
         _waits(screen, approval)
 
@@ -181,27 +184,27 @@ def show_advice(screen: "Console", advice: dict[str, Any], *, waits: bool = Fals
     """The cause, and each step with what policy says of it and how to do it by hand."""
     from rich.text import Text
 
-    from watchkeeper.cli.screen import outcome
+    from watchkeeper.cli.screen import outcome, prose
 
     decision = advice["decision"]
-    screen.print(Text(f"  Cause: {advice['cause']}"))
+    prose(screen, f"Cause: {advice['cause']}", 2)
     screen.print(Text(f"  It would do now ({advice['author']}):"))
     for step in advice["steps"]:
         show_step(screen, step)
-    said = Text("    policy: ").append_text(outcome(decision["outcome"]))
-    screen.print(said.append(f" ({decision['policy']}): {decision['reason']}"))
+    said = Text("policy: ").append_text(outcome(decision["outcome"]))
+    prose(screen, said.append(f" ({decision['policy']}): {decision['reason']}"), 4)
 
 
 def show_step(screen: "Console", step: dict[str, Any]) -> None:
     """Tool, arguments, effect; why; the shell command that does the same."""
     from rich.text import Text
 
-    from watchkeeper.cli.screen import arguments
+    from watchkeeper.cli.screen import arguments, prose
 
     line = Text(f"    {step['tool']}", "bold").append(f" {arguments(step['arguments'])}".rstrip(), "none")
     screen.print(line.append(f"  [{step['effect']}]", "dim"))
     if step["why"]:
-        screen.print(Text(f"      {step['why']}"))
+        prose(screen, step["why"], 6)
     if step["by_hand"]:
         screen.print(Text(f"      by hand: {step['by_hand']}"), soft_wrap=True)
 
@@ -223,4 +226,4 @@ def problems(screen: "Console", said: dict[str, str]) -> None:
 
     for name, problem in said.items():
         screen.print()
-        screen.print(Text(f"▲ {name}: ", "yellow").append(problem.replace("\n", "\n  "), "none"), soft_wrap=True)
+        screen.print(Text(f"▲ {name}: ", "yellow").append(problem.replace("\n", "\n  "), "none"))

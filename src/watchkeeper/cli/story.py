@@ -7,7 +7,7 @@ from rich.text import Text
 
 from watchkeeper.cli import feed
 from watchkeeper.cli.incidents import standing
-from watchkeeper.cli.screen import arguments, clock, lasted, moment
+from watchkeeper.cli.screen import arguments, clock, lasted, moment, prose
 from watchkeeper.cli.status import show_advice
 
 VERDICT = {"healed": ("●", "green"), "not_healed": ("✖", "red"), "inconclusive": ("▲", "yellow")}
@@ -29,7 +29,7 @@ def tell(screen: Console, detail: dict[str, Any]) -> None:
     for alert in incident["alerts"]:
         fired = f"fired {clock(alert['firing_at'])}, resolved {clock(alert['resolved_at'])}"
         screen.print(Text(f"  {alert['rule']} on {alert['resource']} ({alert['severity']}), {fired}"), soft_wrap=True)
-        screen.print(Text(f"    {alert['why']}"))
+        prose(screen, f"{alert['why']}", 4)
     if incident["diagnosis"]:
         _diagnosis(screen, incident["diagnosis"])
     for fix in detail["fixes"]:
@@ -59,12 +59,12 @@ def _heading(screen: Console, text: str) -> None:
 
 def _diagnosis(screen: Console, diagnosis: dict[str, Any]) -> None:
     _heading(screen, "Diagnosis")
-    screen.print(Text(f"  {diagnosis['cause']} ({diagnosis['author']})"))
-    screen.print(Text(f"  {diagnosis['reasoning']}"))
+    prose(screen, f"{diagnosis['cause']} ({diagnosis['author']})", 2)
+    prose(screen, f"{diagnosis['reasoning']}", 2)
     for evidence in diagnosis["evidence"]:
-        screen.print(Text(f"  - {clock(evidence['at'])} {evidence['what']}"))
+        prose(screen, f"- {clock(evidence['at'])} {evidence['what']}", 2)
     for passed in diagnosis["ruled_out"]:
-        screen.print(Text(f"  - passed over: {passed}"))
+        prose(screen, f"- passed over: {passed}", 2)
 
 
 def _fix(screen: Console, fix: dict[str, Any]) -> None:
@@ -76,14 +76,14 @@ def _fix(screen: Console, fix: dict[str, Any]) -> None:
     by = f", approved by {fix['approved_by']}" if fix["approved_by"] else ""
     screen.print(Text(f"  {shape} {said}", style).append(f" in {took}" if took else "", "none"))
     decision = fix["decision"]
-    screen.print(Text(f"  {fix['plan']['author']}; {decision['outcome']} by policy {decision['policy']}{by}"))
+    prose(screen, f"{fix['plan']['author']}; {decision['outcome']} by policy {decision['policy']}{by}", 2)
     records = {record["index"]: record for record in fix["steps"]}
     for index, step in enumerate(fix["plan"]["steps"]):
         _step(screen, step, records.get(index))
     for record in fix["undo"]:
         screen.print(Text(f"  undone: {record['tool']} {record['status']} {record['error'] or ''}".rstrip()))
     for reason in verdict["reasons"] if verdict else ():
-        screen.print(Text(f"  proof: {reason}"))
+        prose(screen, f"proof: {reason}", 2)
 
 
 def _step(screen: Console, step: dict[str, Any], record: dict[str, Any] | None) -> None:
@@ -94,6 +94,6 @@ def _step(screen: Console, step: dict[str, Any], record: dict[str, Any] | None) 
     line = Text(f"  {shape} {status}", style).append(f"  {call} [{step['effect']}]", "none")
     screen.print(line.append(f" in {took}" if took else "", "none"), soft_wrap=True)
     if record and record["error"]:
-        screen.print(Text(f"      {record['error']}"))
+        prose(screen, f"{record['error']}", 6)
     if step["by_hand"]:
         screen.print(Text(f"      by hand: {step['by_hand']}"), soft_wrap=True)
