@@ -23,6 +23,9 @@ log = structlog.get_logger(__name__)
 APPLICATION_VERSION = "1"
 """Raise it only with a change of the workflow's own steps: pending workflows of another version are not resumed."""
 
+ON_ITS_WAY = 12.0
+"""Seconds in which what a dead client began may still take effect: an engine gives a process ten to stop."""
+
 
 @DBOS.dbos_class()
 class Executor(DBOSConfiguredInstance):
@@ -155,11 +158,11 @@ class Executor(DBOSConfiguredInstance):
         """Whether an interrupted step was done: True, False, or None where nothing can tell.
 
         What was begun may still be on its way (an engine restarts a container also when its client is dead), so the
-        state is given the tool's settle time to differ before the step is believed not to have been done.
+        state is given time to differ before the step is believed not to have been done.
         """
         if tool.state is None or record.before is None:
             return None
-        async for _ in self._eyes.settle((record.resource,), tool.settle):
+        async for _ in self._eyes.settle((record.resource,), min(tool.settle, ON_ITS_WAY)):
             present = await self._state(tool, record.resource)
             if present is not None and present != record.before:
                 return True

@@ -12,6 +12,8 @@ from watchkeeper.hosts.answers import items, part
 
 _FLAG = re.compile(r"(--?\S*(?:pass|secret|token|key|auth)\S*?)(=|\s+)(\S+)", re.IGNORECASE)
 _HEADROOM = 1.1
+_HEALTH_CHECK = 30.0
+"""Seconds until a container's own health check may be green again: the engine's default interval."""
 
 
 async def start_count(session: ContainerSession) -> dict[str, Any]:
@@ -54,7 +56,7 @@ def must_hold_what_is_used(reading: Reading, arguments: Mapping[str, Any]) -> st
 @tool(
     Effect.DISRUPTIVE,
     state=start_count,
-    settle=5.0,
+    settle=_HEALTH_CHECK,
     timeout=35.0,
     requires=(must_be_stopped,),
     by_hand="docker start {host}",
@@ -67,7 +69,7 @@ async def docker_start(session: ContainerSession) -> None:
 @tool(
     Effect.REVERSIBLE,
     state=paused,
-    settle=1.0,
+    settle=_HEALTH_CHECK,
     timeout=10.0,
     requires=(must_be_paused,),
     by_hand="docker unpause {host}",
@@ -79,7 +81,7 @@ async def docker_unpause(session: ContainerSession) -> None:
     await session.host.unpause()
 
 
-@tool(Effect.DISRUPTIVE, state=start_count, settle=10.0, timeout=60.0, by_hand="docker restart {host}")
+@tool(Effect.DISRUPTIVE, state=start_count, settle=_HEALTH_CHECK, timeout=60.0, by_hand="docker restart {host}")
 async def docker_restart(session: ContainerSession) -> None:
     """Stop and start a container: ten seconds to end in order, then by force. What it kept only in memory is lost."""
     await session.host.restart()

@@ -222,7 +222,7 @@ async def redis_script_kill(redis: RedisSession) -> dict[str, str]:
 @tool(
     Effect.DISRUPTIVE,
     state=start_count,
-    settle=5.0,
+    settle=15.0,
     timeout=60.0,
     effect_now=preconditions.effect_of_restart,
     requires=(preconditions.has_a_host,),
