@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 
 from watchkeeper_lab.api import Fix, Incident, Resource, read_fix, read_incident
-from watchkeeper_lab.bench import table
+from watchkeeper_lab.bench import tables
 from watchkeeper_lab.errors import LabError
 from watchkeeper_lab.ledger import Requests
 from watchkeeper_lab.row import Observed, make_row, summary
@@ -104,7 +104,11 @@ def test_the_same_step_again_is_a_retry() -> None:
 
 
 def test_looking_is_not_acting_and_a_skipped_step_was_not_done() -> None:
-    fixes = [fix("redis_info", effect="read"), fix("redis_flush", status="skipped")]
+    fixes = [
+        fix("redis_info", effect="read"),
+        fix("redis_flush", status="skipped"),
+        fix("redis_restart", status="refused"),
+    ]
     assert make_row(HEALTHY, observed(fixes=fixes, incidents=[]), planner="runbook", run=1).actions == 0
 
 
@@ -150,4 +154,4 @@ def test_the_summary_counts_and_shows_median_and_worst() -> None:
 
 def test_an_empty_table_is_a_failure() -> None:
     with pytest.raises(LabError, match="no rows"):
-        table({"scenarios": []})
+        tables({"scenarios": []})

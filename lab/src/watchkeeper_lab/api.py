@@ -12,7 +12,7 @@ from watchkeeper_lab.containers import PROJECT_LABEL, SERVICE_LABEL
 from watchkeeper_lab.errors import LabError
 
 ENDED = frozenset({"closed", "escalated"})
-NOT_DONE = frozenset({"", "pending", "skipped", "planned"})
+NOT_DONE = frozenset({"", "intended", "refused", "skipped"})
 Fields = Mapping[str, Any]
 
 

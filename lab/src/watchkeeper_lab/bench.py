@@ -11,7 +11,8 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
-from rich.console import Console
+from rich.box import SIMPLE_HEAD
+from rich.console import Console, Group
 from rich.table import Table
 
 from watchkeeper_lab.engine import engine_version
@@ -23,8 +24,8 @@ from watchkeeper_lab.scenario import Scenario, scenario, scenarios
 from watchkeeper_lab.server import command, watchkeeper_up
 
 LAB_NAME = "bench"
-COUNTED = ("tool_correct", "root_correct", "healed", "falsely_healed")
-SUMMED = ("needless_actions", "data_lost")
+COUNTED = {"root_correct": "root", "tool_correct": "tool", "healed": "healed", "falsely_healed": "false"}
+SUMMED = {"needless_actions": "extra", "data_lost": "lost"}
 PARTS = ("detect", "decide", "act", "verify", "total")
 
 
@@ -63,7 +64,7 @@ async def bench(only: Sequence[str], runs: int, planner: str, console: Console) 
 
 async def _fresh_run(lab: Lab, one: Scenario, planner: str, run: int) -> Row:
     with tempfile.TemporaryDirectory(prefix="watchkeeper-bench-") as folder:
-        async with watchkeeper_up(Path(folder)) as server:
+        async with watchkeeper_up(Path(folder), lab.compose_project) as server:
             return await run_scenario(lab, one, server.base_url, planner=planner, run=run)
 
 
@@ -74,27 +75,28 @@ def describe(row: Row) -> str:
     return f"{told} ({'; '.join(row.reasons)})" if row.reasons else told
 
 
-def table(result: dict[str, Any]) -> Table:
-    """The results, one line per scenario: counts over its runs, and median and worst seconds.
+def tables(result: dict[str, Any]) -> Group:
+    """The results, one line per scenario: what was right in how many of its runs, and where the seconds went.
 
     Raises `LabError` where there is nothing to show.
     """
     rows: list[dict[str, Any]] = result["scenarios"]
     if not rows:
         raise LabError("The benchmark has no rows: nothing was run.", "See `watchkeeper lab faults`.")
-    shown = Table(title="Benchmark (seconds: median / worst)")
-    shown.add_column("scenario", no_wrap=True)
-    for column in ("runs", *COUNTED, *SUMMED, *PARTS):
-        shown.add_column(column.replace("_", " "), justify="right")
+    right = Table(title="Runs in which it was so", box=SIMPLE_HEAD, padding=(0, 1, 0, 0))
+    spent = Table(title="Seconds, median/worst", box=SIMPLE_HEAD, padding=(0, 1, 0, 0))
+    for shown, columns in ((right, ("runs", *COUNTED.values(), *SUMMED.values())), (spent, PARTS)):
+        shown.add_column("scenario", no_wrap=True)
+        for column in columns:
+            shown.add_column(column, justify="right")
     for name in dict.fromkeys(row["name"] for row in rows):
         mine = [row for row in rows if row["name"] == name]
         counts = [str(sum(row[field] for row in mine)) for field in (*COUNTED, *SUMMED)]
-        spans = [[row["seconds"][part] for row in mine] for part in PARTS]
-        seconds = (
-            [f"{median(span):.1f} / {max(span):.1f}" for span in spans] if mine[0]["kind"] == "fault" else [""] * 5
-        )
-        shown.add_row(name, str(len(mine)), *counts, *seconds)
-    return shown
+        right.add_row(name, str(len(mine)), *counts)
+        if mine[0]["kind"] == "fault":
+            spans = [[row["seconds"][part] for row in mine] for part in PARTS]
+            spent.add_row(name, *[f"{median(span):.1f}/{max(span):.1f}" for span in spans])
+    return Group(right, spent) if spent.rows else Group(right)
 
 
 def write(result: dict[str, Any], path: Path) -> None:

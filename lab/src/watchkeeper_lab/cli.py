@@ -14,7 +14,7 @@ from rich.table import Table
 
 from watchkeeper_lab import instance as instances
 from watchkeeper_lab.bench import bench as measure
-from watchkeeper_lab.bench import table, write
+from watchkeeper_lab.bench import tables, write
 from watchkeeper_lab.demo import demo as show
 from watchkeeper_lab.engine import stop_engine_if_ours
 from watchkeeper_lab.errors import LabError
@@ -166,7 +166,7 @@ async def _bench(only: list[str], runs: int, planner: str, path: Path | None) ->
     result = await measure(only, runs, planner, console)
     if path is not None:
         write(result, path)
-    console.print(table(result))
+    console.print(tables(result))
     return 0 if all(row["right"] for row in result["scenarios"]) else 1
 
 

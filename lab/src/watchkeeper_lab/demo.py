@@ -28,7 +28,7 @@ async def demo(console: Console) -> int:
         async with Lab.running(f"demo-{os.getpid()}", console.print) as lab:
             console.print(f"The shop serves at {lab.shop_url}, and visitors are buying.")
             console.print("Starting Watchkeeper in mode auto, with its default settings…")
-            async with watchkeeper_up(Path(folder)) as server:
+            async with watchkeeper_up(Path(folder), lab.compose_project) as server:
                 console.print(f"Watchkeeper answers at {server.base_url}.")
                 for name in ACTS:
                     rows.append(await _act(name, lab, server.base_url, console))

@@ -142,7 +142,20 @@ async def _build(service: str, source: str, base: str, tag: str, package: Path, 
         await _vendor(context / "site")
     recipe = context / f"Dockerfile.{source}"
     recipe = recipe if recipe.exists() else context / "Dockerfile"
-    build = ["docker", "build", "--quiet", "--build-arg", f"BASE={base}", "--file", recipe, "--tag", tag, context]
+    build = [
+        "docker",
+        "build",
+        "--quiet",
+        "--network",
+        "none",
+        "--build-arg",
+        f"BASE={base}",
+        "--file",
+        recipe,
+        "--tag",
+        tag,
+        context,
+    ]
     await run(build, timeout=600.0)
 
 

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import json
 import os
 import shutil
 import signal
@@ -39,14 +40,17 @@ def command() -> str:
 
 
 @asynccontextmanager
-async def watchkeeper_up(folder: Path, *, mode: str = "auto") -> AsyncGenerator[Server]:
+async def watchkeeper_up(folder: Path, project: str, *, mode: str = "auto") -> AsyncGenerator[Server]:
     """Run `watchkeeper up` on a free port, with its data below `folder`, until the block is left.
+
+    It watches one compose project only (other labs on this machine are none of its business), and is otherwise as by
+    default.
 
     Raises `LabError`, with the last line of its output, where it does not become ready.
     """
     port, log = _free_port(), folder / "watchkeeper.log"
     environment = {name: value for name, value in os.environ.items() if not name.startswith("WATCHKEEPER_")}
-    environment["WATCHKEEPER_MODE"] = mode
+    environment |= {"WATCHKEEPER_MODE": mode, "WATCHKEEPER_ONLY": json.dumps([project])}
     with log.open("ab") as sink:
         process = await asyncio.create_subprocess_exec(
             command(), "up", "--data", str(folder / "data"), "--port", str(port),

@@ -26,7 +26,7 @@ CREATE TABLE IF NOT EXISTS orders (
     id text PRIMARY KEY, cart text NOT NULL, total_cents integer NOT NULL, lines jsonb NOT NULL,
     created_at timestamptz NOT NULL DEFAULT now());
 INSERT INTO products SELECT
-    100000 + (i * 7919) % 900000, 'Product ' || i, 100 + (i * 37) % 9900, repeat(md5(i::text) || ' ', 30 + i % 90)
+    100000 + (i * 247691) % 9900000, 'Product ' || i, 100 + (i * 37) % 9900, repeat(md5(i::text) || ' ', 30 + i % 90)
     FROM generate_series(1, 400) AS i ON CONFLICT DO NOTHING;
 """
 
