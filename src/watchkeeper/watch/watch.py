@@ -1,6 +1,8 @@
 """Readings → alerts: everything there is, looked at in parallel. What the loop, act and verify see through."""
 
 import asyncio
+import difflib
+import re
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import replace
@@ -14,9 +16,11 @@ from watchkeeper.connectors.definitions import seconds
 from watchkeeper.domain import (
     Alert,
     Condition,
+    ConfigurationError,
     Conflict,
     Event,
     Health,
+    Host,
     LogLine,
     Probe,
     Reading,
@@ -25,7 +29,7 @@ from watchkeeper.domain import (
     now,
 )
 from watchkeeper.domain.situation import Situation
-from watchkeeper.settings import Settings
+from watchkeeper.settings import RuleOverride, Settings
 from watchkeeper.store import Store
 from watchkeeper.watch.correlation import neighbours, upstream
 from watchkeeper.watch.fleet import Fleet, Provider
@@ -33,6 +37,9 @@ from watchkeeper.watch.logs import LogFollower
 from watchkeeper.watch.watcher import Watcher
 
 log = structlog.get_logger(__name__)
+UNKEPT = 20_000
+"""Readings held while the store cannot be written; beyond it the oldest are let go, and the log says that it failed."""
+_WORD = re.compile(r"[^\W_]+")
 
 
 class Watch:
@@ -59,7 +66,7 @@ class Watch:
         self._providers = list(providers)
         self._alerted = alerted
         self._vanished = vanished
-        self._rules = overridden(registry.rules, settings)
+        self._rules = overridden(registry.rules, settings, {known.kind: known.sample for known in registry})
         self._kept: dict[str, datetime] = {}
         self._unkept: list[Reading] = []
         self._tasks: list[asyncio.Task[None]] = []
@@ -180,8 +187,8 @@ class Watch:
                 if watcher is not None and watcher.resource.incarnation == resource.incarnation:
                     watcher.resource = resource
                     continue
-                if host is not None:
-                    self._store.masker.learn_environment(await host.environment())
+                if host is not None and not await self._learn_secrets(resource, host):
+                    continue
                 await self._begin(
                     Watcher(
                         resource,
@@ -196,12 +203,22 @@ class Watch:
             for key in [key for key in self.watchers if key not in found]:
                 await self._end(key)
 
+    async def _learn_secrets(self, resource: Resource, host: Host) -> bool:
+        """Before anything of it is stored. False where it cannot be asked: it may have gone meanwhile."""
+        try:
+            variables = await host.environment()
+        except Exception as problem:
+            log.warning("a host cannot be asked now", resource=resource.id, problem=str(problem))
+            return False
+        self._store.masker.learn_environment(variables, names=set(_WORD.findall(f"{resource.id} {resource.slug}")))
+        return True
+
     async def _begin(self, watcher: Watcher) -> None:
         resource = watcher.resource
         old = self.watchers.pop(resource.id, None)
         if old is not None:
             await old.stop()
-        known = await self._store.select(Alert, status="firing", resource=resource.id)
+        known = await self._known_alerts(resource)
         async with self._store.transaction() as transaction:
             await transaction.put_resource(resource)
             if old is not None:
@@ -213,6 +230,19 @@ class Watch:
         if follower is not None:
             await follower.stop()
         await self._follow_log(watcher)
+
+    async def _known_alerts(self, resource: Resource) -> list[Alert]:
+        """Those that fire still, as the store has them; one whose rule is no more can never clear, and ends."""
+        rules = {rule.id for rule in self._rules if rule.kind == resource.kind}
+        firing = await self._store.select(Alert, status="firing", resource=resource.id)
+        for alert in firing:
+            if alert.rule not in rules:
+                await self._resolve(alert, f"the rule {alert.rule} is no more")
+        return [alert for alert in firing if alert.rule in rules]
+
+    async def _resolve(self, alert: Alert, why: str) -> None:
+        event = Event("alert.resolved", alert.id, why, now(), incident=alert.incident, resource=alert.resource)
+        await self._store.save(alert.resolve(now()), event)
 
     async def _follow_log(self, watcher: Watcher) -> None:
         """One follower per host: the service's, which knows its own patterns, rather than its container's."""
@@ -237,7 +267,7 @@ class Watch:
             await transaction.emit(Event("resource.gone", key, text, now(), resource=key))
         for alert in watcher.alerts.values():
             if alert.status == "firing":
-                await self._store.save(alert.resolve(now()))
+                await self._resolve(alert, f"{watcher.resource.slug} was removed")
         await self._vanished(watcher.resource)
 
     async def _discover_for_ever(self) -> None:
@@ -304,28 +334,55 @@ class Watch:
 
     async def _keep(self) -> None:
         batch, self._unkept = self._unkept, []
-        if batch:
+        if not batch:
+            return
+        try:
             async with self._store.transaction() as transaction:
                 await transaction.keep_readings(batch)
+        except Exception:
+            self._unkept = [*batch, *self._unkept][-UNKEPT:]
+            raise
 
     async def _keep_line(self, line: LogLine) -> None:
         async with self._store.transaction() as transaction:
             await transaction.keep_logs([line])
 
 
-def overridden(rules: Sequence[Rule], settings: Settings) -> tuple[Rule, ...]:
-    """The shipped rules with the user's changes."""
-    changed: list[Rule] = []
-    for rule in rules:
-        said = settings.rules.get(rule.id)
-        if said is None:
-            changed.append(rule)
-        elif said.enabled:
-            changes: Mapping[str, Any] = {
-                "when": Condition(said.when) if said.when else None,
-                "clear": Condition(said.clear) if said.clear else None,
-                "for_seconds": seconds(said.for_) if said.for_ is not None else None,
-                "severity": said.severity,
-            }
-            changed.append(replace(rule, **{key: value for key, value in changes.items() if value is not None}))
-    return tuple(changed)
+def overridden(
+    rules: Sequence[Rule], settings: Settings, samples: Mapping[str, Reading] | None = None
+) -> tuple[Rule, ...]:
+    """The shipped rules with the user's changes, each tried against the sample of its kind.
+
+    Raises ConfigurationError, which names the rule: one that could never fire is worse than none.
+    """
+    known = {rule.id for rule in rules}
+    for name in settings.rules:
+        if name not in known:
+            near = difflib.get_close_matches(name, known, n=1)
+            raise ConfigurationError(
+                f"rules: there is no rule `{name}`" + (f" (did you mean `{near[0]}`?)." if near else "."),
+                "GET /api/rules lists them.",
+            )
+    return tuple(
+        _changed(rule, settings.rules.get(rule.id), (samples or {}).get(rule.kind))
+        for rule in rules
+        if rule.id not in settings.rules or settings.rules[rule.id].enabled
+    )
+
+
+def _changed(rule: Rule, said: RuleOverride | None, sample: Reading | None) -> Rule:
+    if said is None:
+        return rule
+    try:
+        changes: Mapping[str, Any] = {
+            "when": Condition(said.when) if said.when else None,
+            "clear": Condition(said.clear) if said.clear else None,
+            "for_seconds": seconds(said.for_) if said.for_ is not None else None,
+            "severity": said.severity,
+        }
+        for condition in (changes["when"], changes["clear"]):
+            if condition is not None and sample is not None:
+                condition.check(sample.scope())
+    except ConfigurationError as problem:
+        raise ConfigurationError(f"rules, {rule.id}: {problem.what}", problem.next_step) from None
+    return replace(rule, **{key: value for key, value in changes.items() if value is not None})

@@ -147,11 +147,16 @@ class Watcher:
         while True:
             try:
                 async with AsyncExitStack() as stack:
-                    self._session = await stack.enter_async_context(self.connector.connect(self.resource, self.host))
+                    async with asyncio.timeout(self._settings.timeout):
+                        way_in = self.connector.connect(self.resource, self.host)
+                        self._session = await stack.enter_async_context(way_in)
                     await self._look_for_ever()
             except asyncio.CancelledError:
                 self._session = None
                 raise
+            except TimeoutError:
+                self._session = None
+                await self._take(self._failed(now(), self._settings.timeout, self._too_late()))
             except Exception as problem:
                 self._session = None
                 await self._take(self._failed(now(), 0.0, problem))
@@ -181,9 +186,12 @@ class Watcher:
             return replace(reading, at=began, resource=self.resource.id)
         except TimeoutError:
             seconds = asyncio.get_running_loop().time() - clock
-            return self._failed(began, seconds, TimeoutError(f"no answer within {self._settings.timeout:g} s"))
+            return self._failed(began, seconds, self._too_late())
         except Exception as problem:
             return self._failed(began, asyncio.get_running_loop().time() - clock, problem)
+
+    def _too_late(self) -> TimeoutError:
+        return TimeoutError(f"no answer within {self._settings.timeout:g} s")
 
     def _failed(self, at: datetime, seconds: float, problem: Exception) -> Reading:
         said = str(problem).strip() or type(problem).__name__
