@@ -47,7 +47,6 @@ forbid(principal, action, resource) when {{ context.confirm && !context.approved
 forbid(principal, action in {CHANGES}, resource)
 when {{ principal.kind != "person" && context.changes_last_hour >= context.changes_limit }};
 """
-_ASKING = ("mode/approve", "confirm")
 _FIRST = ("not-permitted", "role", "mode/observe", "limit/changes-per-hour", "confirm", "mode/approve")
 """Where several forbid, the one that is told: the one that would have to change first."""
 
@@ -57,19 +56,19 @@ def compile_table(table: Mapping[str, Mapping[str, Outcome]]) -> str:
 
     An environment that has no row is treated as production.
     """
-    known = ", ".join(json.dumps(name) for name in table if name != "production")
+    known = ", ".join(_text(name) for name in table if name != "production")
     policies: list[str] = []
     for environment, row in table.items():
         if environment == "production":
             where = f"!([{known}].contains(resource.environment))"
         else:
-            where = f"resource.environment == {json.dumps(environment)}"
+            where = f"resource.environment == {_text(environment)}"
         for effect, outcome in row.items():
             if outcome == "deny":
                 continue
             also = " && context.approved" if outcome == "ask" else ""
             policies.append(
-                f'@id("{environment}/{effect}")\n'
+                f"@id({_text(f'{environment}/{effect}')})\n"
                 f'permit(principal, action == Action::"{effect}", resource) when {{ {where}{also} }};'
             )
     return "\n".join(policies)
@@ -128,7 +127,7 @@ class Policy:
         if not approved:
             second = self._ask(effect, resource, principal, context | {"approved": True})
             if second.allowed:
-                because = next((i for i in first.ids if i in _ASKING), second.ids[0])
+                because = first.ids[0] if first.ids else second.ids[0]  # whatever forbade it, approval lifts
                 reason = self._reasons.get(because) or f"{effect} on {self._row(resource)} needs a person's approval."
                 return Decision("ask", because, reason, frozenset({"approver", "admin", "operator"}))
             first = second
@@ -158,9 +157,9 @@ class Policy:
             {"uid": {"type": "Resource", "id": resource.id}, "attrs": what, "parents": []},
         ]
         request = {
-            "principal": f"Principal::{json.dumps(principal.id)}",
+            "principal": f"Principal::{_text(principal.id)}",
             "action": f'Action::"{effect}"',
-            "resource": f"Resource::{json.dumps(resource.id)}",
+            "resource": f"Resource::{_text(resource.id)}",
             "context": context,
         }
         answer: Any = cedarpy.is_authorized(request, self._policies, entities, self._schema)  # pyright: ignore[reportUnknownMemberType]
@@ -169,6 +168,11 @@ class Policy:
         named: dict[str, str] = answer.diagnostics.id_annotations_by_reason
         ids: list[str] = [named.get(reason) or reason for reason in answer.diagnostics.reasons]
         return _Answer(answer.allowed, tuple(sorted(ids, key=lambda i: _FIRST.index(i) if i in _FIRST else -1)))
+
+
+def _text(text: str) -> str:
+    """A string literal of Cedar; its escapes are not JSON's."""
+    return '"' + "".join(f"\\u{{{ord(c):x}}}" if c in '"\\' or not c.isprintable() else c for c in text) + '"'
 
 
 def _users(path: Path | None) -> str:

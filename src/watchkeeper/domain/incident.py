@@ -14,6 +14,8 @@ IncidentOutcome = Literal["healed", "recovered", "gone", "by_human"]
 StepStatus = Literal["intended", "acting", "done", "failed", "refused", "unknown", "skipped"]
 FixStatus = Literal["running", "executed", "undoing", "closed"]
 VerdictOutcome = Literal["healed", "not_healed", "inconclusive"]
+LASTS = 2
+"""Relapses in which what healed before is done again; from then on it counts as what does not help."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -166,7 +168,9 @@ class Incident:
         done = replace(self, open_fix=None)
         reason = "; ".join(verdict.reasons)
         if verdict.outcome == "healed":
-            return done.close("healed", at, reason)
+            again = tuple(key for key in self.tried if key != fix.plan.key)
+            tried = again if self.reopened < LASTS else self.tried
+            return replace(done, tried=tried).close("healed", at, reason)
         if verdict.outcome == "inconclusive":
             return done.escalate(f"{fix.plan.author} was carried out, but nothing can tell whether it helped: {reason}")
         return replace(done, status="open", reason=reason)

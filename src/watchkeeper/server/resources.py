@@ -71,9 +71,14 @@ async def status(runtime: Here, _: Viewer) -> StatusPage:
 
 async def _status(runtime: Runtime, key: str, watcher: Watcher, incident: Incident | None) -> StatusView:
     connector = watcher.connector
-    rule = next((r for r in runtime.watch.rules if r.kind == connector.kind and r.metric == connector.metric), None)
-    value = watcher.last.metrics.get(connector.metric) if watcher.last and connector.metric else None
-    metric = MetricView(name=connector.metric, value=value, threshold=rule.threshold if rule else None)
+    firing = max(
+        (a for a in watcher.alerts.values() if a.status == "firing"), key=lambda alert: alert.health.rank, default=None
+    )
+    rules = [rule for rule in runtime.watch.rules if rule.kind == connector.kind]
+    name = next((r.metric for r in rules if firing and r.id == firing.rule and r.metric), connector.metric)
+    threshold = next((r.threshold for r in rules if r.metric == name and r.threshold is not None), None)
+    value = watcher.last.metrics.get(name) if watcher.last and name else None
+    metric = MetricView(name=name, value=value, threshold=threshold)
     return StatusView(
         id=key,
         slug=watcher.resource.slug,
@@ -83,7 +88,7 @@ async def _status(runtime: Runtime, key: str, watcher: Watcher, incident: Incide
         state=_state(watcher),
         since=watcher.since,
         may_act=watcher.resource.may_act,
-        metric=metric if connector.metric else None,
+        metric=metric if name else None,
         alerts=list(watcher.alerts.values()),
         incident=incident.id if incident else None,
         advice=await advice(runtime, incident) if incident and incident.root == key else None,

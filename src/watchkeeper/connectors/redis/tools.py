@@ -13,7 +13,7 @@ from watchkeeper.connectors.redis.trouble import Trouble, trouble
 from watchkeeper.connectors.redis.wire import ServerSaid
 from watchkeeper.domain import Effect, Refused, Tool, WatchkeeperError, tool
 
-_CLI = "docker exec {host} redis-cli"
+_CLI = "{inside}redis-cli{at}"
 _POLL_SECONDS = 0.05
 
 
@@ -54,13 +54,13 @@ async def start_count(redis: RedisSession) -> dict[str, Any]:
     return {"start_count": state.start_count}
 
 
-@tool(Effect.READ, timeout=5.0, by_hand=f"{_CLI} INFO {{section}}")
+@tool(Effect.READ, timeout=5.0, by_hand=_CLI + " INFO {section}")
 async def redis_info(redis: RedisSession, section: str = "default") -> dict[str, str]:
     """What the server tells of itself: INFO, all of the usual sections or one (memory, clients, replication …)."""
     return info(await redis.call("INFO", section))
 
 
-@tool(Effect.READ, timeout=5.0, by_hand=f"{_CLI} SLOWLOG GET {{count}}")
+@tool(Effect.READ, timeout=5.0, by_hand=_CLI + " SLOWLOG GET {count}")
 async def redis_slowlog(redis: RedisSession, count: Annotated[int, Ge(1), Le(128)] = 10) -> list[dict[str, Any]]:
     """The slowest commands of late: when, how long in microseconds, which command. Their arguments are left out."""
     entries = await redis.call("SLOWLOG", "GET", count)
@@ -76,7 +76,7 @@ async def redis_slowlog(redis: RedisSession, count: Annotated[int, Ge(1), Le(128
     settle=1.0,
     timeout=10.0,
     requires=(preconditions.worth_purging,),
-    by_hand=f"{_CLI} MEMORY PURGE",
+    by_hand=_CLI + " MEMORY PURGE",
 )
 async def redis_memory_purge(redis: RedisSession) -> dict[str, float]:
     """Give memory that the allocator holds but does not use back to the system. Loses nothing."""
@@ -95,7 +95,7 @@ async def redis_memory_purge(redis: RedisSession) -> dict[str, float]:
     settle=1.0,
     timeout=5.0,
     requires=(preconditions.leaves_room,),
-    by_hand=f"{_CLI} CONFIG SET maxmemory {{value}}",
+    by_hand=_CLI + " CONFIG SET maxmemory {value}",
 )
 async def redis_set_maxmemory(redis: RedisSession, value: Annotated[int, Ge(1 << 20)]) -> dict[str, int]:
     """Raise `maxmemory`, in bytes, within what the container leaves for fork and AOF. Until the next restart: the
@@ -149,7 +149,7 @@ async def redis_expire_cache_keys(
     settle=2.0,
     timeout=120.0,
     requires=(preconditions.declares_a_cache, preconditions.all_declared),
-    by_hand=f"{_CLI} FLUSHDB ASYNC   # only where every key is a cache",
+    by_hand=_CLI + " FLUSHDB ASYNC   # only where every key is a cache",
 )
 async def redis_flush(redis: RedisSession) -> dict[str, int]:
     """Remove every key, only where all of them are declared to be a cache: each is looked at first, and one that is
@@ -171,7 +171,7 @@ async def redis_flush(redis: RedisSession) -> dict[str, int]:
     settle=2.0,
     timeout=20.0,
     requires=(preconditions.short_of_slots,),
-    by_hand=f"{_CLI} CLIENT KILL ADDR {{address}}:PORT   # for each idle one in CLIENT LIST",
+    by_hand=_CLI + " CLIENT KILL ADDR {address}:PORT   # for each idle one in CLIENT LIST",
 )
 async def redis_kill_clients(
     redis: RedisSession, address: str, min_idle_seconds: Annotated[int, Ge(1), Le(86400)] = 2
@@ -196,7 +196,7 @@ async def redis_kill_clients(
     settle=2.0,
     timeout=15.0,
     requires=(preconditions.may_be_busy,),
-    by_hand=f"{_CLI} SCRIPT KILL",
+    by_hand=_CLI + " SCRIPT KILL",
 )
 async def redis_script_kill(redis: RedisSession) -> dict[str, str]:
     """End the script or function that blocks the server. One that has written already cannot be ended so."""
