@@ -170,9 +170,12 @@ class Policy:
         return _Answer(answer.allowed, tuple(sorted(ids, key=lambda i: _FIRST.index(i) if i in _FIRST else -1)))
 
 
+_ESCAPES = {'"': '\\"', "\\": "\\\\", "\n": "\\n", "\r": "\\r", "\t": "\\t", "'": "\\'", "\0": "\\0"}
+
+
 def _text(text: str) -> str:
-    """A string literal of Cedar; its escapes are not JSON's."""
-    return '"' + "".join(f"\\u{{{ord(c):x}}}" if c in '"\\' or not c.isprintable() else c for c in text) + '"'
+    """A string literal of Cedar, in its normal form; its escapes are not JSON's."""
+    return '"' + "".join(_ESCAPES.get(c) or (c if c.isprintable() else f"\\u{{{ord(c):x}}}") for c in text) + '"'
 
 
 def _users(path: Path | None) -> str:

@@ -1,0 +1,195 @@
+"""What policy says, against a plain reference, for every combination."""
+
+from itertools import product
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tests.domain.making import resource
+from watchkeeper.decide import Policy
+from watchkeeper.domain import LOOP, ConfigurationError, Effect, Principal
+from watchkeeper.settings import DEFAULT_TABLE, Mode, PolicySettings
+
+ADA = Principal("person", "ada", "operator")
+VIEWER = Principal("person", "anybody", "viewer")
+AGENT = Principal("agent", "claude", "agent")
+PRINCIPALS = (LOOP, ADA, VIEWER, AGENT)
+MODES: tuple[Mode, ...] = ("observe", "approve", "auto")
+ENVIRONMENTS = ("production", "staging", "lab", "somewhere-else")
+POLICIES = {mode: Policy(PolicySettings(), mode) for mode in MODES}
+LIMIT = 6
+
+
+def allowed(
+    mode: Mode, effect: Effect, environment: str, who: Principal, may_act: bool, approved: bool, confirm: bool, n: int
+) -> bool:
+    """The design in plain Python: whether a call may be made now."""
+    if confirm and not approved:
+        return False
+    cell = DEFAULT_TABLE.get(environment, DEFAULT_TABLE["production"])[effect.value]
+    if cell == "deny" or (cell == "ask" and not approved):
+        return False
+    if effect is Effect.READ:
+        return True
+    if not may_act or who.role == "viewer":
+        return False
+    if mode == "observe" and who.kind != "person":
+        return False
+    if mode == "approve" and not approved:
+        return False
+    return who.kind == "person" or n < LIMIT
+
+
+COMBINATIONS = list(
+    product(MODES, Effect, ENVIRONMENTS, PRINCIPALS, (True, False), (True, False), (True, False), (0, 5, 6))
+)
+
+
+def test_policy_says_what_the_reference_says_for_every_combination() -> None:
+    wrong: list[Any] = []
+    for combination in COMBINATIONS:
+        mode, effect, environment, who, may_act, approved, confirm, changes = combination
+        decision = POLICIES[mode].decide(
+            effect,
+            resource(environment=environment, may_act=may_act),
+            who,
+            tool="t",
+            approved=approved,
+            confirm=confirm,
+            changes=changes,
+        )
+        now = allowed(mode, effect, environment, who, may_act, approved, confirm, changes)
+        then = allowed(mode, effect, environment, who, may_act, True, confirm, changes)
+        expected = "allow" if now else "ask" if then else "deny"
+        if decision.outcome != expected:
+            wrong.append((combination, decision, expected))
+    assert not wrong[:5]
+
+
+cells = st.sampled_from(["allow", "ask", "deny"])
+tables = st.dictionaries(
+    st.sampled_from(["production", "staging", "lab", "qa", "größe", 'quo"te']),
+    st.dictionaries(st.sampled_from(Effect), cells),
+    max_size=4,
+)
+
+
+@given(
+    table=tables, effect=st.sampled_from(Effect), environment=st.sampled_from(["production", "qa", "größe", 'quo"te'])
+)
+def test_any_table_means_what_it_says(table: Any, effect: Effect, environment: str) -> None:
+    policy = Policy(PolicySettings(table=table), "auto")
+    default = DEFAULT_TABLE["production"] | {e.value: outcome for e, outcome in table.get("production", {}).items()}
+    base = DEFAULT_TABLE["production"] if environment in table else default
+    expected = (dict(base) | {e.value: outcome for e, outcome in table.get(environment, {}).items()})[effect.value]
+    assert policy.decide(effect, resource(environment=environment), LOOP).outcome == expected
+
+
+def test_an_unknown_environment_is_production() -> None:
+    for effect in Effect:
+        unknown = POLICIES["auto"].decide(effect, resource(environment="who-knows"), LOOP)
+        assert unknown == POLICIES["auto"].decide(effect, resource(environment="production"), LOOP)
+
+
+@pytest.mark.parametrize(
+    ("may_act", "who", "changes", "policy"),
+    [
+        (False, LOOP, 0, "not-permitted"),
+        (True, VIEWER, 0, "role"),
+        (True, LOOP, LIMIT, "limit/changes-per-hour"),
+    ],
+)
+def test_nobody_is_asked_for_an_approval_that_would_not_help(
+    may_act: bool, who: Principal, changes: int, policy: str
+) -> None:
+    decision = POLICIES["approve"].decide(Effect.REVERSIBLE, resource(may_act=may_act), who, changes=changes)
+    assert (decision.outcome, decision.policy) == ("deny", policy)
+    assert decision.approvers == frozenset()
+
+
+def test_a_decision_to_ask_says_why_and_who_may_approve() -> None:
+    decision = POLICIES["approve"].decide(Effect.REVERSIBLE, resource(), LOOP)
+    assert (decision.outcome, decision.policy) == ("ask", "mode/approve")
+    assert "waits for a person" in decision.reason
+    assert "operator" in decision.approvers
+
+
+def test_a_decision_names_the_cell_that_made_it() -> None:
+    auto = POLICIES["auto"]
+    assert auto.decide(Effect.REVERSIBLE, resource(), LOOP).policy == "lab/reversible"
+    assert auto.decide(Effect.REVERSIBLE, resource(environment="production"), LOOP).policy == "production/reversible"
+    destructive = auto.decide(Effect.DESTRUCTIVE, resource(environment="unheard-of"), LOOP)
+    assert (destructive.outcome, destructive.policy) == ("deny", "production/destructive")
+
+
+def with_cedar(tmp_path: Path, cedar: str, mode: Mode = "auto") -> Policy:
+    file = tmp_path / "policy.cedar"
+    file.write_text(cedar)
+    return Policy(PolicySettings(cedar=file), mode)
+
+
+def test_a_forbid_of_the_user_is_honoured(tmp_path: Path) -> None:
+    policy = with_cedar(
+        tmp_path,
+        '@id("no-flush") @reason("We never flush.") forbid(principal, action, resource) '
+        'when { context.tool == "redis_flush" };',
+    )
+    decision = policy.decide(Effect.REVERSIBLE, resource(), ADA, tool="redis_flush", approved=True)
+    assert (decision.outcome, decision.policy, decision.reason) == ("deny", "no-flush", "We never flush.")
+    assert policy.decide(Effect.REVERSIBLE, resource(), ADA, tool="redis_purge", approved=True).outcome == "allow"
+
+
+def test_a_forbid_of_the_user_that_approval_lifts_asks_and_says_why(tmp_path: Path) -> None:
+    policy = with_cedar(
+        tmp_path,
+        '@id("sundays") @reason("Today somebody must agree.") forbid(principal, action, resource) '
+        "unless { context.approved };",
+    )
+    decision = policy.decide(Effect.REVERSIBLE, resource(), LOOP)
+    assert (decision.outcome, decision.policy, decision.reason) == ("ask", "sundays", "Today somebody must agree.")
+
+
+def test_a_permit_of_the_user_lifts_no_forbid(tmp_path: Path) -> None:
+    policy = with_cedar(tmp_path, '@id("all") permit(principal, action, resource);')
+    assert policy.decide(Effect.DESTRUCTIVE, resource(environment="production"), LOOP).outcome == "allow"
+    assert policy.decide(Effect.REVERSIBLE, resource(may_act=False), LOOP).outcome == "deny"
+
+
+@pytest.mark.parametrize(
+    "cedar",
+    [
+        "forbid(principal, action, resource",
+        "forbid(principal, action, resource) when { context.nothing > 3 };",
+        'forbid(principal, action == Action::"delete", resource);',
+        "forbid(principal, action, resource) when { resource.environment > 3 };",
+    ],
+)
+def test_invalid_cedar_is_a_configuration_error(tmp_path: Path, cedar: str) -> None:
+    with pytest.raises(ConfigurationError, match="policy"):
+        with_cedar(tmp_path, cedar)
+
+
+def test_a_policy_file_that_is_not_there_is_a_configuration_error(tmp_path: Path) -> None:
+    with pytest.raises(ConfigurationError, match=r"nowhere\.cedar cannot be read"):
+        Policy(PolicySettings(cedar=tmp_path / "nowhere.cedar"), "auto")
+
+
+@pytest.mark.parametrize("name", ["jürgen", 'o"neil', "back\\slash", "tab\there", "日本", "o'hara", "\x07"])
+def test_any_name_of_person_and_resource_can_be_judged(name: str) -> None:
+    who = Principal("person", name, "operator")
+    assert POLICIES["auto"].decide(Effect.REVERSIBLE, resource(name), who).outcome == "allow"
+
+
+def test_the_limit_can_be_set() -> None:
+    policy = Policy(PolicySettings(changes_per_hour=1), "auto")
+    assert policy.decide(Effect.REVERSIBLE, resource(), LOOP, changes=0).outcome == "allow"
+    assert policy.decide(Effect.REVERSIBLE, resource(), LOOP, changes=1).outcome == "deny"
+
+
+def test_two_people_are_needed_where_the_configuration_wants_it() -> None:
+    policy = Policy(PolicySettings(two_people=[Effect.DESTRUCTIVE]), "auto")
+    assert policy.needs_two(Effect.DESTRUCTIVE)
+    assert not policy.needs_two(Effect.DISRUPTIVE)
