@@ -65,7 +65,8 @@ async def _act(name: str, lab: Lab, base_url: str, console: Console) -> Row:
 
 def _proof(run: Run) -> Table:
     """Before, broken and after, as the lab's own probes saw it."""
-    stages = {"before": run.before, "broken": run.broken, "after": run.after}
+    broken = None if run.row.kind == "control" else run.broken
+    stages = {"before": run.before, "broken": broken, "after": run.after}
     seen = {stage: judgement for stage, judgement in stages.items() if judgement is not None}
     shown = Table(title="Measured by the lab itself")
     shown.add_column("")
