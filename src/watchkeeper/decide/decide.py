@@ -25,6 +25,7 @@ from watchkeeper.domain.situation import Situation, effect_of
 from watchkeeper.store import Store
 
 PAUSED = "paused"
+SECRET_ARGUMENT = "An argument holds a known secret; records keep none, so it could not be carried out from its record."
 
 
 class Decide:
@@ -59,6 +60,9 @@ class Decide:
             resource = situation.resources.get(step.resource)
             if resource is None:
                 decisions.append(Decision("deny", "gone", f"{step.resource} is gone."))
+                continue
+            if effects[index] is not Effect.READ and self._store.masker.hides(step.arguments):
+                decisions.append(Decision("deny", "secret-argument", SECRET_ARGUMENT))
                 continue
             decisions.append(
                 self.policy.decide(

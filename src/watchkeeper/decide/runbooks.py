@@ -1,6 +1,7 @@
 """The next rung of the ladder that fits: runbooks turned into plans."""
 
 from collections.abc import Mapping, Sequence
+from shlex import quote
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -113,11 +114,12 @@ def _step(rung: RungStep, resource: Resource, situation: Situation, tool: Tool[A
 
 def by_hand(tool: Tool[Any], resource: Resource, arguments: Mapping[str, Any]) -> str:
     """The shell command that does the same: on its container where it has one, else against its URL."""
-    host = resource.runs_on.split("/", 3)[3] if resource.runs_on else resource.name
+    host = quote(resource.runs_on.split("/", 3)[3] if resource.runs_on else resource.name)
     inside = f"docker exec {host} " if resource.runs_on else ""
     url = urlsplit(str(resource.settings.get("url") or ""))
-    at = f" -h {url.hostname}" + (f" -p {url.port}" if url.port else "") if url.hostname and not inside else ""
+    at = f" -h {quote(url.hostname)}" + (f" -p {url.port}" if url.port else "") if url.hostname and not inside else ""
+    given = {name: quote(str(value)) for name, value in arguments.items()}  # people paste it into a shell
     try:
-        return tool.by_hand.format(host=host, resource=resource.slug, inside=inside, at=at, **arguments)
+        return tool.by_hand.format(host=host, resource=resource.slug, inside=inside, at=at, **given)
     except (KeyError, IndexError):
         return tool.by_hand
