@@ -1,12 +1,15 @@
 """The configuration: `watchkeeper.yaml`, each field overridable by `WATCHKEEPER_…`."""
 
+import difflib
 import os
+import re
 from pathlib import Path
 from typing import Any, Literal, cast
+from urllib.parse import urlsplit
 
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
-from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
+from pydantic_settings import BaseSettings, InitSettingsSource, PydanticBaseSettingsSource, SettingsConfigDict
 
 from watchkeeper.domain import ConfigurationError
 from watchkeeper.domain.complaints import complain
@@ -19,6 +22,9 @@ DEFAULT_TABLE: dict[str, dict[str, Outcome]] = {
     "staging": {"read": "allow", "reversible": "allow", "disruptive": "ask", "destructive": "ask"},
     "lab": {"read": "allow", "reversible": "allow", "disruptive": "allow", "destructive": "ask"},
 }
+_REFERENCE = ("env:", "file:")
+_REFERENCES = "credentials are references: write env:NAME or file:PATH"
+_SECRET_NAME = re.compile(r"(?i)(passw(or)?d|secret|token|api_?key|credential|private_?key|access_?key)")
 
 
 class _Part(BaseModel):
@@ -89,8 +95,23 @@ class ResourceSettings(_Part):
     @field_validator("password")
     @classmethod
     def _reference(cls, value: str | None) -> str | None:
-        if value is not None and not value.startswith(("env:", "file:")):
-            raise ValueError("credentials are references: write env:NAME or file:PATH")
+        if value is not None and not value.startswith(_REFERENCE):
+            raise ValueError(_REFERENCES)
+        return value
+
+    @field_validator("url")
+    @classmethod
+    def _no_password(cls, value: str | None) -> str | None:
+        if value is not None and urlsplit(value).password:
+            raise ValueError(f"{_REFERENCES}, as `password`, not inside the URL")
+        return value
+
+    @field_validator("settings")
+    @classmethod
+    def _references(cls, value: dict[str, Any]) -> dict[str, Any]:
+        for name, said in value.items():
+            if _SECRET_NAME.search(name) and isinstance(said, str) and not said.startswith(_REFERENCE):
+                raise ValueError(f"{_REFERENCES}, for {name}")
         return value
 
 
@@ -146,7 +167,9 @@ def default_data() -> Path:
 
 
 def load_settings(path: Path | None = None, **overrides: Any) -> Settings:
-    """Read `path`, else `./watchkeeper.yaml` if there is one, else defaults. Raises ConfigurationError."""
+    """Read `path`, else `./watchkeeper.yaml` if there is one, else defaults; over it the environment, over that the
+    overrides that are not None. Raises ConfigurationError."""
+    _no_misspelt_variables()
     if path is None:
         here = Path(os.environ.get("WATCHKEEPER_CONFIG", "watchkeeper.yaml"))
         path = here if here.exists() or "WATCHKEEPER_CONFIG" in os.environ else None
@@ -155,11 +178,38 @@ def load_settings(path: Path | None = None, **overrides: Any) -> Settings:
         content = _read(path)
     where = str(path) if path else "the environment (WATCHKEEPER_…)"
     try:
-        return Settings(**content | {name: value for name, value in overrides.items() if value is not None})
+        return _with({name: value for name, value in overrides.items() if value is not None})(**content)
     except ValidationError as problem:
         raise complain(Settings, problem, where) from None
     except Exception as problem:
         raise ConfigurationError(f"{where}: {problem}") from None
+
+
+def _with(overrides: dict[str, Any]) -> type[Settings]:
+    """Settings over which nothing goes that is said here."""
+    if not overrides:
+        return Settings
+
+    class Overridden(Settings):
+        @classmethod
+        def settings_customise_sources(
+            cls, settings_cls: type[BaseSettings], *sources: PydanticBaseSettingsSource, **named: Any
+        ) -> tuple[PydanticBaseSettingsSource, ...]:
+            said = InitSettingsSource(settings_cls, overrides)
+            return said, *super().settings_customise_sources(settings_cls, *sources, **named)
+
+    return Overridden
+
+
+def _no_misspelt_variables() -> None:
+    """Raises ConfigurationError for a variable that was most likely meant to be one of ours."""
+    known = [f"WATCHKEEPER_{name.upper()}" for name in Settings.model_fields]
+    for variable in os.environ:
+        first = variable.upper().split("__")[0]
+        if first.startswith("WATCHKEEPER_") and first not in known:
+            near = difflib.get_close_matches(first, known, n=1, cutoff=0.95)
+            if near:
+                raise ConfigurationError(f"The variable {variable} is not known (did you mean {near[0]}?).")
 
 
 def _read(path: Path) -> dict[str, Any]:
@@ -169,6 +219,8 @@ def _read(path: Path) -> dict[str, Any]:
         raise ConfigurationError(
             f"{path} cannot be read: {problem.strerror}.", "Give another one: watchkeeper --config FILE …"
         ) from None
+    except UnicodeDecodeError:
+        raise ConfigurationError(f"{path} is not text in UTF-8.") from None
     except yaml.YAMLError as problem:
         raise ConfigurationError(f"{path} is not valid YAML: {' '.join(str(problem).split())}") from None
     if not isinstance(content, dict):

@@ -5,6 +5,7 @@ a runbook that could not work is refused when it is loaded, not at three in the 
 """
 
 import difflib
+import math
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
@@ -35,6 +36,8 @@ _UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0}
 def seconds(text: str | float) -> float:
     """`4s`, `200ms`, `5m`, or a plain number, in seconds. Raises ConfigurationError."""
     if isinstance(text, int | float):
+        if not 0 <= text < math.inf:
+            raise ConfigurationError(f"{text!r} is not a duration.", "Write it like 4s, 200ms, 5m or 1h.")
         return float(text)
     if not (match := _DURATION.match(text.strip())):
         raise ConfigurationError(f"{text!r} is not a duration.", "Write it like 4s, 200ms, 5m or 1h.")
@@ -97,7 +100,11 @@ def parse_rules(text: str, *, kind: str, sample: Reading, where: str) -> tuple[R
         raise ConfigurationError(f"{where} is not valid YAML: {problem}".replace("\n", " ")) from None
     if not isinstance(entries, list):
         raise ConfigurationError(f"{where} must be a list of rules.", "Each begins with `- rule: name`.")
-    return tuple(_rule(entry, kind, sample, where) for entry in cast("list[Any]", entries))
+    rules = tuple(_rule(entry, kind, sample, where) for entry in cast("list[Any]", entries))
+    names = [rule.id for rule in rules]
+    if twice := next((name for name in names if names.count(name) > 1), None):
+        raise ConfigurationError(f"{where}: the rule {twice} is there twice.", "Give one of them another name.")
+    return rules
 
 
 def _rule(entry: Any, kind: str, sample: Reading, where: str) -> Rule:
@@ -109,6 +116,11 @@ def _rule(entry: Any, kind: str, sample: Reading, where: str) -> Rule:
         clear = Condition(file.clear) if file.clear else None
         for condition in filter(None, (when, clear)):
             condition.check(sample.scope())
+        for_seconds = seconds(file.for_)
+        if file.metric and file.metric not in sample.metrics:
+            raise ConfigurationError(
+                f"metric: a reading has no `{file.metric}`{_nearest(file.metric, sample.metrics)}."
+            )
     except ConfigurationError as problem:
         raise ConfigurationError(f"{where}: {problem.what}", problem.next_step) from None
     return Rule(
@@ -116,7 +128,7 @@ def _rule(entry: Any, kind: str, sample: Reading, where: str) -> Rule:
         kind=kind,
         when=when,
         clear=clear,
-        for_seconds=seconds(file.for_),
+        for_seconds=for_seconds,
         severity=file.severity,
         health=file.health,
         why=file.why,
@@ -161,19 +173,14 @@ def parse_runbook(text: str, *, name: str, kind: str, sample: Reading, tools: It
 def _step(step: _StepFile, known: Mapping[str, Tool[Any]], sample: Reading) -> RungStep:
     tool = known.get(step.tool)
     if tool is None:
-        near = difflib.get_close_matches(step.tool, known, n=1)
         raise ConfigurationError(
-            f"unknown tool `{step.tool}`" + (f" (did you mean `{near[0]}`?)" if near else "") + ".",
-            "`watchkeeper tools` lists them.",
+            f"unknown tool `{step.tool}`{_nearest(step.tool, known)}.", "`watchkeeper tools` lists them."
         )
     fields = tool.arguments.model_fields
+    show = f"`watchkeeper tools show {tool.name}` lists them."
     for argument in step.with_:
         if argument not in fields:
-            near = difflib.get_close_matches(argument, fields, n=1)
-            raise ConfigurationError(
-                f"{tool.name} has no argument `{argument}`" + (f" (did you mean `{near[0]}`?)" if near else "") + ".",
-                f"`watchkeeper tools show {tool.name}` lists them.",
-            )
+            raise ConfigurationError(f"{tool.name} has no argument `{argument}`{_nearest(argument, fields)}.", show)
     expressions = {
         argument: Condition(value[1:].strip())
         for argument, value in step.with_.items()
@@ -184,7 +191,16 @@ def _step(step: _StepFile, known: Mapping[str, Tool[Any]], sample: Reading) -> R
     plain = {argument: value for argument, value in step.with_.items() if argument not in expressions}
     missing = [n for n, f in fields.items() if f.is_required() and n not in step.with_]
     if missing:
-        raise ConfigurationError(f"{tool.name} needs {', '.join(missing)}.")
-    if not expressions:
-        tool.parse(plain)
+        raise ConfigurationError(f"{tool.name} needs {', '.join(missing)}.", show)
+    try:
+        tool.arguments.model_validate(plain)
+    except ValidationError as problem:
+        wrong = [f"{e['loc'][0]}: {e['msg']}" for e in problem.errors() if e["loc"][0] not in expressions]
+        if wrong:
+            raise ConfigurationError(f"{tool.name} cannot be called so: {'; '.join(wrong)}.", show) from None
     return RungStep(step.tool, plain, step.why, expressions)
+
+
+def _nearest(name: str, known: Iterable[str]) -> str:
+    near = difflib.get_close_matches(name, list(known), n=1)
+    return f" (did you mean `{near[0]}`?)" if near else ""
