@@ -124,6 +124,10 @@ class Desk:
         else:
             self._tasks[incident] = asyncio.create_task(self._run(incident), name=f"heal {incident}")
 
+    def wake_later(self, incident: str, seconds: float) -> None:
+        """For what no event tells."""
+        asyncio.get_running_loop().call_later(seconds, self.wake, incident)
+
     async def resume(self) -> None:
         """After a start: everything that is not over is taken up where the store says it is."""
         for incident in await self._store.select(Incident, status=ACTIVE):

@@ -5,8 +5,8 @@ change with its event, and calls `heal` again whenever something an incident wai
 """
 
 import asyncio
-from collections.abc import AsyncGenerator, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import AsyncGenerator, Callable, Sequence
+from contextlib import aclosing, asynccontextmanager
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import Any
@@ -37,6 +37,11 @@ from watchkeeper.watch import Watch, root_of
 
 BLIND = timedelta(seconds=60)
 """An incident whose root gives no data for so long is handed to a person."""
+
+RECOVERY = 30.0
+"""Seconds within which what no longer alerts must prove that it is well; a container's own health check takes so long."""
+AGAIN = 30.0
+"""Seconds until it is looked at again whether what was handed to a person without an alert is well by now."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,9 +80,12 @@ class Loop:
                 verdict = await self._recovered(incident)
                 if verdict.outcome == "healed":
                     return await self._desk.close(incident, "recovered", "; ".join(verdict.reasons))
-                if not self._desk.firing(incident, await self._watch.look(self._scope(incident))):
-                    return await self._desk.escalate(incident, f"no alert fires any more, but {verdict.reasons[0]}")
-                continue
+                if self._desk.firing(incident, self._watch.situation(incident.resources)):
+                    continue
+                self._desk.wake_later(incident.id, AGAIN)
+                if not incident.active:
+                    return incident
+                return await self._desk.escalate(incident, f"no alert fires any more, but {verdict.reasons[0]}")
             if not incident.active:
                 return incident  # escalated: a person has it
             if stopped := await self._decide.stopped():
@@ -222,7 +230,9 @@ class Loop:
         root = incident.root if incident.root in present or not present else present[0]
         others = frozenset(a.id for a in self._watch.situation(present).alerts if a.incident != incident.id)
         subject = Subject(root, present or (root,), ignored=others)
-        return await judge(subject, self._watch.settle(present, 3.0), self._watch.probe)
+        looks = self._watch.settle(present, RECOVERY)
+        quiet = takewhile_async(lambda at: not self._desk.firing(incident, at), looks)
+        return await judge(subject, quiet, self._watch.probe)
 
     def _scope(self, incident: Incident) -> tuple[str, ...]:
         return (*incident.resources, *self._watch.neighbours(incident.resources))
@@ -348,6 +358,17 @@ class Loop:
             async with self._free:
                 self._handling -= mine
                 self._free.notify_all()
+
+
+async def takewhile_async(
+    holds: Callable[[Situation], bool], looks: AsyncGenerator[Situation]
+) -> AsyncGenerator[Situation]:
+    """The looks up to the first of which it does not hold."""
+    async with aclosing(looks):
+        async for at in looks:
+            if not holds(at):
+                return
+            yield at
 
 
 def nothing_left(incident: Incident, passed: tuple[str, ...]) -> str:

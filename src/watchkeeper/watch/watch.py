@@ -3,7 +3,7 @@
 import asyncio
 import difflib
 import re
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import replace
 from datetime import datetime, timedelta
@@ -143,7 +143,7 @@ class Watch:
             showing=frozenset(alert for watcher in watched.values() for alert in watcher.showing()),
         )
 
-    async def settle(self, resources: tuple[str, ...], seconds: float) -> AsyncIterator[Situation]:
+    async def settle(self, resources: tuple[str, ...], seconds: float) -> AsyncGenerator[Situation]:
         """Quick looks, one after the other, for at most so many seconds."""
         until = asyncio.get_running_loop().time() + seconds
         async with AsyncExitStack() as stack:
