@@ -1,5 +1,6 @@
 """Judged from readings and probe alone: the same for a fix, a recovery, and a rollout's stage later."""
 
+import re
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 
@@ -108,7 +109,8 @@ def _told(subject: Subject, after: Reading) -> tuple[str, ...]:
     """What changed between before and after, where the healed condition names it."""
     if subject.healed is None or subject.before is None:
         return ()
-    names = [name for name in after.metrics if f"reading.{name}" in subject.healed.source]
+    named = set(re.findall(r"reading\.(\w+)", subject.healed.source))
+    names = [name for name in after.metrics if name in named]
     return tuple(
         f"{name}: {subject.before.metrics[name]:.4g} → {after.metrics[name]:.4g}"
         for name in names
