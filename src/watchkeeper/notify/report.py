@@ -47,7 +47,8 @@ def report_markdown(incident: Incident, alerts: Sequence[Alert], fixes: Sequence
         "| rule | resource | severity | fired | resolved |",
         "|---|---|---|---|---|",
         *(
-            f"| {a.rule} | {a.resource} | {a.severity} | {_clock(a.firing_at)} | {_clock(a.resolved_at)} |"
+            f"| {_cell(a.rule)} | {_cell(a.resource)} | {a.severity} "
+            f"| {_clock(a.firing_at)} | {_clock(a.resolved_at)} |"
             for a in sorted(alerts, key=lambda alert: alert.pending_at)
         ),
     ]
@@ -68,8 +69,8 @@ def _fix(fix: Fix) -> list[str]:
     allowed = f"{fix.decision.outcome} by policy `{fix.decision.policy}`"
     by = f", approved by {fix.approved_by}" if fix.approved_by else ""
     lines = [f"## Fix {fix.id}: {outcome}", "", f"{fix.plan.author} · {allowed}{by}", ""]
-    for step in fix.plan.steps:
-        record = next((r for r in fix.steps if r.tool == step.tool and r.resource == step.resource), None)
+    for index, step in enumerate(fix.plan.steps):
+        record = fix.step(index)
         took = seconds_between(record.started_at, record.finished_at) if record else None
         status = record.status if record else "not begun"
         lines.append(
@@ -87,6 +88,10 @@ def _fix(fix: Fix) -> list[str]:
 
 def _arguments(arguments: Mapping[str, Any]) -> str:
     return ", ".join(f"{name}={value}" for name, value in arguments.items())
+
+
+def _cell(text: str) -> str:
+    return " ".join(text.split()).replace("|", "\\|")
 
 
 def _clock(at: datetime | None) -> str:

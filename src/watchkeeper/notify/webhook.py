@@ -21,6 +21,10 @@ TOLD = frozenset(
     }
 )
 TRIES = 5
+PAUSE = 0.5
+"""Seconds before the second try; each further pause is twice as long."""
+LAST_SECONDS = 2.0
+"""How long the end waits for what is still to be sent."""
 KEPT = 1000
 """Messages waiting to be sent; beyond it the oldest is dropped, and that is logged."""
 
@@ -44,7 +48,7 @@ class Webhook:
     async def stop(self) -> None:
         if self._task is not None:
             with suppress(TimeoutError):
-                async with asyncio.timeout(2.0):
+                async with asyncio.timeout(LAST_SECONDS):
                     await self._queue.join()
             self._task.cancel()
             await asyncio.gather(self._task, return_exceptions=True)
@@ -65,6 +69,8 @@ class Webhook:
                 event = await self._queue.get()
                 try:
                     await self._send(client, event)
+                except Exception as problem:  # a URL or a message that cannot be sent: the next may be
+                    log.error("a notification cannot be sent", problem=str(problem), event_kind=event.kind)
                 finally:
                     self._queue.task_done()
 
@@ -87,7 +93,7 @@ class Webhook:
                     return
             except httpx.HTTPError as problem:
                 log.info("the webhook cannot be reached", problem=type(problem).__name__, attempt=attempt + 1)
-            await asyncio.sleep(0.5 * 2**attempt)  # a receiver gives no event for being up again
+            await asyncio.sleep(PAUSE * 2**attempt)  # a receiver gives no event for being up again
         log.warning("a notification could not be delivered", event_kind=event.kind, incident=event.incident)
 
     def _next(self, event: Event) -> str:
