@@ -1,6 +1,7 @@
 """The pages of the documentation, and the fenced blocks in them.
 
-A comment right above a block says how it is to be taken: `<!-- not run: why -->`, `<!-- exits 2 -->`.
+A comment right above a block says how it is to be taken: `<!-- not run: why -->`, `<!-- exits 2 -->`,
+`<!-- lab -->` (needs Docker).
 """
 
 import re
@@ -14,7 +15,7 @@ PAGES = [
     *sorted((ROOT / "docs").glob("*.md")),
 ]
 _FENCE = re.compile(
-    r"(?:^ *<!-- (?P<note>(?:not run:|exits )[^\n]*?) -->\n)?"
+    r"(?:^ *<!-- (?P<note>lab|(?:not run:|exits )[^\n]*?) -->\n)?"
     r"^(?P<indent> *)(?P<mark>`{3,})(?P<language>[\w-]+)\n(?P<text>.*?)^(?P=indent)(?P=mark)$",
     re.MULTILINE | re.DOTALL,
 )
@@ -39,6 +40,10 @@ class Block:
     def not_run(self) -> str:
         """Why it is not run; empty where it is."""
         return self.note.removeprefix("not run:").strip() if self.note.startswith("not run:") else ""
+
+    @property
+    def needs_docker(self) -> bool:
+        return self.note == "lab"
 
     @property
     def exit_code(self) -> int:

@@ -1,5 +1,6 @@
 """What the documentation shows, works."""
 
+import os
 import re
 import shutil
 import subprocess
@@ -28,6 +29,10 @@ def titled(*titles: str) -> list[Block]:
     return [block for block in of("yaml") if block.text.split("\n", 1)[0] in titles]
 
 
+def runs(block: Block) -> bool:
+    return block.language in SHELL and not block.not_run and not block.needs_docker
+
+
 def ids(found: list[Block]) -> list[str]:
     return [block.where for block in found]
 
@@ -37,19 +42,38 @@ def ids(found: list[Block]) -> list[str]:
 
 @pytest.mark.parametrize(
     "page",
-    [page for page in PAGES if any(b.language in SHELL and not b.not_run for b in blocks(page))],
+    [page for page in PAGES if any(runs(block) for block in blocks(page))],
     ids=lambda page: page.name,
 )
 def test_every_command_of_a_page_can_be_typed(page: Path, home: Up) -> None:
     with home() as there:
         for block in blocks(page):
-            if block.language not in SHELL or block.not_run:
+            if not runs(block):
                 continue
             if "curl" in block.text and not shutil.which("curl"):
                 pytest.skip("curl is not installed")
             for command in block.commands:
                 done = there.run(command)
                 assert done.returncode == block.exit_code, f"{block.where}: {command}\n{done.stdout}\n{done.stderr}"
+
+
+@pytest.mark.lab
+def test_every_command_that_needs_docker_can_be_typed() -> None:
+    """In a lab of its own, which is taken down at the end."""
+    own = f"--name docs-{os.getpid()}"
+    path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
+
+    def typed(command: str) -> subprocess.CompletedProcess[str]:
+        line = re.sub(r"^(watchkeeper lab (?!faults)\w+)", rf"\1 {own}", command)
+        return subprocess.run(["bash", "-c", line], env=os.environ | {"PATH": path}, capture_output=True, text=True)
+
+    try:
+        for block in of(*SHELL):
+            for command in block.commands if block.needs_docker else ():
+                done = typed(command)
+                assert done.returncode == block.exit_code, f"{block.where}: {command}\n{done.stdout}\n{done.stderr}"
+    finally:
+        typed("watchkeeper lab down")
 
 
 def test_what_is_not_run_says_why() -> None:
