@@ -5,8 +5,8 @@ import re
 import subprocess
 import sys
 import threading
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -86,37 +86,66 @@ def full_redis(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RedisServer
     server.process.stdout.close()
 
 
-@pytest.fixture
-def home(tmp_path: Path, full_redis: RedisServer) -> Callable[[], Iterator[Home]]:
-    @contextmanager
-    def up() -> Iterator[Home]:
-        _fill(full_redis)
-        port = free_port()
-        _configure(tmp_path, full_redis, port)
-        with (tmp_path / "up.log").open("wb") as log:
-            process = subprocess.Popen(
-                [BIN / "watchkeeper", "up"],
-                cwd=tmp_path,
-                env=environment(tmp_path) | {"WATCHKEEPER_WATCH__INTERVAL": "0.3"},
-                stdout=subprocess.PIPE,
-                stderr=log,
-            )
-            try:
-                assert process.stdout is not None
-                said = next((line for line in process.stdout if b"What happens from here on" in line), None)
-                assert said, (tmp_path / "up.log").read_text()
-                drained = threading.Thread(target=process.stdout.read)
-                drained.start()
-                there = Home(tmp_path, port, process)
-                there.until("approval.requested")
-                yield there
-            finally:
-                process.terminate()
-                process.wait(PATIENCE)
-                drained.join()
-                process.stdout.close()
+class Homes:
+    """One server for all pages, and another where a page decides on the fix that waits: it can be decided on once."""
 
-    return up
+    def __init__(self, folders: pytest.TempPathFactory, server: RedisServer) -> None:
+        self._folders = folders
+        self._server = server
+        self._open = ExitStack()
+        self._there: Home | None = None
+        self._decided = False
+        self.typed: set[str] = set()
+        """Commands that were typed already: the same on another page need not be typed again."""
+
+    def for_(self, commands: list[str]) -> Home:
+        decides = any(re.search(r"\bwatchkeeper (approve|reject|fix)\b", command) for command in commands)
+        if self._there is None or (decides and self._decided):
+            self.close()
+            self._there = self._open.enter_context(_home(self._folders.mktemp("home"), self._server))
+        self._decided = self._decided or decides
+        return self._there
+
+    def close(self) -> None:
+        self._open.close()
+        self._there, self._decided = None, False
+
+
+@pytest.fixture(scope="session")
+def homes(tmp_path_factory: pytest.TempPathFactory, full_redis: RedisServer) -> Iterator[Homes]:
+    kept = Homes(tmp_path_factory, full_redis)
+    yield kept
+    kept.close()
+
+
+@contextmanager
+def _home(folder: Path, server: RedisServer) -> Iterator[Home]:
+    _fill(server)
+    port = free_port()
+    _configure(folder, server, port)
+    with (folder / "up.log").open("wb") as log:
+        process = subprocess.Popen(
+            [BIN / "watchkeeper", "up"],
+            cwd=folder,
+            env=environment(folder) | {"WATCHKEEPER_WATCH__INTERVAL": "0.3"},
+            stdout=subprocess.PIPE,
+            stderr=log,
+        )
+    assert process.stdout is not None
+    drained = threading.Thread(target=process.stdout.read)
+    try:
+        said = next((line for line in process.stdout if b"What happens from here on" in line), None)
+        assert said, (folder / "up.log").read_text()
+        drained.start()
+        there = Home(folder, port, process)
+        there.until("approval.requested")
+        yield there
+    finally:
+        process.terminate()
+        process.wait(PATIENCE)
+        if drained.ident:
+            drained.join()
+        process.stdout.close()
 
 
 def _configure(folder: Path, server: RedisServer, port: int) -> None:
