@@ -24,7 +24,7 @@ from watchkeeper.notify import report_json, report_markdown
 from watchkeeper.server.resources import advice
 from watchkeeper.server.runtime import Runtime
 from watchkeeper.server.security import Here, Operator, Viewer
-from watchkeeper.server.views import Decide, IncidentDetail, IncidentView, Page, Submitted, Trigger
+from watchkeeper.server.views import Decide, IncidentDetail, IncidentView, Moment, Page, Submitted, Trigger
 
 router = APIRouter(prefix="/api", tags=["incidents"])
 Limit = Annotated[int, Query(ge=1, le=500)]
@@ -46,7 +46,7 @@ async def list_incidents(
     _: Viewer,
     status: Literal["active", "all"] = "all",
     limit: Limit = 100,
-    before: datetime | None = None,
+    before: Moment | None = None,
 ) -> Page[IncidentView]:
     """Newest first; `before` is the cursor of the page before."""
     where: dict[str, Any] = {"status": ACTIVE} if status == "active" else {}
@@ -150,7 +150,7 @@ async def _waiting(runtime: Runtime, key: str) -> Approval:
 
 
 @router.get("/fixes", tags=["fixes"])
-async def list_fixes(runtime: Here, _: Viewer, limit: Limit = 100, before: datetime | None = None) -> Page[Fix]:
+async def list_fixes(runtime: Here, _: Viewer, limit: Limit = 100, before: Moment | None = None) -> Page[Fix]:
     """Newest first; `before` is the cursor of the page before."""
     found = await runtime.store.select(Fix, limit=limit, before=before)
     return _page(list(found), [fix.started_at for fix in found], limit)

@@ -1,6 +1,6 @@
 """`/api/resources`: what is watched, and how it is."""
 
-from datetime import datetime, timedelta
+from datetime import timedelta
 from typing import Annotated
 
 from fastapi import APIRouter, Query
@@ -13,6 +13,7 @@ from watchkeeper.server.security import Here, Viewer
 from watchkeeper.server.views import (
     AdviceView,
     MetricView,
+    Moment,
     Page,
     ResourceDetail,
     ResourceView,
@@ -138,7 +139,7 @@ async def readings(
     slug: str,
     runtime: Here,
     _: Viewer,
-    since: datetime | None = None,
+    since: Moment | None = None,
     limit: Annotated[int, Query(ge=1, le=5000)] = 500,
 ) -> Page[Reading]:
     """Readings since a time (default: five minutes ago), oldest first: from memory, and from the store before that."""

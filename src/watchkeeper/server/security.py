@@ -5,7 +5,7 @@ from ipaddress import ip_address
 from typing import Annotated
 
 from fastapi import Depends, Request
-from starlette.types import ASGIApp, Receive, Scope, Send
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from watchkeeper.domain import Forbidden, Principal, WatchkeeperError
 from watchkeeper.server.problems import problem_response
@@ -14,6 +14,7 @@ from watchkeeper.server.runtime import Runtime
 ANYBODY = Principal("person", "anybody", "viewer")
 LARGEST_BODY = 1 << 20
 """Bytes."""
+_TOO_LARGE = f"The request is larger than {LARGEST_BODY} bytes."
 
 
 class Unauthorized(WatchkeeperError):
@@ -31,12 +32,14 @@ class Doorkeeper:
 
     def __init__(self, app: ASGIApp, host: str) -> None:
         self._app = app
-        self._names = {"localhost", "127.0.0.1", "[::1]", host}
+        self._names = {"localhost", "127.0.0.1", "[::1]", host.lower()}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "http":
             headers = {name.decode().lower(): value.decode("latin-1") for name, value in scope["headers"]}
             refused = self._refusal(headers)
+            if refused is None and "content-length" not in headers:
+                receive, refused = await _read_whole(receive)  # it did not say how much would come
             if refused:
                 await problem_response(refused, scope["path"])(scope, receive, send)
                 return
@@ -53,12 +56,33 @@ class Doorkeeper:
             return Forbidden(f"Requests from the origin {origin} are not taken.")
         length = headers.get("content-length", "0")
         if not length.isdigit() or int(length) > LARGEST_BODY:
-            return TooLarge(f"The request is larger than {LARGEST_BODY} bytes.")
+            return TooLarge(_TOO_LARGE)
         return None
 
 
+async def _read_whole(receive: Receive) -> tuple[Receive, TooLarge | None]:
+    """The body of a request of unknown length, as one that can be received; or the refusal."""
+    body = b""
+    while True:
+        message = await receive()
+        body += message.get("body", b"")
+        if len(body) > LARGEST_BODY:
+            return receive, TooLarge(_TOO_LARGE)
+        if message["type"] != "http.request" or not message.get("more_body"):
+            break
+    if message["type"] == "http.request":
+        message["body"] = body
+    whole: list[Message] = [message]
+
+    async def again() -> Message:
+        return whole.pop() if whole else await receive()
+
+    return again, None
+
+
 def _name(host: str) -> str:
-    """Host without port; brackets of IPv6 kept."""
+    """Host without port, in small letters; brackets of IPv6 kept."""
+    host = host.lower()
     return host.split("]")[0] + "]" if host.startswith("[") else host.rsplit(":", 1)[0]
 
 

@@ -1,9 +1,9 @@
 """What the API shows: the words of `domain`, joined to what a reader needs beside them."""
 
-from datetime import datetime
-from typing import Any, Generic, TypeVar
+from datetime import UTC, datetime
+from typing import Annotated, Any, Generic, TypeVar
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import AfterValidator, BaseModel, ConfigDict
 
 from watchkeeper.domain import (
     Alert,
@@ -23,6 +23,18 @@ from watchkeeper.domain import (
 )
 
 T = TypeVar("T")
+
+
+def _in_utc(at: datetime) -> datetime:
+    """A time without a zone is taken to be UTC; one at the edge of the calendar has no other zone."""
+    try:
+        return at.astimezone(UTC) if at.tzinfo else at.replace(tzinfo=UTC)
+    except OverflowError:
+        return at.replace(tzinfo=UTC)
+
+
+Moment = Annotated[datetime, AfterValidator(_in_utc)]
+"""A time somebody asks for."""
 
 
 class View(BaseModel):

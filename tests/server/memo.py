@@ -1,0 +1,146 @@
+"""A small technology for tests: a level kept in a real Redis. Above 0.9 it is ill; setting it lower heals it."""
+
+import asyncio
+from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from typing import Annotated, Any
+
+import redis.asyncio
+from annotated_types import Ge, Le
+
+from watchkeeper.connectors.definitions import parse_rules, parse_runbook
+from watchkeeper.domain import Effect, Level, Probe, Reading, Resource, now, tool
+
+
+@dataclass
+class Memo:
+    """An open session with one level."""
+
+    name: str
+    client: "redis.asyncio.Redis"
+
+    async def level(self) -> float:
+        return float(await self.client.get(f"{self.name}:level") or 0.1)
+
+    async def put(self, value: float) -> None:
+        await self.client.set(f"{self.name}:level", value)
+        await self.client.rpush(f"{self.name}:changes", value)
+
+
+async def level(memo: Memo) -> float:
+    return await memo.level()
+
+
+@tool(Effect.READ)
+async def memo_show(memo: Memo, note: str = "") -> dict[str, Any]:
+    """Show the level."""
+    return {"level": await memo.level(), "note": note}
+
+
+@tool(Effect.READ, timeout=0.1)
+async def memo_hang(memo: Memo) -> None:
+    """Never answer."""
+    await asyncio.Event().wait()
+
+
+@tool(Effect.REVERSIBLE, state=level, settle=3.0, timeout=20.0, by_hand="redis-cli SET {resource}:level {value}")
+async def memo_set(memo: Memo, value: Annotated[float, Ge(0), Le(2)]) -> None:
+    """Set the level."""
+    await memo.put(value)
+
+
+@memo_set.undo
+async def restore(memo: Memo, before: float) -> None:
+    await memo.put(before)
+
+
+@tool(Effect.REVERSIBLE, state=level, settle=3.0, timeout=30.0)
+async def memo_slow(memo: Memo, value: Annotated[float, Ge(0), Le(2)]) -> None:
+    """Say that it has begun, wait to be let go, and set the level."""
+    await memo.client.rpush(f"{memo.name}:begun", 1)
+    await memo.client.blpop([f"{memo.name}:go"])
+    await memo.put(value)
+
+
+@tool(Effect.DESTRUCTIVE, state=level, settle=3.0)
+async def memo_wipe(memo: Memo) -> None:
+    """Forget everything."""
+    await memo.put(0.0)
+
+
+SAMPLE = Reading("local/lab/memo/sample", now(), 0.0, {"level": 0.5})
+RULES = """
+- rule: memo-high
+  when: reading.level > 0.9
+  for: 0s
+  severity: critical
+  health: DEGRADED
+  why: It is high.
+  source: a test
+  runbook: high
+  metric: level
+  threshold: 0.9
+- rule: memo-slow
+  when: reading.level > 0.7 && reading.level < 0.8
+  for: 0s
+  severity: critical
+  health: DEGRADED
+  why: It is slow.
+  source: a test
+  runbook: slow
+"""
+HIGH = """---
+when: alerts.exists(a, a.rule == "memo-high")
+cause: Somebody put it up.
+ladder:
+  - [{tool: memo_set, with: {value: 0.2}}]
+  - [{tool: memo_set, with: {value: 0.1}}]
+healed: reading.level < 0.5
+---
+# High
+"""
+SLOW = """---
+when: alerts.exists(a, a.rule == "memo-slow")
+cause: It has two steps.
+ladder:
+  - - {tool: memo_slow, with: {value: 0.75}}
+    - {tool: memo_set, with: {value: 0.3}}
+healed: reading.level < 0.5
+---
+# Slow
+"""
+
+
+class MemoConnector:
+    kind = "memo"
+    metric = "level"
+    sample = SAMPLE
+
+    def __init__(self, port: int) -> None:
+        self.port = port
+        self.tools: Sequence[Any] = (memo_show, memo_hang, memo_set, memo_slow, memo_wipe)
+        self.rules = parse_rules(RULES, kind=self.kind, sample=SAMPLE, where="rules.yaml")
+        self.runbooks = [
+            parse_runbook(text, name=name, kind=self.kind, sample=SAMPLE, tools=self.tools)
+            for name, text in (("high", HIGH), ("slow", SLOW))
+        ]
+        self.there: dict[str, Resource] = {}
+
+    async def discover(self, hosts: Sequence[Any], settings: Mapping[str, Any]) -> AsyncIterator[Resource]:
+        for found in self.there.values():
+            yield found
+
+    @asynccontextmanager
+    async def connect(self, resource: Resource, host: Any) -> AsyncGenerator[Memo]:
+        async with redis.asyncio.Redis(port=self.port, decode_responses=True) as client:
+            yield Memo(resource.name, client)
+
+    async def read(self, session: Memo, last: Reading | None) -> Reading:
+        return Reading("", now(), 0.0, {"level": await session.level()}, state="running")
+
+    async def probe(self, session: Memo) -> Probe:
+        return Probe(f"local/lab/memo/{session.name}", now(), await session.client.ping(), 0.0, "PING")
+
+    def level(self, line: str) -> Level | None:
+        return None
