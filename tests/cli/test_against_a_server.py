@@ -181,3 +181,11 @@ def test_an_unknown_incident_is_told_in_two_lines(shop: Shop, run: Run) -> None:
 
     assert said.code == 2
     assert said.err == ("watchkeeper: There is no incident inc-nope.\n`watchkeeper incidents` lists what there is.\n")
+
+
+def test_a_look_up_that_fails_says_why_and_is_no_bug(shop: Shop, run: Run) -> None:
+    with shop.stuck("cache"):
+        said = run(*shop.where, "tools", "call", "redis_slowlog", "cache")
+
+    assert said.code == 2
+    assert "A script blocks the server." in said.err

@@ -1,6 +1,7 @@
 """What a failure tells of the server: some of them say more than a good look does."""
 
 from watchkeeper.connectors.redis.wire import ConnectionLost, ServerSaid
+from watchkeeper.domain import Conflict
 
 PASSWORD_HELP = (
     "Give the right one as a reference: `password: env:NAME` or `file:PATH` for this resource in watchkeeper.yaml, "
@@ -8,7 +9,7 @@ PASSWORD_HELP = (
 )
 
 
-class Trouble(Exception):
+class Trouble(Conflict):
     """A failure with its category.
 
     `exhausted` no slot for a connection · `busy` a script blocks it · `silent` no answer in time · `refused` nothing
