@@ -39,7 +39,7 @@ BLIND = timedelta(seconds=60)
 """An incident whose root gives no data for so long is handed to a person."""
 
 RECOVERY = 30.0
-"""Seconds within which what no longer alerts must prove that it is well; a container's own health check takes so long."""
+"""Seconds for what no longer alerts to prove that it is well; a container's own health check takes so long."""
 AGAIN = 30.0
 """Seconds until it is looked at again whether what was handed to a person without an alert is well by now."""
 
