@@ -13,7 +13,7 @@ help: ## This list
 
 setup: $(STAMP) ## .venv with everything in it, and .venv/bin/watchkeeper
 
-$(STAMP): pyproject.toml uv.lock lab/pyproject.toml scripts/setup
+$(STAMP): pyproject.toml uv.lock lab/pyproject.toml packages/monitor/pyproject.toml scripts/setup
 	@scripts/setup "$(PYTHON)" "$(VENV)"
 	@touch $@
 

@@ -10,6 +10,7 @@ from watchkeeper.domain import (
     LOOP,
     Alert,
     Approval,
+    Conflict,
     Decision,
     Event,
     Fix,
@@ -89,9 +90,9 @@ class Desk:
                 incident = current.touching(alert.resource)  # healed meanwhile by its own task: keep what it wrote
             await transaction.put(incident)
             await transaction.put(alert)
-            await transaction.emit(self._told("alert.firing", alert, f"{alert.rule} fires on {name}"))
             for event in events:
                 await transaction.emit(event)
+            await transaction.emit(self._told("alert.firing", alert, f"{alert.rule} fires on {name}"))
         watch.busy.update(incident.resources)
         for key in incident.resources:
             await watch.keep_ring(key, at - BEFORE)
@@ -185,9 +186,17 @@ class Desk:
             incident.id, lambda i: i.close(outcome, now(), reason), "incident.closed", f"{outcome}: {reason}", by
         )
 
-    async def escalate(self, incident: Incident, reason: str, by: str = LOOP.id) -> Incident:
+    async def escalate(self, incident: Incident, reason: str, by: str = LOOP.id, *, anyway: bool = False) -> Incident:
+        """Hand it to a person, unless a person has agreed to something meanwhile, which comes first."""
         await self._void_waiting(incident, "the incident was handed to a person")
-        return await self.change(incident.id, lambda i: i.escalate(reason), "incident.escalated", reason, by)
+        async with self._writing:
+            current = await self._store.get(Incident, incident.id)
+            if current.open_fix or (await self._agreed(current) and not anyway):
+                self.wake(incident.id)
+                return current
+            escalated = current.escalate(reason)
+            await self._store.save(escalated, self._event("incident.escalated", escalated, reason, by))
+            return escalated
 
     async def hold(self, incident: Incident, reason: str) -> Incident:
         """Nothing is done while paused; said once."""
@@ -242,11 +251,13 @@ class Desk:
     # Approvals ---------------------------------------------------------------------------------------------------
 
     async def ask(self, approval: Approval, incident: Incident | None) -> Approval:
-        """A row that waits for a person."""
+        """A row that waits for a person, or tells who has agreed already. Raises Conflict while a fix is under way."""
         steps = ", ".join(step.tool for step in approval.plan.steps)
         text = f"{steps} ({approval.plan.effect}) waits for a person: {approval.decision.reason}"
+        if approval.status == "approved":
+            text = f"{steps} ({approval.plan.effect}) is asked for by {approval.decided_by}"
         event = Event(
-            "approval.requested",
+            "approval.requested" if approval.status == "waiting" else "approval.approved",
             approval.id,
             text,
             now(),
@@ -257,11 +268,22 @@ class Desk:
         async with self._writing, self._store.transaction() as transaction:
             if incident is not None:
                 current = await self._store.get(Incident, incident.id)
+                if approval.status == "waiting" and await self._agreed(current):
+                    self.wake(incident.id)
+                    return approval  # a person was quicker
+                if current.open_fix:
+                    raise Conflict(f"{incident.id} is being fixed already ({current.open_fix}).")
                 await transaction.put(current.wait_for_approval(approval.id))
             await transaction.put(approval)
             await transaction.emit(event)
-        self._arm(approval)
+        if approval.status == "waiting":
+            self._arm(approval)
         return approval
+
+    async def _agreed(self, incident: Incident) -> bool:
+        """Whether a person has agreed to something that is not begun yet."""
+        approval = await self._store.find(Approval, incident.approval) if incident.approval else None
+        return approval is not None and approval.status == "approved"
 
     async def expire(self, approval: Approval) -> Approval:
         return await self._settle(approval.decide("expired", LOOP, now()), "nobody decided in time")

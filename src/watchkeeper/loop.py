@@ -102,17 +102,18 @@ class Loop:
                 incident = await self._desk.refuse(incident, approval.plan, f"rejected by {approval.decided_by}")
                 continue
             plan, passed = await self._decide.next_plan(root, incident, at)  # runbook rungs first; knows past fixes
-            if approval is not None and approval.status == "approved":
-                if approval.digest != self._digest(approval.plan, at):
-                    incident = await self._desk.void(incident, approval, "things have changed since it was approved")
+            agreed = approval if approval is not None and approval.status == "approved" else None
+            if agreed is not None:
+                if agreed.digest != self._digest(agreed.plan, at):
+                    incident = await self._desk.void(incident, agreed, "things have changed since it was approved")
                     continue
-                plan = approval.plan
+                plan = agreed.plan
             if plan is None:
                 return await self._desk.escalate(incident, nothing_left(incident, passed))
-            incident = await self._desk.diagnosed(incident, plan)
-            decision = self._decide.permit(
-                plan, at, LOOP, approved=approval is not None, changes=await self._changes(plan)
-            )
+            if agreed is None:
+                incident = await self._desk.diagnosed(incident, plan)
+            who = agreed.requested_by if agreed else LOOP
+            decision = self._decide.permit(plan, at, who, approved=bool(agreed), changes=await self._changes(plan))
             if decision.policy == "mode/observe":
                 return await self._desk.would(incident, plan, decision)
             if decision.outcome == "ask":
@@ -123,7 +124,7 @@ class Loop:
             async with self._hands(plan) as waited:
                 if waited:
                     continue  # another fix was at work nearby: look again first
-                fix = await self._begin(plan, at, LOOP, decision, incident.id, approval)
+                fix = await self._begin(plan, at, who, decision, incident.id, agreed)
                 incident = await self.finish(fix, await self._store.get(Incident, incident.id))
         return incident
 
@@ -157,12 +158,13 @@ class Loop:
         if plan.effect is Effect.READ:
             return Submission(decision, output=await self._read(plan, principal))
         by = principal.id if own else ""
-        if incident is not None:
-            fix = await self._begin(plan, at, principal, decision, incident.id, None, approved_by=by)
+        if incident is not None:  # `heal` alone begins an incident's fixes; it finds this one asked for and agreed to
+            asked = self._new_approval(plan, decision, at, principal, incident)
+            approval = await self._desk.ask(asked.decide("approved", principal, now()), incident)
             self._desk.wake(incident.id)
-        else:
-            fix = await self._begin(plan, at, principal, decision, None, None, approved_by=by)
-            self.resume_alone(fix)
+            return Submission(decision, approval=approval)
+        fix = await self._begin(plan, at, principal, decision, None, None, approved_by=by)
+        self.resume_alone(fix)
         return Submission(decision, fix=fix)
 
     async def approved_alone(self, approval: Approval) -> Fix:
@@ -248,7 +250,7 @@ class Loop:
         if shown and not brewing:
             return root
         if await self._desk.blind_for(incident, root, at) > BLIND:
-            await self._desk.escalate(incident, f"{root} gives no data: {at.readings[root].error}")
+            await self._desk.escalate(incident, f"{root} gives no data: {at.readings[root].error}", anyway=True)
             return None
         await self._watch.next_look(root, quickly=brewing)
         return None

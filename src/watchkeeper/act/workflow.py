@@ -191,9 +191,17 @@ class Executor(DBOSConfiguredInstance):
             log.info("no state", tool=tool.name, resource=resource, problem=_said(problem, 5.0))
             return None
 
+    def _named(self, resource: str) -> str:
+        try:
+            return self._eyes.resource(resource).slug
+        except WatchkeeperError:
+            return resource
+
     async def _record(self, fix: Fix, record: StepRecord, *, undo: bool = False) -> Fix:
         changed = fix.with_step(record, undo=undo)
-        text = f"{record.tool} on {record.resource}: {record.status}" + (f" ({record.error})" if record.error else "")
+        text = f"{record.tool} on {self._named(record.resource)}: {record.status}" + (
+            f" ({record.error})" if record.error else ""
+        )
         event = Event(
             f"fix.step.{record.status}",
             fix.id,

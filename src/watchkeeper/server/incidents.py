@@ -187,7 +187,7 @@ async def show_fix(key: str, runtime: Here, _: Viewer) -> Fix:
 def submitted(submission: Submission) -> Submitted:
     if submission.approval is not None:
         return Submitted(
-            status="awaiting_approval",
+            status="awaiting_approval" if submission.approval.status == "waiting" else "running",
             decision=submission.decision,
             fix_id=submission.approval.fix,
             approval_id=submission.approval.id,

@@ -15,7 +15,7 @@ import structlog
 from watchkeeper.act import Act, launched
 from watchkeeper.connectors import Registry
 from watchkeeper.decide import Decide, Policy
-from watchkeeper.domain import ConfigurationError, Event, Fix, Principal, Reading, now
+from watchkeeper.domain import ConfigurationError, Event, Fix, Principal, now
 from watchkeeper.hosts import Engine
 from watchkeeper.incidents import Desk
 from watchkeeper.loop import Loop
@@ -90,7 +90,9 @@ async def _assembled(
     decide = Decide(registry, policy, store)
     async with Engine() as engine:
         watch = Watch(registry, settings, store, [engine], desk.alerted, desk.vanished)
-        watch.on_reading = lambda reading: _measure(metrics, watch, reading)
+        watch.on_reading = lambda reading: metrics.looked(
+            reading.resource.split("/")[2], reading.seconds, ok=reading.ok
+        )
         desk.watch = watch
         await watch.start()
         try:
@@ -131,13 +133,6 @@ async def _hold(store: Store, lease: Lease, lost: asyncio.Event) -> None:
             log.error("the lease was lost: this process ends", problem=str(problem))
             lost.set()
             return
-
-
-def _measure(metrics: Metrics, watch: Watch, reading: Reading) -> None:
-    kind = reading.resource.split("/")[2]
-    metrics.look_seconds.labels(kind).observe(reading.seconds)
-    if not reading.ok:
-        metrics.looks_failed.labels(kind).inc()
 
 
 def _private(data: Path) -> None:

@@ -55,7 +55,7 @@ async def judge(subject: Subject, looks: AsyncIterator[Situation], probe: Callab
             continue
         made, failing = await _probe_all(subject, probe)
         if failing is None:
-            said = (f"{len(run)} good looks in a row", f"{made.what} passes" if made else "no probe")
+            said = (f"{len(run)} good looks in a row", f"the probe passes ({made.what})" if made else "no probe")
             return Verdict("healed", (*said, *_told(subject, run[-1])), subject.before, tuple(run), made)
         run = []
         last = _Look(False, failing.ok is None, (f"the probe of {failing.resource} fails: {failing.error}",))
