@@ -121,6 +121,8 @@ async def _decide(
     approval = await _waiting(runtime, key)
     if who.kind == "agent":
         raise Forbidden("An agent never approves.")
+    if to == "approved" and approval.decision.approvers and who.role not in approval.decision.approvers:
+        raise Forbidden(f"A {who.role} may not approve this.", f"Ask one of: {', '.join(approval.decision.approvers)}.")
     two = any(runtime.decide.policy.needs_two(step.effect) for step in approval.plan.steps)
     if two and approval.requested_by.id == who.id and to == "approved":
         raise Forbidden("Policy wants a second person: whoever asked cannot approve.", "Ask a colleague.")

@@ -140,6 +140,9 @@ def _private(data: Path) -> None:
         data.mkdir(parents=True, exist_ok=True, mode=0o700)
         if not os.access(data, os.W_OK):
             raise PermissionError(13, "permission denied")
+        for name in ("watchkeeper.db", "workflows.db"):  # what SQLite adds beside them takes over their mode
+            (data / name).touch(mode=0o600)
+            (data / name).chmod(0o600)
     except OSError as problem:
         raise ConfigurationError(
             f"The data directory {data} cannot be written: {problem.strerror}.", "Choose another: --data DIR."

@@ -116,7 +116,9 @@ class LedgerConnector:
     async def probe(self, session: Ledger) -> Probe:
         began = now()
         said = await fault(session)
-        return Probe(session.resource.id, began, said == "none", 0.0, "the ledger is whole", None if said == "none" else said)
+        return Probe(
+            session.resource.id, began, said == "none", 0.0, "the ledger is whole", None if said == "none" else said
+        )
 
     def level(self, line: str) -> Level | None:
         return None
