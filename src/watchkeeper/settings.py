@@ -141,6 +141,8 @@ class Settings(BaseSettings):
     notify: NotifySettings = Field(default_factory=NotifySettings)
     resources: list[ResourceSettings] = Field(default_factory=list[ResourceSettings])
     rules: dict[str, RuleOverride] = Field(default_factory=dict[str, RuleOverride])
+    runbooks: Path | None = None
+    """A folder of your own rules and runbooks, laid out as a connector's: `KIND/rules.yaml`, `KIND/runbooks/*.md`."""
     only: list[str] = Field(default_factory=list[str])
     """Watch only resources whose id, slug or compose project matches one of these globs; empty: everything found."""
 

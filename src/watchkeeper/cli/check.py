@@ -35,6 +35,7 @@ def check(context: typer.Context) -> None:
     except ConfigurationError as problem:
         problems.append((problem.what, problem.next_step))
     else:
+        problems += own(settings, registry)
         problems += [*rules(settings, registry), *resources(settings, registry), *policy(settings), *notify(settings)]
     problems += [*broken(registry), *references(registry)]
     fine = {
@@ -59,6 +60,18 @@ def nearest(wanted: str, known: list[str]) -> str:
     """` (did you mean …?)`, or nothing."""
     near = difflib.get_close_matches(wanted, known, n=1)
     return f" (did you mean `{near[0]}`?)" if near else ""
+
+
+def own(settings: "Settings", registry: "Registry") -> list[Problem]:
+    """The user's own rules and runbooks."""
+    from watchkeeper.domain.errors import ConfigurationError
+
+    try:
+        if settings.runbooks is not None:
+            registry.extend(settings.runbooks)
+    except ConfigurationError as problem:
+        return [(problem.what, problem.next_step)]
+    return []
 
 
 def rules(settings: "Settings", registry: "Registry") -> Iterator[Problem]:

@@ -35,6 +35,8 @@ def here(settings: "Settings", what: str) -> dict[str, Any]:
     if what == "policy":
         return _policy(settings)
     registry = Registry.installed()
+    if settings.runbooks is not None:
+        registry.extend(settings.runbooks)
     for name, problem in registry.broken.items():
         print(f"watchkeeper: the connector `{name}` cannot be used: {problem}", file=sys.stderr)
     return {"items": _items(registry, settings, what), "next": None}

@@ -2,8 +2,10 @@
 
 from collections.abc import Iterable, Iterator, Mapping
 from importlib.metadata import entry_points
+from pathlib import Path
 from typing import Any
 
+from watchkeeper.connectors.definitions import load_rules, load_runbooks
 from watchkeeper.domain import ConfigurationError, Connector, NotFound, Resource, Rule, Runbook, Tool
 
 
@@ -12,6 +14,8 @@ class Registry:
 
     def __init__(self, connectors: Iterable[Connector[Any]]) -> None:
         self._by_kind: dict[str, Connector[Any]] = {}
+        self._own_rules: tuple[Rule, ...] = ()
+        self._own_runbooks: tuple[Runbook, ...] = ()
         self.broken: dict[str, str] = {}
         """Entry points that could not be loaded, and why: told by `doctor`, the rest goes on."""
         for connector in connectors:
@@ -39,6 +43,27 @@ class Registry:
                 raise ConfigurationError(f"Two connectors bring a tool `{tool.name}`.", "Uninstall one of them.")
         self._by_kind[connector.kind] = connector
 
+    def extend(self, folder: Path) -> None:
+        """Add a user's own rules and runbooks: `KIND/rules.yaml`, `KIND/runbooks/*.md`. One that bears the name of a
+        shipped one takes its place. Raises ConfigurationError."""
+        if not folder.is_dir():
+            raise ConfigurationError(
+                f"The folder of runbooks {folder} is not there.", "Set `runbooks:` to one that is."
+            )
+        for part in sorted(path for path in folder.iterdir() if path.is_dir()):
+            connector = self._by_kind.get(part.name)
+            if connector is None:
+                kinds = ", ".join(self._by_kind)
+                raise ConfigurationError(f"{part}: there is no connector `{part.name}`.", f"Installed: {kinds}.")
+            try:
+                if (part / "rules.yaml").exists():
+                    self._own_rules += load_rules(part / "rules.yaml", kind=part.name, sample=connector.sample)
+                self._own_runbooks += load_runbooks(
+                    part / "runbooks", kind=part.name, sample=connector.sample, tools=connector.tools
+                )
+            except ConfigurationError as problem:
+                raise ConfigurationError(f"{part}: {problem.what}", problem.next_step) from None
+
     def __iter__(self) -> Iterator[Connector[Any]]:
         return iter(self._by_kind.values())
 
@@ -62,8 +87,14 @@ class Registry:
 
     @property
     def runbooks(self) -> tuple[Runbook, ...]:
-        return tuple(runbook for connector in self for runbook in connector.runbooks)
+        """The user's own first."""
+        taken = {(runbook.kind, runbook.name) for runbook in self._own_runbooks}
+        shipped = (runbook for connector in self for runbook in connector.runbooks)
+        return (*self._own_runbooks, *(r for r in shipped if (r.kind, r.name) not in taken))
 
     @property
     def rules(self) -> tuple[Rule, ...]:
-        return tuple(rule for connector in self for rule in connector.rules)
+        """The user's own first."""
+        taken = {rule.id for rule in self._own_rules}
+        shipped = (rule for connector in self for rule in connector.rules)
+        return (*self._own_rules, *(rule for rule in shipped if rule.id not in taken))
