@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from dataclasses import replace
 from datetime import timedelta
 
 import structlog
@@ -61,38 +62,30 @@ class Desk:
         watch = self._seen_by()
         resources = watch.fleet.resources
         name = resources[alert.resource].slug if alert.resource in resources else alert.resource
-        active = await self._store.select(Incident, status=ACTIVE)
-        incident = incident_for(alert, active, resources, at)
-        events: list[Event] = []
-        if incident is not None:
-            if incident.status == "escalated":  # something new: what was not tried yet may help now
-                incident = incident.reopen()
-                events.append(self._event("incident.reopened", incident, f"{alert.rule} fires on {name} besides"))
-            incident = incident.touching(alert.resource)
-        else:
+        told = self._told("alert.firing", alert, f"{alert.rule} fires on {name}")
+        known = incident_for(alert, await self._store.select(Incident, status=ACTIVE), resources, at)
+        if known is None:
             closed = await self._store.select(Incident, status="closed", limit=50)
-            incident = relapse_of(
-                alert, closed, await self._store.select(Alert, resource=alert.resource, limit=100), at
-            )
-            if incident is not None:
-                incident = incident.reopen().touching(alert.resource)
-                events.append(self._event("incident.reopened", incident, f"{alert.rule} on {name} is back"))
-            elif alert.severity != "critical" and not watch.has_runbook(alert.rule):
-                await self._store.save(alert, self._told("alert.firing", alert, f"{alert.rule} fires on {name}"))
-                return alert  # worth showing, but nothing anybody must be called for
-            else:
-                incident = Incident(new_id("inc"), f"{alert.rule} on {name}", alert.resource, (alert.resource,), at)
-                events.append(self._event("incident.opened", incident, f"{alert.rule} on {name}: {alert.why}"))
-        alert = alert.join(incident.id)
+            known = relapse_of(alert, closed, await self._store.select(Alert, resource=alert.resource, limit=100), at)
+        if known is None and alert.severity != "critical" and not watch.has_runbook(alert.rule):
+            await self._store.save(alert, told)
+            return alert  # worth showing, but nothing anybody must be called for
         async with self._writing, self._store.transaction() as transaction:
-            current = await self._store.find(Incident, incident.id)
-            if current is not None and current.active == incident.active:
-                incident = current.touching(alert.resource)  # healed meanwhile by its own task: keep what it wrote
+            if known is None:
+                incident = Incident(new_id("inc"), f"{alert.rule} on {name}", alert.resource, (alert.resource,), at)
+                text = f"{alert.rule} on {name}: {alert.why}"
+                await transaction.emit(self._event("incident.opened", incident, text))
+            else:
+                incident = await self._store.get(Incident, known.id)  # as it is now: its own task may have closed it
+                if not incident.active:  # back, or something new: what was not tried yet may help now
+                    incident = incident.reopen()
+                    text = f"{alert.rule} fires on {name}"
+                    await transaction.emit(self._event("incident.reopened", incident, text))
+            incident = incident.touching(alert.resource)
+            alert = alert.join(incident.id)
             await transaction.put(incident)
             await transaction.put(alert)
-            for event in events:
-                await transaction.emit(event)
-            await transaction.emit(self._told("alert.firing", alert, f"{alert.rule} fires on {name}"))
+            await transaction.emit(replace(told, incident=incident.id))
         watch.busy.update(incident.resources)
         for key in incident.resources:
             await watch.keep_ring(key, at - BEFORE)
@@ -172,9 +165,12 @@ class Desk:
     async def change(
         self, key: str, to: Callable[[Incident], Incident], kind: str, text: str, by: str = LOOP.id
     ) -> Incident:
-        """Read, change, write and tell, as one."""
+        """Read, change, write and tell, as one. What is closed stays so: only an alert reopens it."""
         async with self._writing:
-            incident = to(await self._store.get(Incident, key))
+            current = await self._store.get(Incident, key)
+            if current.status == "closed":
+                return current
+            incident = to(current)
             await self._store.save(incident, self._event(kind, incident, text, by))
         if incident.status == "closed":
             self._seen_by().busy.difference_update(incident.resources)
@@ -191,6 +187,8 @@ class Desk:
         await self._void_waiting(incident, "the incident was handed to a person")
         async with self._writing:
             current = await self._store.get(Incident, incident.id)
+            if current.status == "closed":
+                return current
             if current.open_fix or (await self._agreed(current) and not anyway):
                 self.wake(incident.id)
                 return current
@@ -229,6 +227,11 @@ class Desk:
 
     async def judged(self, incident: Incident, fix: Fix, verdict: Verdict) -> Incident:
         kind = {"healed": "incident.closed", "inconclusive": "incident.escalated"}.get(verdict.outcome, "plan.failed")
+        firing = await self._store.select(Alert, incident=incident.id, status="firing")
+        more = [alert for alert in firing if alert.severity != "info"]
+        if verdict.outcome == "healed" and more:
+            reason = f"{fix.plan.author} healed, but {more[0].rule} has joined meanwhile"
+            return await self.change(incident.id, lambda i: i.going_on(reason), "incident.goes_on", reason)
         text = f"{verdict.outcome}: {'; '.join(verdict.reasons)}"
         return await self.change(incident.id, lambda i: i.judged(fix, verdict, now()), kind, text)
 

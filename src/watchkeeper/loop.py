@@ -198,7 +198,7 @@ class Loop:
     async def _finish(self, fix: Fix, incident: Incident | None) -> Fix:
         fix = await self._act.complete(fix)  # the durable workflow: executes, or resumes; seconds to minutes
         if incident is not None:
-            await self._desk.verifying(incident, fix)
+            incident = await self._desk.verifying(incident, fix)  # as it is now: alerts may have joined meanwhile
         if fix.verdict is None:
             resources = tuple(dict.fromkeys((*fix.plan.resources, *(incident.resources if incident else ()))))
             key = incident.id if incident else None

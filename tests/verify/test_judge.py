@@ -66,7 +66,7 @@ async def judged(*looks: Situation, subject: Subject = SUBJECT, probe: Probes | 
 async def test_good_looks_in_a_row_and_a_probe_are_a_proof() -> None:
     verdict = await judged(*[GOOD] * GOOD_LOOKS)
     assert verdict.outcome == "healed"
-    assert verdict.reasons == ("3 good looks in a row", "a write and a read passes")
+    assert verdict.reasons == ("3 good looks in a row", "the probe passes (a write and a read)")
     assert len(verdict.after) == GOOD_LOOKS
 
 

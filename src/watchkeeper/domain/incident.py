@@ -160,6 +160,10 @@ class Incident:
         tried = tuple(key for key in self.tried if key != fix.plan.key)
         return replace(self, status="open", open_fix=None, tried=tried)
 
+    def going_on(self, reason: str) -> "Incident":
+        """The fix is over, the incident is not."""
+        return replace(self, status="open", open_fix=None, reason=reason)
+
     def verifying(self) -> "Incident":
         return replace(self, status="verifying")
 

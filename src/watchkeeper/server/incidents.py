@@ -126,13 +126,18 @@ async def _decide(
     two = any(runtime.decide.policy.needs_two(step.effect) for step in approval.plan.steps)
     if two and approval.requested_by.id == who.id and to == "approved":
         raise Forbidden("Policy wants a second person: whoever asked cannot approve.", "Ask a colleague.")
-    if approval.status != "waiting" or approval.expires_at <= now():
-        status = approval.status if approval.status != "waiting" else "expired"
-        raise Conflict(f"Approval {approval.id} waits no more: it is {status}.", "`watchkeeper incidents` shows why.")
     decided = approval.decide(to, who, now(), note)
     steps = ", ".join(step.tool for step in approval.plan.steps)
     event = Event(f"approval.{to}", approval.id, f"{who.name} {to} {steps}", now(), who.id, incident=approval.incident)
-    await runtime.store.save(decided, event)
+    async with runtime.store.transaction() as transaction:  # whoever decides at the same moment finds it decided
+        present = await runtime.store.get(Approval, approval.id)
+        if present.status != "waiting" or present.expires_at <= now():
+            status = present.status if present.status != "waiting" else "expired"
+            raise Conflict(
+                f"Approval {present.id} waits no more: it is {status}.", "`watchkeeper incidents` shows why."
+            )
+        await transaction.put(decided)
+        await transaction.emit(event)
     if approval.incident:
         runtime.desk.wake(approval.incident)
     elif to == "approved":
