@@ -63,12 +63,12 @@ class Watcher:
         self._changed = changed
         self._looked = looked
         self._session: Any = None
-        self._ready = asyncio.Event()
         self._poke = asyncio.Event()
         self._next = asyncio.Condition()
         self._waiting = 0
         self._task: asyncio.Task[None] | None = None
         self._stopped = False
+        self._assessed: Reading | None = None
 
     def start(self, alerts: Sequence[Alert] = ()) -> None:
         """Begin to look. `alerts` are those the store still has as firing: they live on over a restart."""
@@ -122,11 +122,11 @@ class Watcher:
     async def next_reading(self, after: datetime) -> Reading | None:
         """The first reading of a look that began at or after `after`; None when it is looked at no more."""
         async with self._next:
-            while self.last is None or self.last.at < after:
+            while self._assessed is None or self._assessed.at < after:
                 if self._stopped:
                     return None
                 await self._next.wait()
-            return self.last
+            return self._assessed
 
     async def probe(self) -> Probe:
         """The end-to-end check; one that hangs or raises has failed to tell, or failed."""
@@ -222,6 +222,7 @@ class Watcher:
                 self.alerts[rule.id] = after
         if self.health is not before:
             self.since = at
+        self._assessed = reading  # only now: whoever waits shall see the alerts that belong to it
         async with self._next:
             self._next.notify_all()
 
