@@ -40,6 +40,7 @@ class Desk:
         self.heal: Callable[[Incident], Awaitable[Incident]] | None = None
         self.watch: Watch | None = None
         self._tasks: dict[str, asyncio.Task[None]] = {}
+        self._deadlines: set[asyncio.Task[None]] = set()
         self._again: set[str] = set()
         self._joining = asyncio.Lock()
         self._writing = asyncio.Lock()
@@ -131,9 +132,10 @@ class Desk:
             self._arm(approval)
 
     async def stop(self) -> None:
-        for task in self._tasks.values():
+        tasks = [*self._tasks.values(), *self._deadlines]
+        for task in tasks:
             task.cancel()
-        await asyncio.gather(*self._tasks.values(), return_exceptions=True)
+        await asyncio.gather(*tasks, return_exceptions=True)
 
     async def _run(self, key: str) -> None:
         try:
@@ -155,10 +157,19 @@ class Desk:
                 self.wake(key)
 
     def _arm(self, approval: Approval) -> None:
-        """Wake its incident at the deadline; armed anew from the row after a restart."""
+        """At the deadline wake its incident, or let it expire where it has none; armed anew after a restart."""
         seconds = max(0.0, (approval.expires_at - now()).total_seconds())
         if approval.incident:
             asyncio.get_running_loop().call_later(seconds, self.wake, approval.incident)
+            return
+
+        async def expires() -> None:
+            await asyncio.sleep(seconds)  # a deadline is the clock's
+            await self.expire(approval)
+
+        task = asyncio.create_task(expires(), name=f"expiry {approval.id}")
+        self._deadlines.add(task)
+        task.add_done_callback(self._deadlines.discard)
 
     # Changes, each with its event --------------------------------------------------------------------------------
 
@@ -271,9 +282,11 @@ class Desk:
         async with self._writing, self._store.transaction() as transaction:
             if incident is not None:
                 current = await self._store.get(Incident, incident.id)
-                if approval.status == "waiting" and await self._agreed(current):
+                if await self._agreed(current):
                     self.wake(incident.id)
-                    return approval  # a person was quicker
+                    if approval.status == "waiting":
+                        return approval  # a person was quicker
+                    raise Conflict(f"Somebody has asked for a fix of {incident.id} already.", "It begins at once.")
                 if current.open_fix:
                     raise Conflict(f"{incident.id} is being fixed already ({current.open_fix}).")
                 await transaction.put(current.wait_for_approval(approval.id))
@@ -289,7 +302,7 @@ class Desk:
         return approval is not None and approval.status == "approved"
 
     async def expire(self, approval: Approval) -> Approval:
-        return await self._settle(approval.decide("expired", LOOP, now()), "nobody decided in time")
+        return await self._let_go(approval.decide("expired", LOOP, now()), "nobody decided in time")
 
     async def void(self, incident: Incident, approval: Approval, reason: str) -> Incident:
         await self._settle(approval.decide("void", LOOP, now(), reason), reason)
@@ -297,7 +310,18 @@ class Desk:
 
     async def _void_waiting(self, incident: Incident, reason: str) -> None:
         for approval in await self._store.select(Approval, status="waiting", incident=incident.id):
-            await self._settle(approval.decide("void", LOOP, now(), reason), reason)
+            await self._let_go(approval.decide("void", LOOP, now(), reason), reason)
+
+    async def _let_go(self, approval: Approval, text: str) -> Approval:
+        """It waits no more, unless somebody has decided meanwhile: then that stands."""
+        event = Event(f"approval.{approval.status}", approval.id, text, now(), incident=approval.incident)
+        async with self._store.transaction() as transaction:
+            present = await self._store.get(Approval, approval.id)
+            if present.status != "waiting":
+                return present
+            await transaction.put(approval)
+            await transaction.emit(event)
+        return approval
 
     async def _settle(self, approval: Approval, text: str) -> Approval:
         event = Event(f"approval.{approval.status}", approval.id, text, now(), incident=approval.incident)
