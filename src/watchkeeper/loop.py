@@ -23,6 +23,7 @@ from watchkeeper.domain import (
     Event,
     Fix,
     Forbidden,
+    Health,
     Incident,
     Plan,
     Principal,
@@ -244,8 +245,14 @@ class Loop:
         after the next look."""
         firing = self._desk.firing(incident, at)
         root = root_of(firing, self._watch.fleet.resources)
-        upstream = {key for alert in firing for key in self._watch.upstream(alert.resource)}
-        brewing = any(alert.status == "pending" and alert.resource in upstream for alert in at.alerts)
+        carriers = {resource.runs_on for resource in self._watch.fleet.resources.values()}
+        upstream = self._watch.upstream(root)
+        brewing = any(
+            alert.status == "pending"
+            and alert.resource in upstream
+            and (alert.health is Health.FAILED or alert.resource not in carriers)
+            for alert in at.alerts
+        )
         shown = any(alert.id in at.showing for alert in firing if alert.resource == root)
         if shown and not brewing:
             return root
