@@ -1,5 +1,6 @@
 import asyncio
 from collections.abc import AsyncIterator, Callable
+from contextlib import suppress
 from datetime import UTC, datetime
 
 import pytest
@@ -164,6 +165,23 @@ async def test_whoever_waits_for_a_reading_of_what_is_gone_is_told(watching: Wat
     async with asyncio.timeout(5):
         assert await waiting is None
         assert await watcher.next_reading(now()) is None
+
+
+async def test_a_look_that_does_not_let_itself_be_cancelled_still_ends(watching: Watching) -> None:
+    looking = asyncio.Event()
+
+    async def stubborn(of: Resource) -> Reading:
+        looking.set()
+        with suppress(asyncio.CancelledError):
+            await hang(of)
+        return await well(of)
+
+    watching.settings = WatchSettings(interval=3600, quick=0.05, timeout=60)
+    watching.connector.looks = stubborn
+    watcher = watching.begin()
+    await looking.wait()
+    async with asyncio.timeout(5):
+        await watcher.stop()
 
 
 async def test_health_is_unknown_until_there_is_data(watching: Watching) -> None:

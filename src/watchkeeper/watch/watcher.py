@@ -78,8 +78,9 @@ class Watcher:
     async def stop(self) -> None:
         """Look no more; whoever waits for a reading is let go."""
         self._stopped = True
+        self._poke.set()
         if self._task:
-            self._task.cancel()
+            self._task.cancel()  # which a library may swallow (asyncio.wait_for before Python 3.12): the flag ends it too
             await asyncio.gather(self._task, return_exceptions=True)
         async with self._next:
             self._next.notify_all()
@@ -144,7 +145,7 @@ class Watcher:
         return probe
 
     async def _run(self) -> None:
-        while True:
+        while not self._stopped:
             try:
                 async with AsyncExitStack() as stack:
                     async with asyncio.timeout(self._settings.timeout):
@@ -163,7 +164,7 @@ class Watcher:
             await self._pause(self._settings.interval)
 
     async def _look_for_ever(self) -> None:
-        while True:
+        while not self._stopped:
             await self._take(await self._look())
             quick = self._waiting or any(alert.status == "pending" for alert in self.alerts.values())
             interval = self._settings.quick if quick else self._settings.interval * random.uniform(0.9, 1.1)
@@ -175,7 +176,8 @@ class Watcher:
                 await self._poke.wait()
         except TimeoutError:
             pass
-        self._poke.clear()
+        if not self._stopped:
+            self._poke.clear()
 
     async def _look(self) -> Reading:
         began = now()
