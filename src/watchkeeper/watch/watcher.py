@@ -80,7 +80,8 @@ class Watcher:
         self._stopped = True
         self._poke.set()
         if self._task:
-            self._task.cancel()  # which a library may swallow (asyncio.wait_for before Python 3.12): the flag ends it too
+            # A library may swallow it (asyncio.wait_for before Python 3.12); then the flag ends it.
+            self._task.cancel()
             await asyncio.gather(self._task, return_exceptions=True)
         async with self._next:
             self._next.notify_all()
