@@ -74,7 +74,9 @@ class Loop:
     async def heal(self, incident: Incident) -> Incident:
         """Re-entrant: called again whenever something it waits for has changed, and after a crash."""
         if incident.open_fix:  # what was begun is finished first
-            incident = await self.finish(await self._store.get(Fix, incident.open_fix), incident)
+            fix = await self._store.get(Fix, incident.open_fix)
+            async with self._hands(fix.plan):
+                incident = await self.finish(fix, incident)
         while (incident := await self._store.get(Incident, incident.id)).status != "closed":
             at = await self._watch.look(self._scope(incident))
             if not self._desk.firing(incident, at):

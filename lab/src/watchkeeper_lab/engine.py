@@ -20,6 +20,16 @@ NO_ENGINE = "No Docker engine answers, and this is not root on Debian, where the
 INSTALL_HINT = "Install Docker (https://docs.docker.com/engine/install/), start it, and try again."
 
 
+async def engine_for_caller(say: Say = print) -> int:
+    """Make sure that an engine answers. Where it had to be started, its process id, which is the caller's to stop;
+    else 0. No lab stops an engine that was started so."""
+    await ensure_engine(say)
+    note = _note()
+    pid = int(note.read_text()) if note.exists() else 0
+    note.unlink(missing_ok=True)
+    return pid
+
+
 async def stop_engine_if_ours() -> bool:
     """Stop the engine if a lab started it, and return when it has ended; any other is left alone (False)."""
     note = _note()
@@ -74,6 +84,10 @@ async def apt_install(*packages: str) -> None:
         await run(command, timeout=600.0, env=quiet, hint="See `apt-get install` for what is wrong with the packages.")
 
 
+_started: list[subprocess.Popen[bytes]] = []
+"""Engines that this process has started: kept, for they are to outlive their handles."""
+
+
 async def ensure_engine(say: Say = print) -> str:
     """Return the version of an engine that answers: one that is there, or one installed and started by us.
 
@@ -89,6 +103,7 @@ async def ensure_engine(say: Say = print) -> str:
     say("Starting the Docker engine…")
     log = Path(tempfile.gettempdir()) / f"watchkeeper-lab-dockerd-{os.getpid()}.log"
     daemon = _start_dockerd(log)
+    _started.append(daemon)
     for _ in range(300):
         if version := await engine_version():
             _note().parent.mkdir(parents=True, exist_ok=True)

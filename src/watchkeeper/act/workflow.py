@@ -7,8 +7,10 @@ repeated but left to be judged.
 
 import asyncio
 from collections.abc import AsyncGenerator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
 from dataclasses import replace
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -29,13 +31,20 @@ ON_ITS_WAY = 12.0
 
 @DBOS.dbos_class()
 class Executor(DBOSConfiguredInstance):
-    """Carries plans out, and back."""
+    """Carries plans out, and back. One per process, for DBOS keeps it by name; `bind` gives it what it works with."""
 
-    def __init__(self, store: Store, eyes: Eyes, permits: Permits) -> None:
+    _store: Store
+    _eyes: Eyes
+    _permits: Permits
+
+    def __init__(self) -> None:
         super().__init__("executor")
+
+    def bind(self, store: Store, eyes: Eyes, permits: Permits) -> "Executor":
         self._store = store
         self._eyes = eyes
         self._permits = permits
+        return self
 
     @DBOS.workflow()
     async def carry_out(self, fix_id: str, steps: int) -> str:
@@ -149,6 +158,9 @@ class Executor(DBOSConfiguredInstance):
         refusal = tool.refusal(reading, tool.parse(step.arguments)) if tool.effect is not Effect.READ else None
         if refusal:
             return refusal
+        effect = tool.effect_on(reading)
+        if effect.rank > step.effect.rank:
+            return f"it would be {effect} now, and only what is {step.effect} was permitted"
         alone = Plan(fix.plan.author, (step,), fix.plan.created_at, confirm=fix.plan.confirm)
         approved = bool(fix.approved_by)
         decision = self._permits.permit(alone, situation, fix.principal, approved=approved, changes={})
@@ -222,6 +234,11 @@ def _said(problem: Exception, timeout: float) -> str:
     return problem.what if isinstance(problem, WatchkeeperError) else f"{type(problem).__name__}: {problem}"
 
 
+@cache
+def _executor() -> Executor:
+    return Executor()
+
+
 @asynccontextmanager
 async def launched(data: Path, store: Store, eyes: Eyes, permits: Permits) -> AsyncGenerator[Executor]:
     """DBOS on a database beside the store. What was pending when the last process died is resumed at once."""
@@ -234,9 +251,11 @@ async def launched(data: Path, store: Store, eyes: Eyes, permits: Permits) -> As
         "log_level": "WARNING",
     }
     DBOS(config=config)
-    executor = Executor(store, eyes, permits)
+    executor = _executor().bind(store, eyes, permits)
     DBOS.launch()
     try:
         yield executor
     finally:
         await asyncio.to_thread(DBOS.destroy, destroy_registry=False)
+        # DBOS had put its own thread pool in the loop's place and has closed it; others still need one.
+        asyncio.get_running_loop().set_default_executor(ThreadPoolExecutor())

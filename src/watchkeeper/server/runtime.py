@@ -21,7 +21,7 @@ from watchkeeper.incidents import Desk
 from watchkeeper.loop import Loop
 from watchkeeper.notify import Webhook
 from watchkeeper.settings import Settings, secret
-from watchkeeper.store import Lease, Masker, Store, new_id
+from watchkeeper.store import Lease, LeaseTaken, Masker, Store, new_id
 from watchkeeper.telemetry import Metrics
 from watchkeeper.watch import Watch
 
@@ -131,10 +131,12 @@ async def _hold(store: Store, lease: Lease, lost: asyncio.Event) -> None:
         await asyncio.sleep(RENEW)  # a lease is kept by the clock
         try:
             await store.take(lease)
-        except Exception as problem:
+        except LeaseTaken as problem:
             log.error("the lease was lost: this process ends", problem=str(problem))
             lost.set()
             return
+        except Exception as problem:
+            log.warning("the lease could not be renewed; it is tried again", problem=str(problem))
 
 
 def _private(data: Path) -> None:
