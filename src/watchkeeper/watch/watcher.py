@@ -57,7 +57,6 @@ class Watcher:
         self.ring: deque[Reading] = deque(maxlen=RING)
         self.alerts: dict[str, Alert] = {}
         self.since: datetime = now()
-        self.last_probe: Probe | None = None
         self._rules = rules
         self._settings = settings
         self._changed = changed
@@ -142,7 +141,6 @@ class Watcher:
             probe = Probe(self.resource.id, began, None, 0.0, "probe", problem.what)
         except Exception as problem:
             probe = Probe(self.resource.id, began, None, 0.0, "probe", f"{type(problem).__name__}: {problem}")
-        self.last_probe = probe
         return probe
 
     async def _run(self) -> None:
