@@ -157,6 +157,10 @@ async def test_no_look_up_shows_a_secret(run: Run) -> None:
     assert "hunter2" not in repr(shown)
     assert "hunter2" not in repr(await connector.read(session, None))
     assert await hands.docker_stats.run(session)
+    async with asyncio.timeout(10):  # the engine hands a line on a moment after it was written
+        async for _, line in host.logs(since=now() - timedelta(minutes=1)):
+            if "Ready to accept" in line:
+                break
     assert any("Ready to accept" in line for line in await hands.docker_logs.run(session))
 
 
