@@ -68,7 +68,11 @@ async def test_what_happened_before_we_listened_is_recalled(run: Run) -> None:
 async def test_a_stop_whose_event_is_lost_is_unknown(run: Run, engine: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
     host = await run(*REDIS)
     await docker("kill", host.name)
-    await until_stopped(host)
+    ended = (await until_stopped(host)).finished_at
+    assert ended
+    async with asyncio.timeout(10):  # heard first, so that it does not come once it is forgotten
+        while not host.story.knows_end(ended):
+            await asyncio.sleep(0.02)
 
     async def forgotten(*_: object) -> object:
         return host.story
