@@ -71,7 +71,7 @@ async def test_a_stop_whose_event_is_lost_is_unknown(run: Run, engine: Engine, m
     ended = (await until_stopped(host)).finished_at
     assert ended
     async with asyncio.timeout(10):  # heard first, so that it does not come once it is forgotten
-        while not host.story.knows_end(ended):
+        while not host.story.knows_end(ended):  # noqa: ASYNC110
             await asyncio.sleep(0.02)
 
     async def forgotten(*_: object) -> object:
