@@ -5,22 +5,19 @@ change with its event, and calls `heal` again whenever something an incident wai
 """
 
 import asyncio
-from collections.abc import AsyncGenerator, Callable, Sequence
-from contextlib import aclosing, asynccontextmanager
+from collections.abc import AsyncGenerator, Callable
+from contextlib import aclosing
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import Any
 
-from watchkeeper.act import Act
 from watchkeeper.decide import Decide
 from watchkeeper.domain import (
     LOOP,
     Approval,
-    Condition,
     Conflict,
     Decision,
     Effect,
-    Event,
     Fix,
     Forbidden,
     Health,
@@ -30,9 +27,10 @@ from watchkeeper.domain import (
     Verdict,
     now,
 )
-from watchkeeper.domain.situation import Situation, effect_of
+from watchkeeper.domain.situation import Situation
+from watchkeeper.fixing import Fixing
 from watchkeeper.incidents import Desk
-from watchkeeper.store import Store, new_id
+from watchkeeper.store import Store
 from watchkeeper.verify import Subject, judge
 from watchkeeper.watch import Watch, root_of
 
@@ -58,24 +56,19 @@ class Submission:
 class Loop:
     """`heal` is the product on a page; `submit` is the one entrance for everybody else's plans."""
 
-    def __init__(
-        self, store: Store, watch: Watch, decide: Decide, act: Act, desk: Desk, approval_life: timedelta
-    ) -> None:
+    def __init__(self, store: Store, watch: Watch, decide: Decide, desk: Desk, fixing: Fixing) -> None:
         self._store = store
         self._watch = watch
         self._decide = decide
-        self._act = act
         self._desk = desk
-        self._approval_life = approval_life
-        self._handling: set[str] = set()
-        self._free = asyncio.Condition()
+        self._fixing = fixing
         self._alone: set[asyncio.Task[Fix]] = set()
 
     async def heal(self, incident: Incident) -> Incident:
         """Re-entrant: called again whenever something it waits for has changed, and after a crash."""
         if incident.open_fix:  # what was begun is finished first
             fix = await self._store.get(Fix, incident.open_fix)
-            async with self._hands(fix.plan):
+            async with self._fixing.hands(fix.plan):
                 incident = await self.finish(fix, incident)
         while (incident := await self._store.get(Incident, incident.id)).status != "closed":
             at = await self._watch.look(self._scope(incident))
@@ -107,7 +100,7 @@ class Loop:
             plan, passed = await self._decide.next_plan(root, incident, at)  # runbook rungs first; knows past fixes
             agreed = approval if approval is not None and approval.status == "approved" else None
             if agreed is not None:
-                if agreed.digest != self._digest(agreed.plan, at):
+                if agreed.digest != self._fixing.digest(agreed.plan, at):
                     incident = await self._desk.void(incident, agreed, "things have changed since it was approved")
                     continue
                 plan = agreed.plan
@@ -116,7 +109,9 @@ class Loop:
             if agreed is None:
                 incident = await self._desk.diagnosed(incident, plan)
             who = agreed.requested_by if agreed else LOOP
-            decision = self._decide.permit(plan, at, who, approved=bool(agreed), changes=await self._changes(plan))
+            decision = self._decide.permit(
+                plan, at, who, approved=bool(agreed), changes=await self._fixing.changes(plan)
+            )
             if decision.policy == "mode/observe":
                 return await self._desk.would(incident, plan, decision)
             if decision.outcome == "ask":
@@ -124,16 +119,16 @@ class Loop:
             if decision.outcome == "deny":
                 incident = await self._desk.refuse(incident, plan, f"{plan.author} is not allowed: {decision.reason}")
                 continue
-            async with self._hands(plan) as waited:
+            async with self._fixing.hands(plan) as waited:
                 if waited:
                     continue  # another fix was at work nearby: look again first
-                fix = await self._begin(plan, at, who, decision, incident.id, agreed)
+                fix = await self._fixing.begin(plan, at, who, decision, incident.id, agreed)
                 incident = await self.finish(fix, await self._store.get(Incident, incident.id))
         return incident
 
     async def finish(self, fix: Fix, incident: Incident) -> Incident:
         """Execute or resume, judge, undo what did not help, and say so."""
-        fix = await self._finish(fix, incident)
+        fix = await self._fixing.complete(fix, incident)
         if fix.verdict is None:
             raise RuntimeError(f"{fix.id} was finished without a verdict")
         if held_back(fix) and (stopped := await self._decide.stopped()):
@@ -147,36 +142,37 @@ class Loop:
         """
         at = await self._watch.look(plan.resources)
         plan = replace(
-            plan, steps=tuple(replace(s, effect=e) for s, e in zip(plan.steps, self._effects(plan, at), strict=True))
+            plan,
+            steps=tuple(replace(s, effect=e) for s, e in zip(plan.steps, self._fixing.effects(plan, at), strict=True)),
         )
         if plan.effect is not Effect.READ and (stopped := await self._decide.stopped()):
             raise Conflict(f"Nothing is changed now: {stopped}.", "Go on with `watchkeeper resume`.")
         own = principal.kind == "person" and not any(self._decide.policy.needs_two(step.effect) for step in plan.steps)
-        decision = self._decide.permit(plan, at, principal, approved=own, changes=await self._changes(plan))
+        decision = self._decide.permit(plan, at, principal, approved=own, changes=await self._fixing.changes(plan))
         if decision.outcome == "deny":
             raise Forbidden(f"Policy {decision.policy} does not allow it: {decision.reason}", "See docs/policy.md.")
         if decision.outcome == "ask":
-            approval = await self._desk.ask(self._new_approval(plan, decision, at, principal, incident), incident)
+            approval = await self._desk.ask(self._fixing.approval(plan, decision, at, principal, incident), incident)
             return Submission(decision, approval=approval)
         if plan.effect is Effect.READ:
-            return Submission(decision, output=await self._read(plan, principal))
+            return Submission(decision, output=await self._fixing.read(plan, principal))
         by = principal.id if own else ""
         if incident is not None:  # `heal` alone begins an incident's fixes; it finds this one asked for and agreed to
-            asked = self._new_approval(plan, decision, at, principal, incident)
+            asked = self._fixing.approval(plan, decision, at, principal, incident)
             approval = await self._desk.ask(asked.decide("approved", principal, now()), incident)
             self._desk.wake(incident.id)
             return Submission(decision, approval=approval)
-        fix = await self._begin(plan, at, principal, decision, None, None, approved_by=by)
+        fix = await self._fixing.begin(plan, at, principal, decision, None, None, approved_by=by)
         self.resume_alone(fix)
         return Submission(decision, fix=fix)
 
     async def approved_alone(self, approval: Approval) -> Fix:
         """Begin what waited for approval without an incident. Raises Conflict where things have changed since."""
         at = await self._watch.look(approval.plan.resources)
-        if approval.digest != self._digest(approval.plan, at):
+        if approval.digest != self._fixing.digest(approval.plan, at):
             await self._store.save(approval.decide("void", LOOP, now(), "things have changed since it was asked for"))
             raise Conflict("Things have changed since this was asked for; nothing was done.", "Submit it again.")
-        fix = await self._begin(approval.plan, at, approval.requested_by, approval.decision, None, approval)
+        fix = await self._fixing.begin(approval.plan, at, approval.requested_by, approval.decision, None, approval)
         self.resume_alone(fix)
         return fix
 
@@ -195,39 +191,8 @@ class Loop:
     # How ---------------------------------------------------------------------------------------------------------
 
     async def _finish_alone(self, fix: Fix) -> Fix:
-        async with self._hands(fix.plan):
-            return await self._finish(fix, None)
-
-    async def _finish(self, fix: Fix, incident: Incident | None) -> Fix:
-        fix = await self._act.complete(fix)  # the durable workflow: executes, or resumes; seconds to minutes
-        if incident is not None:
-            incident = await self._desk.verifying(incident, fix)  # as it is now: alerts may have joined meanwhile
-        if fix.verdict is None:
-            resources = tuple(dict.fromkeys((*fix.plan.resources, *(incident.resources if incident else ()))))
-            key = incident.id if incident else None
-            standing = self._watch.situation(resources).firing
-            subject = Subject(
-                root=fix.plan.resources[0],
-                resources=resources,
-                healed=Condition(fix.plan.healed) if fix.plan.healed else None,
-                before=fix.before.get(fix.plan.resources[0]),
-                neighbours={near: health for near, health in fix.neighbours.items() if near not in resources},
-                ignored=frozenset(
-                    a.id for a in standing if a.incident != key and (a.firing_at or now()) < fix.started_at
-                ),
-            )
-            seconds = max(self._decide.tool(step.tool).settle for step in fix.plan.steps)
-            looks = self._watch.settle((*resources, *subject.neighbours), seconds)
-            fix = replace(fix, verdict=await judge(subject, looks, self._watch.probe))
-            await self._store.save(fix)
-        if fix.verdict is not None and fix.verdict.outcome == "not_healed":
-            fix = await self._act.undo(fix)
-        fix = replace(fix, status="closed", finished_at=now())
-        outcome = fix.verdict.outcome if fix.verdict else "inconclusive"
-        said = "; ".join(fix.verdict.reasons) if fix.verdict else ""
-        event = Event(f"fix.{outcome}", fix.id, f"{fix.plan.author}: {outcome} ({said})", now(), incident=fix.incident)
-        await self._store.save(fix, event)
-        return fix
+        async with self._fixing.hands(fix.plan):
+            return await self._fixing.complete(fix, None)
 
     async def _recovered(self, incident: Incident) -> Verdict:
         """A verdict like any other: good looks in a row, and the probe."""
@@ -274,101 +239,8 @@ class Loop:
         return approval
 
     async def _ask(self, incident: Incident, plan: Plan, decision: Decision, at: Situation) -> Incident:
-        await self._desk.ask(self._new_approval(plan, decision, at, LOOP, incident), incident)
+        await self._desk.ask(self._fixing.approval(plan, decision, at, LOOP, incident), incident)
         return await self._store.get(Incident, incident.id)
-
-    def _new_approval(
-        self, plan: Plan, decision: Decision, at: Situation, by: Principal, incident: Incident | None
-    ) -> Approval:
-        return Approval(
-            id=new_id("apr"),
-            incident=incident.id if incident else None,
-            fix=new_id("fix"),
-            plan=plan,
-            decision=decision,
-            digest=self._digest(plan, at),
-            requested_by=by,
-            created_at=now(),
-            expires_at=now() + self._approval_life,
-        )
-
-    async def _begin(
-        self,
-        plan: Plan,
-        at: Situation,
-        principal: Principal,
-        decision: Decision,
-        incident: str | None,
-        approval: Approval | None,
-        *,
-        approved_by: str = "",
-    ) -> Fix:
-        near = self._watch.neighbours(plan.resources)
-        fix = await self._act.begin(
-            plan,
-            at,
-            principal=principal,
-            decision=decision,
-            incident=incident,
-            key=approval.fix if approval else None,
-            approved_by=approval.decided_by if approval else approved_by,
-            health={key: self._watch.health(key).value for key in near},
-        )
-        await self._desk.begun(fix)
-        return fix
-
-    def _effects(self, plan: Plan, at: Situation) -> Sequence[Effect]:
-        return list(effect_of(plan, self._decide.tools, at).values())
-
-    def _digest(self, plan: Plan, at: Situation) -> str:
-        """Of the plan as it would act now: the effects of this moment, and what each precondition finds."""
-        steps = tuple(replace(s, effect=e) for s, e in zip(plan.steps, self._effects(plan, at), strict=True))
-        facts: dict[str, str] = {}
-        for index, step in enumerate(steps):
-            reading = at.readings.get(step.resource)
-            tool = self._decide.tool(step.tool)
-            refusal = tool.refusal(reading, tool.parse(step.arguments)) if reading else "no reading"
-            facts[str(index)] = "refused" if refusal else "holds"
-        incarnations = {key: resource.incarnation for key, resource in at.resources.items()}
-        return replace(plan, steps=steps).digest(incarnations, facts)
-
-    async def _changes(self, plan: Plan) -> dict[str, int]:
-        """How many changes each of its resources has seen within the last hour."""
-        since = now() - timedelta(hours=1)
-        recent = [fix for fix in await self._store.select(Fix, limit=200) if fix.started_at >= since]
-        counted = [
-            r.resource for fix in recent for r in fix.steps if r.status in ("acting", "done", "failed", "unknown")
-        ]
-        return {key: counted.count(key) for key in plan.resources}
-
-    async def _read(self, plan: Plan, principal: Principal) -> Any:
-        """Look-ups change nothing: no fix, one event."""
-        outputs: list[Any] = []
-        for step in plan.steps:
-            tool = self._decide.tool(step.tool)
-            try:
-                async with asyncio.timeout(tool.timeout):
-                    outputs.append(await tool.run(self._watch.session(step.resource), **step.arguments))
-            except TimeoutError:
-                raise Conflict(f"{tool.name} gave no result within {tool.timeout:g} s.") from None
-            text = f"{principal.id} called {tool.name}"
-            await self._store.emit(Event("tool.called", tool.name, text, now(), principal.id, resource=step.resource))
-        return outputs[0] if len(outputs) == 1 else outputs
-
-    @asynccontextmanager
-    async def _hands(self, plan: Plan) -> AsyncGenerator[bool]:
-        """One fix at a time per dependency neighbourhood. Says whether it had to be waited for."""
-        mine = {*plan.resources, *self._watch.neighbours(plan.resources)}
-        async with self._free:
-            waited = bool(mine & self._handling)
-            await self._free.wait_for(lambda: not mine & self._handling)
-            self._handling |= mine
-        try:
-            yield waited
-        finally:
-            async with self._free:
-                self._handling -= mine
-                self._free.notify_all()
 
 
 async def takewhile_async(

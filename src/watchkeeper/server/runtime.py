@@ -16,6 +16,7 @@ from watchkeeper.act import Act, launched
 from watchkeeper.connectors import Registry
 from watchkeeper.decide import Decide, Policy
 from watchkeeper.domain import ConfigurationError, Event, Fix, Principal, now
+from watchkeeper.fixing import Fixing
 from watchkeeper.hosts import Engine
 from watchkeeper.incidents import Desk
 from watchkeeper.loop import Loop
@@ -100,7 +101,8 @@ async def _assembled(
         try:
             async with launched(settings.data, store, watch, decide) as executor:
                 act = Act(store, watch, executor, settings.policy.fix_deadline)
-                loop = Loop(store, watch, decide, act, desk, timedelta(minutes=settings.policy.approval_minutes))
+                approval_life = timedelta(minutes=settings.policy.approval_minutes)
+                loop = Loop(store, watch, decide, desk, Fixing(store, watch, decide, act, desk, approval_life))
                 desk.heal = loop.heal
                 runtime = Runtime(
                     settings, registry, store, watch, decide, desk, loop, metrics, *_operator(settings.data)

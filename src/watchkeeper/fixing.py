@@ -1,0 +1,169 @@
+"""One fix from its beginning to its verdict: what the loop and whoever submits a plan share."""
+
+import asyncio
+from collections.abc import AsyncGenerator, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import replace
+from datetime import timedelta
+from typing import Any
+
+from watchkeeper.act import Act
+from watchkeeper.decide import Decide
+from watchkeeper.domain import (
+    Approval,
+    Condition,
+    Conflict,
+    Decision,
+    Effect,
+    Event,
+    Fix,
+    Incident,
+    Plan,
+    Principal,
+    now,
+)
+from watchkeeper.domain.situation import Situation, effect_of
+from watchkeeper.incidents import Desk
+from watchkeeper.store import Store, new_id
+from watchkeeper.verify import Subject, judge
+from watchkeeper.watch import Watch
+
+
+class Fixing:
+    """Begins and completes fixes, one at a time per dependency neighbourhood; binds approvals to what they are for."""
+
+    def __init__(
+        self, store: Store, watch: Watch, decide: Decide, act: Act, desk: Desk, approval_life: timedelta
+    ) -> None:
+        self._store = store
+        self._watch = watch
+        self._decide = decide
+        self._act = act
+        self._desk = desk
+        self._approval_life = approval_life
+        self._handling: set[str] = set()
+        self._free = asyncio.Condition()
+
+    async def complete(self, fix: Fix, incident: Incident | None) -> Fix:
+        fix = await self._act.complete(fix)  # the durable workflow: executes, or resumes; seconds to minutes
+        if incident is not None:
+            incident = await self._desk.verifying(incident, fix)  # as it is now: alerts may have joined meanwhile
+        if fix.verdict is None:
+            resources = tuple(dict.fromkeys((*fix.plan.resources, *(incident.resources if incident else ()))))
+            key = incident.id if incident else None
+            standing = self._watch.situation(resources).firing
+            subject = Subject(
+                root=fix.plan.resources[0],
+                resources=resources,
+                healed=Condition(fix.plan.healed) if fix.plan.healed else None,
+                before=fix.before.get(fix.plan.resources[0]),
+                neighbours={near: health for near, health in fix.neighbours.items() if near not in resources},
+                ignored=frozenset(
+                    a.id for a in standing if a.incident != key and (a.firing_at or now()) < fix.started_at
+                ),
+            )
+            seconds = max(self._decide.tool(step.tool).settle for step in fix.plan.steps)
+            looks = self._watch.settle((*resources, *subject.neighbours), seconds)
+            fix = replace(fix, verdict=await judge(subject, looks, self._watch.probe))
+            await self._store.save(fix)
+        if fix.verdict is not None and fix.verdict.outcome == "not_healed":
+            fix = await self._act.undo(fix)
+        fix = replace(fix, status="closed", finished_at=now())
+        outcome = fix.verdict.outcome if fix.verdict else "inconclusive"
+        said = "; ".join(fix.verdict.reasons) if fix.verdict else ""
+        event = Event(f"fix.{outcome}", fix.id, f"{fix.plan.author}: {outcome} ({said})", now(), incident=fix.incident)
+        await self._store.save(fix, event)
+        return fix
+
+    async def begin(
+        self,
+        plan: Plan,
+        at: Situation,
+        principal: Principal,
+        decision: Decision,
+        incident: str | None,
+        approval: Approval | None,
+        *,
+        approved_by: str = "",
+    ) -> Fix:
+        near = self._watch.neighbours(plan.resources)
+        fix = await self._act.begin(
+            plan,
+            at,
+            principal=principal,
+            decision=decision,
+            incident=incident,
+            key=approval.fix if approval else None,
+            approved_by=approval.decided_by if approval else approved_by,
+            health={key: self._watch.health(key).value for key in near},
+        )
+        await self._desk.begun(fix)
+        return fix
+
+    def approval(
+        self, plan: Plan, decision: Decision, at: Situation, by: Principal, incident: Incident | None
+    ) -> Approval:
+        return Approval(
+            id=new_id("apr"),
+            incident=incident.id if incident else None,
+            fix=new_id("fix"),
+            plan=plan,
+            decision=decision,
+            digest=self.digest(plan, at),
+            requested_by=by,
+            created_at=now(),
+            expires_at=now() + self._approval_life,
+        )
+
+    def effects(self, plan: Plan, at: Situation) -> Sequence[Effect]:
+        return list(effect_of(plan, self._decide.tools, at).values())
+
+    def digest(self, plan: Plan, at: Situation) -> str:
+        """Of the plan as it would act now: the effects of this moment, and what each precondition finds."""
+        steps = tuple(replace(s, effect=e) for s, e in zip(plan.steps, self.effects(plan, at), strict=True))
+        facts: dict[str, str] = {}
+        for index, step in enumerate(steps):
+            reading = at.readings.get(step.resource)
+            tool = self._decide.tool(step.tool)
+            refusal = tool.refusal(reading, tool.parse(step.arguments)) if reading else "no reading"
+            facts[str(index)] = "refused" if refusal else "holds"
+        incarnations = {key: resource.incarnation for key, resource in at.resources.items()}
+        return replace(plan, steps=steps).digest(incarnations, facts)
+
+    async def changes(self, plan: Plan) -> dict[str, int]:
+        """How many changes each of its resources has seen within the last hour."""
+        since = now() - timedelta(hours=1)
+        recent = [fix for fix in await self._store.select(Fix, limit=200) if fix.started_at >= since]
+        counted = [
+            r.resource for fix in recent for r in fix.steps if r.status in ("acting", "done", "failed", "unknown")
+        ]
+        return {key: counted.count(key) for key in plan.resources}
+
+    async def read(self, plan: Plan, principal: Principal) -> Any:
+        """Look-ups change nothing: no fix, one event."""
+        outputs: list[Any] = []
+        for step in plan.steps:
+            tool = self._decide.tool(step.tool)
+            try:
+                async with asyncio.timeout(tool.timeout):
+                    outputs.append(await tool.run(self._watch.session(step.resource), **step.arguments))
+            except TimeoutError:
+                raise Conflict(f"{tool.name} gave no result within {tool.timeout:g} s.") from None
+            text = f"{principal.id} called {tool.name}"
+            await self._store.emit(Event("tool.called", tool.name, text, now(), principal.id, resource=step.resource))
+        return outputs[0] if len(outputs) == 1 else outputs
+
+    @asynccontextmanager
+    async def hands(self, plan: Plan) -> AsyncGenerator[bool]:
+        """One fix at a time per dependency neighbourhood. Says whether it had to be waited for."""
+        mine = {*plan.resources, *self._watch.neighbours(plan.resources)}
+        async with self._free:
+            waited = bool(mine & self._handling)
+            await self._free.wait_for(lambda: not mine & self._handling)
+            self._handling |= mine
+        try:
+            yield waited
+        finally:
+            async with self._free:
+                self._handling -= mine
+                self._free.notify_all()
