@@ -3,12 +3,14 @@
 import asyncio
 import os
 import signal
+import uuid
 
 import pytest
 from engine_fixtures import Run, docker, until_stopped
 
 from watchkeeper.domain import Host, NotFound, WatchkeeperError, now
 from watchkeeper.hosts import Change, Engine
+from watchkeeper.hosts.sockets import namespace
 
 pytestmark = pytest.mark.lab
 IGNORES_TERM = ("sh", "-c", "trap '' TERM; while :; do sleep 0.1; done")
@@ -204,3 +206,45 @@ async def test_an_engine_that_cannot_be_reached_is_said_and_is_no_end() -> None:
         assert engine.problem is not None
         assert "cannot be reached" in engine.problem
         assert "DOCKER_HOST" in engine.problem
+
+
+async def test_where_a_container_stands_on_the_network(run: Run) -> None:
+    server = await run("redis-server", "--port", "6379", "--protected-mode", "no", options=["-p", "127.0.0.1::6379"])
+    client = await run("redis-cli", "-h", server.name, "subscribe", "news", options=["--network-alias", "reader"])
+    deadline = asyncio.get_running_loop().time() + 20
+    while not (seen := await client.network()).connections:
+        assert asyncio.get_running_loop().time() < deadline, seen
+        await asyncio.sleep(0.1)  # the rate of looking
+    served = await server.network()
+    (joined,) = served.attachments
+    assert server.name in joined.names
+    assert "reader" in seen.attachments[0].names
+    assert seen.attachments[0].network == joined.network
+    assert [c.remote for c in seen.connections] == [(joined.addresses[0], 6379)]
+    assert seen.connections[0].local in {c.remote for c in served.connections}
+    assert 6379 in served.listening
+    assert list(served.published.values()) == [6379]
+    assert served.namespace != seen.namespace
+    assert served.machine == seen.machine
+
+
+async def test_a_container_on_the_machines_own_network_is_told_only_its_own_sockets(engine: Engine, image: str) -> None:
+    name = f"wk-test-{uuid.uuid4().hex[:8]}"
+    await docker("run", "-d", "--name", name, "--network", "host", image, "sleep", "60")
+    try:
+        host = next(host for host in await engine.hosts() if host.name == name)
+        seen = await host.network()
+        assert seen.namespace == seen.machine == namespace(os.getpid())
+        assert (seen.listening, seen.connections) == (frozenset(), ())
+    finally:
+        await docker("rm", "-f", name)
+
+
+async def test_a_stopped_container_is_still_known_by_its_names(run: Run) -> None:
+    host = await run("sleep", "60", options=["--network-alias", "cache"])
+    await docker("stop", "-t", "0", host.name)
+    await until_stopped(host)
+    host.changed()
+    seen = await host.network()
+    assert "cache" in seen.attachments[0].names
+    assert (seen.listening, seen.connections) == (frozenset(), ())

@@ -21,6 +21,7 @@ from watchkeeper.domain.incident import (
     Verdict,
     VerdictOutcome,
 )
+from watchkeeper.domain.network import Address, Attachment, Connection, Network
 from watchkeeper.domain.plan import Diagnosis, Effect, Evidence, Plan, Runbook, RungStep, Step
 from watchkeeper.domain.policy import LOOP, Approval, ApprovalStatus, Decision, Event, Outcome, Principal, Role
 from watchkeeper.domain.reading import Probe, Reading, now
@@ -40,13 +41,16 @@ from watchkeeper.domain.tool import Precondition, Tool, tool
 
 __all__ = [
     "LOOP",
+    "Address",
     "Alert",
     "AlertStatus",
     "Approval",
     "ApprovalStatus",
+    "Attachment",
     "Condition",
     "ConfigurationError",
     "Conflict",
+    "Connection",
     "Connector",
     "Decision",
     "Diagnosis",
@@ -66,6 +70,7 @@ __all__ = [
     "Level",
     "Limits",
     "LogLine",
+    "Network",
     "NotFound",
     "Outcome",
     "Plan",

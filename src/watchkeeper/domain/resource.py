@@ -6,6 +6,8 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Any, Literal, Protocol
 
+from watchkeeper.domain.network import Network
+
 
 class Health(StrEnum):
     """How a resource is. `UNKNOWN` when there is no data: no data is never called healthy."""
@@ -140,6 +142,14 @@ class Host(Protocol):
 
     async def environment(self) -> Mapping[str, str]:
         """The variables its main process was started with. Secrets among them: never stored, never shown."""
+        ...
+
+    async def network(self) -> Network:
+        """Where it stands on the network, where it listens, and its established connections.
+
+        One that does not run has the addresses and names it is known by, and no connections. Quick: asked for every
+        few seconds.
+        """
         ...
 
     async def limits(self) -> Limits: ...

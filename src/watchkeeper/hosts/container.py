@@ -6,12 +6,15 @@ import posixpath
 import struct
 import tarfile
 from collections.abc import AsyncIterator, Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
 
-from watchkeeper.domain import ExecResult, HostState, Limits, NotFound, StopCause, WatchkeeperError, now
+from watchkeeper.domain import ExecResult, HostState, Limits, Network, NotFound, StopCause, WatchkeeperError, now
+from watchkeeper.hosts import sockets
 from watchkeeper.hosts.answers import items, moment, part
 from watchkeeper.hosts.engine import Engine
+from watchkeeper.hosts.networks import described, seen_here
 from watchkeeper.hosts.story import Story
 from watchkeeper.hosts.usage import ContainerStats, from_cgroup, from_engine
 
@@ -19,6 +22,7 @@ _FRESH_SECONDS = 2.0
 """How old what the engine said may be for what rarely changes (limits, addresses). Events make it stale at once."""
 _FRAME = struct.Struct(">BxxxL")
 _STOP_GRACE_SECONDS = 10.0
+_REMOTE_SOCKETS = timedelta(minutes=1)
 
 
 class ContainerHost:
@@ -34,6 +38,8 @@ class ContainerHost:
         self._labels = dict(labels)
         self._shown: dict[str, Any] | None = None
         self._shown_at = now()
+        self._sockets: list[sockets.Socket] | WatchkeeperError | None = None
+        self._sockets_at = now()
 
     def __repr__(self) -> str:
         return f"<container {self._name} {self._incarnation[:12]}>"
@@ -65,7 +71,7 @@ class ContainerHost:
 
     def changed(self) -> None:
         """Something happened to it: what is known of it is stale."""
-        self._shown = None
+        self._shown = self._sockets = None
 
     async def inspect(self, *, fresh: bool = True) -> dict[str, Any]:
         """All the engine knows of it. Contains the environment, and so secrets: never store or show it as it is."""
@@ -138,6 +144,43 @@ class ContainerHost:
         """The variables its main process is started with. Contains secrets: never store or show them."""
         entries: list[str] = items(part(await self.inspect(fresh=False), "Config"), "Env")
         return dict(entry.split("=", 1) for entry in entries if "=" in entry)
+
+    async def network(self) -> Network:
+        """Its networks and published ports from the engine; its sockets from the kernel of this machine.
+
+        With a remote engine they are read by a command in it, seldom, for that starts a process there.
+        """
+        shown = await self.inspect(fresh=False)
+        told = described(shown, f"engine:{self._engine.url or ''}")
+        if not shown["State"].get("Running"):
+            return told
+        shared = str(part(shown, "HostConfig").get("NetworkMode")).startswith(("host", "container:"))
+        pid = int(shown["State"].get("Pid") or 0)
+        if here := await seen_here(pid, self._incarnation, shared=shared):
+            namespace, machine, found = here
+            told = replace(told, namespace=namespace or told.namespace, machine=machine or told.machine)
+        elif shared:
+            return replace(told, unknown="it shares a network namespace on another machine")
+        else:
+            try:
+                found = await self._read_sockets()
+            except WatchkeeperError as problem:
+                return replace(told, unknown=f"its sockets cannot be read from here ({problem.what.rstrip('.')})")
+        return replace(told, listening=sockets.listening(found), connections=sockets.connections(found))
+
+    async def _read_sockets(self) -> list[sockets.Socket]:
+        """By a command in it, at most once a minute. Raises WatchkeeperError."""
+        if self._sockets is None or now() - self._sockets_at > _REMOTE_SOCKETS:
+            self._sockets_at = now()
+            self._sockets = WatchkeeperError("it did not answer")
+            try:
+                done = await self.exec(["cat", *(f"/proc/net/{name}" for name in sockets.FILES)], timeout=3.0)
+                self._sockets = sockets.parse(done.stdout) if done.stdout else WatchkeeperError("it has no `cat`")
+            except WatchkeeperError as problem:
+                self._sockets = problem
+        if isinstance(self._sockets, WatchkeeperError):
+            raise self._sockets
+        return self._sockets
 
     async def limits(self) -> Limits:
         config = part(await self.inspect(fresh=False), "HostConfig")

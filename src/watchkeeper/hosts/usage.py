@@ -46,6 +46,23 @@ def from_cgroup(pid: int, incarnation: str) -> ContainerStats | None:
     return ContainerStats(now(), cpu, memory, received, sent, *disk, pids, ooms)
 
 
+def is_here(pid: int, incarnation: str) -> bool:
+    """Whether that process of this machine is this container's: with a remote engine the pid is another's."""
+    try:
+        groups = _groups(Path(f"/proc/{pid}/cgroup").read_text()) if pid > 0 else {}
+    except OSError:
+        return False
+    return any(incarnation in path for path in groups.values())
+
+
+def group_processes(pid: int) -> list[int]:
+    """The processes in the control group of this one: those of its container. Raises OSError."""
+    groups = _groups(Path(f"/proc/{pid}/cgroup").read_text())
+    controller = "pids" if "pids" in groups else ""
+    listed = _CGROUPS / controller / groups[controller].lstrip("/") / "cgroup.procs"
+    return [int(line) for line in listed.read_text().split()]
+
+
 def from_engine(raw: Mapping[str, Any]) -> ContainerStats:
     """The engine's answer to `stats`."""
     memory, detail = part(raw, "memory_stats"), part(raw, "memory_stats", "stats")

@@ -2,6 +2,7 @@
 
 from watchkeeper.watch.correlation import incident_for, reach, relapse_of, root_of
 from watchkeeper.watch.fleet import Fleet, Provider
-from watchkeeper.watch.watch import Watch, overridden
+from watchkeeper.watch.overrides import overridden
+from watchkeeper.watch.watch import Watch
 
 __all__ = ["Fleet", "Provider", "Watch", "incident_for", "overridden", "reach", "relapse_of", "root_of"]
