@@ -73,10 +73,9 @@ async def running(settings: Settings, registry: Registry | None = None) -> Async
         try:
             store.listen(lambda event: metrics.events.labels(event.kind).inc())
             api = f"http://{settings.server.host}:{settings.server.port}"
-            webhook = Webhook(url, api) if url else None
+            webhook = Webhook(url, api, store) if url else None
             if webhook is not None:
-                store.listen(webhook.hear)
-                webhook.start()
+                await webhook.start()
             async with _assembled(settings, registry, policy, store, metrics, lease) as runtime:
                 yield runtime
             if webhook is not None:

@@ -205,14 +205,22 @@ class Store:
             return [adapter(kind).validate_python(body) for body in (await connection.execute(query)).scalars()]
 
     async def events(
-        self, *, after: int = 0, incident: str | None = None, limit: int = 200, newest: bool = False
+        self,
+        *,
+        after: int = 0,
+        incident: str | None = None,
+        kinds: Iterable[str] = (),
+        limit: int = 200,
+        newest: bool = False,
     ) -> list[Event]:
-        """Events with `seq > after`, oldest first; `newest` gives the last `limit` of them."""
+        """Events with `seq > after`, oldest first, of some kinds or all; `newest` gives the last `limit` of them."""
         table = schema.events
         query = sa.select(table).where(table.c.seq > after).limit(limit)
         query = query.order_by(table.c.seq.desc() if newest else table.c.seq)
         if incident is not None:
             query = query.where(table.c.incident == incident)
+        if wanted := tuple(kinds):
+            query = query.where(table.c.kind.in_(wanted))
         async with self._engine.connect() as connection:
             rows = [dict(row) for row in (await connection.execute(query)).mappings()]
         found = [Event(**row) for row in rows]
