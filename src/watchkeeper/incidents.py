@@ -24,7 +24,7 @@ from watchkeeper.domain import (
 )
 from watchkeeper.domain.situation import Situation
 from watchkeeper.store import Store, new_id
-from watchkeeper.watch import Watch, incident_for, relapse_of
+from watchkeeper.watch import Watch, incident_for, lately, relapse_of, told_lately
 
 log = structlog.get_logger(__name__)
 ACTIVE = ("open", "diagnosing", "awaiting_approval", "fixing", "verifying", "escalated")
@@ -71,10 +71,11 @@ class Desk:
         if known is None and alert.severity != "critical" and not watch.has_runbook(alert.rule):
             await self._store.save(alert, told)
             return alert  # worth showing, but nothing anybody must be called for
+        changed = await lately(self._store, resources, (alert.resource,), at) if known is None else []
         async with self._writing, self._store.transaction() as transaction:
             if known is None:
                 incident = Incident(new_id("inc"), f"{alert.rule} on {name}", alert.resource, (alert.resource,), at)
-                text = f"{alert.rule} on {name}: {alert.why}"
+                text = f"{alert.rule} on {name}: {alert.why} {told_lately(changed, at)}".rstrip()
                 await transaction.emit(self._event("incident.opened", incident, text))
             else:
                 incident = await self._store.get(Incident, known.id)  # as it is now: its own task may have closed it

@@ -23,6 +23,7 @@ STYLES = (
     ("fix.step.refused", "✖", "red"),
     ("fix.step.unknown", "▲", "yellow"),
     ("fix.", "▸", "none"),
+    ("change.", "△", "cyan"),
     ("paused", "▲", "bold yellow"),
     ("plan.", "▲", "yellow"),
     ("resource.", "·", "dim"),

@@ -32,6 +32,7 @@ def tell(screen: Console, detail: dict[str, Any]) -> None:
         prose(screen, f"{alert['why']}", 4)
     if incident["diagnosis"]:
         _diagnosis(screen, incident["diagnosis"])
+    _changes(screen, detail["changes"], incident["opened_at"])
     for fix in detail["fixes"]:
         _fix(screen, fix)
     if detail["advice"] and incident["status"] not in ("fixing", "verifying", "closed"):
@@ -55,6 +56,16 @@ def between(start: str | None, end: str | None) -> str:
 
 def _heading(screen: Console, text: str) -> None:
     screen.print(Text(f"\n{text}", "bold underline"))
+
+
+def _changes(screen: Console, changes: list[dict[str, Any]], opened_at: str) -> None:
+    _heading(screen, "Changed lately")
+    for change in changes:
+        at, opened = moment(change["at"]), moment(opened_at)
+        seconds = (opened - at).total_seconds() if at and opened else 0.0
+        prose(screen, f"{lasted(abs(seconds))} {'before' if seconds >= 0 else 'after'} it opened: {change['text']}", 2)
+    if not changes:
+        prose(screen, "No change was seen on its resources, or on what they need, within 24 hours before it.", 2)
 
 
 def _diagnosis(screen: Console, diagnosis: dict[str, Any]) -> None:

@@ -29,6 +29,8 @@ class Reading:
     error: str | None = None
     off: bool = False
     """Not meant to run now (stopped on purpose): there is nothing to judge."""
+    configuration: Mapping[str, str] | None = None
+    """What it is configured with, where this look asked for it: what is compared to notice changes. Never secrets."""
 
     @property
     def ok(self) -> bool:

@@ -8,13 +8,19 @@ from pydantic import TypeAdapter
 
 from watchkeeper.domain import Alert, Event, Fix, Incident
 
+NOTHING_CHANGED = "No change was seen on its resources, or on what they need, within 24 hours before it."
+
 
 def seconds_between(start: datetime | None, end: datetime | None) -> float | None:
     return None if start is None or end is None else round((end - start).total_seconds(), 3)
 
 
 def report_json(
-    incident: Incident, alerts: Sequence[Alert], fixes: Sequence[Fix], events: Sequence[Event]
+    incident: Incident,
+    alerts: Sequence[Alert],
+    fixes: Sequence[Fix],
+    events: Sequence[Event],
+    changes: Sequence[Event] = (),
 ) -> dict[str, Any]:
     """Everything known of an incident, with its times in seconds."""
     pending = min((alert.pending_at for alert in alerts), default=incident.opened_at)
@@ -24,6 +30,7 @@ def report_json(
         "alerts": TypeAdapter(list[Alert]).dump_python(list(alerts), mode="json"),
         "fixes": TypeAdapter(list[Fix]).dump_python(list(fixes), mode="json"),
         "events": TypeAdapter(list[Event]).dump_python(list(events), mode="json"),
+        "changes": TypeAdapter(list[Event]).dump_python(list(changes), mode="json"),
         "seconds": {
             "seen_to_firing": seconds_between(pending, incident.opened_at),
             "firing_to_first_plan": seconds_between(incident.opened_at, first.plan.created_at if first else None),
@@ -32,8 +39,14 @@ def report_json(
     }
 
 
-def report_markdown(incident: Incident, alerts: Sequence[Alert], fixes: Sequence[Fix], events: Sequence[Event]) -> str:
-    """The same as a page: what, why, what was done, what proves it, the time line."""
+def report_markdown(
+    incident: Incident,
+    alerts: Sequence[Alert],
+    fixes: Sequence[Fix],
+    events: Sequence[Event],
+    changes: Sequence[Event] = (),
+) -> str:
+    """The same as a page: what, why, what changed lately, what was done, what proves it, the time line."""
     ended = incident.outcome or incident.status
     lasted = seconds_between(incident.opened_at, incident.closed_at)
     lines = [
@@ -58,10 +71,20 @@ def report_markdown(incident: Incident, alerts: Sequence[Alert], fixes: Sequence
         lines += [f"- {evidence.what}" for evidence in diagnosis.evidence]
         if diagnosis.ruled_out:
             lines += ["", "Passed over:", "", *(f"- {passed}" for passed in diagnosis.ruled_out)]
+    lines += ["", "## Changed lately", ""]
+    lines += [f"- {beside(change.at, incident.opened_at)}: {change.text}" for change in changes] or [NOTHING_CHANGED]
     for fix in sorted(fixes, key=lambda known: known.started_at):
         lines += ["", *_fix(fix)]
     lines += ["", "## Time line", "", *(f"- {_clock(event.at)} `{event.kind}` {event.text}" for event in events)]
     return "\n".join(lines) + "\n"
+
+
+def beside(at: datetime, opened_at: datetime) -> str:
+    """How long before or after an incident opened."""
+    seconds = (opened_at - at).total_seconds()
+    size = abs(seconds)
+    said = f"{size:.0f} s" if size < 120 else f"{size / 60:.0f} min" if size < 7200 else f"{size / 3600:.1f} h"
+    return f"{said} {'before' if seconds >= 0 else 'after'} it opened"
 
 
 def _fix(fix: Fix) -> list[str]:

@@ -25,6 +25,7 @@ from watchkeeper.server.resources import advice
 from watchkeeper.server.runtime import Runtime
 from watchkeeper.server.security import Here, Operator, Viewer
 from watchkeeper.server.views import Decide, IncidentDetail, IncidentView, Moment, Page, Submitted, Trigger
+from watchkeeper.watch import lately
 
 router = APIRouter(prefix="/api", tags=["incidents"])
 Limit = Annotated[int, Query(ge=1, le=500)]
@@ -62,8 +63,14 @@ async def show_incident(key: str, runtime: Here, _: Viewer) -> IncidentDetail:
         incident=await _view(runtime, incident),
         fixes=await runtime.store.select(Fix, incident=key),
         events=await runtime.store.events(incident=key, limit=1000),
+        changes=await _changes(runtime, incident),
         advice=await advice(runtime, incident),
     )
+
+
+async def _changes(runtime: Runtime, incident: Incident) -> list[Event]:
+    known = runtime.watch.fleet.resources
+    return await lately(runtime.store, known, incident.resources, incident.opened_at, incident.closed_at)
 
 
 @router.get("/incidents/{key}/report", response_model=None)
@@ -71,11 +78,13 @@ async def report(
     key: str, runtime: Here, _: Viewer, format: Literal["md", "json"] = "md"
 ) -> PlainTextResponse | dict[str, Any]:
     """The report, as Markdown or JSON."""
+    incident = await runtime.store.get(Incident, key)
     parts = (
-        await runtime.store.get(Incident, key),
+        incident,
         await runtime.store.select(Alert, incident=key),
         await runtime.store.select(Fix, incident=key),
         await runtime.store.events(incident=key, limit=1000),
+        await _changes(runtime, incident),
     )
     if format == "json":
         return report_json(*parts)

@@ -15,7 +15,7 @@ import structlog
 from watchkeeper.act import Act, launched
 from watchkeeper.connectors import Registry
 from watchkeeper.decide import Decide, Policy
-from watchkeeper.domain import ConfigurationError, Event, Fix, Principal, now
+from watchkeeper.domain import ConfigurationError, Event, Fix, Principal, Reading, now
 from watchkeeper.fixing import Fixing
 from watchkeeper.hosts import Engine
 from watchkeeper.incidents import Desk
@@ -24,7 +24,7 @@ from watchkeeper.notify import Webhook
 from watchkeeper.settings import Settings, secret
 from watchkeeper.store import Lease, LeaseTaken, Masker, Store, new_id
 from watchkeeper.telemetry import Metrics
-from watchkeeper.watch import Watch
+from watchkeeper.watch import Noticer, Watch
 
 log = structlog.get_logger(__name__)
 RENEW = 3.0
@@ -92,10 +92,10 @@ async def _assembled(
     decide = Decide(registry, policy, store)
     async with Engine() as engine:
         watch = Watch(registry, settings, store, [engine], desk.alerted, desk.vanished)
-        watch.on_reading = lambda reading: metrics.looked(
-            reading.resource.split("/")[2], reading.seconds, ok=reading.ok
-        )
+        noticer = Noticer(store, lambda: watch.fleet.resources)
+        watch.on_reading = lambda reading: (_measured(metrics, reading), noticer.hear(reading))
         desk.watch = watch
+        await noticer.start()
         await watch.start()
         try:
             async with launched(settings.data, store, watch, decide) as executor:
@@ -124,6 +124,11 @@ async def _assembled(
                     await loop.stop()
         finally:
             await watch.stop()
+            await noticer.stop()
+
+
+def _measured(metrics: Metrics, reading: Reading) -> None:
+    metrics.looked(reading.resource.split("/")[2], reading.seconds, ok=reading.ok)
 
 
 async def _hold(store: Store, lease: Lease, lost: asyncio.Event) -> None:

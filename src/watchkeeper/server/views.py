@@ -162,6 +162,8 @@ class IncidentDetail(BaseModel):
     incident: IncidentView
     fixes: list[Fix]
     events: list[Event]
+    changes: list[Event]
+    """What changed on its resources and what they need, from a day before it opened; the nearest to that first."""
     advice: AdviceView | None
 
 

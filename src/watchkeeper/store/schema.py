@@ -59,6 +59,22 @@ approvals = sa.Table(
     sa.Column("at", TIME, nullable=False, index=True),
     sa.Column("body", sa.JSON, nullable=False),
 )
+proposals = sa.Table(
+    "proposals",
+    metadata,
+    sa.Column("id", sa.String, primary_key=True),
+    sa.Column("status", sa.String, nullable=False, index=True),
+    sa.Column("incident", sa.String, index=True),
+    sa.Column("at", TIME, nullable=False, index=True),
+    sa.Column("body", sa.JSON, nullable=False),
+)
+fingerprints = sa.Table(
+    "fingerprints",
+    metadata,
+    sa.Column("id", sa.String, primary_key=True),
+    sa.Column("at", TIME, nullable=False, index=True),
+    sa.Column("body", sa.JSON, nullable=False),
+)
 events = sa.Table(
     "events",
     metadata,

@@ -19,12 +19,15 @@ from sqlalchemy.event import listen
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
 from watchkeeper.domain import Alert, Approval, Event, Fix, Incident, LogLine, NotFound, Reading, Resource, now
+from watchkeeper.domain.change import Fingerprint
+from watchkeeper.domain.proposal import Proposal
 from watchkeeper.store import schema
 from watchkeeper.store.lease import Lease
 from watchkeeper.store.masking import Masker
 
 log = structlog.get_logger(__name__)
-E = TypeVar("E", Incident, Alert, Fix, Approval)
+Kept = Incident | Alert | Fix | Approval | Proposal | Fingerprint
+E = TypeVar("E", Incident, Alert, Fix, Approval, Proposal, Fingerprint)
 
 
 @cache
@@ -41,6 +44,8 @@ _TABLES: dict[type[Any], tuple[sa.Table, Callable[[Any], dict[str, Any]]]] = {
     ),
     Fix: (schema.fixes, lambda f: {"status": f.status, "incident": f.incident, "at": f.started_at}),
     Approval: (schema.approvals, lambda a: {"status": a.status, "incident": a.incident, "at": a.created_at}),
+    Proposal: (schema.proposals, lambda p: {"status": p.status, "incident": p.incident, "at": p.decided_at}),
+    Fingerprint: (schema.fingerprints, lambda f: {"at": f.at}),
 }
 
 
@@ -57,7 +62,7 @@ class Transaction:
         self._masker = masker
         self.emitted: list[Event] = []
 
-    async def put(self, value: Incident | Alert | Fix | Approval) -> None:
+    async def put(self, value: Kept) -> None:
         """Insert or replace."""
         table, columns = _TABLES[type(value)]
         body = adapter(type(value)).dump_python(self._masker.value(value), mode="json")
@@ -162,7 +167,7 @@ class Store:
         """Call `listener` with each event once it is committed. It must not block."""
         self._listeners.append(listener)
 
-    async def save(self, value: Incident | Alert | Fix | Approval, *events: Event) -> None:
+    async def save(self, value: Kept, *events: Event) -> None:
         """One value and what tells of it, in one transaction."""
         async with self.transaction() as transaction:
             await transaction.put(value)
@@ -242,6 +247,29 @@ class Store:
                         await self._changed.wait()
             except TimeoutError:
                 yield None
+
+    async def happened(
+        self,
+        kinds: Iterable[str],
+        *,
+        since: datetime,
+        until: datetime | None = None,
+        resources: Iterable[str] | None = None,
+        limit: int = 1000,
+    ) -> list[Event]:
+        """The last `limit` events of these kinds within a time, about these resources or all, oldest first."""
+        table = schema.events
+        query = sa.select(table).where(table.c.kind.in_(tuple(kinds)), table.c.at >= since)
+        if until is not None:
+            query = query.where(table.c.at <= until)
+        if resources is not None:
+            query = query.where(table.c.resource.in_(tuple(resources)))
+        async with self._engine.connect() as connection:
+            rows = [
+                dict(row)
+                for row in (await connection.execute(query.order_by(table.c.seq.desc()).limit(limit))).mappings()
+            ]
+        return [Event(**row) for row in reversed(rows)]
 
     async def resources(self) -> list[Resource]:
         """Every resource that was seen and is not gone."""

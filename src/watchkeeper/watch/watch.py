@@ -67,7 +67,7 @@ class Watch:
         self._unkept: list[Reading] = []
         self._tasks: list[asyncio.Task[None]] = []
         self._discovering = asyncio.Lock()
-        self.on_reading: Callable[[Reading], None] = lambda _: None
+        self.on_reading: Callable[[Reading], object] = lambda _: None
         self.busy: set[str] = set()
         """Resources of active incidents: their readings are kept at full rate."""
 

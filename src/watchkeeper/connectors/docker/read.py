@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 
+from watchkeeper.connectors.docker.configuration import configuration
 from watchkeeper.domain import HostState, Limits, Probe, Reading, Resource, WatchkeeperError, now
 from watchkeeper.hosts import ContainerHost, ContainerStats
 
@@ -20,6 +21,8 @@ class ContainerSession:
 
     resource: Resource
     host: ContainerHost
+    configured: Mapping[str, str] | None = None
+    """What it was configured with when that was last told."""
 
 
 async def look(session: ContainerSession, last: Reading | None) -> Reading:
@@ -27,13 +30,17 @@ async def look(session: ContainerSession, last: Reading | None) -> Reading:
     begun, at, host = time.perf_counter(), now(), session.host
     state = await host.state()
 
+    configured: Mapping[str, str] | None = None
+
     def reading(metrics: Mapping[str, float], facts: Mapping[str, str], said: str, error: str | None = None) -> Reading:
-        return Reading(session.resource.id, at, time.perf_counter() - begun, metrics, facts, said, error)
+        took = time.perf_counter() - begun
+        return Reading(session.resource.id, at, took, metrics, facts, said, error, configuration=configured)
 
     if state.status == "gone":
         return reading({"running": 0.0}, {"status": "gone"}, "removed", "The container does not exist any more.")
     if state.status == "unreachable":
         return reading({}, {"status": "unreachable"}, "unknown", "The Docker engine does not answer.")
+    configured = await _configured(session)
     metrics, facts = _of_state(state, last, at)
     metrics["restarts"], facts["starts"] = _starts(state, last, at)
     metrics["crashes"] = float(host.story.crashes_since(at - LOOP_WINDOW))
@@ -46,6 +53,18 @@ async def look(session: ContainerSession, last: Reading | None) -> Reading:
         # It may have stopped between the two questions: the state alone is still a look.
         return reading(metrics, facts, state.status, f"Its use cannot be read: {problem}")
     return reading(metrics, facts, "paused" if state.status == "paused" else state.health or "running")
+
+
+async def _configured(session: ContainerSession) -> Mapping[str, str] | None:
+    """What it is configured with, where it is the first look or something is another than told before."""
+    try:
+        found = configuration(await session.host.inspect(fresh=False))
+    except (WatchkeeperError, TimeoutError):
+        return None
+    if found == session.configured:
+        return None
+    session.configured = found
+    return found
 
 
 def _of_state(state: HostState, last: Reading | None, at: datetime) -> tuple[dict[str, float], dict[str, str]]:

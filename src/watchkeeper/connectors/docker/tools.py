@@ -1,16 +1,15 @@
 """What can be done with a container. There is no tool that stops or pauses one."""
 
-import re
 from collections.abc import Mapping
 from typing import Annotated, Any
 
 from annotated_types import Ge, Le
 
+from watchkeeper.connectors.docker.configuration import FLAG
 from watchkeeper.connectors.docker.read import ContainerSession
 from watchkeeper.domain import Effect, Reading, Refused, Tool, tool
 from watchkeeper.hosts.answers import items, part
 
-_FLAG = re.compile(r"(--?\S*(?:pass|secret|token|key|auth)\S*?)(=|\s+)(\S+)", re.IGNORECASE)
 _HEADROOM = 1.1
 _HEALTH_CHECK = 30.0
 """Seconds until a container's own health check may be green again: the engine's default interval."""
@@ -150,7 +149,7 @@ async def docker_inspect(session: ContainerSession) -> dict[str, Any]:
         "name": session.host.name,
         "id": session.host.incarnation,
         "image": config.get("Image"),
-        "command": _FLAG.sub(r"\1\2***", command),
+        "command": FLAG.sub(r"\1\2***", command),
         "environment": {name: mask(name, value) for name, value in (await session.host.environment()).items()},
         "labels": dict(session.host.labels),
         "state": {k: v for k, v in part(shown, "State").items() if k != "Health"},

@@ -8,7 +8,8 @@ from datetime import datetime
 from typing import Any
 
 from watchkeeper.connectors.redis import keys, sockets
-from watchkeeper.connectors.redis.figures import RATES, clients, crowd, info, of_info, pairs
+from watchkeeper.connectors.redis.configuration import ask, configuration, differs, metrics_of
+from watchkeeper.connectors.redis.figures import RATES, clients, crowd, info, of_info
 from watchkeeper.connectors.redis.session import RedisSession
 from watchkeeper.connectors.redis.trouble import Trouble, trouble
 from watchkeeper.connectors.redis.wire import ServerSaid
@@ -43,6 +44,7 @@ _CARRIED_FACTS = ("version", "role", "maxmemory_policy", "run_id")
 async def look(session: RedisSession, last: Reading | None) -> Reading:
     """INFO and a timed PING; what changes seldom, less often. 1.5 s at most, also where it fails."""
     begun, at = time.perf_counter(), now()
+    session.configured = None
     metrics = _carried(session, last)
     facts = {name: last.facts[name] for name in _CARRIED_FACTS if last and name in last.facts}
     try:
@@ -56,7 +58,7 @@ async def look(session: RedisSession, last: Reading | None) -> Reading:
         state = await _failed(session, found, metrics, facts)
         error = str(found)
     seconds, off = time.perf_counter() - begun, any(metrics.get(name) for name in _OFF)
-    return Reading(session.resource.id, at, seconds, metrics, facts, state, error, off)
+    return Reading(session.resource.id, at, seconds, metrics, facts, state, error, off, session.configured)
 
 
 def _carried(session: RedisSession, last: Reading | None) -> dict[str, float]:
@@ -92,8 +94,12 @@ async def _good(
     version = told.get("redis_version", "")
     facts |= {"version": version, "role": told.get("role", ""), "maxmemory_policy": policy, "error": ""}
     facts["run_id"] = told.get("run_id", "")
+    if differs(told, last):
+        session.soon("configuration")
     if "save_points" not in metrics or session.due("configuration", _CONFIGURATION_EVERY):
-        metrics |= await _configuration(session)
+        found = await ask(session)
+        metrics |= metrics_of(found)
+        session.configured = configuration(found, told)
     metrics["persistence_enabled"] = float(metrics.get("aof_enabled", 0) > 0 or metrics.get("save_points", 0) > 0)
     if session.patterns and metrics["keys"]:
         await _sample(session, last, metrics)
@@ -114,21 +120,6 @@ async def _memory_limit(session: RedisSession, metrics: Mapping[str, float]) -> 
     except (WatchkeeperError, TimeoutError):
         return int(metrics["memory_limit_bytes"]) if "memory_limit_bytes" in metrics else None
     return limits.memory_bytes
-
-
-async def _configuration(session: RedisSession) -> dict[str, float]:
-    """What INFO does not tell. A server that hides CONFIG (managed ones) tells less."""
-    names = ("save", "busy-reply-threshold", "lua-time-limit", "appendonly")
-    found: dict[str, str] = {}
-    for reply in await session.pipeline([("CONFIG", "GET", name) for name in names]):
-        found |= pairs(reply) if isinstance(reply, list) else {}  # pyright: ignore[reportUnknownArgumentType]
-    metrics = {"save_points": float(len(found.get("save", "").split()) // 2)}
-    threshold = found.get("busy-reply-threshold") or found.get("lua-time-limit")
-    if threshold and threshold.isdigit():
-        metrics["busy_reply_threshold_seconds"] = int(threshold) / 1000
-    if "appendonly" in found:
-        metrics["aof_enabled"] = float(found["appendonly"] == "yes")
-    return metrics
 
 
 async def _sample(session: RedisSession, last: Reading | None, metrics: dict[str, float]) -> None:

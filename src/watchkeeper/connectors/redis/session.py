@@ -2,7 +2,7 @@
 
 import asyncio
 import ssl
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 from urllib.parse import urlsplit
@@ -31,6 +31,8 @@ class RedisSession:
         """Loop time of the last answer of any kind."""
         self.silent_since: float | None = None
         """Loop time since when it has not answered though it ought to."""
+        self.configured: Mapping[str, str] | None = None
+        """What it is configured with, where the look at hand asked for it."""
         self._wire: Wire | None = None
         self._opening = asyncio.Lock()
         self._tried_beside = 0.0

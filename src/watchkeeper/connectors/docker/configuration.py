@@ -1,0 +1,53 @@
+"""What a container is configured with, as text that can be compared from look to look. Values of its environment and
+of flags that name a secret are never in it."""
+
+import hashlib
+import json
+import re
+from collections.abc import Mapping
+from typing import Any
+
+from watchkeeper.domain.change import CREATED, STARTED
+from watchkeeper.hosts.answers import items, moment, part
+
+FLAG = re.compile(r"(--?\S*(?:pass|secret|token|key|auth)\S*?)(=|\s+)(\S+)", re.IGNORECASE)
+_COMPOSE = "com.docker.compose."
+
+
+def configuration(shown: Mapping[str, Any]) -> dict[str, str]:
+    """From the engine's `inspect`."""
+    config, host = part(shown, "Config"), part(shown, "HostConfig")
+    labels = part(config, "Labels")
+    started, created = moment(part(shown, "State").get("StartedAt")), moment(shown.get("Created"))
+    command = " ".join([str(shown.get("Path") or ""), *map(str, items(shown, "Args"))])
+    cpus = (host.get("NanoCpus") or 0) / 1e9
+    if not cpus and host.get("CpuQuota"):
+        cpus = host["CpuQuota"] / (host.get("CpuPeriod") or 100_000)
+    pids = host.get("PidsLimit") or 0
+    mounts = sorted(f"{m.get('Name') or m.get('Source')}:{m.get('Destination')}" for m in items(shown, "Mounts"))
+    return {
+        "image": str(config.get("Image") or ""),
+        "image_id": str(shown.get("Image") or "").removeprefix("sha256:")[:12],
+        "config_hash": str(labels.get(f"{_COMPOSE}config-hash") or "")[:12],
+        "environment": digest(sorted(map(str, items(config, "Env")))),
+        "command": FLAG.sub(r"\1\2***", command),
+        "memory_bytes": str(int(host.get("Memory") or 0)),
+        "memory_and_swap_bytes": str(int(host.get("MemorySwap") or 0)),
+        "cpus": f"{cpus:g}",
+        "pids": str(pids if pids > 0 else 0),
+        "restart_policy": str(part(host, "RestartPolicy").get("Name") or "no"),
+        "mounts": " ".join(mounts),
+        "networks": " ".join(sorted(part(shown, "NetworkSettings", "Networks"))),
+        "ports": " ".join(_ports(part(host, "PortBindings"))),
+        STARTED: started.isoformat() if started else "",
+        CREATED: created.isoformat() if created else "",
+    }
+
+
+def digest(value: Any) -> str:
+    """Short on purpose: it tells that something changed, and is too little to try out what it was made from."""
+    return hashlib.sha256(json.dumps(value).encode()).hexdigest()[:8]
+
+
+def _ports(bindings: Mapping[str, Any]) -> list[str]:
+    return sorted(f"{bound.get('HostPort')}:{port}" for port in bindings for bound in items(bindings, port))

@@ -1,0 +1,210 @@
+"""Changes are noticed: what a look says of the configuration is compared with what was known, also over a restart."""
+
+import asyncio
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import replace
+from datetime import datetime, timedelta
+from itertools import groupby
+
+import structlog
+
+from watchkeeper.domain import Event, Fix, Incident, Reading, Resource, now
+from watchkeeper.domain.change import CREATED, STARTED, Difference, Fingerprint, compare, made_by, merged
+from watchkeeper.store import Store
+from watchkeeper.watch.correlation import upstream
+
+log = structlog.get_logger(__name__)
+OTHERS = "others"
+"""Who made a change that no fix of ours explains."""
+ACTIVE = ("open", "diagnosing", "awaiting_approval", "fixing", "verifying", "escalated")
+LATELY = timedelta(hours=24)
+"""How far back a change may have to do with an incident."""
+KINDS = ("change.image", "change.config", "change.limits", "change.restart", "change.deploy", "resource.gone")
+_MAY_BE_LATE = timedelta(minutes=10)
+"""A fix of ours may be that much older than the look before, and still be what made a change."""
+
+
+class Noticer:
+    """Hand it every reading (`hear`); it compares those that tell a configuration, one after the other."""
+
+    def __init__(self, store: Store, resources: Callable[[], Mapping[str, Resource]]) -> None:
+        self._store = store
+        self._resources = resources
+        self._known: dict[str, Fingerprint] = {}
+        self._compared: set[str] = set()
+        """Those compared since the start: what differs at the first time was changed while nobody watched."""
+        self._began = now()
+        self._heard: asyncio.Queue[tuple[Resource, Reading]] = asyncio.Queue()
+        self._task: asyncio.Task[None] | None = None
+
+    async def start(self) -> None:
+        """From what is known of former runs."""
+        kept = await self._store.select(Fingerprint, limit=1_000_000)
+        self._known = {known.id: known for known in kept}
+        if kept:
+            self._began = min(known.at for known in kept)
+        self._task = asyncio.create_task(self._run(), name="changes")
+
+    async def stop(self) -> None:
+        if self._task is not None:
+            self._task.cancel()
+            await asyncio.gather(self._task, return_exceptions=True)
+
+    def hear(self, reading: Reading) -> None:
+        """Takes readings as they come; never waits."""
+        if reading.configuration is None:
+            return
+        resource = self._resources().get(reading.resource)
+        if resource is not None:
+            self._heard.put_nowait((resource, reading))
+
+    async def settled(self) -> None:
+        """Once everything heard so far is compared."""
+        await self._heard.join()
+
+    async def _run(self) -> None:
+        while True:
+            resource, reading = await self._heard.get()
+            try:
+                await self._compare(resource, reading)
+            except Exception:
+                log.exception("a change could not be recorded", resource=resource.id)
+            finally:
+                self._heard.task_done()
+
+    async def _compare(self, resource: Resource, reading: Reading) -> None:
+        fresh = Fingerprint(resource.id, resource.incarnation, reading.configuration or {}, reading.at)
+        known = self._known.get(resource.id)
+        if known is not None and resource.id in self._compared and self._same(known, fresh):
+            return
+        known = await self._store.find(Fingerprint, resource.id)  # another executor may have looked meanwhile
+        events: list[Event] = []
+        if known is not None:
+            events = await self._told(resource, self._masked(known), self._masked(fresh))
+        elif _later(fresh.values.get(CREATED), self._began):
+            events = [_event("change.deploy", resource, f"{resource.slug} is new", (), None, None)]
+        fresh = merged(known, fresh)
+        async with self._store.transaction() as transaction:
+            await transaction.put(fresh)
+            for event in events:
+                await transaction.emit(event)
+        self._known[resource.id] = fresh
+        self._compared.add(resource.id)
+
+    def _same(self, known: Fingerprint, fresh: Fingerprint) -> bool:
+        return merged(known, fresh).values == known.values and known.incarnation == fresh.incarnation
+
+    def _masked(self, of: Fingerprint) -> Fingerprint:
+        """What is stored is masked, and a secret learnt since is no change."""
+        return replace(of, values=self._store.masker.value(of.values))
+
+    async def _told(self, resource: Resource, known: Fingerprint, fresh: Fingerprint) -> list[Event]:
+        """The events that tell what is another now."""
+        found = compare(known, fresh)
+        anew = known.incarnation != fresh.incarnation
+        if resource.runs_on in self._resources():  # what carries it tells of its starts, and that it was made anew
+            found, anew = tuple(d for d in found if d.setting != STARTED), False
+        if not found and not anew:
+            return []
+        unwatched = resource.id not in self._compared
+        related = self._related(resource)
+        since = (known.at if unwatched else fresh.at) - _MAY_BE_LATE
+        fixes = [fix for fix in await self._store.select(Fix, limit=50) if (fix.finished_at or now()) >= since]
+        incident = await self._incident(resource)
+        told: list[Event] = []
+        if anew:
+            said = ", ".join(difference.text for difference in found) or "with the same configuration"
+            text = f"{resource.slug} was made anew: {said}" + _when(unwatched)
+            return [_event("change.deploy", resource, f"{text}, not by Watchkeeper", found, None, incident)]
+        for kind, group in groupby(sorted(found, key=lambda d: KINDS.index(d.kind)), key=lambda d: d.kind):
+            for fix, differences in _by_fix(tuple(group), fresh, fixes, related):
+                by = f"by {fix.id}" if fix else "not by Watchkeeper"
+                text = f"{resource.slug}: {', '.join(d.text for d in differences)}{_when(unwatched)}, {by}"
+                belongs = fix.incident if fix else incident
+                told.append(_event(kind, resource, text, differences, fix, belongs))
+        return told
+
+    def _related(self, resource: Resource) -> frozenset[str]:
+        """The thing, what carries it, and what runs on it: a restart of one is one of the other."""
+        on_it = [known.id for known in self._resources().values() if known.runs_on == resource.id]
+        return frozenset(filter(None, (resource.id, resource.runs_on, *on_it)))
+
+    async def _incident(self, resource: Resource) -> str | None:
+        active = await self._store.select(Incident, status=ACTIVE)
+        return next((incident.id for incident in active if resource.id in incident.resources), None)
+
+
+def _by_fix(
+    differences: tuple[Difference, ...], fresh: Fingerprint, fixes: list[Fix], related: frozenset[str]
+) -> list[tuple[Fix | None, list[Difference]]]:
+    sorted_out: dict[str, tuple[Fix | None, list[Difference]]] = {}
+    for difference in differences:
+        at = _moment(difference.after) if difference.setting == STARTED else None
+        fix = made_by(difference, at or fresh.at, fixes, related)
+        sorted_out.setdefault(fix.id if fix else "", (fix, []))[1].append(difference)
+    return list(sorted_out.values())
+
+
+def _event(
+    kind: str,
+    resource: Resource,
+    text: str,
+    differences: tuple[Difference, ...] | list[Difference],
+    fix: Fix | None,
+    incident: str | None,
+) -> Event:
+    changes: list[object] = [{"setting": d.setting, "before": d.before, "after": d.after} for d in differences]
+    data: dict[str, object] = {"changes": changes, "fix": fix.id if fix else None}
+    by = fix.principal.id if fix else OTHERS
+    return Event(kind, resource.id, text, now(), by=by, incident=incident, resource=resource.id, data=data)
+
+
+def _when(unwatched: bool) -> str:
+    return " (while it was not watched)" if unwatched else ""
+
+
+def _moment(text: str) -> datetime | None:
+    try:
+        return datetime.fromisoformat(text)
+    except ValueError:
+        return None
+
+
+def _later(text: str | None, than: datetime) -> bool:
+    at = _moment(text or "")
+    return at is not None and at > than
+
+
+async def lately(
+    store: Store,
+    known: Mapping[str, Resource],
+    concerned: Iterable[str],
+    opened_at: datetime,
+    until: datetime | None = None,
+) -> list[Event]:
+    """Changes of what an incident concerns, what that needs and what runs on it, from a day before it opened until it
+    was over; the nearest to its opening first."""
+    mine = tuple(concerned)
+    wanted = set(mine).union(*(upstream(key, known) for key in mine))
+    wanted |= {resource.id for resource in known.values() if resource.runs_on in wanted}
+    found = await store.happened(KINDS, since=opened_at - LATELY, until=until, resources=sorted(wanted))
+    return sorted(found, key=lambda event: abs((event.at - opened_at).total_seconds()))
+
+
+def told_lately(changes: Sequence[Event], at: datetime, *, most: int = 3) -> str:
+    """The last of them in one sentence; empty where there are none."""
+    if not changes:
+        return ""
+    said = [f"{change.text} ({_ago((at - change.at).total_seconds())} before)" for change in changes[:most]]
+    more = f"; and {len(changes) - most} more" if len(changes) > most else ""
+    return f"Changed lately: {'; '.join(said)}{more}."
+
+
+def _ago(seconds: float) -> str:
+    """
+    >>> [_ago(s) for s in (4, 300, 7200)]
+    ['4 s', '5 min', '2 h']
+    """
+    if seconds < 120:
+        return f"{max(0.0, seconds):.0f} s"
+    return f"{seconds / 60:.0f} min" if seconds < 7200 else f"{seconds / 3600:.0f} h"
