@@ -2,12 +2,15 @@
 
 import socket
 import subprocess
+import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 import redis
+
+from tests.postgres import Postgres
 
 
 def free_port() -> int:
@@ -55,3 +58,13 @@ def redis_server(tmp_path: Path) -> Iterator[RedisServer]:
     server.stop()
     assert server.process.stdout is not None
     server.process.stdout.close()
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[Postgres]:
+    """One PostgreSQL for all tests; each takes a database of its own from it."""
+    with tempfile.TemporaryDirectory(prefix="watchkeeper-postgres-", ignore_cleanup_errors=True) as folder:
+        Path(folder).chmod(0o755)
+        server = Postgres(Path(folder) / "postgres", free_port()).create()
+        yield server
+        server.stop()

@@ -5,7 +5,7 @@ import os
 import re
 from pathlib import Path
 from typing import Any, Literal, cast
-from urllib.parse import urlsplit
+from urllib.parse import parse_qsl, quote, urlencode, urlsplit, urlunsplit
 
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
@@ -134,6 +134,8 @@ class Settings(BaseSettings):
 
     mode: Mode = "approve"
     data: Path = Field(default_factory=lambda: default_data())
+    store: str | None = None
+    """PostgreSQL, by one URL; a password in it is a reference (`?password=env:NAME`), or the whole is. None: SQLite."""
     planner: Literal["runbooks"] = "runbooks"
     server: ServerSettings = Field(default_factory=ServerSettings)
     watch: WatchSettings = Field(default_factory=WatchSettings)
@@ -158,9 +160,35 @@ class Settings(BaseSettings):
         """The environment overrides the file, which arrives as keyword arguments."""
         return env_settings, init_settings
 
+    @field_validator("store")
+    @classmethod
+    def _no_password(cls, value: str | None) -> str | None:
+        if value is None or value.startswith(_REFERENCE):
+            return value
+        parts = urlsplit(value)
+        if parts.scheme not in ("postgresql", "postgres"):
+            raise ValueError("write postgresql://USER@HOST/DATABASE, or leave it out for SQLite in the data directory")
+        said = dict(parse_qsl(parts.query)).get("password", "")
+        for password in (parts.password, said):
+            if password and not password.startswith(_REFERENCE):
+                raise ValueError(f"{_REFERENCES}: postgresql://USER@HOST/DATABASE?password=env:NAME")
+        return value
+
     @property
     def database(self) -> str:
-        return f"sqlite+aiosqlite:///{self.data / 'watchkeeper.db'}"
+        """The store's URL with its password. Raises ConfigurationError where that cannot be read."""
+        if self.store is None:
+            return f"sqlite+aiosqlite:///{self.data / 'watchkeeper.db'}"
+        if self.store.startswith(_REFERENCE):
+            return secret(self.store)
+        parts = urlsplit(self.store)
+        query = dict(parse_qsl(parts.query))
+        password = query.pop("password", None) or parts.password
+        if not password:
+            return self.store
+        user, at, host = parts.netloc.rpartition("@")
+        who = f"{user.partition(':')[0]}:{quote(secret(password), safe='')}{at}{host}"
+        return urlunsplit((parts.scheme, who, parts.path, urlencode(query), ""))
 
 
 def default_data() -> Path:

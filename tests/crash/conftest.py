@@ -9,6 +9,7 @@ import pytest
 
 from tests.conftest import RedisServer
 from tests.crash.harness import Server
+from tests.postgres import Postgres
 
 HERE = Path(__file__).parent
 
@@ -25,7 +26,18 @@ def plugin(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
-def make_server(tmp_path: Path, plugin: Path, redis_server: RedisServer) -> Iterator[Callable[..., Server]]:
+def store_url(request: pytest.FixtureRequest) -> str | None:
+    """A new database of the shared PostgreSQL where the test asks for one (`both_stores`), else None: SQLite."""
+    if getattr(request, "param", "sqlite") == "sqlite":
+        return None
+    postgres: Postgres = request.getfixturevalue("postgres")
+    return postgres.database()
+
+
+@pytest.fixture
+def make_server(
+    tmp_path: Path, plugin: Path, redis_server: RedisServer, store_url: str | None
+) -> Iterator[Callable[..., Server]]:
     """A server that watches the ledger; stopped at the end of the test."""
     made: list[Server] = []
     config = tmp_path / "watchkeeper.yaml"
@@ -35,6 +47,7 @@ def make_server(tmp_path: Path, plugin: Path, redis_server: RedisServer) -> Iter
             f"mode: {mode}\n"
             "only: [books]\n"
             f"resources: [{{name: books, kind: ledger, url: '{redis_server.url}', environment: lab, act: true}}]\n"
+            + (f"store: {store_url}\n" if store_url else "")
             + "".join(f"{name}: {value}\n" for name, value in settings.items())
         )
         environment = {"PYTHONPATH": str(plugin), "LEDGER_DIE": str(tmp_path / "die")}

@@ -10,6 +10,7 @@ from tests.crash.harness import Server
 
 pytestmark = pytest.mark.crash
 OVER = ("incident.closed", "incident.escalated")
+both_stores = pytest.mark.parametrize("store_url", ["sqlite", "postgresql"], indirect=True)
 PHASES = (
     "incident.opened",
     "incident.diagnosed",
@@ -40,6 +41,7 @@ def test_a_connector_from_outside_the_tree_heals_its_own_fault(
     assert times(redis_server, "ledger_mend") == 1
 
 
+@both_stores
 @pytest.mark.parametrize("phase", PHASES)
 def test_killed_in_any_phase_it_acts_once_and_ends_the_incident(
     phase: str, make_server: Callable[..., Server], redis_server: RedisServer
@@ -89,6 +91,7 @@ def test_killed_between_a_side_effect_and_its_record_it_does_not_repeat(
     assert {tool: times(redis_server, tool) for tool in acts} == acts
 
 
+@both_stores
 def test_an_approval_keeps_its_deadline_over_a_crash_and_can_still_be_given(
     make_server: Callable[..., Server], redis_server: RedisServer
 ) -> None:

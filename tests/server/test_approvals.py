@@ -112,7 +112,7 @@ async def test_after_a_rejection_the_next_rung_is_proposed_and_then_a_person_is_
 async def test_what_nobody_decides_in_time_expires_and_a_person_is_called(
     thing: Thing, operator: httpx.AsyncClient, runtime: Runtime, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(runtime.loop, "_approval_life", timedelta(seconds=0.3))
+    monkeypatch.setattr(runtime.loop._fixing, "_approval_life", timedelta(seconds=0.3))
     thing.put(1.0)
     asked = await thing.event("approval.requested")
     ended = await thing.event(*ENDED)
@@ -128,7 +128,7 @@ async def test_what_was_asked_for_by_an_agent_and_not_decided_expires_too(
 ) -> None:
     from watchkeeper.domain import Principal
 
-    monkeypatch.setattr(runtime.loop, "_approval_life", timedelta(seconds=0.3))
+    monkeypatch.setattr(runtime.loop._fixing, "_approval_life", timedelta(seconds=0.3))
     agent = Principal("agent", "claude", "agent")
     resource = runtime.watch.resource(thing.id)
     at = await runtime.watch.look((thing.id,))

@@ -1,6 +1,7 @@
 from pathlib import Path
 
 import pytest
+from pydantic import ValidationError
 
 from watchkeeper.domain import ConfigurationError
 from watchkeeper.settings import Settings, load_settings, secret
@@ -176,3 +177,21 @@ def test_cells_of_the_table_are_laid_over_the_default() -> None:
     merged = Settings(policy={"table": {"lab": {"destructive": "deny"}, "qa": {"read": "ask"}}}).policy.merged()
     assert merged["lab"] == {"read": "allow", "reversible": "allow", "disruptive": "allow", "destructive": "deny"}
     assert merged["qa"] == {"read": "ask", "reversible": "ask", "disruptive": "ask", "destructive": "deny"}
+
+
+def test_a_password_for_the_store_is_a_reference(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DB_PASSWORD", "p@ss/word")
+    monkeypatch.setenv("DB_URL", "postgresql://ada:secret@db/watch")
+    for said, url in (
+        ("postgresql://ada@db:5433/watch", "postgresql://ada@db:5433/watch"),
+        (
+            "postgresql://ada@db/w?sslmode=require&password=env:DB_PASSWORD",
+            "postgresql://ada:p%40ss%2Fword@db/w?sslmode=require",
+        ),
+        ("postgresql://ada:env:DB_PASSWORD@db/watch", "postgresql://ada:p%40ss%2Fword@db/watch"),
+        ("env:DB_URL", "postgresql://ada:secret@db/watch"),
+    ):
+        assert Settings(store=said).database == url
+    for wrong in ("postgresql://ada:secret@db/watch", "postgresql://ada@db/watch?password=secret", "mysql://db/watch"):
+        with pytest.raises(ValidationError):
+            Settings(store=wrong)

@@ -4,6 +4,7 @@ import subprocess
 import sys
 from collections.abc import Callable
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -23,6 +24,12 @@ async def hold():
 asyncio.run(hold())
 """
 MINE = Lease("executor", "mine")
+
+
+@pytest.fixture
+def url(tmp_path: Path) -> str:
+    """SQLite, where one executor has everything; those on PostgreSQL share."""
+    return f"sqlite+aiosqlite:///{tmp_path / 'watchkeeper.db'}"
 
 
 class Holder:

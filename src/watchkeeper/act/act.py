@@ -17,7 +17,7 @@ class Act:
     """What the loop calls; the workflow does it."""
 
     def __init__(self, store: Store, eyes: Eyes, executor: Executor, deadline: float) -> None:
-        self._store = store
+        self._store = store.patiently()
         self._eyes = eyes
         self._executor = executor
         self._deadline = timedelta(seconds=deadline)

@@ -11,7 +11,6 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from functools import cache
-from pathlib import Path
 from typing import Any
 
 import structlog
@@ -24,6 +23,9 @@ from watchkeeper.store import Store
 log = structlog.get_logger(__name__)
 APPLICATION_VERSION = "1"
 """Raise it only with a change of the workflow's own steps: pending workflows of another version are not resumed."""
+
+SCHEMA = "watchkeeper_workflows"
+"""Where DBOS keeps its tables when the store is PostgreSQL."""
 
 ON_ITS_WAY = 12.0
 """Seconds in which what a dead client began may still take effect: an engine gives a process ten to stop."""
@@ -41,7 +43,7 @@ class Executor(DBOSConfiguredInstance):
         super().__init__("executor")
 
     def bind(self, store: Store, eyes: Eyes, permits: Permits) -> "Executor":
-        self._store = store
+        self._store = store.patiently()  # what is being done is written down, however long the database is away
         self._eyes = eyes
         self._permits = permits
         return self
@@ -240,11 +242,16 @@ def _executor() -> Executor:
 
 
 @asynccontextmanager
-async def launched(data: Path, store: Store, eyes: Eyes, permits: Permits) -> AsyncGenerator[Executor]:
-    """DBOS on a database beside the store. What was pending when the last process died is resumed at once."""
+async def launched(url: str, store: Store, eyes: Eyes, permits: Permits) -> AsyncGenerator[Executor]:
+    """DBOS on a database beside the store (`sqlite:///…`), or in a schema of its own within it (`postgresql://…`).
+
+    What was pending when the last process died is resumed at once.
+    """
     config: DBOSConfig = {
         "name": "watchkeeper",
-        "system_database_url": f"sqlite:///{data / 'workflows.db'}",
+        "system_database_url": url,
+        "dbos_system_schema": SCHEMA,
+        "sys_db_pool_size": 5,
         "application_version": APPLICATION_VERSION,
         "executor_id": "watchkeeper",
         "serializer": DBOSPortableJSONSerializer(),

@@ -68,6 +68,7 @@ def examine(options: Options) -> Iterator[Finding]:
         yield Finding("configuration", "broken", problem.what, problem.next_step)
     yield directory(settings.data if settings else options.data or default_data())
     if settings:
+        yield from store(settings)
         yield server(options)
     yield engine()
     yield from connectors()
@@ -91,6 +92,24 @@ def directory(data: Path) -> Finding:
         said = str(data) if data.exists() else f"{data} (made at the first start)"
         return Finding("data", "ok", said)
     return Finding("data", "broken", f"{data} cannot be written", "Choose another: --data DIR.")
+
+
+def store(settings: "Settings") -> Iterator[Finding]:
+    """Whether PostgreSQL lets us in; SQLite is a file in the data directory."""
+    from watchkeeper.domain.errors import WatchkeeperError
+
+    if settings.store is None:
+        return
+    try:
+        yield Finding("store", "ok", asyncio.run(_store(settings.database)))
+    except WatchkeeperError as problem:
+        yield Finding("store", "broken", problem.what, problem.next_step)
+
+
+async def _store(url: str) -> str:
+    from watchkeeper.store import inspect_store
+
+    return await inspect_store(url)
 
 
 def server(options: Options) -> Finding:

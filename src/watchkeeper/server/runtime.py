@@ -9,6 +9,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from pathlib import Path
+from urllib.parse import unquote, urlsplit
 
 import structlog
 
@@ -57,7 +58,7 @@ async def running(settings: Settings, registry: Registry | None = None) -> Async
     if settings.runbooks is not None:
         registry.extend(settings.runbooks)
     policy = Policy(settings.policy, settings.mode)
-    _private(settings.data)
+    _private(settings)
     masker = Masker()
     for said in settings.resources:
         if said.password:
@@ -67,7 +68,10 @@ async def running(settings: Settings, registry: Registry | None = None) -> Async
     if url:
         masker.learn(url)
     metrics = Metrics()
-    async with Store.open(settings.database, masker) as store:
+    database = settings.database
+    if password := urlsplit(database).password:
+        masker.learn(unquote(password))
+    async with Store.open(database, masker) as store:
         lease = Lease("executor", new_id("exec"))
         await store.take(lease)
         try:
@@ -98,7 +102,7 @@ async def _assembled(
         await noticer.start()
         await watch.start()
         try:
-            async with launched(settings.data, store, watch, decide) as executor:
+            async with launched(_workflows(settings), store, watch, decide) as executor:
                 act = Act(store, watch, executor, settings.policy.fix_deadline)
                 approval_life = timedelta(minutes=settings.policy.approval_minutes)
                 loop = Loop(store, watch, decide, desk, Fixing(store, watch, decide, act, desk, approval_life))
@@ -145,18 +149,25 @@ async def _hold(store: Store, lease: Lease, lost: asyncio.Event) -> None:
             log.warning("the lease could not be renewed; it is tried again", problem=str(problem))
 
 
-def _private(data: Path) -> None:
+def _private(settings: Settings) -> None:
+    data = settings.data
     try:
         data.mkdir(parents=True, exist_ok=True, mode=0o700)
         if not os.access(data, os.W_OK):
             raise PermissionError(13, "permission denied")
-        for name in ("watchkeeper.db", "workflows.db"):  # what SQLite adds beside them takes over their mode
+        names = () if settings.store else ("watchkeeper.db", "workflows.db")
+        for name in names:  # what SQLite adds beside them takes over their mode
             (data / name).touch(mode=0o600)
             (data / name).chmod(0o600)
     except OSError as problem:
         raise ConfigurationError(
             f"The data directory {data} cannot be written: {problem.strerror}.", "Choose another: --data DIR."
         ) from None
+
+
+def _workflows(settings: Settings) -> str:
+    """Where DBOS keeps what is being carried out."""
+    return settings.database if settings.store else f"sqlite:///{settings.data / 'workflows.db'}"
 
 
 def _operator(data: Path) -> tuple[Principal, str]:

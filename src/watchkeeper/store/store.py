@@ -1,29 +1,33 @@
 """Reading and writing the values of `domain`; each change and the event that tells it in one transaction."""
 
 import asyncio
+import math
 import secrets
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterable, Sequence
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
+from copy import copy
 from dataclasses import replace
 from datetime import datetime
 from functools import cache
-from pathlib import Path
 from typing import Any, TypeVar
 
 import sqlalchemy as sa
 import structlog
-from alembic import command
-from alembic.config import Config
 from pydantic import TypeAdapter
+from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.event import listen
+from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
 from watchkeeper.domain import Alert, Approval, Event, Fix, Incident, LogLine, NotFound, Reading, Resource, now
 from watchkeeper.domain.change import Fingerprint
 from watchkeeper.domain.proposal import Proposal
-from watchkeeper.store import schema
+from watchkeeper.store import postgres, schema
 from watchkeeper.store.lease import Lease
 from watchkeeper.store.masking import Masker
+from watchkeeper.store.opening import as_json, plain, pragmas, up_to_date
+from watchkeeper.store.outage import Outage
+from watchkeeper.store.told import Told
 
 log = structlog.get_logger(__name__)
 Kept = Incident | Alert | Fix | Approval | Proposal | Fingerprint
@@ -60,6 +64,7 @@ class Transaction:
     def __init__(self, connection: AsyncConnection, masker: Masker) -> None:
         self.connection = connection
         self._masker = masker
+        self._shared = connection.dialect.name == "postgresql"
         self.emitted: list[Event] = []
 
     async def put(self, value: Kept) -> None:
@@ -76,6 +81,7 @@ class Transaction:
         event = self._masker.value(event)
         row = adapter(Event).dump_python(event, mode="json")
         row.pop("seq")
+        row["text"] = plain(event.text)
         done = await self.connection.execute(sa.insert(schema.events).values(**row | {"at": event.at}))
         key = done.inserted_primary_key
         self.emitted.append(replace(event, seq=int(key[0]) if key else 0))
@@ -100,12 +106,12 @@ class Transaction:
             for reading in readings
         ]
         if rows:
-            once = sa.insert(schema.readings).prefix_with("OR IGNORE", dialect="sqlite")
-            await self.connection.execute(once, rows)
+            insert = postgresql.insert if self._shared else sqlite.insert
+            await self.connection.execute(insert(schema.readings).on_conflict_do_nothing(), rows)
 
     async def keep_logs(self, lines: Iterable[LogLine]) -> None:
         rows = [
-            {"resource": ln.resource, "at": ln.at, "level": ln.level, "text": self._masker.text(ln.text)}
+            {"resource": ln.resource, "at": ln.at, "level": ln.level, "text": plain(self._masker.text(ln.text))}
             for ln in lines
         ]
         if rows:
@@ -123,45 +129,93 @@ class Transaction:
 class Store:
     """Open with `async with Store.open(url) as store`. One writer at a time; readers do not wait for it."""
 
+    patience = 3.0
+    """Seconds for which a database that is away is tried again, before StoreAway is raised."""
+
     def __init__(self, engine: AsyncEngine, masker: Masker) -> None:
         self._engine = engine
         self.masker = masker
+        self.shared = engine.dialect.name == "postgresql"
+        """Whether several executors may use it."""
         self._writing = asyncio.Lock()
-        self._changed = asyncio.Condition()
-        self._told = 0
-        """How many events were committed here: whoever follows looks again when it has grown."""
+        self._told = Told()
+        self._outage = Outage()
         self._listeners: list[Callable[[Event], None]] = []
 
     @classmethod
     @asynccontextmanager
     async def open(cls, url: str, masker: Masker | None = None) -> AsyncGenerator["Store"]:
-        """`url`: `sqlite+aiosqlite:///path`. Brings the schema up to date first."""
-        engine = create_async_engine(url)
+        """`url`: `sqlite+aiosqlite:///path` or `postgresql://user@host/database`. Brings the schema up to date first.
+
+        Raises ConfigurationError where it cannot be opened.
+        """
+        where = postgres.normal(url)
+        engine = create_async_engine(where, json_serializer=as_json, **postgres.engine_options(where))
         if engine.dialect.name == "sqlite":
-            listen(engine.sync_engine, "connect", _pragmas)
+            listen(engine.sync_engine, "connect", pragmas)
+        store = cls(engine, masker or Masker())
+        hears: asyncio.Task[None] | None = None
         try:
-            async with engine.begin() as connection:
-                await connection.run_sync(_migrate)
-            yield cls(engine, masker or Masker())
+            await up_to_date(engine)
+            if store.shared:
+                hears = asyncio.create_task(postgres.hear(where, store._told), name="hear of others")
+            yield store
         finally:
+            if hears is not None:
+                hears.cancel()
+                await asyncio.gather(hears, return_exceptions=True)
             await engine.dispose()
 
+    def patiently(self) -> "Store":
+        """The same store for whoever must not give up: it waits until the database is back, however long."""
+        same = copy(self)
+        same.patience = math.inf
+        return same
+
     @asynccontextmanager
-    async def transaction(self) -> AsyncGenerator[Transaction]:
-        """All or nothing. Listeners and waiting feeds hear of its events after it is committed."""
-        async with self._writing, self._engine.begin() as connection:
-            transaction = Transaction(connection, self.masker)
-            yield transaction
+    async def transaction(self, *, alone: bool = True) -> AsyncGenerator[Transaction]:
+        """All or nothing. Listeners and waiting feeds hear of its events after it is committed.
+
+        Until it ends nobody else writes, in no other process either; `alone=False` for what only appends readings and
+        log lines. Raises StoreAway.
+        """
+        try:
+            async with AsyncExitStack() as stack:
+                transaction = await self._outage.survive(lambda: self._begin(stack, alone), self.patience)
+                yield transaction
+                if transaction.emitted and self.shared:
+                    await postgres.tell_all(transaction.connection)
+        except DBAPIError as problem:
+            if postgres.away(problem):
+                raise self._outage.complaint(problem) from problem
+            raise
         if transaction.emitted:
-            self._told += len(transaction.emitted)
             for event in transaction.emitted:
                 for listener in self._listeners:
                     try:
                         listener(event)
                     except Exception:
                         log.exception("a listener failed", event_kind=event.kind)
-            async with self._changed:
-                self._changed.notify_all()
+            await self._told.more()
+
+    async def _begin(self, stack: AsyncExitStack, alone: bool) -> Transaction:
+        async with AsyncExitStack() as trial:
+            if alone or not self.shared:
+                await trial.enter_async_context(self._writing)
+            connection = await trial.enter_async_context(self._engine.begin())
+            if alone and self.shared:
+                await postgres.become_writer(connection)
+            await stack.enter_async_context(trial.pop_all())
+        return Transaction(connection, self.masker)
+
+    async def _rows(self, query: sa.Select[Any]) -> Sequence[sa.RowMapping]:
+        """What is committed now. Raises StoreAway."""
+
+        async def once() -> Sequence[sa.RowMapping]:
+            async with self._engine.connect() as connection:
+                return (await connection.execute(query)).mappings().all()
+
+        return await self._outage.survive(once, self.patience)
 
     def listen(self, listener: Callable[[Event], None]) -> None:
         """Call `listener` with each event once it is committed. It must not block."""
@@ -169,21 +223,28 @@ class Store:
 
     async def save(self, value: Kept, *events: Event) -> None:
         """One value and what tells of it, in one transaction."""
-        async with self.transaction() as transaction:
-            await transaction.put(value)
-            for event in events:
-                await transaction.emit(event)
+
+        async def once() -> None:
+            async with self.transaction() as transaction:
+                await transaction.put(value)
+                for event in events:
+                    await transaction.emit(event)
+
+        await self._outage.survive(once, self.patience)
 
     async def emit(self, *events: Event) -> None:
-        async with self.transaction() as transaction:
-            for event in events:
-                await transaction.emit(event)
+
+        async def once() -> None:
+            async with self.transaction() as transaction:
+                for event in events:
+                    await transaction.emit(event)
+
+        await self._outage.survive(once, self.patience)
 
     async def find(self, kind: type[E], key: str) -> E | None:
         table, _ = _TABLES[kind]
-        async with self._engine.connect() as connection:
-            body = (await connection.execute(sa.select(table.c.body).where(table.c.id == key))).scalar()
-        return None if body is None else adapter(kind).validate_python(body)
+        found = await self._rows(sa.select(table.c.body).where(table.c.id == key))
+        return adapter(kind).validate_python(found[0]["body"]) if found else None
 
     async def get(self, kind: type[E], key: str) -> E:
         """Raises NotFound."""
@@ -206,8 +267,7 @@ class Store:
             query = query.where(
                 table.c[column] == value if value is None or isinstance(value, str) else table.c[column].in_(value)
             )
-        async with self._engine.connect() as connection:
-            return [adapter(kind).validate_python(body) for body in (await connection.execute(query)).scalars()]
+        return [adapter(kind).validate_python(row["body"]) for row in await self._rows(query)]
 
     async def events(
         self,
@@ -226,26 +286,27 @@ class Store:
             query = query.where(table.c.incident == incident)
         if wanted := tuple(kinds):
             query = query.where(table.c.kind.in_(wanted))
-        async with self._engine.connect() as connection:
-            rows = [dict(row) for row in (await connection.execute(query)).mappings()]
-        found = [Event(**row) for row in rows]
+        found = [Event(**dict(row)) for row in await self._rows(query)]
         return found[::-1] if newest else found
 
     async def follow(self, after: int = 0, *, heartbeat: float = 15.0) -> AsyncIterator[Event | None]:
         """Events as they come, from `after` on; None when nothing happened for `heartbeat` seconds."""
+        clock = asyncio.get_running_loop().time
+        silent = clock()
         while True:
-            told = self._told
+            told = self._told.count
             found = await self.events(after=after)
             for event in found:
                 after = event.seq
                 yield event
             if found:
+                silent = clock()
                 continue
             try:
-                async with asyncio.timeout(heartbeat), self._changed:
-                    while self._told == told:
-                        await self._changed.wait()
+                async with asyncio.timeout(silent + heartbeat - clock()):
+                    await self._told.wait(told)
             except TimeoutError:
+                silent = clock()
                 yield None
 
     async def happened(
@@ -264,18 +325,13 @@ class Store:
             query = query.where(table.c.at <= until)
         if resources is not None:
             query = query.where(table.c.resource.in_(tuple(resources)))
-        async with self._engine.connect() as connection:
-            rows = [
-                dict(row)
-                for row in (await connection.execute(query.order_by(table.c.seq.desc()).limit(limit))).mappings()
-            ]
-        return [Event(**row) for row in reversed(rows)]
+        found = await self._rows(query.order_by(table.c.seq.desc()).limit(limit))
+        return [Event(**dict(row)) for row in reversed(found)]
 
     async def resources(self) -> list[Resource]:
         """Every resource that was seen and is not gone."""
         query = sa.select(schema.resources.c.body).where(schema.resources.c.gone_at.is_(None))
-        async with self._engine.connect() as connection:
-            return [adapter(Resource).validate_python(body) for body in (await connection.execute(query)).scalars()]
+        return [adapter(Resource).validate_python(row["body"]) for row in await self._rows(query)]
 
     async def readings(self, resource: str, *, since: datetime, until: datetime, limit: int = 5000) -> list[Reading]:
         table = schema.readings
@@ -285,8 +341,7 @@ class Store:
             .order_by(table.c.at)
             .limit(limit)
         )
-        async with self._engine.connect() as connection:
-            return [adapter(Reading).validate_python(body) for body in (await connection.execute(query)).scalars()]
+        return [adapter(Reading).validate_python(row["body"]) for row in await self._rows(query)]
 
     async def logs(self, resource: str, *, since: datetime | None = None, limit: int = 200) -> list[LogLine]:
         """The last lines kept of a resource, oldest first."""
@@ -294,15 +349,13 @@ class Store:
         query = sa.select(table).where(table.c.resource == resource).order_by(table.c.seq.desc()).limit(limit)
         if since is not None:
             query = query.where(table.c.at >= since)
-        async with self._engine.connect() as connection:
-            rows = list((await connection.execute(query)).mappings())
+        rows = await self._rows(query)
         return [LogLine(row["at"], row["level"], row["text"], row["resource"]) for row in reversed(rows)]
 
     async def setting(self, key: str, default: Any = None) -> Any:
         query = sa.select(schema.settings.c.value).where(schema.settings.c.key == key)
-        async with self._engine.connect() as connection:
-            row = (await connection.execute(query)).first()
-        return default if row is None else row[0]
+        found = await self._rows(query)
+        return found[0]["value"] if found else default
 
     async def prune(self, *, readings_before: datetime, logs_before: datetime) -> tuple[int, int]:
         """Forget old readings and log lines (never events, incidents, fixes). Returns how many of each."""
@@ -321,18 +374,3 @@ class Store:
     async def release(self, lease: Lease) -> None:
         async with self.transaction() as transaction:
             await lease.release(transaction.connection)
-
-
-def _pragmas(connection: Any, _: Any) -> None:
-    """WAL, so that readers do not wait; FULL, so that an intent survives a power cut before it is acted on."""
-    cursor = connection.cursor()
-    for pragma in ("journal_mode=WAL", "synchronous=FULL", "busy_timeout=5000"):
-        cursor.execute(f"PRAGMA {pragma}")
-    cursor.close()
-
-
-def _migrate(connection: sa.Connection) -> None:
-    config = Config()
-    config.set_main_option("script_location", str(Path(__file__).parent / "migrations"))
-    config.attributes["connection"] = connection
-    command.upgrade(config, "head")

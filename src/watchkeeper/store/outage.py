@@ -1,0 +1,54 @@
+"""A database that is away for a while: what was asked of it is asked again, and it is said once."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from typing import TypeVar
+
+import structlog
+
+from watchkeeper.store.postgres import StoreAway, away
+
+log = structlog.get_logger(__name__)
+T = TypeVar("T")
+PAUSE = 0.25
+"""Seconds between two tries."""
+
+
+class Outage:
+    """Knows whether the database is away, and since when."""
+
+    def __init__(self) -> None:
+        self.since: float | None = None
+        """When it was first missed, in the event loop's time; None while it answers."""
+
+    async def survive(self, action: Callable[[], Awaitable[T]], patience: float) -> T:
+        """Its result, tried again for `patience` seconds while the connection fails. Raises StoreAway."""
+        clock = asyncio.get_running_loop().time
+        until = clock() + patience
+        while True:
+            try:
+                result = await action()
+            except Exception as problem:
+                if not away(problem):
+                    raise
+                if self.since is None:
+                    self.since = clock()
+                    log.error("the store cannot be reached; it is tried again, looking goes on", problem=_said(problem))
+                if clock() >= until:
+                    raise self.complaint(problem) from problem
+            else:
+                if self.since is not None:
+                    log.warning("the store is back", seconds=round(clock() - self.since, 1))
+                    self.since = None
+                return result
+            await asyncio.sleep(PAUSE)  # nothing tells when a database is back
+
+    def complaint(self, problem: BaseException) -> StoreAway:
+        """The error for whoever asked."""
+        if isinstance(problem, StoreAway):
+            return problem
+        return StoreAway("The store cannot be reached now.", f"Looking goes on, nothing is changed: {_said(problem)}")
+
+
+def _said(problem: BaseException) -> str:
+    return (str(getattr(problem, "orig", problem)).strip().splitlines() or [type(problem).__name__])[0]
