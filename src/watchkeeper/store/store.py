@@ -2,128 +2,28 @@
 
 import asyncio
 import math
-import secrets
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from copy import copy
-from dataclasses import replace
 from datetime import datetime
-from functools import cache
-from typing import Any, TypeVar
+from typing import Any
 
 import sqlalchemy as sa
 import structlog
-from pydantic import TypeAdapter
-from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.event import listen
 from sqlalchemy.exc import DBAPIError
-from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
+from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
-from watchkeeper.domain import Alert, Approval, Event, Fix, Incident, LogLine, NotFound, Reading, Resource, now
-from watchkeeper.domain.change import Fingerprint
-from watchkeeper.domain.proposal import Proposal
+from watchkeeper.domain import Event, LogLine, NotFound, Reading, Resource
 from watchkeeper.store import postgres, schema
 from watchkeeper.store.lease import Lease
 from watchkeeper.store.masking import Masker
-from watchkeeper.store.opening import as_json, plain, pragmas, up_to_date
+from watchkeeper.store.opening import as_json, pragmas, up_to_date
 from watchkeeper.store.outage import Outage
 from watchkeeper.store.told import Told
+from watchkeeper.store.transaction import TABLES, E, Kept, Transaction, adapter
 
 log = structlog.get_logger(__name__)
-Kept = Incident | Alert | Fix | Approval | Proposal | Fingerprint
-E = TypeVar("E", Incident, Alert, Fix, Approval, Proposal, Fingerprint)
-
-
-@cache
-def adapter(kind: type[Any]) -> TypeAdapter[Any]:
-    """How a value of this type becomes JSON and comes back."""
-    return TypeAdapter(kind)
-
-
-_TABLES: dict[type[Any], tuple[sa.Table, Callable[[Any], dict[str, Any]]]] = {
-    Incident: (schema.incidents, lambda i: {"status": i.status, "root": i.root, "at": i.opened_at}),
-    Alert: (
-        schema.alerts,
-        lambda a: {"status": a.status, "incident": a.incident, "resource": a.resource, "at": a.pending_at},
-    ),
-    Fix: (schema.fixes, lambda f: {"status": f.status, "incident": f.incident, "at": f.started_at}),
-    Approval: (schema.approvals, lambda a: {"status": a.status, "incident": a.incident, "at": a.created_at}),
-    Proposal: (schema.proposals, lambda p: {"status": p.status, "incident": p.incident, "at": p.decided_at}),
-    Fingerprint: (schema.fingerprints, lambda f: {"at": f.at}),
-}
-
-
-def new_id(prefix: str) -> str:
-    """A short id people can read out: `inc-3f9a1c2b`."""
-    return f"{prefix}-{secrets.token_hex(4)}"
-
-
-class Transaction:
-    """What is written together."""
-
-    def __init__(self, connection: AsyncConnection, masker: Masker) -> None:
-        self.connection = connection
-        self._masker = masker
-        self._shared = connection.dialect.name == "postgresql"
-        self.emitted: list[Event] = []
-
-    async def put(self, value: Kept) -> None:
-        """Insert or replace."""
-        table, columns = _TABLES[type(value)]
-        body = adapter(type(value)).dump_python(self._masker.value(value), mode="json")
-        row = columns(value) | {"body": body}
-        changed = await self.connection.execute(sa.update(table).where(table.c.id == value.id).values(**row))
-        if changed.rowcount == 0:
-            await self.connection.execute(sa.insert(table).values(id=value.id, **row))
-
-    async def emit(self, event: Event) -> None:
-        """Append to the history."""
-        event = self._masker.value(event)
-        row = adapter(Event).dump_python(event, mode="json")
-        row.pop("seq")
-        row["text"] = plain(event.text)
-        done = await self.connection.execute(sa.insert(schema.events).values(**row | {"at": event.at}))
-        key = done.inserted_primary_key
-        self.emitted.append(replace(event, seq=int(key[0]) if key else 0))
-
-    async def put_resource(self, resource: Resource, *, gone: bool = False) -> None:
-        """Remember a resource; credentials in its settings are references and stay so."""
-        body = adapter(Resource).dump_python(self._masker.value(resource), mode="json")
-        row = {"seen_at": now(), "gone_at": now() if gone else None, "body": body}
-        where = schema.resources.c.id == resource.id
-        changed = await self.connection.execute(sa.update(schema.resources).where(where).values(**row))
-        if changed.rowcount == 0:
-            await self.connection.execute(sa.insert(schema.resources).values(id=resource.id, **row))
-
-    async def keep_readings(self, readings: Iterable[Reading]) -> None:
-        """Each reading is kept once, however often it is given."""
-        rows = [
-            {
-                "resource": reading.resource,
-                "at": reading.at,
-                "body": adapter(Reading).dump_python(self._masker.value(reading), mode="json"),
-            }
-            for reading in readings
-        ]
-        if rows:
-            insert = postgresql.insert if self._shared else sqlite.insert
-            await self.connection.execute(insert(schema.readings).on_conflict_do_nothing(), rows)
-
-    async def keep_logs(self, lines: Iterable[LogLine]) -> None:
-        rows = [
-            {"resource": ln.resource, "at": ln.at, "level": ln.level, "text": plain(self._masker.text(ln.text))}
-            for ln in lines
-        ]
-        if rows:
-            await self.connection.execute(sa.insert(schema.logs), rows)
-
-    async def set(self, key: str, value: Any) -> None:
-        value = self._masker.value(value)
-        changed = await self.connection.execute(
-            sa.update(schema.settings).where(schema.settings.c.key == key).values(value=value)
-        )
-        if changed.rowcount == 0:
-            await self.connection.execute(sa.insert(schema.settings).values(key=key, value=value))
 
 
 class Store:
@@ -242,7 +142,7 @@ class Store:
         await self._outage.survive(once, self.patience)
 
     async def find(self, kind: type[E], key: str) -> E | None:
-        table, _ = _TABLES[kind]
+        table, _ = TABLES[kind]
         found = await self._rows(sa.select(table.c.body).where(table.c.id == key))
         return adapter(kind).validate_python(found[0]["body"]) if found else None
 
@@ -259,7 +159,7 @@ class Store:
         self, kind: type[E], *, limit: int = 500, before: datetime | None = None, **where: str | Sequence[str] | None
     ) -> list[E]:
         """Newest first, by equal columns (a sequence: any of); `before`: only what is older."""
-        table, _ = _TABLES[kind]
+        table, _ = TABLES[kind]
         query = sa.select(table.c.body).order_by(table.c.at.desc()).limit(limit)
         if before is not None:
             query = query.where(table.c.at < before)

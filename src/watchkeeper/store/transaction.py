@@ -1,0 +1,114 @@
+"""What is written together: values, the events that tell of them, readings, log lines, settings."""
+
+import secrets
+from collections.abc import Callable, Iterable
+from dataclasses import replace
+from functools import cache
+from typing import Any, TypeVar
+
+import sqlalchemy as sa
+from pydantic import TypeAdapter
+from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from watchkeeper.domain import Alert, Approval, Event, Fix, Incident, LogLine, Reading, Resource, now
+from watchkeeper.domain.change import Fingerprint
+from watchkeeper.domain.proposal import Proposal
+from watchkeeper.store import schema
+from watchkeeper.store.masking import Masker
+from watchkeeper.store.opening import plain
+
+Kept = Incident | Alert | Fix | Approval | Proposal | Fingerprint
+E = TypeVar("E", Incident, Alert, Fix, Approval, Proposal, Fingerprint)
+
+
+@cache
+def adapter(kind: type[Any]) -> TypeAdapter[Any]:
+    """How a value of this type becomes JSON and comes back."""
+    return TypeAdapter(kind)
+
+
+TABLES: dict[type[Any], tuple[sa.Table, Callable[[Any], dict[str, Any]]]] = {
+    Incident: (schema.incidents, lambda i: {"status": i.status, "root": i.root, "at": i.opened_at}),
+    Alert: (
+        schema.alerts,
+        lambda a: {"status": a.status, "incident": a.incident, "resource": a.resource, "at": a.pending_at},
+    ),
+    Fix: (schema.fixes, lambda f: {"status": f.status, "incident": f.incident, "at": f.started_at}),
+    Approval: (schema.approvals, lambda a: {"status": a.status, "incident": a.incident, "at": a.created_at}),
+    Proposal: (schema.proposals, lambda p: {"status": p.status, "incident": p.incident, "at": p.decided_at}),
+    Fingerprint: (schema.fingerprints, lambda f: {"at": f.at}),
+}
+
+
+def new_id(prefix: str) -> str:
+    """A short id people can read out: `inc-3f9a1c2b`."""
+    return f"{prefix}-{secrets.token_hex(4)}"
+
+
+class Transaction:
+    """What is written together."""
+
+    def __init__(self, connection: AsyncConnection, masker: Masker) -> None:
+        self.connection = connection
+        self._masker = masker
+        self.shared = connection.dialect.name == "postgresql"
+        self.emitted: list[Event] = []
+
+    async def put(self, value: Kept) -> None:
+        """Insert or replace."""
+        table, columns = TABLES[type(value)]
+        body = adapter(type(value)).dump_python(self._masker.value(value), mode="json")
+        row = columns(value) | {"body": body}
+        changed = await self.connection.execute(sa.update(table).where(table.c.id == value.id).values(**row))
+        if changed.rowcount == 0:
+            await self.connection.execute(sa.insert(table).values(id=value.id, **row))
+
+    async def emit(self, event: Event) -> None:
+        """Append to the history."""
+        event = self._masker.value(event)
+        row = adapter(Event).dump_python(event, mode="json")
+        row.pop("seq")
+        row["text"] = plain(event.text)
+        done = await self.connection.execute(sa.insert(schema.events).values(**row | {"at": event.at}))
+        key = done.inserted_primary_key
+        self.emitted.append(replace(event, seq=int(key[0]) if key else 0))
+
+    async def put_resource(self, resource: Resource, *, gone: bool = False) -> None:
+        """Remember a resource; credentials in its settings are references and stay so."""
+        body = adapter(Resource).dump_python(self._masker.value(resource), mode="json")
+        row = {"seen_at": now(), "gone_at": now() if gone else None, "body": body}
+        where = schema.resources.c.id == resource.id
+        changed = await self.connection.execute(sa.update(schema.resources).where(where).values(**row))
+        if changed.rowcount == 0:
+            await self.connection.execute(sa.insert(schema.resources).values(id=resource.id, **row))
+
+    async def keep_readings(self, readings: Iterable[Reading]) -> None:
+        """Each reading is kept once, however often it is given."""
+        rows = [
+            {
+                "resource": reading.resource,
+                "at": reading.at,
+                "body": adapter(Reading).dump_python(self._masker.value(reading), mode="json"),
+            }
+            for reading in readings
+        ]
+        if rows:
+            insert = postgresql.insert if self.shared else sqlite.insert
+            await self.connection.execute(insert(schema.readings).on_conflict_do_nothing(), rows)
+
+    async def keep_logs(self, lines: Iterable[LogLine]) -> None:
+        rows = [
+            {"resource": ln.resource, "at": ln.at, "level": ln.level, "text": plain(self._masker.text(ln.text))}
+            for ln in lines
+        ]
+        if rows:
+            await self.connection.execute(sa.insert(schema.logs), rows)
+
+    async def set(self, key: str, value: Any) -> None:
+        value = self._masker.value(value)
+        changed = await self.connection.execute(
+            sa.update(schema.settings).where(schema.settings.c.key == key).values(value=value)
+        )
+        if changed.rowcount == 0:
+            await self.connection.execute(sa.insert(schema.settings).values(key=key, value=value))
