@@ -65,9 +65,9 @@ def judged(*reasons: str, **facts: float | str) -> Judgement:
         ("redis-killed", None, judged("broken"), False),
         ("healthy", judged(redis_maxmemory_bytes=1), judged(redis_maxmemory_bytes=1), True),
         ("healthy", judged(redis_maxmemory_bytes=1), judged(redis_maxmemory_bytes=2), False),
-        ("stopped-on-purpose", judged("gone"), judged("gone", redis_container="exited"), False),
-        ("stopped-on-purpose", judged(redis_container="exited"), judged("gone", redis_container="exited"), True),
-        ("stopped-on-purpose", judged(redis_container="exited"), judged(redis_container="running"), False),
+        ("stopped-on-purpose", judged("gone"), judged("gone", redis_runs="exited"), False),
+        ("stopped-on-purpose", judged(redis_runs="exited"), judged("gone", redis_runs="exited"), True),
+        ("stopped-on-purpose", judged(redis_runs="exited"), judged(redis_runs="running"), False),
     ],
 )
 def test_the_lab_is_judged_by_what_the_scenario_expects(

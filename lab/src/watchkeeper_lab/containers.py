@@ -1,34 +1,20 @@
 """The containers of one compose project: found by label, looked at, stopped and started."""
 
 import json
-from dataclasses import dataclass
+from collections import Counter
 from importlib.resources import files
 from typing import Any
 
 from watchkeeper_lab.command import attempt, run
 from watchkeeper_lab.images import Images
 from watchkeeper_lab.instance import Instance
+from watchkeeper_lab.services import Ground, ServiceState
 
 PROJECT_LABEL = "com.docker.compose.project"
 SERVICE_LABEL = "com.docker.compose.service"
-
-
-@dataclass(frozen=True, slots=True)
-class ContainerState:
-    """A container as it is now. `memory_limit` in bytes, 0 for none; `started_at` as the engine writes it."""
-
-    name: str
-    status: str
-    paused: bool
-    started_at: str
-    restarts: int
-    memory_limit: int
-    health: str
-
-    @property
-    def running(self) -> bool:
-        """True where it runs and is not paused."""
-        return self.status == "running" and not self.paused
+NUMBER_LABEL = "com.docker.compose.container-number"
+REPLICAS = {"shop": 2}
+"""Services of which compose starts several; the replicas are called `shop-1`, `shop-2`."""
 
 
 async def compose_up(compose: tuple[str, ...], instance: Instance, images: Images) -> None:
@@ -46,30 +32,95 @@ async def compose_up(compose: tuple[str, ...], instance: Instance, images: Image
 
 
 async def names_by_service(project: str) -> dict[str, str]:
-    """Container names by compose service, whether they run or not."""
-    form = f'{{{{.Label "{SERVICE_LABEL}"}}}}\t{{{{.Names}}}}'
+    """Container names by service, whether they run or not; replicas by service and number, as in `shop-1`."""
+    form = f'{{{{.Label "{SERVICE_LABEL}"}}}}\t{{{{.Label "{NUMBER_LABEL}"}}}}\t{{{{.Names}}}}'
     out = await run(["docker", "ps", "-a", "--filter", f"label={PROJECT_LABEL}={project}", "--format", form])
-    return dict(sorted(line.split("\t", 1) for line in out.splitlines() if "\t" in line))
+    rows = [line.split("\t", 2) for line in out.splitlines() if line.count("\t") == 2]
+    several = {service for service, count in Counter(row[0] for row in rows).items() if count > 1} | set(REPLICAS)
+    return dict(sorted((f"{row[0]}-{row[1]}" if row[0] in several else row[0], row[2]) for row in rows))
 
 
-async def inspect(*names: str) -> dict[str, ContainerState]:
+async def inspect(*names: str) -> dict[str, ServiceState]:
     """The state of containers, by name. Those that do not exist are left out."""
     answer = await attempt(["docker", "inspect", "--type", "container", *names], timeout=20.0)
     found: list[dict[str, Any]] = json.loads(answer.out or "[]")
-    return {state.name: state for state in map(_state, found)}
+    return {state.where: state for state in map(_state, found)}
 
 
-def _state(raw: dict[str, Any]) -> ContainerState:
-    state = raw["State"]
-    return ContainerState(
-        name=raw["Name"].lstrip("/"),
+def _state(raw: dict[str, Any]) -> ServiceState:
+    state: dict[str, Any] = raw["State"]
+    labels: dict[str, str] = raw["Config"].get("Labels") or {}
+    ports: dict[str, list[dict[str, str]] | None] = raw["NetworkSettings"].get("Ports") or {}
+    usual = REPLICAS.get(labels.get(SERVICE_LABEL, ""), 1)
+    return ServiceState(
+        where=raw["Name"].lstrip("/"),
         status=state["Status"],
         paused=state["Paused"],
         started_at=state["StartedAt"],
         restarts=raw["RestartCount"],
         memory_limit=raw["HostConfig"]["Memory"],
-        health=state.get("Health", {}).get("Status", ""),
+        health=str(state.get("Health", {}).get("Status", "")),
+        port=next((int(bound[0]["HostPort"]) for bound in ports.values() if bound), 0),
+        extra=int(labels.get(NUMBER_LABEL) or 1) > usual,
     )
+
+
+class Containers:
+    """The services of one compose project, handled through the docker command."""
+
+    ground: Ground = "container"
+
+    def __init__(self, project: str) -> None:
+        self._project = project
+        self._names: dict[str, str] = {}
+
+    async def states(self) -> dict[str, ServiceState]:
+        """All containers of the project by service."""
+        self._names = await names_by_service(self._project)
+        found = await inspect(*self._names.values()) if self._names else {}
+        return {service: found[name] for service, name in self._names.items() if name in found}
+
+    async def kill(self, service: str) -> None:
+        """SIGKILL, as the kernel would when memory runs out."""
+        await self._docker("kill", service)
+
+    async def start(self, service: str) -> None:
+        """Start a stopped one."""
+        await self._docker("start", service)
+
+    async def restart(self, service: str) -> None:
+        """Stop, by force after two seconds, and start."""
+        await docker("restart", "--time", "2", await self._name(service))
+
+    async def unpause(self, service: str) -> None:
+        """Let every process in it go on."""
+        await self._docker("unpause", service)
+
+    async def pause(self, service: str) -> None:
+        """Freeze every process in it."""
+        await self._docker("pause", service)
+
+    async def stop(self, service: str) -> None:
+        """`docker stop`."""
+        await self._docker("stop", service)
+
+    async def limit_memory(self, service: str, size: int) -> None:
+        """Memory and swap together."""
+        await docker("update", "--memory", str(size), "--memory-swap", str(size), await self._name(service))
+
+    async def remove(self, service: str) -> None:
+        """Stop and remove it, with its anonymous volumes."""
+        name = await self._name(service)
+        await docker("stop", name)
+        await docker("rm", "--force", "--volumes", name)
+
+    async def _docker(self, verb: str, service: str) -> None:
+        await docker(verb, await self._name(service))
+
+    async def _name(self, service: str) -> str:
+        if service not in self._names:
+            self._names = await names_by_service(self._project)
+        return self._names[service]
 
 
 async def docker(verb: str, *words: str, timeout: float = 60.0) -> None:

@@ -11,9 +11,12 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from watchkeeper_lab.errors import BadInputError
+from watchkeeper_lab.services import Ground
 
 DEFAULT_NAME = "shop"
 PORTS = ("REDIS_PORT", "POSTGRES_PORT", "SHOP_1_PORT", "SHOP_2_PORT", "NGINX_PORT")
+SERVICES = frozenset({"redis", "postgres", "shop-1", "shop-2", "nginx"})
+"""What has to run in every lab."""
 PORT_RANGE = range(20_000, 32_000)
 """Below the ports that Linux gives to outgoing connections, so that a free one stays free."""
 
@@ -31,6 +34,12 @@ class Instance:
     ports: dict[str, int]
     postgres_password: str
     image_source: str = ""
+    ground: Ground = "container"
+
+    @property
+    def services(self) -> frozenset[str]:
+        """What has to run in it."""
+        return SERVICES
 
     @property
     def project(self) -> str:

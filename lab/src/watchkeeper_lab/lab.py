@@ -7,7 +7,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 
 from watchkeeper_lab import instance as instances
-from watchkeeper_lab.containers import compose_up, inspect, names_by_service, remove_project
+from watchkeeper_lab.containers import Containers, compose_up, names_by_service, remove_project
 from watchkeeper_lab.engine import Say, ensure_compose, ensure_engine, stop_engine_if_ours
 from watchkeeper_lab.errors import BadInputError, LabError
 from watchkeeper_lab.faults import INJECTORS, Site
@@ -17,6 +17,7 @@ from watchkeeper_lab.ledger import Ledger, Write
 from watchkeeper_lab.oracle import Judgement, Oracle
 from watchkeeper_lab.reset import Baseline, clear, restore, take_baseline
 from watchkeeper_lab.scenario import scenario
+from watchkeeper_lab.services import Services
 from watchkeeper_lab.visitors import Visitors
 
 READY_SECONDS = 60.0
@@ -37,22 +38,18 @@ class Restored:
 class Lab:
     """A lab that is up. Get one with `Lab.running` (up and down), or `Lab.up` and `Lab.attach`."""
 
-    def __init__(self, instance: Instance, containers: dict[str, str]) -> None:
+    def __init__(self, instance: Instance, services: Services, redis_container: str) -> None:
         self.instance = instance
-        self.containers = containers
+        self.services = services
+        self.redis_container = redis_container
         self.ledger = Ledger(instance.ledger_path)
-        self.oracle = Oracle(instance, self.ledger)
+        self.oracle = Oracle(instance, self.ledger, services)
         self.visitors = Visitors(instance)
 
     @property
     def compose_project(self) -> str:
         """The compose project, by which its containers are labelled."""
         return self.instance.project
-
-    @property
-    def redis_container(self) -> str:
-        """The name of Redis' container."""
-        return self.containers["redis"]
 
     @property
     def redis_port(self) -> int:
@@ -77,7 +74,9 @@ class Lab:
         made.save()
         say(f"Starting lab `{name}`…")
         await compose_up(compose, made, images)
-        lab = cls(made, await names_by_service(made.project))
+        lab = await cls._of(made)
+        if lab is None:
+            raise LabError(f"Lab `{name}` has no Redis.", "Try `watchkeeper lab down` and `watchkeeper lab up`.")
         await lab._until_healthy()
         await take_baseline(lab.site)
         if not lab.visitors.running():
@@ -88,14 +87,21 @@ class Lab:
     async def attach(cls, name: str = DEFAULT_NAME) -> "Lab":
         """The lab of that name, which is already up; raises `BadInputError` where there is none."""
         made = instances.load(name)
-        containers = await names_by_service(made.project) if made else {}
-        if made is None or "redis" not in containers:
+        lab = await cls._of(made) if made else None
+        if lab is None:
             others = [one.name for one in instances.load_all() if one.name != name]
             hint = f"Start it with `watchkeeper lab up --name {name}`."
             if others:
                 hint = f"Labs that are up: {', '.join(others)}. {hint}"
             raise BadInputError(f"Lab `{name}` is not up.", hint)
-        return cls(made, containers)
+        return lab
+
+    @classmethod
+    async def _of(cls, made: Instance) -> "Lab | None":
+        """The lab of an instance; None where it has no Redis (any more)."""
+        services = Containers(made.project)
+        states = await services.states()
+        return cls(made, services, states["redis"].where) if "redis" in states else None
 
     @classmethod
     @asynccontextmanager
@@ -126,7 +132,7 @@ class Lab:
         Acknowledged writes found lost are told in what is returned, once: later audits do not ask for them again.
         """
         await self.visitors.end(extra_only=True)
-        await restore(self.site, self.containers, Baseline.load(self.instance.folder))
+        await restore(self.site, self.instance.services, Baseline.load(self.instance.folder))
         found = await self.oracle.audit()
         self.ledger.removed("written_off", {write.key for write in found.lost})
         await clear(self.site)
@@ -145,7 +151,7 @@ class Lab:
         deadline = time.monotonic() + READY_SECONDS
         while True:
             seen = await self.oracle.judge()
-            states = await inspect(*self.containers.values())
+            states = await self.services.states()
             waiting = [name for name, state in states.items() if state.health in {"starting", "unhealthy"}]
             if seen.healthy and not waiting:
                 return seen
@@ -163,7 +169,7 @@ class Lab:
     @property
     def site(self) -> Site:
         """What injectors may touch."""
-        return Site(self.instance, self.ledger, self.redis_container, self._more_visitors)
+        return Site(self.instance, self.ledger, self.services, self._more_visitors)
 
 
 async def take_down(name: str) -> bool:

@@ -12,18 +12,19 @@ import psycopg
 from redis.exceptions import RedisError
 
 from watchkeeper_lab.audit import Audit, audit
-from watchkeeper_lab.containers import ContainerState, inspect, names_by_service
 from watchkeeper_lab.instance import Instance
 from watchkeeper_lab.ledger import Ledger
 from watchkeeper_lab.redis_link import client_ratio, memory_ratio, redis_link
+from watchkeeper_lab.services import Services, ServiceState
 
 MEMORY_LIMIT = 0.95
 """Share of maxmemory from which Redis counts as full, as in the reference."""
 CLIENT_LIMIT = 0.90
 """Share of maxclients from which Redis counts as exhausted."""
+NOUN = {"container": "containers", "process": "processes"}
 PROBE_SECONDS = 2.0
 SHOP_ROUNDS = 4
-"""Rounds of shop requests: nginx gives each replica two."""
+"""Rounds of seven shop requests each: enough that chance leaves no replica out."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,14 +49,15 @@ class Judgement:
 class Oracle:
     """The judge of one lab."""
 
-    def __init__(self, instance: Instance, ledger: Ledger) -> None:
+    def __init__(self, instance: Instance, ledger: Ledger, services: Services) -> None:
         self._instance = instance
         self._ledger = ledger
+        self._services = services
 
     async def judge(self, *, with_audit: bool = True) -> Judgement:
-        """Look at the containers, use Redis and the shop as a client would, and read every acknowledged write back."""
+        """Look at the services, use Redis and the shop as a client would, and read every acknowledged write back."""
         facts: dict[str, float | str] = {}
-        parts = await asyncio.gather(self._containers(facts), self._redis(facts), self._shop())
+        parts = await asyncio.gather(self._running(facts), self._redis(facts), self._shop())
         reasons = [reason for part in parts for reason in part]
         found: Audit | None = None
         if with_audit:
@@ -72,16 +74,16 @@ class Oracle:
         async with redis_link(self._instance.ports["REDIS_PORT"], timeout=10.0) as link:
             return await audit(self._ledger, link, self._instance.database_url)
 
-    async def _containers(self, facts: dict[str, float | str]) -> list[str]:
-        names = await names_by_service(self._instance.project)
-        states = await inspect(*names.values()) if names else {}
+    async def _running(self, facts: dict[str, float | str]) -> list[str]:
+        states = await self._services.states()
         if not states:
-            return ["the lab has no containers"]
-        if redis := states.get(names.get("redis", "")):
-            facts["redis_container"] = "paused" if redis.paused else redis.status
+            return [f"the lab has no {NOUN[self._services.ground]}"]
+        if redis := states.get("redis"):
+            facts["redis_runs"] = "paused" if redis.paused else redis.status
             facts["redis_started_at"] = redis.started_at
-        found = [_unwell(service, states.get(name)) for service, name in names.items()]
-        return [reason for reason in found if reason]
+        found = [_unwell(service, state, self._services.ground) for service, state in states.items()]
+        missing = [f"the {self._services.ground} of {one} is gone" for one in self._instance.services - states.keys()]
+        return [*sorted(missing), *(reason for reason in found if reason)]
 
     async def _redis(self, facts: dict[str, float | str]) -> list[str]:
         reasons: list[str] = []
@@ -140,12 +142,8 @@ def _expect(answer: httpx.Response, status: int) -> Any:
     return answer.json()
 
 
-def _unwell(service: str, state: ContainerState | None) -> str:
-    if state is None:
-        return f"the container of {service} is gone"
-    if state.running:
-        return ""
-    return f"the container of {service} is {'paused' if state.paused else state.status}"
+def _unwell(service: str, state: ServiceState, ground: str) -> str:
+    return "" if state.running else f"the {ground} of {service} is {'paused' if state.paused else state.status}"
 
 
 def _brief(error: Exception) -> str:

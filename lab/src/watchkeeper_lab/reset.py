@@ -4,17 +4,18 @@ import asyncio
 import contextlib
 import json
 import time
+from collections.abc import Collection
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import httpx
 from redis.exceptions import RedisError, ResponseError
 
-from watchkeeper_lab.containers import docker, inspect
 from watchkeeper_lab.errors import LabError
 from watchkeeper_lab.faults.site import Site
 from watchkeeper_lab.fill import take_out
 from watchkeeper_lab.redis_link import RedisLink
+from watchkeeper_lab.services import Services, ServiceState
 
 SETTINGS = ("maxmemory", "maxmemory-policy", "maxclients", "timeout", "appendonly", "appendfsync", "maxmemory-clients")
 ANSWER_SECONDS = 20.0
@@ -22,7 +23,7 @@ ANSWER_SECONDS = 20.0
 
 @dataclass(frozen=True, slots=True)
 class Baseline:
-    """How Redis was set up when the lab came up: its settings, and its container's limit in bytes."""
+    """How Redis was set up when the lab came up: its settings, and its memory limit in bytes, 0 for none."""
 
     memory_limit: int
     settings: dict[str, str]
@@ -38,19 +39,17 @@ async def take_baseline(site: Site) -> None:
     path = site.instance.folder / "baseline.json"
     if path.exists():
         return
-    state = (await inspect(site.redis_container))[site.redis_container]
+    state = (await site.services.states())["redis"]
     async with site.redis() as link:
         settings = {name: await link.config(name) for name in SETTINGS}
     path.write_text(json.dumps(asdict(Baseline(state.memory_limit, settings)), indent=2))
 
 
-async def restore(site: Site, containers: dict[str, str], baseline: Baseline) -> None:
-    """Undo everything: containers run, limits and settings are as at the start."""
-    await _run_all(containers)
-    state = (await inspect(site.redis_container))[site.redis_container]
+async def restore(site: Site, expected: Collection[str], baseline: Baseline) -> None:
+    """Undo everything: the expected services run and no others, limits and settings are as at the start."""
+    state = (await _run_all(site.services, expected))["redis"]
     if state.memory_limit != baseline.memory_limit:
-        limit = str(baseline.memory_limit)
-        await docker("update", "--memory", limit, "--memory-swap", limit, site.redis_container)
+        await site.services.limit_memory("redis", baseline.memory_limit)
     await _close_leaked(site)
     await _until_redis_answers(site)
     async with site.redis(timeout=30.0) as link:
@@ -66,19 +65,21 @@ async def clear(site: Site) -> None:
             await _compact(link)
 
 
-async def _run_all(containers: dict[str, str]) -> None:
-    states = await inspect(*containers.values())
-    for service, name in containers.items():
-        state = states.get(name)
-        if state is None:
-            raise LabError(
-                f"The container of {service} is gone.",
-                "Start a new lab: `watchkeeper lab down`, `watchkeeper lab up`.",
-            )
-        if state.paused:
-            await docker("unpause", name)
+async def _run_all(services: Services, expected: Collection[str]) -> dict[str, ServiceState]:
+    states = await services.states()
+    if gone := [service for service in expected if service not in states]:
+        raise LabError(
+            f"{gone[0]} is gone: somebody removed it.",
+            "Start a new lab: `watchkeeper lab down`, `watchkeeper lab up`.",
+        )
+    for service, state in states.items():
+        if state.extra:
+            await services.remove(service)
+        elif state.paused:
+            await services.unpause(service)
         elif not state.running:
-            await docker("start", name)
+            await services.start(service)
+    return states
 
 
 async def _close_leaked(site: Site) -> None:
@@ -87,11 +88,11 @@ async def _close_leaked(site: Site) -> None:
     async with httpx.AsyncClient(timeout=5.0, trust_env=False) as client:
         while True:
             try:
-                (await client.delete(site.leaking_url)).raise_for_status()
+                (await client.delete(await site.leaking_url())).raise_for_status()
                 return
             except httpx.HTTPError as error:
                 if time.monotonic() > deadline:
-                    raise LabError(f"The shop does not answer: {error!r}.", "See its `docker logs`.") from error
+                    raise LabError(f"The shop does not answer: {error!r}.", "Its log may tell more.") from error
             await asyncio.sleep(0.1)
 
 
@@ -109,7 +110,7 @@ async def _until_redis_answers(site: Site) -> None:
         except (RedisError, OSError):
             pass
         await asyncio.sleep(0.1)
-    await docker("restart", "--time", "2", site.redis_container)
+    await site.services.restart("redis")
     deadline = time.monotonic() + ANSWER_SECONDS
     while True:
         try:
@@ -118,7 +119,7 @@ async def _until_redis_answers(site: Site) -> None:
             return
         except (RedisError, OSError) as error:
             if time.monotonic() > deadline:
-                raise LabError(f"Redis does not answer: {error!r}.", "See `docker logs` of its container.") from error
+                raise LabError(f"Redis does not answer: {error!r}.", "Its log may tell more.") from error
         await asyncio.sleep(0.1)
 
 

@@ -17,7 +17,7 @@ POLL_SECONDS = 0.1
 DEADLINE_SECONDS = 120.0
 """How long an incident may take to be closed or escalated."""
 SHORTEST_CONTROL = 30.0
-UNTOUCHED = ("redis_container", "redis_started_at", "redis_maxmemory_bytes")
+UNTOUCHED = ("redis_runs", "redis_started_at", "redis_maxmemory_bytes")
 """Facts of the oracle that nothing but an action changes."""
 QUIET_SECONDS = 60.0
 """How long Watchkeeper may take to see that the lab is well, before anything is injected."""
@@ -106,7 +106,7 @@ def as_expected(scenario: Scenario, after: Judgement, begun: Judgement | None) -
     wrong: list[str] = []
     if scenario.ends == "healthy":
         wrong += after.reasons
-    elif after.facts.get("redis_container") != "exited":
+    elif after.facts.get("redis_runs") != "exited":
         wrong.append(f"Redis was stopped on purpose and is now {after.facts.get('redis_container', 'gone')}")
     if scenario.is_control and begun is not None:
         for fact in UNTOUCHED:

@@ -17,7 +17,7 @@ def resource_on(host: Host, *, provider: str, kind: str, suffix: str = "", runs_
     labels = host.labels
     environment = labels.get(f"{LABEL}environment", "production").strip("/") or "production"
     name = labels.get(f"{LABEL}name") or host.name
-    short = labels.get(f"{LABEL}name") or labels.get("com.docker.compose.service") or host.name
+    short = labels.get(f"{LABEL}name") or _replica(labels) or host.name
     return Resource(
         id=f"{provider}/{environment}/{kind}/{name}",
         slug=_slug(f"{short}{suffix}"),
@@ -27,6 +27,15 @@ def resource_on(host: Host, *, provider: str, kind: str, suffix: str = "", runs_
         may_act=labels.get(f"{LABEL}act", "").strip().lower() in ("true", "1", "yes"),
         settings=_settings(labels, kind),
     )
+
+
+def _replica(labels: Mapping[str, str]) -> str:
+    """`shop` for a compose service's first replica, `shop-2` for its second; empty for what compose did not start."""
+    service, number = (
+        labels.get("com.docker.compose.service", ""),
+        labels.get("com.docker.compose.container-number", "1"),
+    )
+    return f"{service}-{number}" if service and number not in ("", "1") else service
 
 
 def _settings(labels: Mapping[str, str], kind: str) -> dict[str, Any]:

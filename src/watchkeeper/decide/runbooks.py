@@ -118,8 +118,9 @@ def by_hand(tool: Tool[Any], resource: Resource, arguments: Mapping[str, Any]) -
     inside = f"docker exec {host} " if resource.runs_on else ""
     url = urlsplit(str(resource.settings.get("url") or ""))
     at = f" -h {quote(url.hostname)}" + (f" -p {url.port}" if url.port else "") if url.hostname and not inside else ""
+    service = quote(resource.labels.get("com.docker.compose.service", "SERVICE"))
     given = {name: quote(str(value)) for name, value in arguments.items()}  # people paste it into a shell
     try:
-        return tool.by_hand.format(host=host, resource=resource.slug, inside=inside, at=at, **given)
+        return tool.by_hand.format(host=host, service=service, resource=resource.slug, inside=inside, at=at, **given)
     except (KeyError, IndexError):
         return tool.by_hand

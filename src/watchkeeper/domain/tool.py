@@ -30,8 +30,8 @@ class Tool(Generic[S]):
     """One tool. `state` is recorded before acting; `settle` is how long, in seconds, its result may take to show.
 
     `effect` is a minimum: `effect_now` may only make it harsher. `timeout` cuts the call off. `by_hand` is a template
-    for the shell command that does the same, over the arguments, `host`, `resource`, `inside` (`docker exec NAME `
-    where it runs in a container) and `at` (` -h HOST -p PORT` where it does not).
+    for the shell command that does the same, over the arguments, `host`, `service` (of compose), `resource`, `inside`
+    (`docker exec NAME ` where it runs in a container) and `at` (` -h HOST -p PORT` where it does not).
     """
 
     name: str

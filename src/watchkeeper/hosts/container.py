@@ -61,6 +61,11 @@ class ContainerHost:
         return self._incarnation
 
     @property
+    def engine(self) -> Engine:
+        """The engine it is on."""
+        return self._engine
+
+    @property
     def story(self) -> Story:
         """What the engine told of it while we listened."""
         return self._engine.story(self._incarnation)

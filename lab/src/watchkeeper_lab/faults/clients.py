@@ -37,4 +37,4 @@ async def crowded(site: Site) -> None:
 async def leak(site: Site, count: int) -> None:
     """Have the first replica leak up to `count` connections."""
     async with httpx.AsyncClient(timeout=60.0, trust_env=False) as client:
-        (await client.post(site.leaking_url, params={"count": count})).raise_for_status()
+        (await client.post(await site.leaking_url(), params={"count": count})).raise_for_status()

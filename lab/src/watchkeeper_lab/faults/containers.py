@@ -1,27 +1,26 @@
-"""Something happens to the container of Redis."""
+"""Something happens to what Redis runs in."""
 
 import time
 
-from watchkeeper_lab.containers import docker
 from watchkeeper_lab.faults.site import Site
 
 
 async def killed(site: Site) -> float:
     """SIGKILL, as the kernel would when memory runs out; nothing starts it again."""
-    return await _at("kill", site)
+    began = time.time()
+    await site.services.kill("redis")
+    return began
 
 
 async def paused(site: Site) -> float:
     """Freeze every process in it."""
-    return await _at("pause", site)
+    began = time.time()
+    await site.services.pause("redis")
+    return began
 
 
 async def stopped(site: Site) -> float:
     """Stop it as a person does who means it."""
-    return await _at("stop", site)
-
-
-async def _at(verb: str, site: Site) -> float:
     began = time.time()
-    await docker(verb, site.redis_container)
+    await site.services.stop("redis")
     return began

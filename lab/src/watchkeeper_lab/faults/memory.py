@@ -4,7 +4,6 @@ import asyncio
 import random
 import time
 
-from watchkeeper_lab.containers import docker, inspect
 from watchkeeper_lab.errors import LabError
 from watchkeeper_lab.faults.site import Site
 from watchkeeper_lab.fill import Mix, fill, take_out
@@ -12,20 +11,22 @@ from watchkeeper_lab.fill import Mix, fill, take_out
 MIB = 1 << 20
 FULL = 0.95
 """Share of maxmemory from which the fault counts as in effect."""
+UNLIMITED = 256 * MIB
+"""What is taken for the limit of a Redis without one: a plain process has the whole machine."""
 BRIEFLY = 2.0
 """Seconds that the control stays over 95 %: less than the `for` of any rule about memory."""
 
 
 async def full_with_headroom(site: Site) -> float:
     """Fill 25 to 35 % of what the container may use: the limit could be raised."""
-    state = (await inspect(site.redis_container))[site.redis_container]
-    return await _fill_up(site, int(state.memory_limit * random.uniform(0.25, 0.35)), Mix.drawn(0.15, 0.3))
+    limit = (await site.services.states())["redis"].memory_limit or UNLIMITED
+    return await _fill_up(site, int(limit * random.uniform(0.25, 0.35)), Mix.drawn(0.15, 0.3))
 
 
 async def full_without_headroom(site: Site) -> float:
     """Fill 60 to 65 % of what a smaller container may use, at least 40 % of it with the declared cache."""
     limit = random.randint(96, 128) * MIB
-    await docker("update", "--memory", str(limit), "--memory-swap", str(limit), site.redis_container)
+    await site.services.limit_memory("redis", limit)
     return await _fill_up(site, int(limit * random.uniform(0.60, 0.65)), Mix.drawn(0.45, 0.6))
 
 

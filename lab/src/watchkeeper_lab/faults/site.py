@@ -1,4 +1,4 @@
-"""What an injector may touch: one lab's Redis, its containers, its shop and its ledger."""
+"""What an injector may touch: one lab's Redis, its other services and its ledger."""
 
 from collections.abc import Awaitable, Callable
 from contextlib import AbstractAsyncContextManager
@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from watchkeeper_lab.instance import Instance
 from watchkeeper_lab.ledger import Ledger
 from watchkeeper_lab.redis_link import RedisLink, redis_link
+from watchkeeper_lab.services import Services
 
 
 @dataclass(frozen=True, slots=True)
@@ -15,14 +16,14 @@ class Site:
 
     instance: Instance
     ledger: Ledger
-    redis_container: str
+    services: Services
     visitors: Callable[[float, float], Awaitable[None]]
 
     def redis(self, timeout: float = 5.0) -> AbstractAsyncContextManager[RedisLink]:
         """A connection to Redis; `timeout` in seconds."""
         return redis_link(self.instance.ports["REDIS_PORT"], timeout=timeout)
 
-    @property
-    def leaking_url(self) -> str:
-        """The lab-only endpoint of the replica that leaks connections."""
-        return f"http://127.0.0.1:{self.instance.ports['SHOP_1_PORT']}/load/cache/connections"
+    async def leaking_url(self) -> str:
+        """The lab-only endpoint of the replica that leaks connections: the first one."""
+        states = await self.services.states()
+        return f"http://127.0.0.1:{states['shop-1'].port}/load/cache/connections"

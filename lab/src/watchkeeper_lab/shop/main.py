@@ -12,6 +12,7 @@ from psycopg_pool import PoolTimeout
 from redis.exceptions import RedisError
 
 from . import cart, catalogue, load, orders
+from .replica import Named
 from .stores import Shop, open_stores
 
 logging.basicConfig(format="%(asctime)s %(levelname)s %(name)s %(message)s", level=logging.INFO)
@@ -26,6 +27,7 @@ async def _lifespan(app: FastAPI) -> AsyncGenerator[None]:
 
 
 app = FastAPI(title="shop", lifespan=_lifespan, docs_url=None, redoc_url=None)
+app.add_middleware(Named)
 for part in (catalogue, cart, orders):
     app.include_router(part.router)
 if os.environ.get("SHOP_LOAD_ENDPOINTS") == "1":
