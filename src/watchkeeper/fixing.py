@@ -1,8 +1,8 @@
 """One fix from its beginning to its verdict: what the loop and whoever submits a plan share."""
 
 import asyncio
-from collections.abc import AsyncGenerator, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import Sequence
+from contextlib import AbstractAsyncContextManager
 from dataclasses import replace
 from datetime import timedelta
 from typing import Any
@@ -20,6 +20,7 @@ from watchkeeper.domain import (
     Incident,
     Plan,
     Principal,
+    Standing,
     now,
 )
 from watchkeeper.domain.situation import Situation, effect_of
@@ -41,8 +42,6 @@ class Fixing:
         self._act = act
         self._desk = desk
         self._approval_life = approval_life
-        self._handling: set[str] = set()
-        self._free = asyncio.Condition()
 
     async def complete(self, fix: Fix, incident: Incident | None) -> Fix:
         fix = await self._act.complete(fix)  # the durable workflow: executes, or resumes; seconds to minutes
@@ -69,10 +68,7 @@ class Fixing:
         if fix.verdict is not None and fix.verdict.outcome == "not_healed":
             fix = await self._act.undo(fix)
         fix = replace(fix, status="closed", finished_at=now())
-        outcome = fix.verdict.outcome if fix.verdict else "inconclusive"
-        said = "; ".join(fix.verdict.reasons) if fix.verdict else ""
-        event = Event(f"fix.{outcome}", fix.id, f"{fix.plan.author}: {outcome} ({said})", now(), incident=fix.incident)
-        await self._store.save(fix, event)
+        await self._store.save(fix, *await self._decide.history.ended(fix))
         return fix
 
     async def begin(
@@ -130,14 +126,23 @@ class Fixing:
         incarnations = {key: resource.incarnation for key, resource in at.resources.items()}
         return replace(plan, steps=steps).digest(incarnations, facts)
 
-    async def changes(self, plan: Plan) -> dict[str, int]:
-        """How many changes each of its resources has seen within the last hour."""
-        since = now() - timedelta(hours=1)
-        recent = [fix for fix in await self._store.select(Fix, limit=200) if fix.started_at >= since]
-        counted = [
-            r.resource for fix in recent for r in fix.steps if r.status in ("acting", "done", "failed", "unknown")
-        ]
-        return {key: counted.count(key) for key in plan.resources}
+    async def standing(
+        self, plan: Plan, at: Situation, incident: Incident | None, agreed: Approval | None = None
+    ) -> Standing:
+        """What holds beside the table: changes lately, maintenance, cooldown, breakers."""
+        near = self._watch.neighbours(plan.resources)
+        key = incident.id if incident else None
+        return await self._decide.standing(
+            plan, at, near, incident=key, agreed_at=agreed.decided_at if agreed else None
+        )
+
+    async def stopped(self, fix: Fix) -> str | None:
+        """Why nothing may be done now about what the fix is for, where that passes: a pause, maintenance."""
+        if stopped := await self._decide.stopped():
+            return stopped
+        at = self._watch.situation(fix.plan.resources)
+        standing = await self._decide.standing(fix.plan, at, (), incident=fix.incident, fix=fix)
+        return next((hold.reason for hold in standing.maintenance.values()), None)
 
     async def read(self, plan: Plan, principal: Principal) -> Any:
         """Look-ups change nothing: no fix, one event."""
@@ -153,17 +158,6 @@ class Fixing:
             await self._store.emit(Event("tool.called", tool.name, text, now(), principal.id, resource=step.resource))
         return outputs[0] if len(outputs) == 1 else outputs
 
-    @asynccontextmanager
-    async def hands(self, plan: Plan) -> AsyncGenerator[bool]:
-        """One fix at a time per dependency neighbourhood. Says whether it had to be waited for."""
-        mine = {*plan.resources, *self._watch.neighbours(plan.resources)}
-        async with self._free:
-            waited = bool(mine & self._handling)
-            await self._free.wait_for(lambda: not mine & self._handling)
-            self._handling |= mine
-        try:
-            yield waited
-        finally:
-            async with self._free:
-                self._handling -= mine
-                self._free.notify_all()
+    def hands(self, plan: Plan) -> AbstractAsyncContextManager[bool]:
+        """Room for a fix among those at work. Says whether it had to be waited for."""
+        return self._decide.hands.taken(plan.resources, self._watch.neighbours(plan.resources))

@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 import structlog
 
@@ -42,6 +42,7 @@ class Desk:
         self._tasks: dict[str, asyncio.Task[None]] = {}
         self._deadlines: set[asyncio.Task[None]] = set()
         self._again: set[str] = set()
+        self._held: dict[str, asyncio.TimerHandle] = {}
         self._joining = asyncio.Lock()
         self._writing = asyncio.Lock()
 
@@ -124,6 +125,19 @@ class Desk:
         """For what no event tells."""
         asyncio.get_running_loop().call_later(seconds, self.wake, incident)
 
+    def _wake_at(self, incident: str, until: datetime) -> None:
+        """Once for each time; when it comes, whoever is woken looks whether it still holds."""
+        known = self._held.pop(incident, None)
+        if known is not None:
+            known.cancel()
+        seconds = max(0.1, (until - now()).total_seconds())
+        self._held[incident] = asyncio.get_running_loop().call_later(seconds, self.wake, incident)
+
+    async def wake_all(self) -> None:
+        """Something that held them all, or some, holds no more."""
+        for incident in await self._store.select(Incident, status=ACTIVE):
+            self.wake(incident.id)
+
     async def resume(self) -> None:
         """After a start: everything that is not over is taken up where the store says it is."""
         for incident in await self._store.select(Incident, status=ACTIVE):
@@ -133,6 +147,8 @@ class Desk:
             self._arm(approval)
 
     async def stop(self) -> None:
+        for timer in self._held.values():
+            timer.cancel()
         tasks = [*self._tasks.values(), *self._deadlines]
         for task in tasks:
             task.cancel()
@@ -208,8 +224,10 @@ class Desk:
             await self._store.save(escalated, self._event("incident.escalated", escalated, reason, by))
             return escalated
 
-    async def hold(self, incident: Incident, reason: str) -> Incident:
-        """Nothing is done while paused; said once."""
+    async def hold(self, incident: Incident, reason: str, until: datetime | None = None) -> Incident:
+        """Nothing is done while it is paused, or until a time, at which it is woken; said once."""
+        if until is not None:
+            self._wake_at(incident.id, until)
         current = await self._store.get(Incident, incident.id)
         if current.reason == reason:
             return current

@@ -109,11 +109,12 @@ class Loop:
             if agreed is None:
                 incident = await self._desk.diagnosed(incident, plan)
             who = agreed.requested_by if agreed else LOOP
-            decision = self._decide.permit(
-                plan, at, who, approved=bool(agreed), changes=await self._fixing.changes(plan)
-            )
+            standing = await self._fixing.standing(plan, at, incident, agreed)
+            decision = self._decide.permit(plan, at, who, approved=bool(agreed), standing=standing)
             if decision.policy == "mode/observe":
                 return await self._desk.would(incident, plan, decision)
+            if decision.until is not None:  # maintenance, a cooldown: it goes on by itself then
+                return await self._desk.hold(incident, decision.reason, decision.until)
             if decision.outcome == "ask":
                 return await self._ask(incident, plan, decision, at)
             if decision.outcome == "deny":
@@ -131,7 +132,7 @@ class Loop:
         fix = await self._fixing.complete(fix, incident)
         if fix.verdict is None:
             raise RuntimeError(f"{fix.id} was finished without a verdict")
-        if held_back(fix) and (stopped := await self._decide.stopped()):
+        if held_back(fix) and (stopped := await self._fixing.stopped(fix)):
             return await self._desk.untried(incident, fix, stopped)
         return await self._desk.judged(incident, fix, fix.verdict)
 
@@ -148,7 +149,8 @@ class Loop:
         if plan.effect is not Effect.READ and (stopped := await self._decide.stopped()):
             raise Conflict(f"Nothing is changed now: {stopped}.", "Go on with `watchkeeper resume`.")
         own = principal.kind == "person" and not any(self._decide.policy.needs_two(step.effect) for step in plan.steps)
-        decision = self._decide.permit(plan, at, principal, approved=own, changes=await self._fixing.changes(plan))
+        standing = await self._fixing.standing(plan, at, incident)
+        decision = self._decide.permit(plan, at, principal, approved=own, standing=standing)
         if decision.outcome == "deny":
             raise Forbidden(f"Policy {decision.policy} does not allow it: {decision.reason}", "See docs/policy.md.")
         if decision.outcome == "ask":

@@ -3,16 +3,20 @@
 import difflib
 import os
 import re
+from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, Literal, cast
+from typing import Any, Literal, Self, cast
 from urllib.parse import parse_qsl, quote, urlencode, urlsplit, urlunsplit
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+from cronsim import CronSim, CronSimError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 from pydantic_settings import BaseSettings, InitSettingsSource, PydanticBaseSettingsSource, SettingsConfigDict
 
 from watchkeeper.domain import ConfigurationError
 from watchkeeper.domain.complaints import complain
+from watchkeeper.domain.duration import seconds
 from watchkeeper.domain.plan import Effect
 from watchkeeper.domain.policy import Outcome
 
@@ -22,6 +26,8 @@ DEFAULT_TABLE: dict[str, dict[str, Outcome]] = {
     "staging": {"read": "allow", "reversible": "allow", "disruptive": "ask", "destructive": "ask"},
     "lab": {"read": "allow", "reversible": "allow", "disruptive": "allow", "destructive": "ask"},
 }
+LONGEST_WINDOW = 7 * 86400.0
+"""Seconds that a recurring maintenance window may last."""
 _REFERENCE = ("env:", "file:")
 _REFERENCES = "credentials are references: write env:NAME or file:PATH"
 _SECRET_NAME = re.compile(r"(?i)(passw(or)?d|secret|token|api_?key|credential|private_?key|access_?key)")
@@ -58,6 +64,15 @@ class PolicySettings(_Part):
     two_people: list[Effect] = Field(default_factory=list[Effect])
     approval_minutes: float = Field(default=60.0, gt=0)
     fix_deadline: float = Field(default=600.0, gt=1)
+    cooldown: float = Field(default=600.0, ge=0)
+    """Seconds after a fix that failed in which nothing more is done nearby without a person; 0: none."""
+    concurrent_fixes: int = Field(default=4, ge=1)
+    concurrent_fixes_nearby: int = Field(default=1, ge=1)
+    breaker_failures: int = Field(default=3, ge=0)
+    """Failures of one tool in a row, within `breaker_within` seconds, after which it is not used; 0: no breaker."""
+    breaker_within: float = Field(default=3600.0, gt=0)
+    breaker_reset: float = Field(default=900.0, ge=0)
+    """Seconds after the last failure until it is tried once more."""
 
     def merged(self) -> dict[str, dict[str, Outcome]]:
         """The default table with the user's cells over it."""
@@ -76,6 +91,65 @@ class WebhookSettings(_Part):
 
 class NotifySettings(_Part):
     webhook: WebhookSettings | None = None
+
+
+class MaintenanceSettings(_Part):
+    """A window in which nothing is changed by itself: again and again (`cron`, `for`), or once (`from`, `to`)."""
+
+    name: str
+    resources: list[str] = Field(default_factory=lambda: ["*"], min_length=1)
+    reason: str = ""
+    cron: str | None = None
+    for_: str | float | None = Field(default=None, alias="for")
+    from_: datetime | None = Field(default=None, alias="from")
+    to: datetime | None = None
+    zone: str = "UTC"
+
+    @field_validator("cron")
+    @classmethod
+    def _is_cron(cls, value: str | None) -> str | None:
+        if value is not None:
+            try:
+                next(CronSim(value, datetime.now(UTC)))
+            except (CronSimError, StopIteration):
+                raise ValueError("not a cron expression; for example `0 2 * * sun`: Sundays at 2") from None
+            if len(value.split()) != 5:
+                raise ValueError("a cron expression has five fields: minute, hour, day, month, day of the week")
+        return value
+
+    @field_validator("for_")
+    @classmethod
+    def _is_duration(cls, value: str | float | None) -> str | float | None:
+        if value is not None:
+            try:
+                length = seconds(value)
+            except ConfigurationError as problem:
+                raise ValueError(f"{problem.what} {problem.next_step}") from None
+            if not 60 <= length <= LONGEST_WINDOW:
+                raise ValueError("a window lasts from 1m to 7d; write longer ones with `from` and `to`")
+        return value
+
+    @field_validator("zone")
+    @classmethod
+    def _is_zone(cls, value: str) -> str:
+        try:
+            ZoneInfo(value)
+        except (ZoneInfoNotFoundError, ValueError, OSError):
+            raise ValueError("not a time zone; for example Europe/Berlin or UTC") from None
+        return value
+
+    @model_validator(mode="after")
+    def _one_kind(self) -> Self:
+        recurring, once = (self.cron, self.for_), (self.from_, self.to)
+        if not (all(recurring) and not any(once)) and not (all(once) and not any(recurring)):
+            raise ValueError("give either `cron` and `for`, or `from` and `to`")
+        if self.from_ and self.to and self.instant(self.from_) >= self.instant(self.to):
+            raise ValueError("`to` must be later than `from`")
+        return self
+
+    def instant(self, at: datetime) -> datetime:
+        """A time as it is written, in UTC: one without an offset is a wall clock's in `zone`."""
+        return (at if at.tzinfo else at.replace(tzinfo=ZoneInfo(self.zone))).astimezone(UTC)
 
 
 class ResourceSettings(_Part):
@@ -142,6 +216,7 @@ class Settings(BaseSettings):
     policy: PolicySettings = Field(default_factory=PolicySettings)
     notify: NotifySettings = Field(default_factory=NotifySettings)
     resources: list[ResourceSettings] = Field(default_factory=list[ResourceSettings])
+    maintenance: list[MaintenanceSettings] = Field(default_factory=list[MaintenanceSettings])
     rules: dict[str, RuleOverride] = Field(default_factory=dict[str, RuleOverride])
     runbooks: Path | None = None
     """A folder of your own rules and runbooks, laid out as a connector's: `KIND/rules.yaml`, `KIND/runbooks/*.md`."""

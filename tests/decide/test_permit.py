@@ -9,7 +9,7 @@ from tests.domain.making import CACHE, plan, reading, resource, situation, step
 from tests.watch.fakes import Scripted
 from watchkeeper.connectors import Registry
 from watchkeeper.decide import PAUSED, Decide, Policy
-from watchkeeper.domain import LOOP, Effect, NotFound, Principal, Reading, Refused, WatchkeeperError, tool
+from watchkeeper.domain import LOOP, Effect, NotFound, Principal, Reading, Refused, Standing, WatchkeeperError, tool
 from watchkeeper.settings import PolicySettings
 from watchkeeper.store import Masker, Store
 
@@ -63,7 +63,7 @@ async def test_the_effect_of_this_moment_counts_and_not_that_of_the_plan(decide:
 async def test_the_steps_of_a_plan_count_against_the_limit(decide: Decide) -> None:
     assert decide.permit(plan(step(), step()), AT, LOOP).outcome == "allow"
     assert decide.permit(plan(step(), step(), step()), AT, LOOP).policy == "limit/changes-per-hour"
-    assert decide.permit(plan(step(), step()), AT, LOOP, changes={CACHE.id: 1}).outcome == "deny"
+    assert decide.permit(plan(step(), step()), AT, LOOP, standing=Standing({CACHE.id: 1})).outcome == "deny"
 
 
 async def test_looking_does_not_count_against_the_limit(decide: Decide) -> None:

@@ -1,16 +1,17 @@
 """What policy says, against a plain reference, for every combination."""
 
+from datetime import UTC, datetime
 from itertools import product
 from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.domain.making import resource
-from watchkeeper.decide import Policy
-from watchkeeper.domain import LOOP, ConfigurationError, Effect, Principal
+from watchkeeper.decide import Facts, Policy
+from watchkeeper.domain import LOOP, ConfigurationError, Effect, Hold, Principal
 from watchkeeper.settings import DEFAULT_TABLE, Mode, PolicySettings
 
 ADA = Principal("person", "ada", "operator")
@@ -59,7 +60,7 @@ def test_policy_says_what_the_reference_says_for_every_combination() -> None:
             tool="t",
             approved=approved,
             confirm=confirm,
-            changes=changes,
+            facts=Facts(changes),
         )
         now = allowed(mode, effect, environment, who, may_act, approved, confirm, changes)
         then = allowed(mode, effect, environment, who, may_act, True, confirm, changes)
@@ -67,6 +68,70 @@ def test_policy_says_what_the_reference_says_for_every_combination() -> None:
         if decision.outcome != expected:
             wrong.append((combination, decision, expected))
     assert not wrong[:5]
+
+
+NOON = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
+holds = st.one_of(st.none(), st.just(Hold(NOON, "it holds")))
+
+
+@given(
+    mode=st.sampled_from(MODES),
+    effect=st.sampled_from(Effect),
+    environment=st.sampled_from(ENVIRONMENTS),
+    who=st.sampled_from(PRINCIPALS),
+    may_act=st.booleans(),
+    approved=st.booleans(),
+    confirm=st.booleans(),
+    facts=st.builds(Facts, st.sampled_from([0, 5, 6]), holds, holds, holds),
+)
+@settings(max_examples=600)
+def test_what_holds_the_hands_still_means_what_the_reference_says(
+    mode: Mode,
+    effect: Effect,
+    environment: str,
+    who: Principal,
+    may_act: bool,
+    approved: bool,
+    confirm: bool,
+    facts: Facts,
+) -> None:
+    """Windows and breakers forbid everybody but a person; a cooldown only what nobody would have been asked for."""
+
+    def may(*, approved: bool, cooldown: bool, maintenance: bool = facts.maintenance is not None) -> bool:
+        if not allowed(mode, effect, environment, who, may_act, approved, confirm, facts.changes):
+            return False
+        if effect is Effect.READ or who.kind == "person":
+            return True
+        return not maintenance and facts.breaker is None and not (cooldown and not approved)
+
+    cooling = facts.cooldown is not None
+    if may(approved=approved, cooldown=cooling):
+        expected, until = "allow", None
+    elif may(approved=approved, cooldown=False):
+        expected, until = "deny", NOON
+    elif may(approved=True, cooldown=cooling):
+        expected, until = "ask", None
+    else:
+        passes = may(approved=True, cooldown=False, maintenance=False) and facts.maintenance is not None
+        expected, until = "deny", NOON if passes else None
+
+    said = POLICIES[mode].decide(
+        effect,
+        resource(environment=environment, may_act=may_act),
+        who,
+        tool="t",
+        approved=approved,
+        confirm=confirm,
+        facts=facts,
+    )
+
+    assert (said.outcome, said.until) == (expected, until), said
+    holding = {"maintenance": facts.maintenance, "cooldown": facts.cooldown, "breaker/t": facts.breaker}
+    if said.policy in holding:
+        assert (said.outcome, said.reason) == ("deny", "it holds")
+        assert holding[said.policy] is not None
+    acts = said.outcome == "allow" and effect is not Effect.READ and who.kind == "person"
+    assert bool(said.warnings) == (acts and (any(holding.values()) or facts.changes >= LIMIT))
 
 
 cells = st.sampled_from(["allow", "ask", "deny"])
@@ -105,7 +170,7 @@ def test_an_unknown_environment_is_production() -> None:
 def test_nobody_is_asked_for_an_approval_that_would_not_help(
     may_act: bool, who: Principal, changes: int, policy: str
 ) -> None:
-    decision = POLICIES["approve"].decide(Effect.REVERSIBLE, resource(may_act=may_act), who, changes=changes)
+    decision = POLICIES["approve"].decide(Effect.REVERSIBLE, resource(may_act=may_act), who, facts=Facts(changes))
     assert (decision.outcome, decision.policy) == ("deny", policy)
     assert decision.approvers == frozenset()
 
@@ -185,8 +250,8 @@ def test_any_name_of_person_and_resource_can_be_judged(name: str) -> None:
 
 def test_the_limit_can_be_set() -> None:
     policy = Policy(PolicySettings(changes_per_hour=1), "auto")
-    assert policy.decide(Effect.REVERSIBLE, resource(), LOOP, changes=0).outcome == "allow"
-    assert policy.decide(Effect.REVERSIBLE, resource(), LOOP, changes=1).outcome == "deny"
+    assert policy.decide(Effect.REVERSIBLE, resource(), LOOP, facts=Facts(0)).outcome == "allow"
+    assert policy.decide(Effect.REVERSIBLE, resource(), LOOP, facts=Facts(1)).outcome == "deny"
 
 
 def test_two_people_are_needed_where_the_configuration_wants_it() -> None:

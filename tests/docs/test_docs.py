@@ -195,7 +195,7 @@ def test_every_setting_is_described() -> None:
         for name, field in model.model_fields.items()
         if name not in ("server", "watch", "policy", "notify") and f"| `{prefix}{field.alias or name}`" not in text
     ]
-    for model in (settings.ResourceSettings, settings.RuleOverride):
+    for model in (settings.ResourceSettings, settings.RuleOverride, settings.MaintenanceSettings):
         missing += [
             field.alias or name
             for name, field in model.model_fields.items()
@@ -208,7 +208,7 @@ def test_every_setting_is_described() -> None:
 def test_every_path_of_the_api_is_described() -> None:
     text = (ROOT / "docs" / "api.md").read_text()
     sources = (ROOT / "src" / "watchkeeper" / "server").glob("*.py")
-    prefixes = {"resources": "/api/resources", "incidents": "/api", "tools": "/api", "system": ""}
+    prefixes = {"resources": "/api/resources", "incidents": "/api", "tools": "/api", "still": "/api", "system": ""}
     paths = {
         prefixes[source.stem] + path
         for source in sources

@@ -153,7 +153,7 @@ def test_durations(text: str | float, expected: float) -> None:
     assert seconds(text) == pytest.approx(expected)
 
 
-@pytest.mark.parametrize("text", ["", "4", "s", "-4s", "4 s", "4d", -1.0, float("nan"), float("inf")])
+@pytest.mark.parametrize("text", ["", "4", "s", "-4s", "4 s", "4y", -1.0, float("nan"), float("inf")])
 def test_what_is_no_duration(text: str | float) -> None:
     with pytest.raises(ConfigurationError, match="not a duration"):
         seconds(text)

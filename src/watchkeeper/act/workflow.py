@@ -164,8 +164,14 @@ class Executor(DBOSConfiguredInstance):
         if effect.rank > step.effect.rank:
             return f"it would be {effect} now, and only what is {step.effect} was permitted"
         alone = Plan(fix.plan.author, (step,), fix.plan.created_at, confirm=fix.plan.confirm)
-        approved = bool(fix.approved_by)
-        decision = self._permits.permit(alone, situation, fix.principal, approved=approved, changes={})
+        agreed_at = fix.started_at if fix.approved_by else None
+        near = self._eyes.neighbours((step.resource,))
+        standing = await self._permits.standing(
+            alone, situation, near, incident=fix.incident, fix=fix, agreed_at=agreed_at
+        )
+        decision = self._permits.permit(
+            alone, situation, fix.principal, approved=bool(fix.approved_by), standing=standing
+        )
         return None if decision.outcome == "allow" else f"policy {decision.policy}: {decision.reason}"
 
     async def _was_done(self, tool: Tool[Any], record: StepRecord) -> bool | None:

@@ -76,8 +76,8 @@ def own(settings: "Settings", registry: "Registry") -> list[Problem]:
 
 def rules(settings: "Settings", registry: "Registry") -> Iterator[Problem]:
     """The configuration's changes to rules: each names a rule, its expressions can be evaluated, its time be read."""
-    from watchkeeper.connectors.definitions import seconds
     from watchkeeper.domain import Condition
+    from watchkeeper.domain.duration import seconds
     from watchkeeper.domain.errors import ConfigurationError
 
     known = {rule.id: rule for rule in registry.rules}

@@ -25,6 +25,9 @@ STYLES = (
     ("fix.", "▸", "none"),
     ("change.", "△", "cyan"),
     ("paused", "▲", "bold yellow"),
+    ("maintenance.", "▲", "yellow"),
+    ("breaker.opened", "▲", "bold yellow"),
+    ("breaker.", "·", "none"),
     ("plan.", "▲", "yellow"),
     ("resource.", "·", "dim"),
 )

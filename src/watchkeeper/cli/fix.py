@@ -64,6 +64,8 @@ def follow(client: "Client", screen: "Console", submitted: dict[str, Any], after
     from watchkeeper.cli import feed
     from watchkeeper.cli.screen import print_json
 
+    for said in submitted.get("warnings", ()):
+        screen.print(f"▲ {said}. It is done all the same: you asked for it.", style="yellow")
     if submitted["status"] == "awaiting_approval":
         key = submitted["approval_id"]
         screen.print(f"It waits for another person: {submitted['decision']['reason']}", style="yellow")

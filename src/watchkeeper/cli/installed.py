@@ -77,6 +77,7 @@ def _tool(tool: "Tool[Any]", kind: str) -> dict[str, Any]:
         "settle": tool.settle,
         "by_hand": tool.by_hand,
         "input_schema": tool.arguments.model_json_schema(),
+        "breakers": [],
     }
 
 
@@ -121,5 +122,9 @@ def _policy(settings: "Settings") -> dict[str, Any]:
         "mode": policy.mode,
         "table": {environment: dict(row) for environment, row in policy.table.items()},
         "changes_per_hour": settings.policy.changes_per_hour,
+        "cooldown": settings.policy.cooldown,
+        "concurrent_fixes": settings.policy.concurrent_fixes,
+        "concurrent_fixes_nearby": settings.policy.concurrent_fixes_nearby,
+        "breaker_failures": settings.policy.breaker_failures,
         "cedar": policy.cedar,
     }

@@ -82,7 +82,7 @@ def policy(
 ) -> None:
     """What it may do where: the mode, the table, the limits."""
     from watchkeeper.cli.installed import ask
-    from watchkeeper.cli.screen import console, outcome, print_json, table
+    from watchkeeper.cli.screen import console, lasted, outcome, print_json, table
 
     options = Options.of(context)
     said: dict[str, Any] = ask(options, "policy")
@@ -92,6 +92,11 @@ def policy(
         return typer.echo(said["cedar"])
     screen = console()
     screen.print(f"Mode {said['mode']}; at most {said['changes_per_hour']} changes per resource and hour.")
+    nearby = said["concurrent_fixes_nearby"]
+    limits = [f"{said['concurrent_fixes']} fixes at a time, {nearby} of them in one neighbourhood"]
+    limits += [f"a cooldown of {lasted(said['cooldown'])} after a failed fix"] if said["cooldown"] else []
+    limits += [f"a breaker after {said['breaker_failures']} failures of a tool"] if said["breaker_failures"] else []
+    screen.print(f"Besides: {'; '.join(limits)}.")
     screen.print()
     made = table("environment", "read", "reversible", "disruptive", "destructive")
     for environment, row in said["table"].items():

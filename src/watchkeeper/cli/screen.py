@@ -103,6 +103,12 @@ def clock(text: str | None) -> str:
     return at.astimezone().strftime("%H:%M:%S") if at else "—"
 
 
+def until(text: str | None) -> str:
+    """The day and time here."""
+    at = moment(text)
+    return at.astimezone().strftime("%Y-%m-%d %H:%M %Z") if at else "—"
+
+
 def figure(name: str, value: float | None) -> str:
     """A metric's value in its unit, which its name carries.
 

@@ -109,6 +109,7 @@ def show(screen: "Console", page: dict[str, Any], approvals: list[dict[str, Any]
         if not approval["incident"]:
             screen.print()
             _waits(screen, approval)
+    _still(screen, page)
     problems(screen, page["problems"])
 
 
@@ -163,6 +164,7 @@ def metric(said: dict[str, Any] | None) -> str:
 
 
 def _unwell(screen: "Console", item: dict[str, Any], approval: dict[str, Any] | None) -> None:
+    from rich.text import Text
 
     from watchkeeper.cli.screen import ago, health, prose
 
@@ -176,8 +178,28 @@ def _unwell(screen: "Console", item: dict[str, Any], approval: dict[str, Any] | 
         show_advice(screen, advice, waits=approval is not None)
     elif item["incident"] and approval is None:
         prose(screen, f"It has nothing to do here itself: `watchkeeper show {item['incident']}` tells why.", 2)
+    if item["maintenance"]:
+        prose(screen, Text(f"▲ {item['maintenance']}", "yellow"), 2)
     if approval is not None:
         _waits(screen, approval)
+
+
+def _still(screen: "Console", page: dict[str, Any]) -> None:
+    """What keeps the hands still: windows and breakers."""
+    from rich.text import Text
+
+    from watchkeeper.cli.screen import until
+    from watchkeeper.cli.tools import open_breakers
+
+    for window in page["maintenance"]:
+        about = ", ".join(window["resources"]) + (f": {window['reason']}" if window["reason"] else "")
+        screen.print()
+        screen.print(
+            Text(f"▲ maintenance until {until(window['ends'])} ", "yellow").append(
+                f"({window['id']}) of {about}", "none"
+            )
+        )
+    open_breakers(screen, page["breakers"])
 
 
 def show_advice(screen: "Console", advice: dict[str, Any], *, waits: bool = False) -> None:

@@ -1,12 +1,15 @@
-"""`tools`, `tools show`, `tools call`: what it can do."""
+"""`tools`, `tools show`, `tools call`, `tools reset`: what it can do."""
 
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from watchkeeper.cli.options import Options
 
-tools = typer.Typer(help="List the tools, show one, call one.", invoke_without_command=True)
+if TYPE_CHECKING:
+    from rich.console import Console
+
+tools = typer.Typer(help="List the tools, show one, call one, reset one.", invoke_without_command=True)
 
 
 def register(app: typer.Typer) -> None:
@@ -29,7 +32,19 @@ def list_tools(context: typer.Context) -> None:
     for item in page["items"]:
         first = item["description"].splitlines()[0]
         made.add_row(item["name"], item["kind"], item["effect"], "yes" if item["has_undo"] else "", first)
-    return console().print(made)
+    screen = console()
+    screen.print(made)
+    return open_breakers(screen, [one for item in page["items"] for one in item["breakers"]])
+
+
+def open_breakers(screen: "Console", breakers: list[dict[str, Any]]) -> None:
+    """One line for each tool that is not used now."""
+    from rich.text import Text
+
+    for one in breakers:
+        word = "half open" if one["half_open"] else "open"
+        screen.print()
+        screen.print(Text(f"▲ breaker {word}: ", "yellow").append(one["said"], "none"), soft_wrap=True)
 
 
 @tools.command()
@@ -48,6 +63,7 @@ def show(context: typer.Context, name: Annotated[str, typer.Argument(help="The t
     undo = "has an undo" if item["has_undo"] else "has no undo"
     screen.print(f"\nWorks on a {item['kind']}. At least {item['effect']}; {undo}.")
     screen.print(f"Cut off after {item['timeout']:g} s; its result may take {item['settle']:g} s to show.")
+    open_breakers(screen, item["breakers"])
     if item["by_hand"]:
         screen.print(f"By hand: {item['by_hand']}", soft_wrap=True)
     schema = item["input_schema"]
@@ -59,6 +75,20 @@ def show(context: typer.Context, name: Annotated[str, typer.Argument(help="The t
         made.add_row(argument, kind_of(said), bounds(said), default)
     screen.print()
     return screen.print(made)
+
+
+@tools.command()
+def reset(context: typer.Context, name: Annotated[str, typer.Argument(help="The tool's name.")]) -> None:
+    """Close the breaker of a tool that failed too often in a row: it is used again."""
+    from watchkeeper.cli.incidents import segment
+    from watchkeeper.cli.screen import print_json
+
+    options = Options.of(context)
+    with options.client() as client:
+        page = client.post(f"/api/mcp/tools/{segment(name)}/reset")
+    if options.json:
+        return print_json(page)
+    return typer.echo(f"The breaker of {name} is closed; it is used again.")
 
 
 def kind_of(schema: dict[str, Any]) -> str:

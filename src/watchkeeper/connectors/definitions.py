@@ -5,8 +5,6 @@ a runbook that could not work is refused when it is loaded, not at three in the 
 """
 
 import difflib
-import math
-import re
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeVar, cast
@@ -28,20 +26,7 @@ from watchkeeper.domain import (
     scope,
 )
 from watchkeeper.domain.complaints import complain
-
-_DURATION = re.compile(r"^(\d+(?:\.\d+)?)(ms|s|m|h)$")
-_UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0}
-
-
-def seconds(text: str | float) -> float:
-    """`4s`, `200ms`, `5m`, or a plain number, in seconds. Raises ConfigurationError."""
-    if isinstance(text, int | float):
-        if not 0 <= text < math.inf:
-            raise ConfigurationError(f"{text!r} is not a duration.", "Write it like 4s, 200ms, 5m or 1h.")
-        return float(text)
-    if not (match := _DURATION.match(text.strip())):
-        raise ConfigurationError(f"{text!r} is not a duration.", "Write it like 4s, 200ms, 5m or 1h.")
-    return float(match[1]) * _UNITS[match[2]]
+from watchkeeper.domain.duration import seconds
 
 
 class _RuleFile(BaseModel):

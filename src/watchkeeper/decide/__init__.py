@@ -1,6 +1,7 @@
 """incident → diagnosis → plan → permission: runbooks, policy; the model later, behind the same seam."""
 
 from watchkeeper.decide.decide import PAUSED, Decide
-from watchkeeper.decide.policy import SCHEMA, Policy, compile_table
+from watchkeeper.decide.history import RESET
+from watchkeeper.decide.policy import SCHEMA, Facts, Policy, compile_table
 
-__all__ = ["PAUSED", "SCHEMA", "Decide", "Policy", "compile_table"]
+__all__ = ["PAUSED", "RESET", "SCHEMA", "Decide", "Facts", "Policy", "compile_table"]

@@ -1,41 +1,55 @@
 """incident → plan → permission. The model will sit behind `next_plan`; policy stays in front of every step."""
 
 import difflib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from datetime import datetime
 from typing import Any
 
 from watchkeeper.connectors import Registry
-from watchkeeper.decide.policy import Policy
+from watchkeeper.decide.hands import Hands
+from watchkeeper.decide.history import History
+from watchkeeper.decide.policy import Facts, Policy
 from watchkeeper.decide.runbooks import by_hand, plan_from_runbooks
+from watchkeeper.decide.windows import Windows
 from watchkeeper.domain import (
     Decision,
     Effect,
+    Fix,
+    Hold,
     Incident,
     NotFound,
     Plan,
     Principal,
     Refused,
     Resource,
+    Standing,
     Step,
     Tool,
     now,
 )
 from watchkeeper.domain.situation import Situation, effect_of
+from watchkeeper.settings import MaintenanceSettings
 from watchkeeper.store import Store
 
 PAUSED = "paused"
+UNHELD = Standing()
 SECRET_ARGUMENT = "An argument holds a known secret; records keep none, so it could not be carried out from its record."
 
 
 class Decide:
     """Who plans, and who permits."""
 
-    def __init__(self, registry: Registry, policy: Policy, store: Store) -> None:
+    def __init__(
+        self, registry: Registry, policy: Policy, store: Store, maintenance: Sequence[MaintenanceSettings] = ()
+    ) -> None:
         self._registry = registry
         self.policy = policy
         self._store = store
         self.tools: Mapping[str, Tool[Any]] = registry.tools
+        self.windows = Windows(store, maintenance)
+        self.history = History(store, policy.settings, self.tools)
+        self.hands = Hands(policy.settings.concurrent_fixes, policy.settings.concurrent_fixes_nearby)
 
     async def next_plan(
         self, root: str, incident: Incident, situation: Situation
@@ -50,10 +64,10 @@ class Decide:
         principal: Principal,
         *,
         approved: bool = False,
-        changes: Mapping[str, int] | None = None,
+        standing: Standing = UNHELD,
     ) -> Decision:
         """What policy says of the plan: its strictest step decides. Effects are computed anew from the situation."""
-        counted = dict(changes or {})
+        counted = dict(standing.changes)
         effects = effect_of(plan, self.tools, situation)
         decisions: list[Decision] = []
         for index, step in enumerate(plan.steps):
@@ -72,12 +86,53 @@ class Decide:
                     tool=step.tool,
                     approved=approved,
                     confirm=bool(plan.confirm),
-                    changes=counted.get(step.resource, 0),
+                    facts=Facts(
+                        counted.get(step.resource, 0),
+                        standing.maintenance.get(step.resource),
+                        standing.cooldown.get(step.resource),
+                        standing.breakers.get((step.tool, step.resource)),
+                    ),
                 )
             )
             if effects[index] is not Effect.READ:
                 counted[step.resource] = counted.get(step.resource, 0) + 1
-        return max(decisions, key=lambda decision: decision.rank)
+        strictest = max(decisions, key=lambda decision: (decision.rank, decision.until is None))
+        return replace(strictest, warnings=tuple(dict.fromkeys(said for d in decisions for said in d.warnings)))
+
+    async def standing(
+        self,
+        plan: Plan,
+        situation: Situation,
+        near: Sequence[str],
+        *,
+        incident: str | None = None,
+        fix: Fix | None = None,
+        agreed_at: datetime | None = None,
+    ) -> Standing:
+        """What stands beside the table, for every resource of a plan: what was done lately, and what holds.
+
+        `near`: the neighbours of what it touches. `agreed_at`: when a person agreed to it; within a maintenance window
+        they knew of it, before it they did not.
+        """
+        at = now()
+        windows = await self.windows.standing(at)
+        maintenance: dict[str, Hold] = {}
+        for resource in situation.resources.values():
+            over = [w for w in windows if w.covers(resource, at) and not (agreed_at and agreed_at >= w.begins)]
+            if over:
+                maintenance[resource.id] = Hold(over[0].ends, over[0].said)
+        cooldown = await self.history.cooldown((*plan.resources, *near), incident, at)
+        open_ = {
+            (step.tool, step.resource): hold
+            for step in plan.steps
+            if (hold := await self.history.breaker(step.tool, step.resource, at, fix)) is not None
+        }
+        return Standing(
+            await self.history.changes(plan.resources, at),
+            maintenance,
+            dict.fromkeys(plan.resources, cooldown) if cooldown else {},
+            open_,
+        )
 
     async def stopped(self) -> str | None:
         """Why nothing may be done now, or None. Read from the store before every step."""

@@ -2,13 +2,13 @@
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import cedarpy
 
-from watchkeeper.domain import ConfigurationError, Decision, Effect, Outcome, Principal, Resource
+from watchkeeper.domain import ConfigurationError, Decision, Effect, Hold, Outcome, Principal, Resource
 from watchkeeper.settings import Mode, PolicySettings
 
 SCHEMA = """
@@ -17,7 +17,10 @@ entity Resource { provider: String, environment: String, kind: String, name: Str
 action read, reversible, disruptive, destructive appliesTo {
   principal: Principal,
   resource: Resource,
-  context: { approved: Bool, confirm: Bool, mode: String, tool: String, changes_last_hour: Long, changes_limit: Long }
+  context: {
+    approved: Bool, confirm: Bool, mode: String, tool: String, changes_last_hour: Long, changes_limit: Long,
+    in_maintenance: Bool, cooldown: Bool, breaker_open: Bool
+  }
 };
 """
 CHANGES = '[Action::"reversible", Action::"disruptive", Action::"destructive"]'
@@ -34,6 +37,19 @@ forbid(principal, action in {CHANGES}, resource) when {{ principal.role == "view
 @reason("In mode observe it never acts by itself.")
 forbid(principal, action in {CHANGES}, resource) when {{ context.mode == "observe" && principal.kind != "person" }};
 
+@id("maintenance")
+@reason("Within a maintenance window nothing is changed by itself.")
+forbid(principal, action in {CHANGES}, resource) when {{ context.in_maintenance && principal.kind != "person" }};
+
+@id("breaker")
+@reason("The tool failed too often in a row.")
+forbid(principal, action in {CHANGES}, resource) when {{ context.breaker_open && principal.kind != "person" }};
+
+@id("cooldown")
+@reason("A fix has failed nearby a short while ago.")
+forbid(principal, action in {CHANGES}, resource)
+when {{ context.cooldown && principal.kind != "person" && !context.approved }};
+
 @id("mode/approve")
 @reason("In mode approve every change waits for a person.")
 forbid(principal, action in {CHANGES}, resource) when {{ context.mode == "approve" && !context.approved }};
@@ -47,7 +63,17 @@ forbid(principal, action, resource) when {{ context.confirm && !context.approved
 forbid(principal, action in {CHANGES}, resource)
 when {{ principal.kind != "person" && context.changes_last_hour >= context.changes_limit }};
 """
-_FIRST = ("not-permitted", "role", "mode/observe", "limit/changes-per-hour", "confirm", "mode/approve")
+_FIRST = (
+    "not-permitted",
+    "role",
+    "mode/observe",
+    "maintenance",
+    "breaker",
+    "limit/changes-per-hour",
+    "confirm",
+    "mode/approve",
+    "cooldown",
+)
 """Where several forbid, the one that is told: the one that would have to change first."""
 
 
@@ -74,6 +100,25 @@ def compile_table(table: Mapping[str, Mapping[str, Outcome]]) -> str:
     return "\n".join(policies)
 
 
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """What policy is told of one call beside the call itself.
+
+    `changes`: how many changes the resource has seen within the last hour. The others: what holds now, or None.
+    """
+
+    changes: int = 0
+    maintenance: Hold | None = None
+    cooldown: Hold | None = None
+    breaker: Hold | None = None
+
+    def hold(self, policy: str) -> Hold | None:
+        return {"maintenance": self.maintenance, "cooldown": self.cooldown, "breaker": self.breaker}.get(policy)
+
+
+NOTHING = Facts()
+
+
 @dataclass(frozen=True)
 class _Answer:
     allowed: bool
@@ -85,7 +130,7 @@ class Policy:
 
     def __init__(self, settings: PolicySettings, mode: Mode) -> None:
         self.mode = mode
-        self._settings = settings
+        self.settings = settings
         self.table = settings.merged()
         self.cedar = compile_table(self.table) + BESIDE + _users(settings.cedar)
         checked: Any = cedarpy.validate_policies(self.cedar, SCHEMA)  # pyright: ignore[reportUnknownMemberType]
@@ -105,11 +150,9 @@ class Policy:
         tool: str = "",
         approved: bool = False,
         confirm: bool = False,
-        changes: int = 0,
+        facts: Facts = NOTHING,
     ) -> Decision:
-        """`changes`: how many changes the resource has seen within the last hour.
-
-        Denied, and allowed once approved, means that it needs approval; denied either way means denied: nobody is
+        """Denied, and allowed once approved, means that it needs approval; denied either way means denied: nobody is
         sent to seek an approval that would not help.
         """
         context = {
@@ -117,13 +160,30 @@ class Policy:
             "confirm": confirm,
             "mode": self.mode,
             "tool": tool,
-            "changes_last_hour": changes,
-            "changes_limit": self._settings.changes_per_hour,
+            "changes_last_hour": facts.changes,
+            "changes_limit": self.settings.changes_per_hour,
+            "in_maintenance": facts.maintenance is not None,
+            "cooldown": facts.cooldown is not None,
+            "breaker_open": facts.breaker is not None,
         }
         first = self._ask(effect, resource, principal, context)
         name = first.ids[0] if first.ids else f"{self._row(resource)}/{effect}"
         if first.allowed:
-            return Decision("allow", name, f"{effect} is allowed on {self._row(resource)}.")
+            warnings = self._warnings(facts) if effect is not Effect.READ and principal.kind == "person" else ()
+            return Decision("allow", name, f"{effect} is allowed on {self._row(resource)}.", warnings=warnings)
+        if name in ("maintenance", "cooldown"):
+            without = self.decide(
+                effect,
+                resource,
+                principal,
+                tool=tool,
+                approved=approved,
+                confirm=confirm,
+                facts=replace(facts, **{name: None}),
+            )
+            for_good = without.outcome == "deny" and without.until is None
+            asks = name == "cooldown" and without.outcome == "ask"  # it holds back only what nobody would be asked for
+            return without if for_good or asks else self._held(name, tool, facts)
         if not approved:
             second = self._ask(effect, resource, principal, context | {"approved": True})
             if second.allowed:
@@ -132,12 +192,29 @@ class Policy:
                 return Decision("ask", because, reason, frozenset({"approver", "admin", "operator"}))
             first = second
             name = first.ids[0] if first.ids else f"{self._row(resource)}/{effect}"
+        if name == "breaker":
+            return self._held(name, tool, facts)
         reason = self._reasons.get(name) or f"{effect} is not allowed on {self._row(resource)}."
         return Decision("deny", name, reason)
 
+    def _held(self, name: str, tool: str, facts: Facts) -> Decision:
+        """Denied for now. A breaker has no time of its own to wait for: another tool may help meanwhile."""
+        hold = facts.hold(name)
+        if hold is None:
+            raise ValueError(f"nothing holds: {name}")
+        if name == "breaker":
+            return Decision("deny", f"breaker/{tool}", hold.reason)
+        return Decision("deny", name, hold.reason, until=hold.until)
+
+    def _warnings(self, facts: Facts) -> tuple[str, ...]:
+        said = [hold.reason for hold in (facts.maintenance, facts.breaker, facts.cooldown) if hold is not None]
+        if facts.changes >= self.settings.changes_per_hour:
+            said.append(f"{facts.changes} changes were made here within the last hour")
+        return tuple(said)
+
     def needs_two(self, effect: Effect) -> bool:
         """Whether what a person submits with this effect needs another person besides."""
-        return effect in self._settings.two_people
+        return effect in self.settings.two_people
 
     def _row(self, resource: Resource) -> str:
         return resource.environment if resource.environment in self.table else "production"

@@ -36,6 +36,7 @@ from watchkeeper.domain.resource import (
     Resource,
     StopCause,
 )
+from watchkeeper.domain.restraint import Breaker, Hold, Silence, Standing, Window
 from watchkeeper.domain.rule import Alert, AlertStatus, Rule, Severity
 from watchkeeper.domain.tool import Precondition, Tool, tool
 
@@ -47,6 +48,7 @@ __all__ = [
     "Approval",
     "ApprovalStatus",
     "Attachment",
+    "Breaker",
     "Condition",
     "ConfigurationError",
     "Conflict",
@@ -62,6 +64,7 @@ __all__ = [
     "FixStatus",
     "Forbidden",
     "Health",
+    "Hold",
     "Host",
     "HostState",
     "Incident",
@@ -86,6 +89,8 @@ __all__ = [
     "RungStep",
     "Scope",
     "Severity",
+    "Silence",
+    "Standing",
     "Step",
     "StepRecord",
     "StepStatus",
@@ -94,6 +99,7 @@ __all__ = [
     "Verdict",
     "VerdictOutcome",
     "WatchkeeperError",
+    "Window",
     "now",
     "numbers",
     "scope",

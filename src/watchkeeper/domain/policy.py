@@ -34,6 +34,10 @@ class Decision:
     policy: str
     reason: str
     approvers: frozenset[str] = frozenset[str]()
+    until: datetime | None = None
+    """Where it is denied only for now: when it may be asked again."""
+    warnings: tuple[str, ...] = ()
+    """What would have kept anybody but a person from it."""
 
     @property
     def rank(self) -> int:

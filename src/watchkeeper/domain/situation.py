@@ -1,14 +1,16 @@
 """How things stand at one moment: what `watch` hands to those who decide, act and judge."""
 
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Protocol
 
+from watchkeeper.domain.incident import Fix
 from watchkeeper.domain.plan import Effect, Plan
 from watchkeeper.domain.policy import Decision, Principal
 from watchkeeper.domain.reading import Probe, Reading
 from watchkeeper.domain.resource import Health, Resource
+from watchkeeper.domain.restraint import Standing
 from watchkeeper.domain.rule import Alert
 from watchkeeper.domain.tool import Tool
 
@@ -69,8 +71,21 @@ class Permits(Protocol):
         """Raises NotFound, which names the nearest."""
         ...
 
+    async def standing(
+        self,
+        plan: Plan,
+        situation: Situation,
+        near: Sequence[str],
+        *,
+        incident: str | None = None,
+        fix: Fix | None = None,
+        agreed_at: datetime | None = None,
+    ) -> Standing:
+        """What holds beside the table: changes lately, maintenance, cooldown, breakers."""
+        ...
+
     def permit(
-        self, plan: Plan, situation: Situation, principal: Principal, *, approved: bool, changes: Mapping[str, int]
+        self, plan: Plan, situation: Situation, principal: Principal, *, approved: bool, standing: Standing
     ) -> Decision: ...
 
 

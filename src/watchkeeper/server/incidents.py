@@ -201,6 +201,7 @@ async def show_fix(key: str, runtime: Here, _: Viewer) -> Fix:
 
 
 def submitted(submission: Submission) -> Submitted:
+    said = list(submission.decision.warnings)
     if submission.approval is not None:
         return Submitted(
             status="awaiting_approval" if submission.approval.status == "waiting" else "running",
@@ -208,7 +209,8 @@ def submitted(submission: Submission) -> Submitted:
             fix_id=submission.approval.fix,
             approval_id=submission.approval.id,
             expires_at=submission.approval.expires_at,
+            warnings=said,
         )
     if submission.fix is not None:
-        return Submitted(status="running", decision=submission.decision, fix_id=submission.fix.id)
+        return Submitted(status="running", decision=submission.decision, fix_id=submission.fix.id, warnings=said)
     return Submitted(status="done", decision=submission.decision, output=submission.output)

@@ -6,7 +6,7 @@ from typing import Annotated
 from fastapi import APIRouter, Query
 
 from watchkeeper import __version__
-from watchkeeper.domain import LOOP, Incident, LogLine, NotFound, Reading, now
+from watchkeeper.domain import LOOP, Incident, LogLine, NotFound, Reading, Window, now
 from watchkeeper.incidents import ACTIVE
 from watchkeeper.server.runtime import Runtime
 from watchkeeper.server.security import Here, Viewer
@@ -19,8 +19,10 @@ from watchkeeper.server.views import (
     ResourceView,
     StatusPage,
     StatusView,
+    breaker_view,
     resource_view,
     steps_view,
+    window_view,
 )
 from watchkeeper.watch import root_of
 from watchkeeper.watch.watcher import Watcher
@@ -60,17 +62,23 @@ async def list_resources(runtime: Here, _: Viewer) -> Page[ResourceView]:
 async def status(runtime: Here, _: Viewer) -> StatusPage:
     """Health, the metric that matters, and for anything unwell what it would do now. Worst first."""
     incidents = await _incidents(runtime)
-    items = [await _status(runtime, key, w, incidents.get(key)) for key, w in runtime.watch.watchers.items()]
+    at = now()
+    windows = await runtime.decide.windows.standing(at)
+    items = [await _status(runtime, key, w, incidents.get(key), windows) for key, w in runtime.watch.watchers.items()]
     return StatusPage(
         mode=runtime.settings.mode,
         paused=await runtime.decide.stopped(),
         version=__version__,
         problems=dict(runtime.watch.fleet.problems) | dict(runtime.registry.broken),
+        maintenance=[window_view(window, at) for window in windows],
+        breakers=[breaker_view(one, at) for one in await runtime.decide.history.breakers()],
         items=sorted(items, key=lambda item: (-item.health.rank, item.kind, item.slug)),
     )
 
 
-async def _status(runtime: Runtime, key: str, watcher: Watcher, incident: Incident | None) -> StatusView:
+async def _status(
+    runtime: Runtime, key: str, watcher: Watcher, incident: Incident | None, windows: list[Window]
+) -> StatusView:
     connector = watcher.connector
     firing = max(
         (a for a in watcher.alerts.values() if a.status == "firing"), key=lambda alert: alert.health.rank, default=None
@@ -92,6 +100,7 @@ async def _status(runtime: Runtime, key: str, watcher: Watcher, incident: Incide
         metric=metric if name else None,
         alerts=list(watcher.alerts.values()),
         incident=incident.id if incident else None,
+        maintenance=next((w.said for w in windows if w.covers(watcher.resource, now())), None),
         advice=await advice(runtime, incident) if incident and incident.root == key else None,
     )
 
@@ -107,7 +116,9 @@ async def advice(runtime: Runtime, incident: Incident) -> AdviceView | None:
     plan, _ = await runtime.decide.next_plan(root, anew, at)
     if plan is None or plan.diagnosis is None:
         return None
-    decision = runtime.decide.permit(plan, at, LOOP)
+    near = runtime.watch.neighbours(plan.resources)
+    standing = await runtime.decide.standing(plan, at, near, incident=incident.id)
+    decision = runtime.decide.permit(plan, at, LOOP, standing=standing)
     return AdviceView(author=plan.author, cause=plan.diagnosis.cause, steps=steps_view(plan), decision=decision)
 
 

@@ -93,7 +93,7 @@ async def _assembled(
     settings: Settings, registry: Registry, policy: Policy, store: Store, metrics: Metrics, lease: Lease
 ) -> AsyncGenerator[Runtime]:
     desk = Desk(store)
-    decide = Decide(registry, policy, store)
+    decide = Decide(registry, policy, store, settings.maintenance)
     async with Engine() as engine:
         watch = Watch(registry, settings, store, [engine], desk.alerted, desk.vanished)
         noticer = Noticer(store, lambda: watch.fleet.resources)

@@ -66,8 +66,7 @@ async def resume(runtime: Here, who: Operator) -> dict[str, str]:
     async with runtime.store.transaction() as transaction:
         await transaction.set(PAUSED, None)
         await transaction.emit(Event("resumed", "watchkeeper", f"{who.name} lets it go on", now(), who.id))
-    for incident in await runtime.store.select(Incident, status=ACTIVE):
-        runtime.desk.wake(incident.id)
+    await runtime.desk.wake_all()
     return {"status": "running"}
 
 

@@ -4,17 +4,27 @@ from typing import Any
 
 from fastapi import APIRouter
 
-from watchkeeper.domain import NotFound, Rule, Runbook
+from watchkeeper.domain import Breaker, NotFound, Rule, Runbook, now
 from watchkeeper.server.incidents import submitted
 from watchkeeper.server.runtime import Runtime
 from watchkeeper.server.security import Here, Operator, Viewer
-from watchkeeper.server.views import CallTool, Page, PolicyView, RuleView, RunbookView, Submitted, ToolView
+from watchkeeper.server.views import (
+    CallTool,
+    Page,
+    PolicyView,
+    RuleView,
+    RunbookView,
+    Submitted,
+    ToolView,
+    breaker_view,
+)
 
 router = APIRouter(prefix="/api", tags=["tools"])
 
 
-def _tool(runtime: Runtime, name: str) -> ToolView:
+async def _tool(runtime: Runtime, name: str, open_: list[Breaker] | None = None) -> ToolView:
     tool = runtime.decide.tool(name)
+    found = await runtime.decide.history.breakers((name,)) if open_ is None else open_
     return ToolView(
         name=tool.name,
         title=tool.title,
@@ -26,19 +36,21 @@ def _tool(runtime: Runtime, name: str) -> ToolView:
         settle=tool.settle,
         by_hand=tool.by_hand,
         input_schema=tool.arguments.model_json_schema(),
+        breakers=[breaker_view(one, now()) for one in found if one.tool == name],
     )
 
 
 @router.get("/mcp/tools")
 async def list_tools(runtime: Here, _: Viewer) -> Page[ToolView]:
     """Every tool of every connector."""
-    return Page(items=[_tool(runtime, name) for name in sorted(runtime.decide.tools)])
+    found = await runtime.decide.history.breakers()
+    return Page(items=[await _tool(runtime, name, found) for name in sorted(runtime.decide.tools)])
 
 
 @router.get("/mcp/tools/{name}")
 async def show_tool(name: str, runtime: Here, _: Viewer) -> ToolView:
     """One tool with the schema of its arguments."""
-    return _tool(runtime, name)
+    return await _tool(runtime, name)
 
 
 @router.post("/mcp/tools/{name}")
@@ -113,6 +125,10 @@ async def show_policy(runtime: Here, _: Viewer) -> PolicyView:
     return PolicyView(
         mode=policy.mode,
         table={environment: dict(row) for environment, row in policy.table.items()},
-        changes_per_hour=runtime.settings.policy.changes_per_hour,
+        changes_per_hour=policy.settings.changes_per_hour,
+        cooldown=policy.settings.cooldown,
+        concurrent_fixes=policy.settings.concurrent_fixes,
+        concurrent_fixes_nearby=policy.settings.concurrent_fixes_nearby,
+        breaker_failures=policy.settings.breaker_failures,
         cedar=policy.cedar,
     )

@@ -8,6 +8,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict
 from watchkeeper.domain import (
     Alert,
     Approval,
+    Breaker,
     Decision,
     Diagnosis,
     Effect,
@@ -20,6 +21,7 @@ from watchkeeper.domain import (
     Plan,
     Reading,
     Resource,
+    Window,
 )
 
 T = TypeVar("T")
@@ -91,6 +93,30 @@ class AdviceView(BaseModel):
     decision: Decision
 
 
+class WindowView(View):
+    """A maintenance window: one that holds (`now`), or the next of a schedule."""
+
+    id: str
+    resources: list[str]
+    begins: datetime
+    ends: datetime
+    reason: str
+    by: str
+    now: bool
+
+
+class BreakerView(View):
+    """A tool that failed too often in a row. `resource` is null where it is open everywhere."""
+
+    tool: str
+    resource: str | None
+    opened_at: datetime
+    half_open_at: datetime
+    half_open: bool
+    failures: int
+    said: str
+
+
 class StatusView(View):
     id: str
     slug: str
@@ -103,6 +129,8 @@ class StatusView(View):
     metric: MetricView | None
     alerts: list[Alert]
     incident: str | None
+    maintenance: str | None
+    """The window over it, in words."""
     advice: AdviceView | None
 
 
@@ -113,6 +141,8 @@ class StatusPage(BaseModel):
     paused: str | None
     version: str
     problems: dict[str, str]
+    maintenance: list[WindowView]
+    breakers: list[BreakerView]
     items: list[StatusView]
 
 
@@ -178,6 +208,8 @@ class ToolView(BaseModel):
     settle: float
     by_hand: str
     input_schema: dict[str, Any]
+    breakers: list[BreakerView]
+    """Those of its breakers that are open."""
 
 
 class RunbookView(BaseModel):
@@ -207,6 +239,10 @@ class PolicyView(BaseModel):
     mode: str
     table: dict[str, dict[str, str]]
     changes_per_hour: int
+    cooldown: float
+    concurrent_fixes: int
+    concurrent_fixes_nearby: int
+    breaker_failures: int
     cedar: str
 
 
@@ -218,6 +254,8 @@ class Submitted(BaseModel):
     fix_id: str | None = None
     approval_id: str | None = None
     expires_at: datetime | None = None
+    warnings: list[str] = []
+    """What would have kept anybody but a person from it."""
     output: Any = None
 
 
@@ -266,3 +304,27 @@ def steps_view(plan: Plan) -> list[StepView]:
         )
         for s in plan.steps
     ]
+
+
+def window_view(window: Window, at: datetime) -> WindowView:
+    return WindowView(
+        id=window.id,
+        resources=list(window.resources),
+        begins=window.begins,
+        ends=window.ends,
+        reason=window.reason,
+        by=window.by,
+        now=window.stands(at),
+    )
+
+
+def breaker_view(breaker: Breaker, at: datetime) -> BreakerView:
+    return BreakerView(
+        tool=breaker.tool,
+        resource=breaker.resource,
+        opened_at=breaker.opened_at,
+        half_open_at=breaker.half_open_at,
+        half_open=breaker.half_open(at),
+        failures=len(breaker.failures),
+        said=breaker.said,
+    )

@@ -75,6 +75,17 @@ fingerprints = sa.Table(
     sa.Column("at", TIME, nullable=False, index=True),
     sa.Column("body", sa.JSON, nullable=False),
 )
+windows, silences = (
+    sa.Table(
+        name,
+        metadata,
+        sa.Column("id", sa.String, primary_key=True),
+        sa.Column("status", sa.String, nullable=False, index=True),
+        sa.Column("at", TIME, nullable=False, index=True),
+        sa.Column("body", sa.JSON, nullable=False),
+    )
+    for name in ("windows", "silences")
+)
 events = sa.Table(
     "events",
     metadata,

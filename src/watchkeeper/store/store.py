@@ -175,10 +175,14 @@ class Store:
         after: int = 0,
         incident: str | None = None,
         kinds: Iterable[str] = (),
+        resources: Iterable[str] = (),
+        subject: str | None = None,
+        since: datetime | None = None,
         limit: int = 200,
         newest: bool = False,
     ) -> list[Event]:
-        """Events with `seq > after`, oldest first, of some kinds or all; `newest` gives the last `limit` of them."""
+        """Events with `seq > after`, oldest first; `newest` gives the last `limit` of them. Of some kinds, about some
+        resources, about one subject, since a time; or all."""
         table = schema.events
         query = sa.select(table).where(table.c.seq > after).limit(limit)
         query = query.order_by(table.c.seq.desc() if newest else table.c.seq)
@@ -186,6 +190,12 @@ class Store:
             query = query.where(table.c.incident == incident)
         if wanted := tuple(kinds):
             query = query.where(table.c.kind.in_(wanted))
+        if about := tuple(resources):
+            query = query.where(table.c.resource.in_(about))
+        if subject is not None:
+            query = query.where(table.c.subject == subject)
+        if since is not None:
+            query = query.where(table.c.at >= since)
         found = [Event(**dict(row)) for row in await self._rows(query)]
         return found[::-1] if newest else found
 

@@ -11,15 +11,15 @@ from pydantic import TypeAdapter
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from watchkeeper.domain import Alert, Approval, Event, Fix, Incident, LogLine, Reading, Resource, now
+from watchkeeper.domain import Alert, Approval, Event, Fix, Incident, LogLine, Reading, Resource, Silence, Window, now
 from watchkeeper.domain.change import Fingerprint
 from watchkeeper.domain.proposal import Proposal
 from watchkeeper.store import schema
 from watchkeeper.store.masking import Masker
 from watchkeeper.store.opening import plain
 
-Kept = Incident | Alert | Fix | Approval | Proposal | Fingerprint
-E = TypeVar("E", Incident, Alert, Fix, Approval, Proposal, Fingerprint)
+Kept = Incident | Alert | Fix | Approval | Proposal | Fingerprint | Window | Silence
+E = TypeVar("E", Incident, Alert, Fix, Approval, Proposal, Fingerprint, Window, Silence)
 
 
 @cache
@@ -37,6 +37,8 @@ TABLES: dict[type[Any], tuple[sa.Table, Callable[[Any], dict[str, Any]]]] = {
     Fix: (schema.fixes, lambda f: {"status": f.status, "incident": f.incident, "at": f.started_at}),
     Approval: (schema.approvals, lambda a: {"status": a.status, "incident": a.incident, "at": a.created_at}),
     Proposal: (schema.proposals, lambda p: {"status": p.status, "incident": p.incident, "at": p.decided_at}),
+    Window: (schema.windows, lambda w: {"status": w.status, "at": w.begins}),
+    Silence: (schema.silences, lambda s: {"status": s.status, "at": s.begins}),
     Fingerprint: (schema.fingerprints, lambda f: {"at": f.at}),
 }
 

@@ -1,0 +1,167 @@
+"""What policy remembers, read from the events: changes lately, cooldowns after failed fixes, breakers of tools."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime, timedelta
+from typing import Any
+
+from watchkeeper.domain import Breaker, Effect, Event, Fix, Hold, Tool, now
+from watchkeeper.domain.restraint import ToolResult, breakers, moment
+from watchkeeper.settings import PolicySettings
+from watchkeeper.store import Store
+
+HOUR = timedelta(hours=1)
+VERDICTS = ("fix.healed", "fix.not_healed", "fix.inconclusive")
+RESET = "breaker.reset"
+EVERYTHING = 100_000
+"""Events read at most; an hour has far fewer of these kinds."""
+
+
+class History:
+    """Nothing is kept twice: what was done and what came of it stand in the events, and survive a restart there."""
+
+    def __init__(self, store: Store, settings: PolicySettings, tools: Mapping[str, Tool[Any]]) -> None:
+        self._store = store
+        self._settings = settings
+        self._tools = tools
+
+    async def changes(self, resources: Sequence[str], at: datetime) -> dict[str, int]:
+        """How many changes each of these has seen within the last hour. Taking back is none, nor is looking."""
+        acting = await self._store.events(
+            kinds=("fix.step.acting",), resources=tuple(resources), since=at - HOUR, limit=EVERYTHING
+        )
+        made = {
+            (event.subject, event.data.get("index"), event.resource)
+            for event in acting
+            if not event.data.get("undo") and self._changes(str(event.data.get("tool")))
+        }
+        return {key: sum(resource == key for _, _, resource in made) for key in resources}
+
+    async def cooldown(self, near: Iterable[str], incident: str | None, at: datetime) -> Hold | None:
+        """Whether a fix failed on one of these a short while ago, and nothing has healed there since.
+
+        What failed holds back everything but its own incident, whose next rung comes at once; that one too from when
+        it was handed to a person. A person's own attempt without an incident holds back nothing.
+        """
+        length = timedelta(seconds=self._settings.cooldown)
+        told = await self._store.events(kinds=(*VERDICTS, "incident.escalated"), since=at - length, limit=EVERYTHING)
+        handed = {event.incident: event.seq for event in told if event.kind == "incident.escalated"}
+        last: dict[str, Event] = {}
+        for event in told:
+            if event.kind == "fix.healed" or (event.kind in VERDICTS and event.data.get("holds_back")):
+                last.update({step["resource"]: event for step in _steps(event)})
+        failed = [
+            event
+            for resource in near
+            if (event := last.get(resource)) is not None
+            and event.kind != "fix.healed"
+            and (incident is None or event.incident != incident or handed.get(incident, 0) > event.seq)
+        ]
+        if not failed or not length:
+            return None
+        latest = max(failed, key=lambda event: event.seq)
+        until = latest.at + length
+        return Hold(
+            until,
+            f"cooldown until {moment(until)}: {latest.subject} has failed here or nearby ({latest.text}); "
+            "a person may act at any time",
+        )
+
+    async def breakers(self, names: Iterable[str] | None = None, at: datetime | None = None) -> list[Breaker]:
+        """The breakers of these tools (None: of all) that are open, or half open."""
+        results = await self._results(at or now())
+        wanted = sorted(results) if names is None else [name for name in dict.fromkeys(names) if name in results]
+        return [found for name in wanted for found in self._open(results[name])]
+
+    async def breaker(self, tool: str, resource: str, at: datetime, fix: Fix | None = None) -> Hold | None:
+        """Whether the tool must not be used on a resource now. Half open, one fix at a time tries it."""
+        for found in await self.breakers((tool,), at):
+            if found.resource not in (None, resource):
+                continue
+            if not found.half_open(at):
+                return Hold(found.half_open_at, found.said)
+            if other := await self._trial(tool, fix):
+                return Hold(at, f"{tool} is tried again by {other} just now, after {len(found.failures)} failures")
+        return None
+
+    async def ended(self, fix: Fix) -> list[Event]:
+        """What tells of a fix's verdict, and of a breaker that it opens or closes. To be written with the fix."""
+        if fix.verdict is None:
+            raise ValueError(f"{fix.id} has no verdict yet")
+        outcome, at = fix.verdict.outcome, now()
+        steps = [
+            {"tool": record.tool, "resource": record.resource, "status": record.status}
+            for record in fix.steps
+            if self._changes(record.tool) and record.status in ("done", "failed", "unknown")
+        ]
+        by_hand = fix.principal.kind == "person" and fix.incident is None
+        holds_back = bool(steps) and outcome != "healed" and not by_hand
+        text = f"{fix.plan.author}: {outcome} ({'; '.join(fix.verdict.reasons)})"
+        data: dict[str, object] = {"steps": steps, "holds_back": holds_back}
+        told = Event(
+            f"fix.{outcome}", fix.id, text, at, incident=fix.incident, resource=fix.plan.resources[0], data=data
+        )
+        events = [told]
+        before = await self._results(at)
+        for name in dict.fromkeys(str(step["tool"]) for step in steps):
+            was = {found.resource for found in self._open(before.get(name, []))}
+            then = self._open([*before.get(name, []), *(r for r in _results_of(told) if r.tool == name)])
+            for found in then:
+                if found.resource not in was:
+                    events.append(_breaker_event("opened", name, found.resource, found.said, fix, at))
+            for resource in was - {found.resource for found in then}:
+                text = f"{name} helped again: its breaker is closed"
+                events.append(_breaker_event("closed", name, resource, text, fix, at))
+        return events
+
+    async def _results(self, at: datetime) -> dict[str, list[ToolResult]]:
+        """By tool, oldest first, without those before its last reset."""
+        since = at - timedelta(seconds=self._settings.breaker_within)
+        results: dict[str, list[ToolResult]] = {}
+        for event in await self._store.events(kinds=(*VERDICTS, RESET), since=since, limit=EVERYTHING):
+            if event.kind == RESET:
+                results.pop(event.subject, None)
+                continue
+            for result in _results_of(event):
+                results.setdefault(result.tool, []).append(result)
+        return results
+
+    def _open(self, results: Sequence[ToolResult]) -> list[Breaker]:
+        return breakers(results, self._settings.breaker_failures, self._settings.breaker_reset)
+
+    def _changes(self, tool: str) -> bool:
+        known = self._tools.get(tool)
+        return known is None or known.effect is not Effect.READ
+
+    async def _trial(self, tool: str, fix: Fix | None) -> str | None:
+        """Another fix that is at work with the tool, and began before this one."""
+        for other in await self._store.select(Fix, status=("running", "executed", "undoing")):
+            earlier = fix is None or (other.started_at, other.id) < (fix.started_at, fix.id)
+            if (fix is None or other.id != fix.id) and earlier and any(s.tool == tool for s in other.plan.steps):
+                return other.id
+        return None
+
+
+def _steps(event: Event) -> list[dict[str, str]]:
+    steps: Any = event.data.get("steps") or []
+    return list(steps)
+
+
+def _results_of(event: Event) -> list[ToolResult]:
+    """How each tool of a fix turned out, as its verdict tells. No data says nothing of a tool."""
+    found: dict[tuple[str, str], ToolResult] = {}
+    for step in _steps(event):
+        failed = step["status"] == "failed"
+        if not failed and (event.kind == "fix.inconclusive" or step["status"] != "done"):
+            continue
+        why = "it failed" if failed else "it did not help"
+        result = ToolResult(
+            step["tool"], step["resource"], event.at, failed or event.kind == "fix.not_healed", why, event.subject
+        )
+        known = found.get((result.tool, result.resource))
+        if known is None or result.failed:
+            found[result.tool, result.resource] = result
+    return list(found.values())
+
+
+def _breaker_event(kind: str, tool: str, resource: str | None, text: str, fix: Fix, at: datetime) -> Event:
+    return Event(f"breaker.{kind}", tool, text, at, incident=fix.incident, resource=resource, data={"tool": tool})
