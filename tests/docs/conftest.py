@@ -52,7 +52,9 @@ class Home:
         with self.client() as client:
             incident = client.get("/api/incidents")["items"][0]
             approval = client.get("/api/approvals", status="all")["items"][0]
-        for pattern, real in ((r"inc-[0-9a-f]{8}", incident["id"]), (r"apr-[0-9a-f]{8}", approval["id"])):
+            by_hand = [one["id"] for one in client.get("/api/maintenance")["items"] if one["id"].startswith("mnt-")]
+        ids = [(r"inc-[0-9a-f]{8}", incident["id"]), (r"apr-[0-9a-f]{8}", approval["id"])]
+        for pattern, real in (*ids, *((r"mnt-[0-9a-f]{8}", one) for one in by_hand[:1])):
             command = re.sub(pattern, real, command)
         command = command.replace("127.0.0.1:8000", f"127.0.0.1:{self.port}")
         return subprocess.run(
