@@ -11,6 +11,7 @@ import pytest
 import typer
 
 from tests.cli.conftest import Run
+from tests.conftest import RedisServer
 from watchkeeper.cli import app as command_line
 from watchkeeper.connectors import Registry
 from watchkeeper.connectors.definitions import parse_runbook
@@ -214,3 +215,50 @@ def test_a_command_that_cannot_be_loaded_is_left_out_with_a_line_that_says_so(ru
     assert said.code == 2
     assert "`torn` of tests.cli.test_without_a_server is left out: AttributeError" in said.err
     assert "Traceback" not in said.err
+
+
+def test_the_least_rights_are_printed_for_what_is_asked(run: Run, tmp_path: Path) -> None:
+    (tmp_path / "watchkeeper.yaml").write_text(
+        "resources: [{name: cache, kind: redis, username: keeper, settings: {cache_keys: 'page:*'}}]\n"
+    )
+    looks = run("doctor", "--rights", "--for", "watch", "--as", "acl")
+    flush = run("doctor", "--rights", "--for", "redis_flush", "--as", "acl")
+
+    assert looks.out.startswith("ACL SETUSER keeper reset on >PASSWORD +ping +info")
+    assert "unlink" not in looks.out
+    assert "+scan " in flush.out
+    assert flush.out.strip().endswith("(%W~page:* +unlink)")
+
+
+def test_rights_for_what_is_not_there_are_refused_with_the_nearest_name(run: Run) -> None:
+    said = run("doctor", "--rights", "--for", "redis_flsh")
+
+    assert said.code == 2
+    assert "did you mean 'redis_flush'?" in said.err
+
+
+def test_doctor_says_which_right_is_missing_and_the_line_that_gives_it(
+    run: Run, tmp_path: Path, redis_server: RedisServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("CACHE_PASSWORD", "hunter22")
+    (tmp_path / "watchkeeper.yaml").write_text(
+        "only: [local/*]\nresources:\n"
+        f"  - {{name: cache, kind: redis, url: '{redis_server.url}', username: keeper, password: 'env:CACHE_PASSWORD',"
+        " act: true, settings: {cache_keys: 'page:*'}}\n"
+    )
+    line = run("doctor", "--rights", "--as", "acl").out.strip().replace(">PASSWORD", ">hunter22")
+    with redis_server.client() as client:
+        client.execute_command(*line.replace("+config|set ", "").split())
+
+        lacking = run("doctor", "--url", NOWHERE).out
+        assert (
+            "▲ missing cache         as the user keeper; can look: ✓; can probe: ✓; can act: lacks `config|set`"
+            in lacking
+        )
+        assert "ACL SETUSER keeper +config|set" in lacking
+        client.execute_command("ACL", "SETUSER", "keeper", "+config|set")
+        assert "▲ missing cache" not in run("doctor", "--url", NOWHERE).out
+
+        client.execute_command("ACL", "SETUSER", "keeper", "+@all", "~*")
+        assert "▲ more    cache         its user may also: flushall, shutdown" in run("doctor", "--url", NOWHERE).out
+    assert "hunter22" not in lacking

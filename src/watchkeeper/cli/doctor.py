@@ -4,42 +4,49 @@ import asyncio
 import os
 import shutil
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any
 from urllib.parse import urlsplit
 
 import typer
 
+from watchkeeper.cli.finding import Finding
 from watchkeeper.cli.options import Options
 
 if TYPE_CHECKING:
     from watchkeeper.settings import Settings
 
-SIGNS = {"ok": ("●", "green"), "missing": ("▲", "yellow"), "broken": ("✖", "red")}
-
-
-@dataclass(frozen=True)
-class Finding:
-    """`missing` is something it can do without; `broken` is not."""
-
-    subject: str
-    state: Literal["ok", "missing", "broken"]
-    found: str
-    advice: str = ""
+SIGNS = {"ok": ("●", "green"), "missing": ("▲", "yellow"), "broken": ("✖", "red"), "more": ("▲", "yellow")}
 
 
 def register(app: typer.Typer) -> None:
     app.command()(doctor)
 
 
-def doctor(context: typer.Context) -> None:
-    """What can be reached from here and what is missing, with what to do. Exit code 2 where something is broken."""
+def doctor(
+    context: typer.Context,
+    rights: Annotated[bool, typer.Option("--rights", help="Print the least rights, to be pasted, instead.")] = False,
+    wanted: Annotated[
+        str, typer.Option("--for", metavar="WHAT", help="Rights for what: watch, probe, act, or a tool's name.")
+    ] = "act",
+    way: Annotated[
+        str | None, typer.Option("--as", metavar="FORM", help="Only that: acl, nginx, or proxy-env.")
+    ] = None,
+) -> None:
+    """What can be reached from here, with which rights, and what is missing, with what to do.
+
+    Exit code 2 where something is broken. Nothing is changed: rights are asked for, not tried out on anything that is
+    there.
+    """
     from rich.text import Text
 
     from watchkeeper.cli.screen import console, print_json
 
     options = Options.of(context)
+    if rights:
+        print_rights(options, wanted, way)
+        return
     findings = list(examine(options))
     if options.json:
         print_json([asdict(finding) for finding in findings])
@@ -53,6 +60,23 @@ def doctor(context: typer.Context) -> None:
                 screen.print(Text(f"           {finding.advice}", "none"), soft_wrap=True)
     if any(finding.state == "broken" for finding in findings):
         raise typer.Exit(2)
+
+
+def print_rights(options: Options, wanted: str, way: str | None) -> None:
+    """As text that can be pasted or piped. Raises WatchkeeperError."""
+    from watchkeeper.cli.rights import WAYS, needed, printed
+    from watchkeeper.cli.screen import print_json
+    from watchkeeper.connectors import Registry
+    from watchkeeper.domain.errors import WatchkeeperError
+
+    if way is not None and way not in WAYS:
+        raise WatchkeeperError(f"There is no form {way!r}.", f"Say --as {', '.join(WAYS)}.")
+    registry = Registry.installed()
+    if options.json:
+        print_json({kind: [asdict(r) for r in rights] for kind, rights in needed(registry, wanted).items()})
+        return
+    for line in printed(options.settings(), registry, wanted, way):
+        typer.echo(line)
 
 
 def examine(options: Options) -> Iterator[Finding]:
@@ -72,6 +96,8 @@ def examine(options: Options) -> Iterator[Finding]:
         yield server(options)
     yield engine()
     yield from connectors()
+    if settings:
+        yield from rights(settings)
     yield from commands()
     if settings:
         yield from credentials(settings)
@@ -168,6 +194,18 @@ def connectors() -> Iterator[Finding]:
         yield Finding("connectors", "broken", f"{name}: {what}", advice or "Reinstall the package that brings it.")
     if not kinds and not registry.broken:
         yield Finding("connectors", "broken", "none is installed", "Reinstall watchkeeper.")
+
+
+def rights(settings: "Settings") -> Iterator[Finding]:
+    """What may be done here now, resource by resource."""
+    from watchkeeper.cli.rights import examined
+    from watchkeeper.connectors import Registry
+    from watchkeeper.domain.errors import WatchkeeperError
+
+    try:
+        yield from examined(settings, Registry.installed())
+    except WatchkeeperError as problem:
+        yield Finding("rights", "missing", problem.what, problem.next_step)
 
 
 def commands() -> Iterator[Finding]:

@@ -37,6 +37,7 @@ from watchkeeper.domain.resource import (
     StopCause,
 )
 from watchkeeper.domain.restraint import Breaker, Hold, Silence, Standing, Window
+from watchkeeper.domain.rights import Held, Right
 from watchkeeper.domain.rule import Alert, AlertStatus, Rule, Severity
 from watchkeeper.domain.tool import Precondition, Tool, tool
 
@@ -64,6 +65,7 @@ __all__ = [
     "FixStatus",
     "Forbidden",
     "Health",
+    "Held",
     "Hold",
     "Host",
     "HostState",
@@ -83,6 +85,7 @@ __all__ = [
     "Reading",
     "Refused",
     "Resource",
+    "Right",
     "Role",
     "Rule",
     "Runbook",

@@ -14,6 +14,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError, create_model
 from watchkeeper.domain.errors import WatchkeeperError
 from watchkeeper.domain.plan import Effect
 from watchkeeper.domain.reading import Reading
+from watchkeeper.domain.rights import Right
 
 S = TypeVar("S")
 
@@ -47,6 +48,8 @@ class Tool(Generic[S]):
     effect_now: Callable[[Reading], Effect] | None = None
     requires: tuple[Precondition, ...] = ()
     by_hand: str = ""
+    rights: tuple[Right, ...] = ()
+    """What it must be allowed besides what looking needs; its undo included."""
     undo_run: Callable[[S, Any], Awaitable[None]] | None = field(default=None)
 
     def undo(self, function: Callable[[S, Any], Awaitable[None]]) -> Callable[[S, Any], Awaitable[None]]:
@@ -96,6 +99,7 @@ def tool(
     effect_now: Callable[[Reading], Effect] | None = None,
     requires: tuple[Precondition, ...] = (),
     by_hand: str = "",
+    rights: tuple[Right, ...] = (),
 ) -> Callable[[Callable[..., Awaitable[Any]]], Tool[Any]]:
     """Make a tool of an async function whose first parameter is the session; its docstring is the description."""
 
@@ -123,6 +127,7 @@ def tool(
             effect_now=effect_now,
             requires=requires,
             by_hand=by_hand,
+            rights=rights,
         )
 
     return made

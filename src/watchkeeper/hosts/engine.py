@@ -14,7 +14,7 @@ import aiodocker
 import aiohttp
 from aiodocker.exceptions import DockerError
 
-from watchkeeper.domain import Conflict, NotFound, WatchkeeperError, now
+from watchkeeper.domain import Conflict, Forbidden, NotFound, WatchkeeperError, now
 from watchkeeper.hosts.answers import items, part
 from watchkeeper.hosts.story import ACTIONS, Story, Told
 
@@ -160,7 +160,7 @@ class Engine:
                 finally:
                     response.close()
         except DockerError as problem:
-            raise self._said(problem, path) from None
+            raise self._said(problem, f"{method} /{path}") from None
         except (aiohttp.ClientError, OSError) as problem:
             raise self._unreachable(problem) from None
 
@@ -172,15 +172,21 @@ class Engine:
                 raise self._unreachable(problem) from None
         return self._docker
 
-    def _said(self, problem: DockerError, path: str) -> WatchkeeperError:
+    def _said(self, problem: DockerError, call: str) -> WatchkeeperError:
         if problem.status == 900:
             return self._unreachable(problem)
         message = problem.message.strip().rstrip(".")
+        if problem.status in (403, 405):
+            why = message if message and not message.startswith("<") else f"status {problem.status}"
+            return Forbidden(
+                f"The Docker engine's proxy does not allow {call}: {why}.",
+                "`watchkeeper doctor --rights` prints a configuration that does.",
+            )
         if problem.status == 404:
             return NotFound(f"The Docker engine does not know it: {message}.", "`docker ps -a` lists what there is.")
         if problem.status == 409:
             return Conflict(f"The Docker engine cannot do this now: {message}.")
-        return WatchkeeperError(f"The Docker engine refused {path}: {message} (status {problem.status}).")
+        return WatchkeeperError(f"The Docker engine refused {call}: {message} (status {problem.status}).")
 
     def _unreachable(self, problem: Exception) -> WatchkeeperError:
         where = self.url or "DOCKER_HOST or /var/run/docker.sock"

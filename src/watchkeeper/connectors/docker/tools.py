@@ -9,7 +9,9 @@ from watchkeeper.connectors.docker.configuration import FLAG
 from watchkeeper.connectors.docker.read import ContainerSession
 from watchkeeper.connectors.docker.scale import docker_scale
 from watchkeeper.domain import Effect, Reading, Refused, Tool, tool
+from watchkeeper.domain.rights import calls
 from watchkeeper.hosts.answers import items, part
+from watchkeeper.hosts.rights import INSPECT, LOGS, RESTART, START, STATS, UNPAUSE, UPDATE
 
 _HEADROOM = 1.1
 _HEALTH_CHECK = 30.0
@@ -59,6 +61,7 @@ def must_hold_what_is_used(reading: Reading, arguments: Mapping[str, Any]) -> st
     settle=_HEALTH_CHECK,
     timeout=35.0,
     requires=(must_be_stopped,),
+    rights=calls(INSPECT, *START),
     by_hand="docker start {host}",
 )
 async def docker_start(session: ContainerSession) -> None:
@@ -72,6 +75,7 @@ async def docker_start(session: ContainerSession) -> None:
     settle=_HEALTH_CHECK,
     timeout=10.0,
     requires=(must_be_paused,),
+    rights=calls(INSPECT, *UNPAUSE),
     by_hand="docker unpause {host}",
 )
 async def docker_unpause(session: ContainerSession) -> None:
@@ -81,7 +85,14 @@ async def docker_unpause(session: ContainerSession) -> None:
     await session.host.unpause()
 
 
-@tool(Effect.DISRUPTIVE, state=start_count, settle=_HEALTH_CHECK, timeout=60.0, by_hand="docker restart {host}")
+@tool(
+    Effect.DISRUPTIVE,
+    state=start_count,
+    settle=_HEALTH_CHECK,
+    timeout=60.0,
+    rights=calls(INSPECT, *RESTART),
+    by_hand="docker restart {host}",
+)
 async def docker_restart(session: ContainerSession) -> None:
     """Stop and start a container: ten seconds to end in order, then by force. What it kept only in memory is lost."""
     await session.host.restart()
@@ -93,6 +104,7 @@ async def docker_restart(session: ContainerSession) -> None:
     settle=1.0,
     timeout=15.0,
     requires=(must_hold_what_is_used,),
+    rights=calls(INSPECT, STATS, *UPDATE),
     by_hand="docker update --memory {memory_bytes} {host}",
 )
 async def docker_update_limits(
@@ -116,13 +128,13 @@ async def restore_limits(session: ContainerSession, before: int) -> None:
     await session.host.update_limits(memory_bytes=before)
 
 
-@tool(Effect.READ, timeout=15.0, by_hand="docker logs --tail {lines} {host}")
+@tool(Effect.READ, timeout=15.0, rights=calls(INSPECT, LOGS), by_hand="docker logs --tail {lines} {host}")
 async def docker_logs(session: ContainerSession, lines: Annotated[int, Ge(1), Le(1000)] = 100) -> list[str]:
     """The last lines a container logged, with their times."""
     return [f"{at.isoformat()} {text}" for at, text in await session.host.tail(lines)]
 
 
-@tool(Effect.READ, timeout=10.0, by_hand="docker stats --no-stream {host}")
+@tool(Effect.READ, timeout=10.0, rights=calls(INSPECT, STATS), by_hand="docker stats --no-stream {host}")
 async def docker_stats(session: ContainerSession) -> dict[str, float | str]:
     """What a container has used since its start: CPU seconds, memory without file cache, network, disk, processes."""
     stats = await session.host.stats()
@@ -140,7 +152,7 @@ async def docker_stats(session: ContainerSession) -> dict[str, float | str]:
     }
 
 
-@tool(Effect.READ, timeout=10.0, by_hand="docker inspect {host}")
+@tool(Effect.READ, timeout=10.0, rights=calls(INSPECT), by_hand="docker inspect {host}")
 async def docker_inspect(session: ContainerSession) -> dict[str, Any]:
     """How a container is configured and how it is. Values of its environment are masked."""
     shown = await session.host.inspect()

@@ -30,13 +30,14 @@ async def ask(session: RedisSession) -> dict[str, str]:
     """CONFIG GET of each; empty where a server hides it (managed ones). Raises Trouble."""
     found: dict[str, str] = {}
     for reply in await session.pipeline([("CONFIG", "GET", name) for name in SETTINGS]):
-        found |= pairs(reply) if isinstance(reply, list) else {}  # pyright: ignore[reportUnknownArgumentType]
+        if session.granted(reply, "config|get") and isinstance(reply, list):
+            found |= pairs(reply)  # pyright: ignore[reportUnknownArgumentType]
     return found
 
 
 def metrics_of(found: Mapping[str, str]) -> dict[str, float]:
     """What rules need of it and INFO does not tell."""
-    metrics = {"save_points": float(len(found.get("save", "").split()) // 2)}
+    metrics = {"save_points": float(len(found["save"].split()) // 2)} if "save" in found else {}
     threshold = found.get("busy-reply-threshold") or found.get("lua-time-limit")
     if threshold and threshold.isdigit():
         metrics["busy_reply_threshold_seconds"] = int(threshold) / 1000

@@ -9,6 +9,7 @@ from typing import Any
 from watchkeeper.connectors.definitions import load_rules, load_runbooks
 from watchkeeper.connectors.redis import discovery
 from watchkeeper.connectors.redis.read import look, try_out
+from watchkeeper.connectors.redis.rights import RedisAccess
 from watchkeeper.connectors.redis.sample import SAMPLE
 from watchkeeper.connectors.redis.session import RedisSession
 from watchkeeper.connectors.redis.tools import TOOLS
@@ -31,6 +32,7 @@ class RedisConnector:
     metric = "used_memory_ratio"
     sample: Reading = SAMPLE
     tools: Sequence[Tool[RedisSession]] = TOOLS
+    access = RedisAccess()
 
     def __init__(self) -> None:
         self.rules: Sequence[Rule] = load_rules(_HERE / "rules.yaml", kind=self.kind, sample=self.sample)

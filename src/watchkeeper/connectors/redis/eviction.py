@@ -6,7 +6,8 @@ from ipaddress import ip_address
 from watchkeeper.connectors.redis import sockets
 from watchkeeper.connectors.redis.figures import clients
 from watchkeeper.connectors.redis.session import RedisSession
-from watchkeeper.connectors.redis.trouble import Trouble
+from watchkeeper.connectors.redis.trouble import Trouble, lacking, trouble
+from watchkeeper.connectors.redis.wire import ServerSaid
 from watchkeeper.domain import Refused
 
 _BATCH = 500
@@ -28,7 +29,10 @@ async def end_idle(redis: RedisSession, address: str, min_idle_seconds: int) -> 
     ended = 0
     for begin in range(0, len(idle), _BATCH):
         kills = [("CLIENT", "KILL", "ID", client.id) for client in idle[begin : begin + _BATCH]]
-        ended += sum(reply == 1 for reply in await redis.pipeline(kills, timeout=5.0))
+        replies = await redis.pipeline(kills, timeout=5.0)
+        if refused := next((reply for reply in replies if isinstance(reply, ServerSaid) and lacking(reply)), None):
+            raise trouble(refused)
+        ended += sum(reply == 1 for reply in replies)
     return ended
 
 

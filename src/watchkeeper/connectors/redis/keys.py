@@ -47,6 +47,7 @@ def _expression(glob: str) -> str:
 async def sample(session: RedisSession) -> float | None:
     """The share of undeclared keys among a few random ones; None for an empty database."""
     replies = await session.pipeline([("RANDOMKEY",)] * SAMPLE_SIZE)
+    session.granted(replies[0], "randomkey")
     keys = [key for key in replies if isinstance(key, str) and not key.startswith(PROBE_PREFIX)]
     if not keys:
         return None

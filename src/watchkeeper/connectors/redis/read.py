@@ -14,6 +14,7 @@ from watchkeeper.connectors.redis.session import RedisSession
 from watchkeeper.connectors.redis.trouble import Trouble, trouble
 from watchkeeper.connectors.redis.wire import ServerSaid
 from watchkeeper.domain import HostState, Limits, Probe, Reading, Refused, WatchkeeperError, now
+from watchkeeper.domain.rights import commands
 
 BUSY_THRESHOLD_SECONDS = 5.0
 """`busy-reply-threshold` by default: for so long a script makes the server silent before it says BUSY."""
@@ -23,6 +24,21 @@ _CROWD_EVERY = 1.0
 _CROWDED = 0.7
 _HOST_SECONDS = 0.3
 _SOCKETS_SECONDS = 1.0
+
+LOOK = (
+    *commands("ping", "info"),
+    *commands("client|setname", gives="its own connection cannot be told from others"),
+    *commands("slowlog|len", gives="the number of slow commands"),
+    *commands("config|get", gives="whether it saves, and how long a script may block it"),
+    *commands("randomkey", gives="the share of keys that are no declared cache"),
+    *commands("client|list", gives="who holds the connections"),
+)
+"""What looking must be allowed."""
+PROBE_KEYS = f"{keys.PROBE_PREFIX}*"
+PROBE_READS = commands("get", on=f"%R~{PROBE_KEYS}")
+PROBE_WRITES = commands("set", "get", "del", on=f"~{PROBE_KEYS}")
+"""What the probe must be allowed, besides `ping`: it writes only where changes are permitted."""
+_GIVES = {right.what: right.gives for right in LOOK}
 
 _CARRIED = (
     "maxmemory_bytes",
@@ -50,7 +66,7 @@ async def look(session: RedisSession, last: Reading | None) -> Reading:
     try:
         async with asyncio.timeout(1.1):
             await _good(session, last, at, metrics, facts)
-        error, state = None, _summary(metrics)
+        error, state = None, _summary(metrics) + (", not all of it is read" if session.lacks else "")
     except (Trouble, TimeoutError) as problem:
         found = trouble(problem)
         if found.category == "silent":
@@ -85,8 +101,9 @@ async def _good(
         "ping_seconds": ping,
         "unresponsive_seconds": 0.0,
         "busy_script": 0.0,
-        "slowlog_entries": float(slow) if isinstance(slow, int) else 0.0,
     }
+    if session.granted(slow, "slowlog|len"):
+        metrics["slowlog_entries"] = float(slow)
     if metrics.get("maxmemory_bytes") == 0:
         metrics.pop("used_memory_ratio", None)
     metrics |= _rates(metrics, last, at)
@@ -96,15 +113,18 @@ async def _good(
     facts["run_id"] = told.get("run_id", "")
     if differs(told, last):
         session.soon("configuration")
-    if "save_points" not in metrics or session.due("configuration", _CONFIGURATION_EVERY):
+    unknown = "save_points" not in metrics and "config|get" not in session.lacks
+    if session.due("configuration", _CONFIGURATION_EVERY) or unknown:
         found = await ask(session)
         metrics |= metrics_of(found)
         session.configured = configuration(found, told)
-    metrics["persistence_enabled"] = float(metrics.get("aof_enabled", 0) > 0 or metrics.get("save_points", 0) > 0)
+    if metrics.get("aof_enabled", 0) > 0 or "save_points" in metrics:  # else nobody tells
+        metrics["persistence_enabled"] = float(metrics.get("aof_enabled", 0) > 0 or metrics["save_points"] > 0)
     if session.patterns and metrics["keys"]:
         await _sample(session, last, metrics)
     if metrics.get("connections_ratio", 0.0) > _CROWDED:
         await _crowd(session, last, metrics, facts)
+    facts["not_read"] = "; ".join(f"{_GIVES[right]} (needs `{right}`)" for right in sorted(session.lacks))
 
 
 async def _memory_limit(session: RedisSession, metrics: Mapping[str, float]) -> int | None:
@@ -139,11 +159,8 @@ async def _crowd(session: RedisSession, last: Reading | None, metrics: dict[str,
             if name in last.metrics:
                 metrics[name] = last.metrics[name]
         return
-    try:
-        top = crowd(clients(await session.call("CLIENT", "LIST")))
-    except Trouble:
-        return  # a right that is missing; everything else was told
-    if top:
+    listed = (await session.pipeline([("CLIENT", "LIST")]))[0]
+    if session.granted(listed, "client|list") and (top := crowd(clients(listed))):
         facts["top_client_address"] = top.address
         metrics |= {"top_client_connections": float(top.connections), "top_client_idle_seconds": top.idle_seconds}
 
@@ -266,10 +283,13 @@ async def try_out(session: RedisSession) -> Probe:
 
 async def _write_and_read(session: RedisSession) -> str | None:
     key, value = f"{keys.PROBE_PREFIX}{secrets.token_hex(8)}", secrets.token_hex(16)
-    commands: list[tuple[Any, ...]] = [("SET", key, value, "EX", 10), ("GET", key), ("DEL", key)]
-    stored, got, _ = await session.pipeline(commands)
+    asked: list[tuple[Any, ...]] = [("SET", key, value, "EX", 10), ("GET", key), ("DEL", key)]
+    stored, got, removed = await session.pipeline(asked)
     if isinstance(stored, ServerSaid):
         if stored.code == "READONLY":  # a replica: reading is all it is for
             return None if got is None else str(got)
         raise trouble(stored)
+    for reply in (got, removed):
+        if isinstance(reply, ServerSaid):
+            raise trouble(reply)
     return None if got == value else "what was written is not what was read"

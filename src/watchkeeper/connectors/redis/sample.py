@@ -74,6 +74,7 @@ SAMPLE = Reading(
         "run_id": "0" * 40,
         "top_client_address": "10.0.0.5",
         "error": "",
+        "not_read": "",
     },
     state="60 % of maxmemory, 12 clients",
 )

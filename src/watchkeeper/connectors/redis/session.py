@@ -8,7 +8,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from watchkeeper.connectors.redis import access
-from watchkeeper.connectors.redis.trouble import Trouble, trouble
+from watchkeeper.connectors.redis.trouble import Trouble, lacking, trouble
 from watchkeeper.connectors.redis.wire import Command, ConnectionLost, ServerSaid, Wire
 from watchkeeper.domain import ConfigurationError, Host, Resource, WatchkeeperError, now
 
@@ -33,6 +33,8 @@ class RedisSession:
         """Loop time since when it has not answered though it ought to."""
         self.configured: Mapping[str, str] | None = None
         """What it is configured with, where the look at hand asked for it."""
+        self.lacks: set[str] = set()
+        """Rights that were found missing where the rest goes on without: told by each reading."""
         self._wire: Wire | None = None
         self._opening = asyncio.Lock()
         self._tried_beside = 0.0
@@ -59,6 +61,14 @@ class RedisSession:
     def soon(self, what: str) -> None:
         """What is looked at less often is looked at with the next look."""
         self._due.pop(what, None)
+
+    def granted(self, reply: Any, right: str) -> bool:
+        """Whether a reply is an answer; remembers where it is not for lack of that right."""
+        if isinstance(reply, ServerSaid) and lacking(reply):
+            self.lacks.add(right)
+            return False
+        self.lacks.discard(right)
+        return not isinstance(reply, ServerSaid)
 
     async def call(self, *command: str | float | bytes, timeout: float = CALL_SECONDS) -> Any:
         """One command's reply. Raises Trouble."""
@@ -163,6 +173,7 @@ class RedisSession:
                 if said := await wire.greeting():
                     raise ServerSaid(said) from None
                 raise
+            self.granted(replies[-1], "client|setname")
             for said in replies:
                 # A name is not worth failing for (it is refused while a script blocks the server, or by an ACL).
                 if isinstance(said, ServerSaid) and trouble(said).category in ("password", "exhausted", "denied"):

@@ -12,6 +12,8 @@ from watchkeeper.connectors.redis.session import RedisSession
 from watchkeeper.connectors.redis.trouble import Trouble, trouble
 from watchkeeper.connectors.redis.wire import ServerSaid
 from watchkeeper.domain import Effect, Refused, Tool, WatchkeeperError, tool
+from watchkeeper.domain.rights import DECLARED, calls, commands, machine
+from watchkeeper.hosts.rights import RESTART
 
 _CLI = "{inside}redis-cli{at}"
 _POLL_SECONDS = 0.05
@@ -54,13 +56,13 @@ async def start_count(redis: RedisSession) -> dict[str, Any]:
     return {"start_count": state.start_count}
 
 
-@tool(Effect.READ, timeout=5.0, by_hand=_CLI + " INFO {section}")
+@tool(Effect.READ, timeout=5.0, rights=commands("info"), by_hand=_CLI + " INFO {section}")
 async def redis_info(redis: RedisSession, section: str = "default") -> dict[str, str]:
     """What the server tells of itself: INFO, all of the usual sections or one (memory, clients, replication …)."""
     return info(await redis.call("INFO", section))
 
 
-@tool(Effect.READ, timeout=5.0, by_hand=_CLI + " SLOWLOG GET {count}")
+@tool(Effect.READ, timeout=5.0, rights=commands("slowlog|get"), by_hand=_CLI + " SLOWLOG GET {count}")
 async def redis_slowlog(redis: RedisSession, count: Annotated[int, Ge(1), Le(128)] = 10) -> list[dict[str, Any]]:
     """The slowest commands of late: when, how long in microseconds, which command. Their arguments are left out."""
     entries = await redis.call("SLOWLOG", "GET", count)
@@ -76,6 +78,7 @@ async def redis_slowlog(redis: RedisSession, count: Annotated[int, Ge(1), Le(128
     settle=1.0,
     timeout=10.0,
     requires=(preconditions.worth_purging,),
+    rights=commands("info", "memory|purge"),
     by_hand=_CLI + " MEMORY PURGE",
 )
 async def redis_memory_purge(redis: RedisSession) -> dict[str, float]:
@@ -95,6 +98,7 @@ async def redis_memory_purge(redis: RedisSession) -> dict[str, float]:
     settle=1.0,
     timeout=5.0,
     requires=(preconditions.leaves_room,),
+    rights=commands("info", "config|get", "config|set"),
     by_hand=_CLI + " CONFIG SET maxmemory {value}",
 )
 async def redis_set_maxmemory(redis: RedisSession, value: Annotated[int, Ge(1 << 20)]) -> dict[str, int]:
@@ -122,6 +126,7 @@ async def restore_maxmemory(redis: RedisSession, before: int) -> None:
     settle=2.0,
     timeout=60.0,
     requires=(preconditions.declares_a_cache, preconditions.has_a_limit, preconditions.is_above),
+    rights=(*commands("info", "scan"), *commands("unlink", on=f"%W~{DECLARED}")),
     by_hand="for each declared pattern: redis-cli --scan --pattern PATTERN | xargs -n 200 redis-cli UNLINK",
 )
 async def redis_expire_cache_keys(
@@ -149,6 +154,7 @@ async def redis_expire_cache_keys(
     settle=2.0,
     timeout=120.0,
     requires=(preconditions.declares_a_cache, preconditions.all_declared),
+    rights=(*commands("scan"), *commands("unlink", on=f"%W~{DECLARED}")),
     by_hand=_CLI + " FLUSHDB ASYNC   # only where every key is a cache",
 )
 async def redis_flush(redis: RedisSession) -> dict[str, int]:
@@ -171,6 +177,10 @@ async def redis_flush(redis: RedisSession) -> dict[str, int]:
     settle=2.0,
     timeout=20.0,
     requires=(preconditions.short_of_slots,),
+    rights=(
+        *commands("ping", "info", "client|list", "client|kill"),
+        *machine("root", "the program nsenter", "the program ss", gives="a way in where every connection is taken"),
+    ),
     by_hand=_CLI + " CLIENT KILL ADDR {address}:PORT   # for each idle one in CLIENT LIST",
 )
 async def redis_kill_clients(
@@ -196,6 +206,7 @@ async def redis_kill_clients(
     settle=2.0,
     timeout=15.0,
     requires=(preconditions.may_be_busy,),
+    rights=commands("ping", "script|kill", "function|kill"),
     by_hand=_CLI + " SCRIPT KILL",
 )
 async def redis_script_kill(redis: RedisSession) -> dict[str, str]:
@@ -226,6 +237,7 @@ async def redis_script_kill(redis: RedisSession) -> dict[str, str]:
     timeout=60.0,
     effect_now=preconditions.effect_of_restart,
     requires=(preconditions.has_a_host,),
+    rights=(*commands("ping", "info"), *calls(*RESTART)),
     by_hand="docker restart {host}",
 )
 async def redis_restart(redis: RedisSession) -> dict[str, Any]:

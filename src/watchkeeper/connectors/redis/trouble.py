@@ -1,5 +1,7 @@
 """What a failure tells of the server: some of them say more than a good look does."""
 
+import re
+
 from watchkeeper.connectors.redis.wire import ConnectionLost, ServerSaid
 from watchkeeper.domain import Conflict
 
@@ -7,6 +9,8 @@ PASSWORD_HELP = (
     "Give the right one as a reference: `password: env:NAME` or `file:PATH` for this resource in watchkeeper.yaml, "
     "or the label watchkeeper.redis.password."
 )
+RIGHTS_HELP = "`watchkeeper doctor` prints the line that gives it."
+_COMMAND = re.compile(r"run the '([^']+)' command")
 
 
 class Trouble(Conflict):
@@ -16,9 +20,20 @@ class Trouble(Conflict):
     listens · `loading` it reads its data · `password` · `denied` protected mode or rights · `said` any other error.
     """
 
-    def __init__(self, category: str, said: str) -> None:
+    def __init__(self, category: str, said: str, right: str = "") -> None:
         super().__init__(said)
         self.category = category
+        self.right = right
+        """The right that is missing, as an access list names it; empty where the server does not say."""
+
+
+def lacking(problem: Exception | None, *, asked: str = "") -> str:
+    """The right that an error reply is about: `config|get`; empty for another error. `asked` for servers that do not
+    say (before 7)."""
+    if not isinstance(problem, ServerSaid) or problem.code != "NOPERM":
+        return ""
+    found = _COMMAND.search(str(problem))
+    return found[1] if found else asked or "a key"
 
 
 def trouble(problem: Exception) -> Trouble:
@@ -37,7 +52,11 @@ def trouble(problem: Exception) -> Trouble:
         if code in ("WRONGPASS", "NOAUTH") or "invalid password" in said or "no password is set" in said:
             given = "It asks for a password." if code == "NOAUTH" else "It does not accept the password."
             return Trouble("password", f"{given} {PASSWORD_HELP}")
-        if code in ("DENIED", "NOPERM"):
+        if code == "NOPERM":
+            right = lacking(problem)
+            what = "the keys it asked for" if right == "a key" else f"`{right}`"
+            return Trouble("denied", f"Its user there may not use {what}. {RIGHTS_HELP} ({said})", right)
+        if code == "DENIED":
             return Trouble("denied", said)
         return Trouble("said", said)
     if isinstance(problem, TimeoutError):

@@ -1,0 +1,202 @@
+"""The least rights for each thing Watchkeeper could do, printed from where they are declared, and checked."""
+
+import asyncio
+import difflib
+import getpass
+import os
+import stat
+from collections.abc import AsyncIterator, Iterator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
+
+from watchkeeper.cli.finding import Finding
+
+if TYPE_CHECKING:
+    from watchkeeper.connectors import Registry
+    from watchkeeper.domain import Connector, Resource, Right
+    from watchkeeper.domain.rights import Access
+    from watchkeeper.hosts import Engine
+    from watchkeeper.settings import Settings
+
+WAYS = ("acl", "nginx", "proxy-env")
+SECONDS = 5.0
+"""How long one server may take to say what its user may do."""
+
+
+def access_of(connector: "Connector[Any]") -> "Access | None":
+    """What a connector declares of rights at its servers; connectors of other packages may not."""
+    return getattr(connector, "access", None)
+
+
+def needed(registry: "Registry", wanted: str) -> "dict[str, tuple[Right, ...]]":
+    """The rights by connector for `watch`, `probe`, `act` (every tool), or one tool. Raises WatchkeeperError."""
+    from watchkeeper.domain.errors import WatchkeeperError
+    from watchkeeper.hosts.rights import LOOK
+
+    if wanted not in ("watch", "probe", "act") and wanted not in registry.tools:
+        near = difflib.get_close_matches(wanted, ["watch", "probe", "act", *registry.tools], n=1)
+        raise WatchkeeperError(
+            f"There is no tool {wanted!r}" + (f"; did you mean {near[0]!r}?" if near else "."),
+            "Say --for watch, probe, act, or a tool of `watchkeeper tools`.",
+        )
+    found: dict[str, tuple[Right, ...]] = {}
+    for connector in registry:
+        access = access_of(connector)
+        rights: list[Right] = [*LOOK, *(access.look if access else ())]
+        if access and wanted != "watch":
+            rights += access.probe(writes=wanted != "probe")
+        if access and wanted == "probe":
+            rights += access.probe(writes=True)
+        for tool in connector.tools:
+            if wanted in ("act", tool.name):
+                rights += tool.rights
+        found[connector.kind] = tuple(dict.fromkeys(rights))
+    return found
+
+
+def printed(settings: "Settings | None", registry: "Registry", wanted: str, way: str | None) -> Iterator[str]:
+    """What to paste, with a heading each; only itself where one way is asked for."""
+    from watchkeeper.hosts.proxy import environment, nginx
+
+    found = needed(registry, wanted)
+    every = [right for rights in found.values() for right in rights]
+    purpose = {"watch": "look", "probe": "look and probe", "act": "look and act"}.get(wanted, f"look, and for {wanted}")
+    if way in (None, "acl"):
+        for connector in registry:
+            if access := access_of(connector):
+                for resource in [*named(settings, connector.kind)] or [None]:
+                    if way is None:
+                        yield f"# {connector.kind}{f', {resource.slug}' if resource else ''}, to {purpose}:"
+                    yield access.grant(found[connector.kind], resource)
+    if way is None:
+        yield f"# Docker, to {purpose}, as a filtering proxy (`--as nginx` prints its configuration):"
+        yield from (f"#   {call}" for call in dict.fromkeys(r.what for r in every if r.kind == "call"))
+        yield "# Docker, the same with the image tecnativa/docker-socket-proxy (`--as proxy-env`), which is coarser:"
+    if way in (None, "proxy-env"):
+        yield from environment(every)
+    if way == "nginx":
+        yield nginx(every, purpose=purpose).rstrip("\n")
+    here = [right for right in dict.fromkeys(every) if right.kind == "machine"]
+    if way is None and here:
+        yield f"# This machine: {', '.join(right.what for right in here)}: {here[0].gives}."
+
+
+def named(settings: "Settings | None", kind: str) -> "Iterator[Resource]":
+    """What the configuration names of a kind, as far as a line for its user goes."""
+    from watchkeeper.domain import Resource
+
+    for said in settings.resources if settings else ():
+        if said.kind == kind and not said.ignore:
+            given = {"username": said.username} if said.username else {}
+            name = f"local/{said.environment or 'production'}/{kind}/{said.name}"
+            yield Resource(name, said.name, may_act=bool(said.act), settings={**given, **said.settings})
+
+
+# Checking ------------------------------------------------------------------------------------------------------------
+
+
+def examined(settings: "Settings", registry: "Registry") -> list[Finding]:
+    """What may be done here now, of everything that is found: asked, and nothing changed."""
+
+    async def gathered() -> list[Finding]:
+        return [finding async for finding in _examined(settings, registry)]
+
+    return asyncio.run(gathered())
+
+
+async def _examined(settings: "Settings", registry: "Registry") -> AsyncIterator[Finding]:
+    from watchkeeper.hosts import Engine
+    from watchkeeper.watch.fleet import Fleet
+
+    async with Engine() as engine:
+        fleet = Fleet(registry, settings, [engine])
+        found = await fleet.discover()
+        if engine.problem is None:
+            acts = any(resource.may_act for resource, _, _ in found.values())
+            for finding in await of_engine(engine, registry, acts):
+                yield finding
+        for resource, host, connector in found.values():
+            access = access_of(connector)
+            if access is None:
+                continue
+            try:
+                async with asyncio.timeout(SECONDS), connector.connect(resource, host) as session:
+                    for finding in await of_resource(resource, connector, access, session):
+                        yield finding
+            except Exception as problem:
+                said = str(problem).strip().split("\n")[0] or "no answer in time"
+                yield Finding(resource.slug, "missing", f"its rights are not known: {said}")
+
+
+async def of_resource(
+    resource: "Resource", connector: "Connector[Any]", access: "Access", session: Any
+) -> list[Finding]:
+    """What may be done with one resource: look, probe, each tool; and what its user may besides."""
+    tools = [tool for tool in connector.tools if tool.rights]
+    parts = {"look": access.look, "probe": access.probe(writes=resource.may_act)}
+    every = [*access.look, *parts["probe"], *(right for tool in tools for right in tool.rights if resource.may_act)]
+    held = await access.held(session, every)
+    lacks = {right.what for right in held.missing}
+    unknown = {right.what for right in held.unknown} - lacks
+
+    def can(rights: "Sequence[Right]") -> str:
+        asked = [right.what for right in rights if right.kind == "command"]
+        if missing := [f"`{what}`" for what in dict.fromkeys(asked) if what in lacks]:
+            return f"lacks {', '.join(missing)}"
+        if unsure := [f"`{what}`" for what in dict.fromkeys(asked) if what in unknown]:
+            return f"not known without trying: {', '.join(unsure)}"
+        return "✓"
+
+    acts = [right for tool in tools for right in tool.rights]
+    act = f"can act: {can(acts)}" if resource.may_act else "may not act (not named for it)"
+    said = f"as {held.user}; can look: {can(access.look)}; can probe: {can(parts['probe'])}; {act}"
+    line = access.grant(held.missing, resource, more=True, version=held.version) if held.missing else ""
+    findings = [Finding(resource.slug, "missing" if held.missing else "ok", "; ".join([said, *held.notes]), line)]
+    if held.more:
+        least = access.grant(every, resource, version=held.version)
+        findings.append(Finding(resource.slug, "more", f"its user may also: {', '.join(held.more)}", least))
+    return findings
+
+
+async def of_engine(engine: "Engine", registry: "Registry", acts: bool) -> list[Finding]:
+    """What the engine lets through: itself, or the proxy before it."""
+    from watchkeeper.hosts.rights import BEYOND, LOOK, allowed, is_allowed
+
+    looks = await allowed(engine, LOOK)
+    wanted = [right for tool in registry.tools.values() for right in tool.rights if right.kind == "call"]
+    doing = await allowed(engine, [right for right in dict.fromkeys(wanted) if not right.what.startswith("GET ")])
+    beyond = [call for call in BEYOND if await is_allowed(engine, call)]
+    blind = [right for right, held in looks.items() if held is False]
+    bound = [right.what for right, held in doing.items() if held is False]
+    look = (
+        "✓"
+        if not blind
+        else "not all: " + "; ".join(f"{r.what} ({r.gives or 'nothing goes without it'})" for r in blind)
+    )
+    act = "✓" if not bound else f"no, it does not let through {', '.join(f'`{call}`' for call in bound)}"
+    proxied = "a filtering proxy" if blind or bound or len(beyond) < len(BEYOND) else "the engine itself"
+    state = "missing" if blind or (bound and acts) else "ok"
+    advice = ""
+    if blind or (bound and acts):
+        advice = f"watchkeeper doctor --rights --for {'act' if acts else 'watch'} --as nginx"
+    findings = [Finding("Docker rights", state, f"{proxied}; can look: {look}; can act: {act}", advice)]
+    if beyond:
+        whole = len(beyond) == len(BEYOND)
+        said = "whoever has it is as good as root on that machine" if whole else f"it lets through {', '.join(beyond)}"
+        advice = f"A filtering proxy: watchkeeper doctor --rights --for {'act' if acts else 'watch'} --as nginx"
+        findings.append(Finding("Docker rights", "more", f"{_socket()}; {said}", advice))
+    return findings
+
+
+def _socket() -> str:
+    url = os.environ.get("DOCKER_HOST", "unix:///var/run/docker.sock")
+    path = Path(urlsplit(url).path)
+    if not url.startswith("unix://") or not path.exists():
+        return url
+    found = path.stat()
+    try:
+        owner = f"{path.owner()}:{path.group()}"
+    except KeyError:
+        owner = f"{found.st_uid}:{found.st_gid}"
+    return f"{path} ({owner}, {stat.filemode(found.st_mode)}), used by {getpass.getuser()}"
