@@ -105,12 +105,8 @@ class Desk:
 
     async def blind_for(self, incident: Incident, root: str, at: Situation) -> timedelta:
         """For how long the root has given no data that tells anything."""
-        watch = self._seen_by()
-        watcher = watch.watchers.get(root)
-        if watcher is None or not watcher.ring or watcher.ring[-1].ok or at.showing:
-            return timedelta(0)
-        last_good = next((r.at for r in reversed(watcher.ring) if r.ok), incident.opened_at)
-        return at.at - last_good
+        watcher = self._seen_by().watchers.get(root)
+        return timedelta(0) if watcher is None or at.showing else watcher.blind_for
 
     # Waking ------------------------------------------------------------------------------------------------------
 

@@ -172,7 +172,7 @@ async def test_readings_that_could_not_be_kept_are_kept_later(play: Play, monkey
         await scene.watch.keep_ring(CACHE.id, T0)
         monkeypatch.setattr(scene.store, "transaction", full_disk)
         with pytest.raises(OSError, match="disk"):
-            await scene.watch._keep()
+            await scene.watch.keeping.write()
         monkeypatch.undo()
     async with Store.open(scene.url) as store:
         assert first.at in {known.at for known in await store.readings(CACHE.id, since=T0, until=now())}

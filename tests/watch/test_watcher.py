@@ -1,7 +1,6 @@
 import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import suppress
-from datetime import UTC, datetime
 
 import pytest
 
@@ -11,7 +10,7 @@ from watchkeeper.domain import Alert, Conflict, Health, Probe, Reading, Resource
 from watchkeeper.settings import WatchSettings
 from watchkeeper.watch.watcher import Watcher
 
-EVER = datetime(2000, 1, 1, tzinfo=UTC)
+EVER = 0.0
 FULL = rule("reading.used > 0.9", seconds=3600)
 
 
@@ -47,7 +46,7 @@ class Watching:
         """Wait, look by look, until it is enough."""
         async with asyncio.timeout(20):
             while not enough():
-                await watcher.next_reading(now())
+                await watcher.next_reading(asyncio.get_running_loop().time())
 
 
 @pytest.fixture
@@ -148,9 +147,9 @@ async def test_a_poke_makes_it_look_at_once(watching: Watching) -> None:
 async def test_a_reading_asked_for_is_never_older_than_the_question(watching: Watching) -> None:
     watcher = watching.begin()
     for _ in range(3):
-        asked = now()
+        asked, at = now(), asyncio.get_running_loop().time()
         watcher.poke()
-        found = await watcher.next_reading(asked)
+        found = await watcher.next_reading(at)
         assert found is not None
         assert found.at >= asked
 
@@ -159,12 +158,12 @@ async def test_whoever_waits_for_a_reading_of_what_is_gone_is_told(watching: Wat
     watching.settings = WatchSettings(interval=0.2, quick=0.05, timeout=60)
     watching.connector.looks = hang
     watcher = watching.begin()
-    waiting = asyncio.create_task(watcher.next_reading(now()))
+    waiting = asyncio.create_task(watcher.next_reading(asyncio.get_running_loop().time()))
     await asyncio.sleep(0)
     await watcher.stop()
     async with asyncio.timeout(5):
         assert await waiting is None
-        assert await watcher.next_reading(now()) is None
+        assert await watcher.next_reading(asyncio.get_running_loop().time()) is None
 
 
 async def test_a_look_that_does_not_let_itself_be_cancelled_still_ends(watching: Watching) -> None:

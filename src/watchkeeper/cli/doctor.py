@@ -94,6 +94,7 @@ def examine(options: Options) -> Iterator[Finding]:
     if settings:
         yield from store(settings)
         yield server(options)
+        yield from misbehaving(options)
     yield engine()
     yield from connectors()
     if settings:
@@ -150,6 +151,23 @@ def server(options: Options) -> Finding:
             return Finding("server", "ok", said)
     except WatchkeeperError as problem:
         return Finding("server", "missing", problem.what, problem.next_step)
+
+
+def misbehaving(options: Options) -> Iterator[Finding]:
+    """The connectors that the running server has had to quarantine, or is about to."""
+    from watchkeeper.domain.errors import WatchkeeperError
+
+    try:
+        with options.client() as client:
+            items = client.get("/api/connectors")["items"]
+    except WatchkeeperError:
+        return
+    for item in items:
+        if item["standing"] in ("quarantined", "probation"):
+            advice = (
+                f"Update or uninstall the package that brings it, then: watchkeeper connectors release {item['name']}"
+            )
+            yield Finding("connectors", "broken", f"{item['name']}: {item['problem']}", advice)
 
 
 def engine() -> Finding:

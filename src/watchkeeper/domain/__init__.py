@@ -1,5 +1,6 @@
 """The words: pure values, the same everywhere. No I/O; imports nothing of ours."""
 
+from watchkeeper.domain.clock import Clock, clock, now
 from watchkeeper.domain.condition import Condition, Scope, numbers, scope
 from watchkeeper.domain.connector import Connector
 from watchkeeper.domain.errors import (
@@ -24,7 +25,7 @@ from watchkeeper.domain.incident import (
 from watchkeeper.domain.network import Address, Attachment, Connection, Network
 from watchkeeper.domain.plan import Diagnosis, Effect, Evidence, Plan, Runbook, RungStep, Step
 from watchkeeper.domain.policy import LOOP, Approval, ApprovalStatus, Decision, Event, Outcome, Principal, Role
-from watchkeeper.domain.reading import Probe, Reading, now
+from watchkeeper.domain.reading import Probe, Reading
 from watchkeeper.domain.resource import (
     ExecResult,
     Health,
@@ -50,6 +51,7 @@ __all__ = [
     "ApprovalStatus",
     "Attachment",
     "Breaker",
+    "Clock",
     "Condition",
     "ConfigurationError",
     "Conflict",
@@ -103,6 +105,7 @@ __all__ = [
     "VerdictOutcome",
     "WatchkeeperError",
     "Window",
+    "clock",
     "now",
     "numbers",
     "scope",

@@ -31,6 +31,8 @@ TOLD = frozenset(
         "fix.would",
         "fix.inconclusive",
         "fix.not_healed",
+        "connector.quarantined",
+        "connector.released",
     }
 )
 ALONE = frozenset({"fix.inconclusive", "fix.not_healed"})

@@ -69,7 +69,7 @@ async def status(runtime: Here, _: Viewer) -> StatusPage:
         mode=runtime.settings.mode,
         paused=await runtime.decide.stopped(),
         version=__version__,
-        problems=dict(runtime.watch.fleet.problems) | dict(runtime.registry.broken),
+        problems=runtime.watch.problems | dict(runtime.registry.broken),
         maintenance=[window_view(window, at) for window in windows],
         breakers=[breaker_view(one, at) for one in await runtime.decide.history.breakers()],
         items=sorted(items, key=lambda item: (-item.health.rank, item.kind, item.slug)),

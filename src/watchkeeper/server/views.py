@@ -235,6 +235,20 @@ class RuleView(BaseModel):
     runbook: str | None
 
 
+class ConnectorView(BaseModel):
+    """A connector and its conduct. `offences`: how often, by what it did, since the start."""
+
+    name: str
+    standing: str
+    problem: str | None
+    resources: int = 0
+    tools: int = 0
+    rules: int = 0
+    since: datetime | None = None
+    offences: dict[str, int] = {}
+    last_offence: str | None = None
+
+
 class PolicyView(BaseModel):
     mode: str
     table: dict[str, dict[str, str]]

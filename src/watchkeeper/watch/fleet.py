@@ -10,10 +10,14 @@ from typing import Any, Protocol
 import structlog
 
 from watchkeeper.connectors import Registry
-from watchkeeper.domain import ConfigurationError, Connector, Host, NotFound, Resource
+from watchkeeper.domain import Connector, Host, NotFound, Resource
 from watchkeeper.settings import ResourceSettings, Settings
+from watchkeeper.watch.conduct import untold
+from watchkeeper.watch.supervision import Supervision
 
 log = structlog.get_logger(__name__)
+DISCOVERY = 30.0
+"""Seconds that one connector's discovery may take."""
 RESERVED = frozenset({"status", "map", "new", "all"})
 """Words that are paths of the API, so no slug."""
 _NO_PATH = re.compile(r"[^\w.-]+")
@@ -33,8 +37,15 @@ Found = dict[str, tuple[Resource, Host | None, Connector[Any]]]
 class Fleet:
     """All resources by id."""
 
-    def __init__(self, registry: Registry, settings: Settings, providers: Iterable[Provider]) -> None:
+    def __init__(
+        self,
+        registry: Registry,
+        settings: Settings,
+        providers: Iterable[Provider],
+        supervision: Supervision | None = None,
+    ) -> None:
         self._registry = registry
+        self._supervision = supervision or Supervision(registry, untold)
         self._settings = settings
         self._providers = list(providers)
         self.found: Found = {}
@@ -67,19 +78,23 @@ class Fleet:
         renamed: dict[str, str] = {}
         for connector in self._registry:
             named = [r.model_dump() for r in self._settings.resources if r.kind == connector.kind]
-            try:
-                async for resource in connector.discover(hosts, {"resources": named}):
-                    kept = self._configured(resource)
-                    if kept is not None:
-                        renamed[resource.id] = kept.id
-                        found[kept.id] = (kept, by_incarnation.get(kept.incarnation), connector)
+            conduct = self._supervision.of(connector.kind)
+            if conduct.quarantined:
                 self.problems.pop(connector.kind, None)
-            except ConfigurationError:
-                raise
-            except Exception as problem:
-                log.warning("a connector could not discover", connector=connector.kind, problem=str(problem))
-                self.problems[connector.kind] = f"{type(problem).__name__}: {problem}"
                 found |= {key: value for key, value in self.found.items() if value[2] is connector}
+                continue
+            listed, problem = await conduct.discover(connector, hosts, {"resources": named}, DISCOVERY)
+            for resource in listed:
+                kept = self._configured(resource)
+                if kept is not None:
+                    renamed[resource.id] = kept.id
+                    found[kept.id] = (kept, by_incarnation.get(kept.incarnation), connector)
+            if problem is None:
+                self.problems.pop(connector.kind, None)
+                continue
+            log.warning("a connector could not discover", connector=connector.kind, problem=str(problem))
+            self.problems[connector.kind] = f"{type(problem).__name__}: {problem}"
+            found = {key: value for key, value in self.found.items() if value[2] is connector} | found
         if blind:
             found = {key: value for key, value in self.found.items() if value[1] is not None} | found
         self.found = _linked(self._with_slugs(found), renamed)

@@ -2,9 +2,10 @@
 
 import asyncio
 import re
+from collections import Counter
 from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
 from contextlib import AsyncExitStack
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any
 
 import structlog
@@ -21,6 +22,7 @@ from watchkeeper.domain import (
     Reading,
     Resource,
     Rule,
+    clock,
     now,
 )
 from watchkeeper.domain.situation import Situation
@@ -28,13 +30,13 @@ from watchkeeper.settings import Settings
 from watchkeeper.store import Store
 from watchkeeper.watch.correlation import neighbours, upstream
 from watchkeeper.watch.fleet import Fleet, Provider
+from watchkeeper.watch.keeping import Keeping
 from watchkeeper.watch.logs import LogFollower
 from watchkeeper.watch.overrides import overridden
+from watchkeeper.watch.supervision import Supervision
 from watchkeeper.watch.watcher import Watcher
 
 log = structlog.get_logger(__name__)
-UNKEPT = 20_000
-"""Readings held while the store cannot be written; beyond it the oldest are let go, and the log says that it failed."""
 _WORD = re.compile(r"[^\W_]+")
 
 
@@ -54,7 +56,8 @@ class Watch:
         alerted: Callable[[Alert], Awaitable[Alert]],
         vanished: Callable[[Resource], Awaitable[None]],
     ) -> None:
-        self.fleet = Fleet(registry, settings, providers)
+        self.supervision = Supervision(registry, self._tell)
+        self.fleet = Fleet(registry, settings, providers, self.supervision)
         self.watchers: dict[str, Watcher] = {}
         self._followers: dict[str, LogFollower] = {}
         self._settings = settings
@@ -63,19 +66,24 @@ class Watch:
         self._alerted = alerted
         self._vanished = vanished
         self._rules = overridden(registry.rules, settings, {known.kind: known.sample for known in registry})
-        self._kept: dict[str, datetime] = {}
-        self._unkept: list[Reading] = []
+        self.keeping = Keeping(store, settings.watch, self._ring)
         self._tasks: list[asyncio.Task[None]] = []
+        self._telling: set[asyncio.Task[None]] = set()
         self._discovering = asyncio.Lock()
         self.on_reading: Callable[[Reading], object] = lambda _: None
-        self.busy: set[str] = set()
+
+    @property
+    def busy(self) -> set[str]:
         """Resources of active incidents: their readings are kept at full rate."""
+        return self.keeping.busy
 
     async def start(self) -> None:
+        self.supervision.start()
         await self.discover()
         self._tasks = [
             asyncio.create_task(self._discover_for_ever(), name="discover"),
-            asyncio.create_task(self._keep_for_ever(), name="keep readings"),
+            asyncio.create_task(self.keeping.run(), name="keep readings"),
+            asyncio.create_task(self._mind_for_ever(), name="mind the clock"),
             *(asyncio.create_task(self._hear(p), name="host events") for p in self._providers if hasattr(p, "changes")),
         ]
 
@@ -84,9 +92,18 @@ class Watch:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
         await asyncio.gather(*(f.stop() for f in self._followers.values()), *(w.stop() for w in self.watchers.values()))
-        await self._keep()
+        self.supervision.stop()
+        try:
+            await self.keeping.write()
+        except Exception as problem:
+            log.error("the last readings could not be kept", number=self.keeping.waiting, problem=str(problem))
 
     # What others see through -------------------------------------------------------------------------------------
+
+    @property
+    def problems(self) -> dict[str, str]:
+        """What stands in the way of watching, by what is affected."""
+        return dict(self.fleet.problems) | self.supervision.problems
 
     def resource(self, key: str) -> Resource:
         return self.fleet.resource(key)
@@ -112,7 +129,7 @@ class Watch:
         if quickly:
             await asyncio.sleep(self._settings.watch.quick)  # the rate of quick looks
             watcher.poke()
-        await watcher.next_reading(now())
+        await watcher.next_reading(asyncio.get_running_loop().time())
 
     def present(self, resources: tuple[str, ...]) -> tuple[str, ...]:
         """Those that are still there."""
@@ -120,11 +137,11 @@ class Watch:
 
     async def look(self, resources: tuple[str, ...]) -> Situation:
         """Fresh readings of these resources, taken after the call began."""
-        began = now()
+        began, at = now(), asyncio.get_running_loop().time()
         watched = [self.watchers[key] for key in resources if key in self.watchers]
         for watcher in watched:
             watcher.poke()
-        await asyncio.gather(*(watcher.next_reading(began) for watcher in watched))
+        await asyncio.gather(*(watcher.next_reading(at) for watcher in watched))
         return self.situation(resources, began)
 
     def situation(self, resources: tuple[str, ...], at: datetime | None = None) -> Situation:
@@ -194,6 +211,7 @@ class Watch:
                         self._settings.watch,
                         self._alert_changed,
                         self._looked,
+                        self.supervision.of(connector.kind),
                     )
                 )
             for key in [key for key in self.watchers if key not in found]:
@@ -287,6 +305,33 @@ class Watch:
                 log.debug("host events ended", problem=str(problem))
             await asyncio.sleep(self._settings.watch.interval)  # until it can be reached again
 
+    async def _mind_for_ever(self) -> None:
+        """The clock is followed, unless somebody holds it; connectors' tasks are counted."""
+        counted = 0
+        while True:
+            await asyncio.sleep(1.0)  # nothing tells that a clock was set
+            if jump := clock.follow():
+                log.warning("the system's clock was set", seconds=round(jump, 1))
+                for watcher in self.watchers.values():
+                    watcher.clock_moved(jump)
+                self._tell("clock.set", "watchkeeper", f"the system's clock was set by {jump:+.0f} s")
+            counted += 1
+            if counted % 10 == 0:
+                self.supervision.count(Counter(watcher.resource.kind for watcher in self.watchers.values()))
+
+    def _tell(self, kind: str, subject: str, text: str) -> None:
+        """One event, written in the background: it is told in the log anyway."""
+
+        async def write() -> None:
+            try:
+                await self._store.emit(Event(kind, subject, text, now()))
+            except Exception as problem:
+                log.error("an event could not be recorded", kind=kind, text=text, problem=str(problem))
+
+        task = asyncio.create_task(write(), name=f"tell {kind}")
+        self._telling.add(task)
+        task.add_done_callback(self._telling.discard)
+
     # Keeping -----------------------------------------------------------------------------------------------------
 
     async def _alert_changed(self, alert: Alert) -> Alert:
@@ -298,46 +343,17 @@ class Watch:
         return await self._alerted(alert)
 
     def _looked(self, reading: Reading) -> None:
-        """Full rate around incidents, else one a minute; the ring in memory has them all."""
         self.on_reading(reading)
-        last = self._kept.get(reading.resource)
-        if reading.resource in self.busy or last is None or reading.at - last >= timedelta(minutes=1):
-            self._kept[reading.resource] = reading.at
-            self._unkept.append(reading)
+        self.keeping.looked(reading)
 
     async def keep_ring(self, resource: str, since: datetime) -> None:
         """Store what the ring still has from before an incident was known."""
         if resource in self.watchers:
-            stored = {r.at for r in await self._store.readings(resource, since=since, until=now())}
-            waiting = {r.at for r in self._unkept if r.resource == resource}
-            ring = self.watchers[resource].ring
-            self._unkept += [r for r in ring if r.at >= since and r.at not in stored and r.at not in waiting]
+            await self.keeping.ring(resource, since)
 
-    async def _keep_for_ever(self) -> None:
-        pruned = now()
-        while True:
-            await asyncio.sleep(2.0)  # readings are written in batches
-            try:
-                await self._keep()
-                if now() - pruned > timedelta(hours=1):
-                    pruned = now()
-                    await self._store.prune(
-                        readings_before=pruned - timedelta(days=self._settings.watch.readings_days),
-                        logs_before=pruned - timedelta(days=self._settings.watch.logs_days),
-                    )
-            except Exception:
-                log.exception("readings could not be kept")
-
-    async def _keep(self) -> None:
-        batch, self._unkept = self._unkept, []
-        if not batch:
-            return
-        try:
-            async with self._store.transaction() as transaction:
-                await transaction.keep_readings(batch)
-        except Exception:
-            self._unkept = [*batch, *self._unkept][-UNKEPT:]
-            raise
+    def _ring(self, resource: str, since: datetime) -> list[Reading]:
+        watcher = self.watchers.get(resource)
+        return [reading for reading in watcher.ring if reading.at >= since] if watcher else []
 
     async def _keep_line(self, line: LogLine) -> None:
         async with self._store.transaction() as transaction:

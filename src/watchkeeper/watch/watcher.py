@@ -4,9 +4,9 @@ import asyncio
 import random
 from collections import deque
 from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 import structlog
@@ -21,9 +21,12 @@ from watchkeeper.domain import (
     Reading,
     Resource,
     Rule,
+    clock,
     now,
 )
 from watchkeeper.settings import WatchSettings
+from watchkeeper.watch import checked
+from watchkeeper.watch.conduct import Conduct, untold
 from watchkeeper.watch.rules import next_alert
 
 log = structlog.get_logger(__name__)
@@ -38,7 +41,7 @@ class Watcher:
     """Looks at one resource every `interval` seconds, quickly while an alert is pending or somebody waits.
 
     A look that hangs is cut off after `timeout`; it slows no other resource. Whatever a connector raises becomes a
-    Reading with an error.
+    Reading with an error. While its connector is quarantined it is not called at all, and the readings say so.
     """
 
     def __init__(
@@ -50,7 +53,9 @@ class Watcher:
         settings: WatchSettings,
         changed: AlertChange,
         looked: Callable[[Reading], None],
+        conduct: Conduct | None = None,
     ) -> None:
+        self.conduct = conduct or Conduct(resource.kind, untold)
         self.resource = resource
         self.host = host
         self.connector = connector
@@ -68,10 +73,14 @@ class Watcher:
         self._task: asyncio.Task[None] | None = None
         self._stopped = False
         self._assessed: Reading | None = None
+        self._began = 0.0
+        """Loop time at which the look that was assessed last began: wall clocks jump."""
+        self._good_at: float | None = None
 
     def start(self, alerts: Sequence[Alert] = ()) -> None:
         """Begin to look. `alerts` are those the store still has as firing: they live on over a restart."""
         self.alerts = {alert.rule: alert for alert in alerts}
+        self._good_at = self._began = asyncio.get_running_loop().time()
         self._task = asyncio.create_task(self._run(), name=f"watch {self.resource.slug}")
 
     async def stop(self) -> None:
@@ -87,7 +96,9 @@ class Watcher:
 
     @property
     def session(self) -> Any:
-        """Raises Conflict where none is open yet."""
+        """Raises Conflict where none is open yet, or its connector is quarantined."""
+        if self.conduct.quarantined:
+            raise Conflict(f"The connector of {self.resource.slug} is {self.conduct.problem}")
         if self._session is None:
             raise Conflict(f"There is no open session with {self.resource.slug} yet.", "Try again in a moment.")
         return self._session
@@ -116,55 +127,98 @@ class Watcher:
         self._waiting += 1
         self.poke()
         try:
-            yield
+            with clock.held():
+                yield
         finally:
             self._waiting -= 1
 
-    async def next_reading(self, after: datetime) -> Reading | None:
-        """The first reading of a look that began at or after `after`; None when it is looked at no more."""
+    async def next_reading(self, after: float) -> Reading | None:
+        """The first reading of a look that began at or after `after`, in the event loop's time; None when it is
+        looked at no more."""
         async with self._next:
-            while self._assessed is None or self._assessed.at < after:
+            while self._assessed is None or self._began < after:
                 if self._stopped:
                     return None
                 await self._next.wait()
             return self._assessed
 
+    @property
+    def blind_for(self) -> timedelta:
+        """For how long no look has given data, since it is watched."""
+        if self._good_at is None or (self.last is not None and self.last.ok):
+            return timedelta(0)
+        return timedelta(seconds=asyncio.get_running_loop().time() - self._good_at)
+
+    def clock_moved(self, seconds: float) -> None:
+        """The system's clock was set: what is pending has lasted neither longer nor shorter for it."""
+        for rule, alert in self.alerts.items():
+            if alert.status == "pending":
+                self.alerts[rule] = replace(alert, pending_at=alert.pending_at + timedelta(seconds=seconds))
+
     async def probe(self) -> Probe:
         """The end-to-end check; one that hangs or raises has failed to tell, or failed."""
-        began = now()
+        began, loop = now(), asyncio.get_running_loop()
+        at = loop.time()
         try:
-            async with asyncio.timeout(self._settings.timeout):
-                probe = await self.connector.probe(self.session)
+            session = self.session
+            found = await self.conduct.call("probe", lambda: self.connector.probe(session), self._settings.timeout)
+            return checked.probe(found, self.resource.id, began, loop.time() - at)
         except TimeoutError:
-            probe = Probe(self.resource.id, began, False, self._settings.timeout, "probe", "no answer in time")
+            return Probe(self.resource.id, began, False, self._settings.timeout, "probe", "no answer in time")
         except Conflict as problem:
-            probe = Probe(self.resource.id, began, None, 0.0, "probe", problem.what)
+            return Probe(self.resource.id, began, None, 0.0, "probe", problem.what)
         except Exception as problem:
-            probe = Probe(self.resource.id, began, None, 0.0, "probe", f"{type(problem).__name__}: {problem}")
-        return probe
+            self.conduct.failed("probe", problem)
+            said = checked.text(f"{type(problem).__name__}: {problem}")
+            return Probe(self.resource.id, began, None, 0.0, "probe", said)
 
     async def _run(self) -> None:
         while not self._stopped:
-            try:
-                async with AsyncExitStack() as stack:
-                    async with asyncio.timeout(self._settings.timeout):
-                        way_in = self.connector.connect(self.resource, self.host)
-                        self._session = await stack.enter_async_context(way_in)
-                    await self._look_for_ever()
-            except asyncio.CancelledError:
-                self._session = None
-                raise
-            except TimeoutError:
-                self._session = None
-                await self._take(self._failed(now(), self._settings.timeout, self._too_late()))
-            except Exception as problem:
-                self._session = None
-                await self._take(self._failed(now(), 0.0, problem))
+            if self.conduct.quarantined:
+                await self._take(
+                    self._failed(now(), 0.0, Conflict(f"its connector is {self.conduct.problem}")), _time()
+                )
+            else:
+                await self._with_a_session()
             await self._pause(self._settings.interval)
 
+    async def _with_a_session(self) -> None:
+        """Look until it must end, or the way in breaks."""
+        way_in: AbstractAsyncContextManager[Any] | None = None
+
+        async def enter() -> Any:
+            nonlocal way_in
+            opening = self.connector.connect(self.resource, self.host)
+            session = await opening.__aenter__()
+            way_in = opening
+            return session
+
+        began, at = now(), _time()
+        try:
+            self._session = await self.conduct.call("connect", enter, self._settings.timeout)
+        except Exception as problem:
+            self.conduct.failed("connect", problem)
+            await self._take(self._failed(began, _time() - at, problem), at)
+            return
+        try:
+            await self._look_for_ever()
+        finally:
+            self._session = None
+            if way_in is not None:
+                await self._leave(way_in)
+
+    async def _leave(self, way_in: AbstractAsyncContextManager[Any]) -> None:
+        """Close the session; one that cannot be closed is left."""
+        try:
+            await self.conduct.call("close", lambda: way_in.__aexit__(None, None, None), self._settings.timeout)
+        except Exception as problem:
+            self.conduct.failed("close", problem)
+            log.info("a session could not be closed", resource=self.resource.id, problem=str(problem))
+
     async def _look_for_ever(self) -> None:
-        while not self._stopped:
-            await self._take(await self._look())
+        while not self._stopped and not self.conduct.quarantined:
+            at = _time()
+            await self._take(await self._look(), at)
             quick = self._waiting or any(alert.status == "pending" for alert in self.alerts.values())
             interval = self._settings.quick if quick else self._settings.interval * random.uniform(0.9, 1.1)
             await self._pause(interval)
@@ -179,27 +233,32 @@ class Watcher:
             self._poke.clear()
 
     async def _look(self) -> Reading:
-        began = now()
-        clock = asyncio.get_running_loop().time()
+        began, at = now(), _time()
+        last = self.last
         try:
-            async with asyncio.timeout(self._settings.timeout):
-                reading = await self.connector.read(self._session, self.last)
-            return replace(reading, at=began, resource=self.resource.id)
-        except TimeoutError:
-            seconds = asyncio.get_running_loop().time() - clock
-            return self._failed(began, seconds, self._too_late())
+            found = await self.conduct.call(
+                "read", lambda: self.connector.read(self._session, last), self._settings.timeout
+            )
+            reading = checked.reading(found, self.resource.id, began, _time() - at)
         except Exception as problem:
-            return self._failed(began, asyncio.get_running_loop().time() - clock, problem)
-
-    def _too_late(self) -> TimeoutError:
-        return TimeoutError(f"no answer within {self._settings.timeout:g} s")
+            self.conduct.failed("read", problem)
+            return self._failed(began, _time() - at, problem)
+        if reading.error is not None and found.error is None:
+            self.conduct.note("figures", f"{self.resource.slug}: {reading.error}")
+        self.conduct.good()
+        return reading
 
     def _failed(self, at: datetime, seconds: float, problem: Exception) -> Reading:
         said = str(problem).strip() or type(problem).__name__
-        return Reading(self.resource.id, at, seconds, state="no data", error=said)
+        if isinstance(problem, TimeoutError) and not str(problem):
+            said = f"no answer within {self._settings.timeout:g} s"
+        state = "quarantined" if self.conduct.quarantined else "no data"
+        return Reading(self.resource.id, at, seconds, state=state, error=checked.text(said))
 
-    async def _take(self, reading: Reading) -> None:
+    async def _take(self, reading: Reading, began: float) -> None:
         before = self.health
+        if reading.ok:
+            self._good_at = began
         self.ring.append(reading)
         self._looked(reading)
         within = reading.scope()
@@ -223,6 +282,7 @@ class Watcher:
                 self.alerts[rule.id] = after
         if self.health is not before:
             self.since = at
+        self._began = began
         self._assessed = reading  # only now: whoever waits shall see the alerts that belong to it
         async with self._next:
             self._next.notify_all()
@@ -238,3 +298,7 @@ class Watcher:
             for alert in self.alerts.values()
             if alert.status == "firing" and alert.rule in rules and rules[alert.rule].when.holds(within)
         )
+
+
+def _time() -> float:
+    return asyncio.get_running_loop().time()

@@ -1,0 +1,100 @@
+"""Readings on their way to the store: at full rate around incidents, else one a minute.
+
+What cannot be written is held, up to a bound, and counted beyond it.
+"""
+
+import asyncio
+import random
+from collections.abc import Callable
+from datetime import datetime, timedelta
+
+import structlog
+
+from watchkeeper.domain import Reading, now
+from watchkeeper.settings import WatchSettings
+from watchkeeper.store import Store
+
+log = structlog.get_logger(__name__)
+UNKEPT = 20_000
+"""Readings held while the store cannot be written; beyond it the oldest are let go, and counted."""
+EVERY = 60.0
+"""Seconds between the readings kept of a resource that is well."""
+BATCH = 2.0
+"""Seconds between writes."""
+
+
+class Keeping:
+    """`rings` gives a resource's readings in memory since a time."""
+
+    def __init__(self, store: Store, settings: WatchSettings, rings: Callable[[str, datetime], list[Reading]]) -> None:
+        self._store = store
+        self._settings = settings
+        self._rings = rings
+        self._kept: dict[str, float] = {}
+        self._waiting: list[Reading] = []
+        self.busy: set[str] = set()
+        """Resources of active incidents: their readings are kept at full rate."""
+        self.dropped = 0
+        """Readings let go because the store could not be written for long."""
+        self.problem: str | None = None
+        """Why the last write failed, or None."""
+
+    @property
+    def waiting(self) -> int:
+        """Readings not written yet."""
+        return len(self._waiting)
+
+    def looked(self, reading: Reading) -> None:
+        """Take it, where it is to be kept."""
+        present = asyncio.get_running_loop().time()
+        last = self._kept.get(reading.resource)
+        if last is None:  # not all of them at the same second of each minute
+            self._kept[reading.resource] = present - random.uniform(0.0, EVERY)
+        elif reading.resource in self.busy or present - last >= EVERY:
+            self._kept[reading.resource] = present
+        else:
+            return
+        self._waiting.append(reading)
+
+    async def ring(self, resource: str, since: datetime) -> None:
+        """Have what memory still has from before an incident was known kept, too."""
+        stored = {r.at for r in await self._store.readings(resource, since=since, until=now())}
+        waiting = {r.at for r in self._waiting if r.resource == resource}
+        self._waiting += [r for r in self._rings(resource, since) if r.at not in stored and r.at not in waiting]
+
+    async def run(self) -> None:
+        """Until cancelled."""
+        loop = asyncio.get_running_loop()
+        pruned = loop.time()
+        while True:
+            await asyncio.sleep(BATCH)  # readings are written in batches
+            try:
+                await self.write()
+                if loop.time() - pruned > 3600:
+                    pruned = loop.time()
+                    await self._prune()
+            except Exception as problem:
+                log.error("readings could not be kept", waiting=self.waiting, problem=str(problem))
+
+    async def write(self) -> None:
+        """All that waits, in one transaction; what could not be written waits on."""
+        batch, self._waiting = self._waiting, []
+        if not batch:
+            return
+        try:
+            async with self._store.transaction() as transaction:
+                await transaction.keep_readings(batch)
+            self.problem = None
+        except Exception as problem:
+            self.problem = str(problem)
+            held = [*batch, *self._waiting]
+            self.dropped += max(0, len(held) - UNKEPT)
+            self._waiting = held[-UNKEPT:]
+            raise
+
+    async def _prune(self) -> None:
+        present = now()
+        await self._store.prune(
+            readings_before=present - timedelta(days=self._settings.readings_days),
+            logs_before=present - timedelta(days=self._settings.logs_days),
+        )

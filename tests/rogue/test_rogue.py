@@ -1,0 +1,52 @@
+"""A connector that misbehaves is quarantined, named and told; the rest goes on."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from tests.conftest import RedisServer
+from tests.crash.harness import Server
+
+GRAVE = {"blocks", "spins", "raises", "garbage", "stubborn", "leaks", "endless"}
+
+
+def fill(redis_server: RedisServer) -> None:
+    """Cache keys up to the memory it may use."""
+    with redis_server.client() as client:
+        client.config_set("maxmemory", "8mb")
+        client.config_set("maxmemory-policy", "allkeys-lru")
+        for number in range(3000):
+            client.set(f"cache:{number}", "x" * 3000)
+        client.config_set("maxmemory-policy", "noeviction")
+
+
+def quarantined(name: str) -> Callable[[dict[str, Any]], bool]:
+    return lambda event: (event["kind"], event["subject"]) == ("connector.quarantined", name)
+
+
+def test_every_rogue_is_quarantined_and_told_and_a_redis_beside_them_is_healed(
+    server: Server, redis_server: RedisServer, tmp_path: Path
+) -> None:
+    server.start()
+    told = {name: server.until(quarantined(name))["text"] for name in sorted(GRAVE)}
+    assert "read blocked the event loop" in told["blocks"]
+    known = {item["name"]: item for item in server.get("/api/connectors")["items"]}
+    assert known["redis"]["standing"] == "good"
+    assert known["redis"]["offences"] == {}
+
+    status = server.get("/api/resources/status")
+    for item in status["items"]:
+        if item["kind"] in {*GRAVE, "nonsense"}:
+            assert item["health"] == "UNKNOWN", item
+            assert item["alerts"] == [], item
+    assert "watchkeeper connectors release blocks" in status["problems"]["blocks"]
+    assert "used_ratio is not a number (NaN)" in status["problems"]["nonsense"]
+
+    fill(redis_server)
+    healed = server.until(lambda event: event["kind"] == "incident.closed")
+    assert "healed" in healed["text"]
+
+    (tmp_path / "mended").write_text("blocks")
+    assert server.post("/api/connectors/blocks/release", {}).json()["standing"] == "good"
+    server.until(lambda event: event["kind"] == "connector.released" and event["subject"] == "blocks")
+    assert server.get("/api/resources/blocks-one")["health"] in ("HEALTHY", "UNKNOWN")
