@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
-from watchkeeper_lab import engine
+from watchkeeper_lab import engine, programs
 from watchkeeper_lab.apt import FALLBACK, mirror
 from watchkeeper_lab.bench import schedule
 from watchkeeper_lab.cli import app
@@ -38,12 +38,17 @@ def test_bad_input_is_told_in_two_lines_with_exit_code_2(arguments: list[str], s
     assert len(answer.stderr.strip().splitlines()) == 2
 
 
-def test_without_an_engine_it_is_told_what_to_install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_an_engine_and_programs_it_is_told_what_to_install(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("DOCKER_HOST", f"unix://{tmp_path}/absent.sock")
     monkeypatch.setattr(engine, "root_on_debian", lambda: False)
+    monkeypatch.setattr(programs, "root_on_debian", lambda: False)
+    monkeypatch.setattr(programs, "find", lambda program: None)
     answer = cli.invoke(app, ["up"])
     assert answer.exit_code == 2
-    assert "Install Docker" in answer.stderr
+    assert "nginx-light, postgresql, redis-server" in answer.stderr
+    assert "or a Docker engine" in answer.stderr
     assert len(answer.stderr.strip().splitlines()) == 2
 
 

@@ -18,7 +18,7 @@ Fields = Mapping[str, Any]
 
 @dataclass(frozen=True, slots=True)
 class Resource:
-    """A watched resource of the lab, with its compose service."""
+    """A watched resource of the lab, with its service."""
 
     id: str
     kind: str
@@ -93,11 +93,15 @@ class Fix:
 
 
 class Watchkeeper:
-    """A client of a running Watchkeeper that keeps to the resources of one compose project."""
+    """A client of a running Watchkeeper that keeps to the resources of one compose project, or of one lab's processes.
 
-    def __init__(self, base_url: str, project: str) -> None:
+    Those are told by their port, with which their names end.
+    """
+
+    def __init__(self, base_url: str, project: str, by_port: Mapping[int, str] | None = None) -> None:
         self._client = httpx.AsyncClient(base_url=base_url, timeout=10.0, trust_env=False)
         self._project = project
+        self._by_port = by_port or {}
 
     async def __aenter__(self) -> Self:
         return self
@@ -111,10 +115,17 @@ class Watchkeeper:
         """The lab's resources by id."""
         found: dict[str, Resource] = {}
         for item in await self._items("/api/resources"):
-            labels: Fields = item.get("labels") or {}
-            if labels.get(PROJECT_LABEL) == self._project:
-                found[item["id"]] = Resource(item["id"], item["kind"], str(labels.get(SERVICE_LABEL, "")))
+            if service := self._service(item):
+                found[item["id"]] = Resource(item["id"], item["kind"], service)
         return found
+
+    def _service(self, item: Fields) -> str:
+        """The lab's service that a resource is; empty where it is not the lab's."""
+        labels: Fields = item.get("labels") or {}
+        if labels.get(PROJECT_LABEL) == self._project:
+            return str(labels.get(SERVICE_LABEL, "?"))
+        port = str(item["id"]).rpartition("-")[2]
+        return self._by_port.get(int(port), "") if port.isdigit() else ""
 
     async def health(self) -> dict[str, str]:
         """Health of the lab's resources by id."""

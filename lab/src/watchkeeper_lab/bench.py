@@ -20,8 +20,9 @@ from watchkeeper_lab.errors import BadInputError, LabError
 from watchkeeper_lab.lab import Lab
 from watchkeeper_lab.row import Row, summary
 from watchkeeper_lab.runner import run_scenario
-from watchkeeper_lab.scenario import Scenario, scenario, scenarios
-from watchkeeper_lab.server import command, watchkeeper_up
+from watchkeeper_lab.scenario import Scenario, left_out, scenario, scenarios
+from watchkeeper_lab.server import command, watchkeeper_for
+from watchkeeper_lab.services import Ground
 
 LAB_NAME = "bench"
 COUNTED = {"root_correct": "root", "tool_correct": "tool", "healed": "healed", "falsely_healed": "false"}
@@ -29,26 +30,35 @@ SUMMED = {"needless_actions": "extra", "data_lost": "lost"}
 PARTS = ("detect", "decide", "act", "verify", "total")
 
 
-def schedule(only: Sequence[str], runs: int, dice: random.Random) -> list[tuple[Scenario, int]]:
-    """Every scenario (or only the named ones) `runs` times, in random order, with the number of the run from 1."""
+def schedule(
+    only: Sequence[str], runs: int, dice: random.Random, ground: Ground | None = None
+) -> list[tuple[Scenario, int]]:
+    """Every scenario (or only the named ones) `runs` times, in random order, with the number of the run from 1.
+
+    What cannot be had on the ground is left out; where it is named, `BadInputError` is raised.
+    """
     if runs < 1:
         raise BadInputError(f"`--runs {runs}` would run nothing.", "Give a number of at least 1.")
-    chosen = [scenario(name) for name in only] or list(scenarios().values())
+    out = left_out(ground) if ground else {}
+    chosen = [scenario(name, ground) for name in only] or [one for one in scenarios().values() if one.name not in out]
     turns = [(one, run) for one in chosen for run in range(1, runs + 1)]
     dice.shuffle(turns)
     return turns
 
 
-async def bench(only: Sequence[str], runs: int, planner: str, console: Console) -> dict[str, Any]:
-    """Run the benchmark and return it in the shape of its JSON; prints one line per run.
+async def bench(
+    only: Sequence[str], runs: int, planner: str, console: Console, ground: Ground | None = None
+) -> dict[str, Any]:
+    """Run the benchmark and return it in the shape of its JSON; prints one line per run, and what is left out and why.
 
     Each run gets a Watchkeeper with an empty store, for a fault that came a minute ago would be taken for a relapse.
     A run that could not even begin is an error and ends the benchmark: no row is left out silently.
     """
-    turns = schedule(only, runs, random.Random())
+    schedule(only, runs, random.Random(), ground)
     command()
     rows: list[Row] = []
-    async with Lab.running(f"{LAB_NAME}-{os.getpid()}", console.print) as lab:
+    async with Lab.running(f"{LAB_NAME}-{os.getpid()}", console.print, ground) as lab:
+        turns = schedule(only, runs, random.Random(), lab.ground)
         for number, (one, run) in enumerate(turns, 1):
             row = await _fresh_run(lab, one, planner, run)
             rows.append(row)
@@ -56,6 +66,8 @@ async def bench(only: Sequence[str], runs: int, planner: str, console: Console) 
     return {
         "scenarios": [row.as_json() for row in sorted(rows, key=lambda row: (row.kind != "fault", row.name, row.run))],
         "baselines": {},
+        "ground": lab.ground,
+        "left_out": left_out(lab.ground),
         "summary": summary(rows),
         "machine": machine(),
         "versions": await versions(),
@@ -64,7 +76,7 @@ async def bench(only: Sequence[str], runs: int, planner: str, console: Console) 
 
 async def _fresh_run(lab: Lab, one: Scenario, planner: str, run: int) -> Row:
     with tempfile.TemporaryDirectory(prefix="watchkeeper-bench-") as folder:
-        async with watchkeeper_up(Path(folder), lab.compose_project) as server:
+        async with watchkeeper_for(lab, Path(folder)) as server:
             return await run_scenario(lab, one, server.base_url, planner=planner, run=run)
 
 

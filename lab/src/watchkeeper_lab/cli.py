@@ -21,13 +21,22 @@ from watchkeeper_lab.errors import LabError
 from watchkeeper_lab.instance import DEFAULT_NAME
 from watchkeeper_lab.lab import Lab, take_down
 from watchkeeper_lab.oracle import Judgement
-from watchkeeper_lab.scenario import scenario, scenarios
+from watchkeeper_lab.scenario import left_out, scenario, scenarios
+from watchkeeper_lab.services import Ground
 
-app = typer.Typer(help="A small real shop to practise on: start it, break it, heal it.", no_args_is_help=True)
+HELP = """A small real shop to practise on: an API twice behind nginx, Redis, PostgreSQL, and visitors who buy.
+
+`up` starts it, `faults` lists what can be broken, `break` breaks it, `status` is what the lab itself measures, `reset`
+makes it well again, `down` leaves nothing behind. It runs in containers, or where no engine can run as plain processes.
+"""
+app = typer.Typer(help=HELP, no_args_is_help=True, rich_markup_mode="markdown")
 console = Console(highlight=False)
 
 bench = typer.Typer()
 Name = Annotated[str, typer.Option("--name", help="Which lab; several can be up at once.")]
+Processes = Annotated[
+    bool, typer.Option("--processes", help="As plain processes of this machine; else only where no engine can run.")
+]
 
 
 def run(work: Coroutine[Any, Any, int | None]) -> None:
@@ -49,17 +58,42 @@ async def _ended_by_sigterm(work: Coroutine[Any, Any, int | None]) -> int | None
     return await task
 
 
+def wanted(processes: bool) -> Ground | None:
+    """What a lab is to run on; None for whatever can be had."""
+    return "process" if processes else None
+
+
 @app.command()
-def up(name: Name = DEFAULT_NAME) -> None:
+def up(name: Name = DEFAULT_NAME, processes: Processes = False) -> None:
     """Start the shop, its services and its visitors (the first time, images are made: about two minutes)."""
-    run(_up(name))
+    run(_up(name, wanted(processes)))
 
 
-async def _up(name: str) -> None:
+async def _up(name: str, ground: Ground | None) -> None:
     began = time.monotonic()
-    lab = await Lab.up(name, say=console.print)
+    lab = await Lab.up(name, console.print, ground)
     console.print(f"Lab `{name}` is up and healthy after {time.monotonic() - began:.1f} s.")
-    console.print(f"  shop   {lab.shop_url}\n  Redis  127.0.0.1:{lab.redis_port}  (container {lab.redis_container})")
+    where = f"container {lab.redis_runs_in}" if lab.ground == "container" else lab.redis_runs_in
+    console.print(f"  shop   {lab.shop_url}\n  Redis  127.0.0.1:{lab.redis_port}  ({where})", soft_wrap=True)
+    if lab.ground == "process":
+        console.print("A Watchkeeper finds it with this watchkeeper.yaml:\n")
+        console.print(lab.instance.configuration(), soft_wrap=True)
+
+
+@app.command()
+def faults() -> None:
+    """List what can be broken, and the controls that must be left alone."""
+    table = Table(box=None, pad_edge=False)
+    for column in ("name", "kind", "what happens"):
+        table.add_column(column, no_wrap=column != "what happens")
+    for one in scenarios().values():
+        table.add_row(one.name, one.kind, one.description)
+    console.print(table)
+    up_now = instances.load_all()
+    console.print(f"Labs that are up: {', '.join(one.name for one in up_now) or 'none'}.")
+    console.print("Left out in a lab of plain processes:")
+    for name, why in left_out("process").items():
+        console.print(f"  {name} needs a container: {why}", soft_wrap=True)
 
 
 @app.command("break")
@@ -71,42 +105,13 @@ def break_(
 
 
 async def _break(fault: str, name: str) -> None:
-    chosen = scenario(fault)
+    scenario(fault)
     lab = await Lab.attach(name)
+    chosen = scenario(fault, lab.ground)
     began = time.monotonic()
+    console.print(f"Injecting {chosen.name} into lab `{name}`, with what the shop itself would write…", soft_wrap=True)
     await lab.inject(chosen.name)
-    console.print(f"{chosen.description} In effect after {time.monotonic() - began:.1f} s.")
-
-
-@app.command()
-def reset(name: Name = DEFAULT_NAME) -> None:
-    """Make everything healthy again, whatever was done."""
-    run(_reset(name))
-
-
-async def _reset(name: str) -> None:
-    lab = await Lab.attach(name)
-    began = time.monotonic()
-    restored = await lab.reset()
-    console.print(f"Lab `{name}` is healthy again after {time.monotonic() - began:.1f} s.")
-    if restored.lost:
-        console.print(f"{len(restored.lost)} acknowledged writes had been lost.", style="red")
-    _show(restored.judgement)
-
-
-@app.command()
-def down(name: Name = DEFAULT_NAME) -> None:
-    """Stop everything the lab started and remove it: visitors, containers, networks, volumes."""
-    run(_down(name))
-
-
-async def _down(name: str) -> None:
-    began = time.monotonic()
-    existed = await take_down(name)
-    if not instances.load_all():
-        await stop_engine_if_ours()
-    done = f"is down after {time.monotonic() - began:.1f} s" if existed else "was not up"
-    console.print(f"Lab `{name}` {done}.")
+    console.print(f"In effect after {time.monotonic() - began:.1f} s: {chosen.description}", soft_wrap=True)
 
 
 @app.command()
@@ -127,16 +132,35 @@ async def _status(name: str) -> int:
 
 
 @app.command()
-def faults() -> None:
-    """List what can be broken, and the controls that must be left alone."""
-    table = Table(box=None, pad_edge=False)
-    for column in ("name", "kind", "what happens"):
-        table.add_column(column, no_wrap=column != "what happens")
-    for one in scenarios().values():
-        table.add_row(one.name, one.kind, one.description)
-    console.print(table)
-    up_now = [one.name for one in instances.load_all()]
-    console.print(f"Labs that are up: {', '.join(up_now) or 'none'}.")
+def reset(name: Name = DEFAULT_NAME) -> None:
+    """Make everything healthy again, whatever was done."""
+    run(_reset(name))
+
+
+async def _reset(name: str) -> None:
+    lab = await Lab.attach(name)
+    began = time.monotonic()
+    console.print(f"Resetting lab `{name}`: services, settings, and what was put into Redis…")
+    restored = await lab.reset()
+    console.print(f"Lab `{name}` is healthy again after {time.monotonic() - began:.1f} s.")
+    if restored.lost:
+        console.print(f"{len(restored.lost)} acknowledged writes had been lost.", style="red")
+    _show(restored.judgement)
+
+
+@app.command()
+def down(name: Name = DEFAULT_NAME) -> None:
+    """Stop everything the lab started and remove it: visitors, containers or processes, networks, volumes, files."""
+    run(_down(name))
+
+
+async def _down(name: str) -> None:
+    began = time.monotonic()
+    existed = await take_down(name)
+    if not instances.load_all():
+        await stop_engine_if_ours()
+    done = f"is down after {time.monotonic() - began:.1f} s" if existed else "was not up"
+    console.print(f"Lab `{name}` {done}.")
 
 
 def _show(seen: Judgement) -> None:
@@ -157,13 +181,14 @@ def bench_(
     only: Annotated[list[str] | None, typer.Option("--only", help="Only this scenario; may be repeated.")] = None,
     json: Annotated[Path | None, typer.Option("--json", help="Write the results to this file.")] = None,
     planner: Annotated[str, typer.Option("--planner", help="What decides; noted in the results.")] = "runbook",
+    processes: Processes = False,
 ) -> None:
     """Run every fault and control in random order on a lab and a Watchkeeper of its own, and show what came of it."""
-    run(_bench(only or [], runs, planner, json))
+    run(_bench(only or [], runs, planner, json, wanted(processes)))
 
 
-async def _bench(only: list[str], runs: int, planner: str, path: Path | None) -> int:
-    result = await measure(only, runs, planner, console)
+async def _bench(only: list[str], runs: int, planner: str, path: Path | None, ground: Ground | None) -> int:
+    result = await measure(only, runs, planner, console, ground)
     if path is not None:
         write(result, path)
     console.print(tables(result))
@@ -174,6 +199,6 @@ app.add_typer(bench, name="bench")
 
 
 @app.command()
-def demo() -> None:
+def demo(processes: Processes = False) -> None:
     """Show a shop fail, be found, be fixed and be proven well; exit code 0 only if all went right."""
-    run(show(console))
+    run(show(console, wanted(processes)))

@@ -3,9 +3,11 @@
 import asyncio
 import contextlib
 import os
+import pwd
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from watchkeeper_lab.errors import LabError
 
@@ -30,13 +32,15 @@ async def attempt(
     timeout: float = 60.0,
     env: Mapping[str, str] | None = None,
     cwd: Path | None = None,
+    user: str = "",
 ) -> Finished:
     """Run a program to its end and tell how it went, whatever its exit code.
 
     `timeout` is in seconds; past it the program is killed and `TimeoutError` is raised. A program that is not
-    installed gives exit code 127, as in a shell.
+    installed gives exit code 127, as in a shell. `user` runs it with that user's rights, which only root may.
     """
     words = [str(word) for word in argv]
+    rights: dict[str, Any] = {"user": user, "group": pwd.getpwnam(user).pw_gid, "extra_groups": []} if user else {}
     try:
         process = await asyncio.create_subprocess_exec(
             *words,
@@ -45,6 +49,7 @@ async def attempt(
             stderr=asyncio.subprocess.PIPE,
             env={**os.environ, **(env or {})},
             cwd=cwd,
+            **rights,
         )
     except FileNotFoundError:
         return Finished(127, "", f"{words[0]}: not found")
@@ -64,6 +69,7 @@ async def run(
     timeout: float = 60.0,
     env: Mapping[str, str] | None = None,
     cwd: Path | None = None,
+    user: str = "",
     hint: str = "",
 ) -> str:
     """Run a program that has to succeed; return what it printed.
@@ -72,7 +78,7 @@ async def run(
     """
     shown = " ".join(str(word) for word in argv[:4])
     try:
-        finished = await attempt(argv, timeout=timeout, env=env, cwd=cwd)
+        finished = await attempt(argv, timeout=timeout, env=env, cwd=cwd, user=user)
     except TimeoutError:
         raise LabError(f"`{shown} …` did not finish within {timeout:.0f} s.", hint) from None
     if not finished.ok:

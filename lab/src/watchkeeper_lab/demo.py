@@ -2,9 +2,11 @@
 
 import os
 import tempfile
+import textwrap
 import time
 from pathlib import Path
 
+from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.table import Table
 
@@ -13,28 +15,29 @@ from watchkeeper_lab.oracle import Judgement
 from watchkeeper_lab.row import Row
 from watchkeeper_lab.runner import Run, play
 from watchkeeper_lab.scenario import scenario
-from watchkeeper_lab.server import command, watchkeeper_up
+from watchkeeper_lab.server import command, watchkeeper_for
+from watchkeeper_lab.services import Ground
 
 ACTS = ("redis-memory-full-headroom", "redis-clients-exhausted", "self-recovering")
 
 
-async def demo(console: Console) -> int:
+async def demo(console: Console, ground: Ground | None = None) -> int:
     """Run the demonstration; return 0 only if everything went right. What it started is stopped, whatever happens."""
     command()
     began = time.monotonic()
     rows: list[Row] = []
     with tempfile.TemporaryDirectory(prefix="watchkeeper-demo-") as folder:
         console.rule("A shop: an API twice, nginx, Redis, PostgreSQL, and visitors")
-        async with Lab.running(f"demo-{os.getpid()}", console.print) as lab:
+        async with Lab.running(f"demo-{os.getpid()}", console.print, ground) as lab:
             console.print(f"The shop serves at {lab.shop_url}, and visitors are buying.")
             console.print("Starting Watchkeeper in mode auto, with its default settings…")
-            async with watchkeeper_up(Path(folder), lab.compose_project) as server:
+            async with watchkeeper_for(lab, Path(folder)) as server:
                 console.print(f"Watchkeeper answers at {server.base_url}.")
                 for name in ACTS:
                     rows.append(await _act(name, lab, server.base_url, console))
             console.print()
             console.print("Stopping everything that was started…")
-    console.print(_closing(rows))
+    console.print(closing(rows))
     right = len(rows) == len(ACTS) and all(row.right for row in rows)
     word = "Everything went right" if right else "NOT everything went right"
     console.print(
@@ -92,22 +95,22 @@ def _word(judgement: Judgement) -> str:
     return "healthy" if judgement.healthy else f"not healthy: {judgement.reasons[0]}"
 
 
-def _closing(rows: list[Row]) -> Table:
-    """Everything at a glance; one column per fault or control, so that it fits a narrow terminal."""
+def closing(rows: list[Row]) -> Table:
+    """Everything at a glance; one column per fault or control, narrow enough for 80 columns."""
     lines: dict[str, list[str]] = {
         "right": ["yes" if row.right else "NO" for row in rows],
-        "Watchkeeper's verdict": [row.verdict for row in rows],
-        "the oracle's word": [row.final_health for row in rows],
-        "done": [", ".join(row.tools) or "nothing" for row in rows],
+        "Watchkeeper says": [row.verdict for row in rows],
+        "the oracle says": [row.final_health for row in rows],
+        "done": ["\n".join(row.tools) or "nothing" for row in rows],
     }
     for part in ("detect", "decide", "act", "verify", "total"):
         lines[f"{part}, seconds"] = [f"{getattr(row.seconds, part):.1f}" if row.kind == "fault" else "" for row in rows]
-    lines["visitors' requests that failed"] = [f"{row.requests_failed} of {row.requests}" for row in rows]
-    lines["acknowledged writes lost"] = [str(row.data_lost) for row in rows]
-    shown = Table(title="What happened")
-    shown.add_column("")
+    lines["requests failed"] = [f"{row.requests_failed} of {row.requests}" for row in rows]
+    lines["writes lost"] = [str(row.data_lost) for row in rows]
+    shown = Table(title="What happened", box=SIMPLE_HEAD, padding=(0, 1, 0, 0))
+    shown.add_column("", overflow="fold")
     for row in rows:
-        shown.add_column(row.name, overflow="fold")
+        shown.add_column("\n".join(textwrap.wrap(row.name, 17)), overflow="fold")
     for name, cells in lines.items():
         shown.add_row(name, *cells)
     return shown

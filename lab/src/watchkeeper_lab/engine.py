@@ -7,7 +7,7 @@ import shutil
 import signal
 import subprocess
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from watchkeeper_lab.command import attempt, run
@@ -79,9 +79,25 @@ async def apt_install(*packages: str) -> None:
     """Install Debian packages without starting their services and without questions. Root on Debian only."""
     quiet = {"DEBIAN_FRONTEND": "noninteractive", "RUNLEVEL": "1"}
     command = ["apt-get", "install", "-y", "--no-install-recommends", *packages]
-    if not (await attempt(command, timeout=600.0, env=quiet)).ok:
-        await run(["apt-get", "update"], timeout=300.0, env=quiet)
-        await run(command, timeout=600.0, env=quiet, hint="See `apt-get install` for what is wrong with the packages.")
+    with _services_left_alone():
+        if not (await attempt(command, timeout=600.0, env=quiet)).ok:
+            await run(["apt-get", "update"], timeout=300.0, env=quiet)
+            await run(command, timeout=600.0, env=quiet, hint="See `apt-get install` for what is wrong with them.")
+
+
+@contextlib.contextmanager
+def _services_left_alone() -> Iterator[None]:
+    """Debian's way to install a server without starting it; one that is there already is left as it is."""
+    policy = Path("/usr/sbin/policy-rc.d")
+    if policy.exists():
+        yield
+        return
+    policy.write_text("#!/bin/sh\nexit 101\n")
+    policy.chmod(0o755)
+    try:
+        yield
+    finally:
+        policy.unlink(missing_ok=True)
 
 
 _started: list[subprocess.Popen[bytes]] = []

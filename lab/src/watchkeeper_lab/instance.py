@@ -7,7 +7,7 @@ import re
 import secrets
 import shutil
 import socket
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 from watchkeeper_lab.errors import BadInputError
@@ -26,6 +26,20 @@ def state_home() -> Path:
     return Path(os.environ.get("XDG_STATE_HOME") or Path.home() / ".local" / "state") / "watchkeeper-lab"
 
 
+CONFIGURATION = """\
+mode: auto
+only: {only}
+resources:
+  - name: redis-{port}
+    kind: redis
+    url: redis://127.0.0.1:{port}
+    environment: lab
+    act: true
+    settings: {{cache_keys: "catalogue:*"}}
+"""
+"""For a lab of plain processes, which bear no labels."""
+
+
 @dataclass(frozen=True, slots=True)
 class Instance:
     """What tells one lab from another."""
@@ -35,6 +49,8 @@ class Instance:
     postgres_password: str
     image_source: str = ""
     ground: Ground = "container"
+    cluster: str = ""
+    """Where PostgreSQL's files are, in a lab of plain processes."""
 
     @property
     def services(self) -> frozenset[str]:
@@ -60,6 +76,29 @@ class Instance:
     def database_url(self) -> str:
         """How to reach its PostgreSQL from here."""
         return f"postgresql://shop:{self.postgres_password}@127.0.0.1:{self.ports['POSTGRES_PORT']}/shop"
+
+    @property
+    def by_port(self) -> dict[int, str]:
+        """Services by their port on this machine, where they are processes of it; empty for containers."""
+        if self.ground == "container":
+            return {}
+        return {port: name.removesuffix("_PORT").lower().replace("_", "-") for name, port in self.ports.items()}
+
+    @property
+    def watched(self) -> tuple[str, ...]:
+        """What a Watchkeeper is told to watch (`only:`): this lab, and no other."""
+        return tuple(f"*-{port}" for port in self.by_port) or (self.project,)
+
+    def configuration(self) -> str:
+        """What a `watchkeeper.yaml` has to say so that this lab is watched: containers bear labels that do."""
+        if self.ground == "container":
+            return ""
+        port = self.ports["REDIS_PORT"]
+        return CONFIGURATION.format(only=list(self.watched), port=port)
+
+    def with_cluster(self, data: str) -> "Instance":
+        """The same, with PostgreSQL's files there."""
+        return replace(self, cluster=data)
 
     def save(self) -> None:
         """Write it down, readable by this user alone."""
@@ -95,7 +134,7 @@ def load_all() -> list[Instance]:
     return [one for one in found if one is not None]
 
 
-def create(name: str) -> Instance:
+def create(name: str, ground: Ground = "container") -> Instance:
     """A new lab with ports of its own, free now and held by no other lab of this user."""
     taken = {port for other in load_all() for port in other.ports.values()}
     ports: dict[str, int] = {}
@@ -104,7 +143,7 @@ def create(name: str) -> Instance:
         if port not in taken and _is_free(port):
             ports[PORTS[len(ports)]] = port
             taken.add(port)
-    return Instance(check_name(name), ports, secrets.token_urlsafe(18))
+    return Instance(check_name(name), ports, secrets.token_urlsafe(18), ground=ground)
 
 
 def _is_free(port: int) -> bool:

@@ -4,20 +4,19 @@ import asyncio
 import time
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
+from watchkeeper_lab import grounds
 from watchkeeper_lab import instance as instances
-from watchkeeper_lab.containers import Containers, compose_up, names_by_service, remove_project
-from watchkeeper_lab.engine import Say, ensure_compose, ensure_engine, stop_engine_if_ours
+from watchkeeper_lab.engine import Say, stop_engine_if_ours
 from watchkeeper_lab.errors import BadInputError, LabError
 from watchkeeper_lab.faults import INJECTORS, Site
-from watchkeeper_lab.images import ensure_images
 from watchkeeper_lab.instance import DEFAULT_NAME, Instance
 from watchkeeper_lab.ledger import Ledger, Write
 from watchkeeper_lab.oracle import Judgement, Oracle
 from watchkeeper_lab.reset import Baseline, clear, restore, take_baseline
 from watchkeeper_lab.scenario import scenario
-from watchkeeper_lab.services import Services
+from watchkeeper_lab.services import Ground, Services, ServiceState
 from watchkeeper_lab.visitors import Visitors
 
 READY_SECONDS = 60.0
@@ -38,10 +37,10 @@ class Restored:
 class Lab:
     """A lab that is up. Get one with `Lab.running` (up and down), or `Lab.up` and `Lab.attach`."""
 
-    def __init__(self, instance: Instance, services: Services, redis_container: str) -> None:
+    def __init__(self, instance: Instance, services: Services, redis: ServiceState) -> None:
         self.instance = instance
         self.services = services
-        self.redis_container = redis_container
+        self.redis_runs_in = redis.where
         self.ledger = Ledger(instance.ledger_path)
         self.oracle = Oracle(instance, self.ledger, services)
         self.visitors = Visitors(instance)
@@ -50,6 +49,16 @@ class Lab:
     def compose_project(self) -> str:
         """The compose project, by which its containers are labelled."""
         return self.instance.project
+
+    @property
+    def ground(self) -> Ground:
+        """What its services run on."""
+        return self.instance.ground
+
+    @property
+    def redis_container(self) -> str:
+        """The name of Redis' container."""
+        return self.redis_runs_in
 
     @property
     def redis_port(self) -> int:
@@ -62,18 +71,17 @@ class Lab:
         return f"http://127.0.0.1:{self.instance.ports['NGINX_PORT']}"
 
     @classmethod
-    async def up(cls, name: str = DEFAULT_NAME, say: Say = quiet) -> "Lab":
+    async def up(cls, name: str = DEFAULT_NAME, say: Say = quiet, ground: Ground | None = None) -> "Lab":
         """Start a lab, or return the one of that name; it is healthy and has visitors when this returns.
 
-        Raises `LabError` where something is missing or does not come up.
+        Without a `ground` its services run in containers where an engine can run, else as plain processes. Raises
+        `LabError` where something is missing or does not come up.
         """
-        await ensure_engine(say)
-        compose = await ensure_compose(say)
-        images = await ensure_images(say)
-        made = replace(instances.load(name) or instances.create(name), image_source=images.source)
+        known = instances.load(name)
+        chosen = await grounds.choose(known, ground, say)
+        made = known or instances.create(name, chosen)
         made.save()
-        say(f"Starting lab `{name}`…")
-        await compose_up(compose, made, images)
+        made = await grounds.start(made, say)
         lab = await cls._of(made)
         if lab is None:
             raise LabError(f"Lab `{name}` has no Redis.", "Try `watchkeeper lab down` and `watchkeeper lab up`.")
@@ -99,20 +107,22 @@ class Lab:
     @classmethod
     async def _of(cls, made: Instance) -> "Lab | None":
         """The lab of an instance; None where it has no Redis (any more)."""
-        services = Containers(made.project)
+        services = grounds.services_of(made)
         states = await services.states()
-        return cls(made, services, states["redis"].where) if "redis" in states else None
+        return cls(made, services, states["redis"]) if "redis" in states else None
 
     @classmethod
     @asynccontextmanager
-    async def running(cls, name: str = DEFAULT_NAME, say: Say = quiet) -> AsyncGenerator["Lab"]:
+    async def running(
+        cls, name: str = DEFAULT_NAME, say: Say = quiet, ground: Ground | None = None
+    ) -> AsyncGenerator["Lab"]:
         """Start a lab of its own and take it down at the end, whatever happens.
 
         An engine that had to be started for it is stopped again too.
         """
         lab: Lab | None = None
         try:
-            lab = await cls.up(name, say)
+            lab = await cls.up(name, say, ground)
             yield lab
         finally:
             await asyncio.shield(lab.down() if lab else take_down(name))
@@ -122,9 +132,9 @@ class Lab:
     async def inject(self, fault: str) -> float:
         """Break something, or start a control; return the moment (Unix time) from which it was in effect.
 
-        An unknown name raises `BadInputError`.
+        A name that is unknown, or left out on this ground, raises `BadInputError`.
         """
-        return await INJECTORS[scenario(fault).name](self.site)
+        return await INJECTORS[scenario(fault, self.ground).name](self.site)
 
     async def reset(self) -> Restored:
         """Make the lab healthy again, whatever was done to it. Idempotent. Raises `LabError` where it cannot.
@@ -141,13 +151,13 @@ class Lab:
         return Restored(await self._until_healthy(), found.lost)
 
     async def down(self) -> None:
-        """End the visitors and remove containers, networks, volumes and files."""
+        """End the visitors and remove containers, networks, volumes, processes and files."""
         await self.visitors.end()
         self.ledger.close()
         await take_down(self.instance.name)
 
     async def _until_healthy(self) -> Judgement:
-        """Wait for the oracle, and for the engine's own health checks, which lag behind."""
+        """Wait for the oracle, and for the services' own health checks, which lag behind."""
         deadline = time.monotonic() + READY_SECONDS
         while True:
             seen = await self.oracle.judge()
@@ -174,12 +184,10 @@ class Lab:
 
 async def take_down(name: str) -> bool:
     """Take the lab of that name down, even a half-started one; False where there was nothing. Idempotent."""
-    made = instances.load(name)
+    made = instances.load(instances.check_name(name))
     if made is not None:
         await Visitors(made).end()
-    project = made.project if made else Instance(instances.check_name(name), {}, "").project
-    existed = bool(await names_by_service(project)) or made is not None
-    await remove_project(project)
+    existed = await grounds.remove(name, made)
     if made is not None:
         made.forget()
     return existed

@@ -9,6 +9,9 @@ from watchkeeper_lab.api import Fix, Incident, Resource, Step
 from watchkeeper_lab.ledger import Requests
 from watchkeeper_lab.scenario import Scenario
 
+CARRIERS = frozenset({"container", "service"})
+"""Kinds of what a service runs in: where the lab runs plain processes, `container` in a scenario means the process."""
+
 
 @dataclass(frozen=True, slots=True)
 class Seconds:
@@ -145,7 +148,9 @@ def _root_correct(scenario: Scenario, seen: Observed) -> bool:
     if scenario.root is None or not seen.incidents:
         return False
     root = seen.resources.get(seen.incidents[0].root)
-    return root is not None and (root.kind, root.service) == (scenario.root.kind, scenario.root.service)
+    if root is None or root.service != scenario.root.service:
+        return False
+    return root.kind == scenario.root.kind or {root.kind, scenario.root.kind} <= CARRIERS
 
 
 def _seconds(seen: Observed) -> Seconds:

@@ -66,7 +66,7 @@ async def play(
     least 30) are in seconds. `look_at_fault` asks the oracle right after the fault too, which costs a little time of
     the machine. The lab is healthy again afterwards. Raises `LabError` where it or Watchkeeper is not fit to begin.
     """
-    async with Watchkeeper(base_url, lab.compose_project) as server:
+    async with Watchkeeper(base_url, lab.compose_project, lab.instance.by_port) as server:
         before = (await lab.reset()).judgement
         await _until_quiet(server)
         known = {mark(one) for one in [*await server.incidents(), *await server.fixes()]}

@@ -9,8 +9,9 @@ from typing import Any, Literal, cast
 import yaml
 
 from watchkeeper_lab.errors import BadInputError, LabError
+from watchkeeper_lab.services import Ground
 
-FIELDS = {"name", "kind", "description", "root", "accepted_tools", "expect", "ends"}
+FIELDS = {"name", "kind", "description", "root", "accepted_tools", "expect", "ends", "needs", "because"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,7 +27,7 @@ class Scenario:
     """One scenario, as its file tells it.
 
     `root` is None for a control. `ends` is how Redis ought to be when it is over: `healthy`, or `stopped` where
-    somebody stopped it on purpose.
+    somebody stopped it on purpose. `needs` is `container` where plain processes cannot have it, `because` of what.
     """
 
     name: str
@@ -36,6 +37,8 @@ class Scenario:
     accepted_tools: frozenset[str]
     expect: Literal["healed", "no_action"]
     ends: Literal["healthy", "stopped"] = "healthy"
+    needs: Literal["", "container"] = ""
+    because: str = ""
 
     @property
     def is_control(self) -> bool:
@@ -61,6 +64,8 @@ def parse(text: str, source: str) -> Scenario:
             accepted_tools=frozenset(given["accepted_tools"]),
             expect=expect,
             ends=given.get("ends", "healthy"),
+            needs=given.get("needs", ""),
+            because=given.get("because", ""),
         )
     except (KeyError, TypeError) as error:
         raise LabError(f"{source}: {error} is missing or wrong.", "See the other files in the folder.") from None
@@ -72,6 +77,8 @@ def parse(text: str, source: str) -> Scenario:
         )
     if found.ends not in {"healthy", "stopped"}:
         raise LabError(f"{source}: `ends: {found.ends}` is not known.", "Known are healthy and stopped.")
+    if found.needs not in {"", "container"} or bool(found.needs) != bool(found.because):
+        raise LabError(f"{source}: needs and because do not fit together.", "`needs: container` takes a `because`.")
     return found
 
 
@@ -83,9 +90,20 @@ def scenarios() -> dict[str, Scenario]:
     return {one.name: one for one in sorted(found, key=lambda one: (one.is_control, one.name))}
 
 
-def scenario(name: str) -> Scenario:
-    """The scenario of that name; an unknown name raises `BadInputError` with the nearest right ones."""
+def left_out(ground: Ground) -> dict[str, str]:
+    """What cannot be had on this ground, and why, by name."""
+    return {one.name: one.because for one in scenarios().values() if one.needs not in ("", ground)}
+
+
+def scenario(name: str, ground: Ground | None = None) -> Scenario:
+    """The scenario of that name; an unknown name raises `BadInputError` with the nearest right ones, and so does one
+    that cannot be had on this ground."""
     known = scenarios()
+    if ground and (why := left_out(ground).get(name)):
+        raise BadInputError(
+            f"{name} is left out in a lab of plain processes: it needs a container: {why}.",
+            "`watchkeeper lab faults` lists what there is.",
+        )
     if name in known:
         return known[name]
     near = [one for one in known if name and name in one] or difflib.get_close_matches(name, known, n=3, cutoff=0.4)

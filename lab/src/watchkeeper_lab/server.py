@@ -9,13 +9,14 @@ import signal
 import socket
 import sys
 from collections.abc import AsyncGenerator
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 import httpx
 
 from watchkeeper_lab.errors import LabError
+from watchkeeper_lab.lab import Lab
 
 READY_SECONDS = 60.0
 STOP_SECONDS = 15.0
@@ -40,17 +41,18 @@ def command() -> str:
 
 
 @asynccontextmanager
-async def watchkeeper_up(folder: Path, project: str, *, mode: str = "auto") -> AsyncGenerator[Server]:
+async def watchkeeper_up(folder: Path, *only: str, mode: str = "auto", config: str = "") -> AsyncGenerator[Server]:
     """Run `watchkeeper up` on a free port, with its data below `folder`, until the block is left.
 
-    It watches one compose project only (other labs on this machine are none of its business), and is otherwise as by
-    default.
+    It watches what is named in `only`, as a rule one compose project (other labs on this machine are none of its
+    business), and is otherwise as by default, or as in `config`, the text of a `watchkeeper.yaml`.
 
     Raises `LabError`, with the last line of its output, where it does not become ready.
     """
     port, log = _free_port(), folder / "watchkeeper.log"
     environment = {name: value for name, value in os.environ.items() if not name.startswith("WATCHKEEPER_")}
-    environment |= {"WATCHKEEPER_MODE": mode, "WATCHKEEPER_ONLY": json.dumps([project])}
+    environment |= {"WATCHKEEPER_MODE": mode, "WATCHKEEPER_ONLY": json.dumps(only)}
+    (folder / "watchkeeper.yaml").write_text(config)
     with log.open("ab") as sink:
         process = await asyncio.create_subprocess_exec(
             command(), "up", "--data", str(folder / "data"), "--port", str(port),
@@ -62,6 +64,12 @@ async def watchkeeper_up(folder: Path, project: str, *, mode: str = "auto") -> A
         yield server
     finally:
         await asyncio.shield(_stop(process))
+
+
+def watchkeeper_for(lab: Lab, folder: Path) -> AbstractAsyncContextManager[Server]:
+    """A Watchkeeper in mode auto that watches this lab and nothing else; see `watchkeeper_up`."""
+    made = lab.instance
+    return watchkeeper_up(folder, *made.watched, config=made.configuration())
 
 
 async def _until_ready(server: Server, process: asyncio.subprocess.Process) -> None:

@@ -55,7 +55,7 @@ def own_commands() -> list[str]:
 
 
 def mount(target: typer.Typer, own: Sequence[str], wanted: str | None) -> None:
-    """Add what other packages bring. Only the one that is wanted is loaded; the others are named in the help.
+    """Add what other packages bring. Only the one that is wanted is loaded; all of them for the help, which is None.
 
     One that cannot be loaded, or whose name is taken, is passed over, with a line that says so.
     """
@@ -63,7 +63,7 @@ def mount(target: typer.Typer, own: Sequence[str], wanted: str | None) -> None:
         package = entry.dist.name if entry.dist else entry.module
         if entry.name in own:
             warn(f"`{entry.name}` of {package} is left out: the name is taken.")
-        elif entry.name != wanted:
+        elif wanted not in (None, entry.name):  # None: the help of everything is wanted
             target.command(entry.name, help=f"Of the package {package}.")(_not_loaded)
         else:
             try:
@@ -95,7 +95,7 @@ def main() -> None:
 
     own = own_commands()
     arguments, wanted = hoisted(sys.argv[1:], own)
-    if wanted not in own:
+    if wanted not in own and "--version" not in arguments:
         mount(app, own, wanted)
     try:
         app(args=arguments, prog_name="watchkeeper")
