@@ -7,7 +7,7 @@ import shutil
 import signal
 import subprocess
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator
 from pathlib import Path
 
 from watchkeeper_lab.command import attempt, run
@@ -86,7 +86,7 @@ async def apt_install(*packages: str) -> None:
 
 
 @contextlib.contextmanager
-def _services_left_alone() -> Iterator[None]:
+def _services_left_alone() -> Generator[None]:
     """Debian's way to install a server without starting it; one that is there already is left as it is."""
     policy = Path("/usr/sbin/policy-rc.d")
     if policy.exists():
