@@ -1,6 +1,7 @@
 """What is said of a whole plan, and of a call somebody asks for."""
 
 from collections.abc import AsyncIterator
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -9,7 +10,20 @@ from tests.domain.making import CACHE, plan, reading, resource, situation, step
 from tests.watch.fakes import Scripted
 from watchkeeper.connectors import Registry
 from watchkeeper.decide import PAUSED, Decide, Policy
-from watchkeeper.domain import LOOP, Effect, NotFound, Principal, Reading, Refused, Standing, WatchkeeperError, tool
+from watchkeeper.domain import (
+    LOOP,
+    Effect,
+    Hold,
+    NotFound,
+    Principal,
+    Reading,
+    Refused,
+    Standing,
+    WatchkeeperError,
+    Window,
+    now,
+    tool,
+)
 from watchkeeper.settings import PolicySettings
 from watchkeeper.store import Masker, Store
 
@@ -110,3 +124,21 @@ async def test_a_pause_is_read_from_the_store(decide: Decide) -> None:
     async with decide._store.transaction() as transaction:
         await transaction.set(PAUSED, {"by": "ada"})
     assert await decide.stopped() == "paused by ada"
+
+
+async def test_what_was_agreed_to_before_a_window_waits_for_its_end_and_within_it_it_does_not(decide: Decide) -> None:
+    at = now()
+    window = Window("mnt-1", ("cache",), at - timedelta(minutes=1), at + timedelta(hours=1), "a move", "person:ada")
+    await decide._store.save(window)
+    for agreed_at, outcome in ((None, "deny"), (at - timedelta(minutes=2), "deny"), (at, "allow")):
+        standing = await decide.standing(plan(), AT, (), agreed_at=agreed_at)
+        said = decide.permit(plan(), AT, LOOP, approved=agreed_at is not None, standing=standing)
+        assert (said.outcome, said.until) == (outcome, window.ends if outcome == "deny" else None)
+    own = decide.permit(plan(), AT, ADA, approved=True, standing=await decide.standing(plan(), AT, ()))
+    assert (own.outcome, own.warnings) == ("allow", (window.said,))
+
+
+async def test_a_step_that_is_denied_for_good_is_not_waited_for(decide: Decide) -> None:
+    gone = step(of=resource("gone"))
+    held = Standing(maintenance={CACHE.id: Hold(now(), "maintenance")})
+    assert decide.permit(plan(step(), gone), AT, LOOP, standing=held).policy == "gone"

@@ -53,8 +53,10 @@ class Home:
             incident = client.get("/api/incidents")["items"][0]
             approval = client.get("/api/approvals", status="all")["items"][0]
             by_hand = [one["id"] for one in client.get("/api/maintenance")["items"] if one["id"].startswith("mnt-")]
+            silent = [one["id"] for one in client.get("/api/silences")["items"]]
         ids = [(r"inc-[0-9a-f]{8}", incident["id"]), (r"apr-[0-9a-f]{8}", approval["id"])]
-        for pattern, real in (*ids, *((r"mnt-[0-9a-f]{8}", one) for one in by_hand[:1])):
+        ids += [(r"mnt-[0-9a-f]{8}", one) for one in by_hand[:1]] + [(r"sil-[0-9a-f]{8}", one) for one in silent[:1]]
+        for pattern, real in ids:
             command = re.sub(pattern, real, command)
         command = command.replace("127.0.0.1:8000", f"127.0.0.1:{self.port}")
         return subprocess.run(

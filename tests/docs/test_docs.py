@@ -208,7 +208,14 @@ def test_every_setting_is_described() -> None:
 def test_every_path_of_the_api_is_described() -> None:
     text = (ROOT / "docs" / "api.md").read_text()
     sources = (ROOT / "src" / "watchkeeper" / "server").glob("*.py")
-    prefixes = {"resources": "/api/resources", "incidents": "/api", "tools": "/api", "still": "/api", "system": ""}
+    prefixes = {
+        "resources": "/api/resources",
+        "incidents": "/api",
+        "tools": "/api",
+        "still": "/api",
+        "silences": "/api",
+        "system": "",
+    }
     paths = {
         prefixes[source.stem] + path
         for source in sources

@@ -221,3 +221,42 @@ async def test_a_fix_says_what_came_of_each_of_its_tools(thing: Thing, auto: Run
     assert healed.resource == thing.id
     async with asyncio.timeout(PATIENCE):
         assert (await auto.store.get(Fix, healed.subject)).verdict is not None
+
+
+async def test_what_is_silenced_is_marked_so_and_acted_on_all_the_same(
+    thing: Thing, operator: httpx.AsyncClient, viewer: httpx.AsyncClient, auto: Runtime
+) -> None:
+    answer = await operator.post("/api/silences", json={"resource": thing.slug, "rule": "memo-*", "for": "1h"})
+    assert answer.status_code == 201, answer.text
+    made = answer.json()
+    window = await begin(operator, thing)
+    thing.put(1.0)
+    await thing.event("incident.held")
+    status = (await viewer.get("/api/resources/status")).json()
+    (mine,) = [item for item in status["items"] if item["id"] == thing.id]
+    assert mine["silenced"] == {"memo-high": made["id"]}
+    assert made["id"] in {one["id"] for one in status["silences"]}
+    assert (await thing.incident())["silenced"] == made["id"]
+    await end(operator, window)
+    assert (await thing.event(*ENDED)).kind == "incident.closed"
+    assert (await operator.post(f"/api/silences/{made['id']}/expire")).json()["status"] == "over"
+    problem(await operator.post(f"/api/silences/{made['id']}/expire"), 409)
+    problem(await operator.post("/api/silences/sil-none/expire"), 404)
+    problem(await viewer.post("/api/silences", json={"resource": "all", "for": "1h"}), 401)
+    assert made["id"] in {one["id"] for one in (await viewer.get("/api/silences?status=all")).json()["items"]}
+
+
+@pytest.mark.parametrize(
+    ("body", "status", "why"),
+    [
+        ({"for": "1h"}, 422, "say what it is about"),
+        ({"resource": "all"}, 422, "either `for` or `until`"),
+        ({"severity": "dreadful", "for": "1h"}, 422, "severity"),
+        ({"resource": "nowhere", "for": "1h"}, 404, "nowhere"),
+        ({"rule": "memo-hihg", "for": "1h"}, 404, "did you mean 'memo-high'"),
+    ],
+)
+async def test_a_silence_that_cannot_be_is_refused_in_words(
+    operator: httpx.AsyncClient, body: dict[str, Any], status: int, why: str
+) -> None:
+    assert why in problem(await operator.post("/api/silences", json=body), status)["detail"]

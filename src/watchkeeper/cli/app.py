@@ -9,7 +9,19 @@ from typing import Annotated, Any
 
 import typer
 
-from watchkeeper.cli import check, connectors, doctor, fix, incidents, knowledge, maintenance, status, tools, up
+from watchkeeper.cli import (
+    check,
+    connectors,
+    doctor,
+    fix,
+    incidents,
+    knowledge,
+    maintenance,
+    silence,
+    status,
+    tools,
+    up,
+)
 from watchkeeper.cli.options import Options, hoisted
 
 GROUP = "watchkeeper.commands"
@@ -44,7 +56,7 @@ def watchkeeper(
     context.obj = Options(config, data, url, json)
 
 
-for module in (up, status, incidents, fix, maintenance, tools, knowledge, connectors, check, doctor):
+for module in (up, status, incidents, fix, maintenance, silence, tools, knowledge, connectors, check, doctor):
     module.register(app)
 
 

@@ -26,6 +26,8 @@ STYLES = (
     ("change.", "△", "cyan"),
     ("paused", "▲", "bold yellow"),
     ("maintenance.", "▲", "yellow"),
+    ("silence.", "▲", "yellow"),
+    ("notification.", "·", "dim"),
     ("breaker.opened", "▲", "bold yellow"),
     ("breaker.", "·", "none"),
     ("plan.", "▲", "yellow"),

@@ -172,7 +172,8 @@ def _unwell(screen: "Console", item: dict[str, Any], approval: dict[str, Any] | 
     screen.print(line.append(f"  {item['incident']}" if item["incident"] else ""))
     for alert in item["alerts"]:
         since = ago(alert["firing_at"] or alert["pending_at"])
-        prose(screen, f"{alert['rule']} {alert['status']} for {since}: {alert['why']}", 2)
+        told = f" (silenced: {item['silenced'][alert['rule']]})" if alert["rule"] in item["silenced"] else ""
+        prose(screen, f"{alert['rule']} {alert['status']} for {since}{told}: {alert['why']}", 2)
     advice = item["advice"]
     if advice is not None:
         show_advice(screen, advice, waits=approval is not None)
@@ -199,6 +200,11 @@ def _still(screen: "Console", page: dict[str, Any]) -> None:
                 f"({window['id']}) of {about}", "none"
             )
         )
+    for silence in page["silences"]:
+        screen.print()
+        kept = sum(silence["kept_back"].values())
+        said = f"({silence['id']}) of {silence['about']}; {kept} messages kept back"
+        screen.print(Text(f"▲ silence until {until(silence['ends'])} ", "yellow").append(said, "none"))
     open_breakers(screen, page["breakers"])
 
 

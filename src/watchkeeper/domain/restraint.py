@@ -82,11 +82,11 @@ class Silence:
     def about(self) -> str:
         """What it is about, in words."""
         said = [
-            self.resource and f"on {self.resource}",
+            self.resource,
             self.rule and f"rule {self.rule}",
             self.severity and f"severity {self.severity}",
         ]
-        return ", ".join(part for part in said if part) or "everything"
+        return ", ".join(part for part in said if part)
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,6 +16,7 @@ import httpx
 import structlog
 
 from watchkeeper.domain import Event, now
+from watchkeeper.notify.silences import ENDED, Silences, counted
 from watchkeeper.store import Lease, LeaseTaken, Store, new_id
 
 log = structlog.get_logger(__name__)
@@ -33,6 +34,8 @@ TOLD = frozenset(
         "fix.not_healed",
         "connector.quarantined",
         "connector.released",
+        "breaker.opened",
+        "silence.ended",
     }
 )
 ALONE = frozenset({"fix.inconclusive", "fix.not_healed"})
@@ -63,7 +66,8 @@ class Webhook:
     answer is tried until it does. Of several executors on one store, one sends.
     """
 
-    def __init__(self, url: str, api: str, store: Store) -> None:
+    def __init__(self, url: str, api: str, store: Store, silences: Silences | None = None) -> None:
+        self._silences = silences or Silences(store)
         self._url = url
         self._api = api.rstrip("/")
         self._store = store
@@ -127,10 +131,21 @@ class Webhook:
                 await self._send(client, _summary(late))
             await self._told(late[-1].seq)
         for event in fresh:
-            if wanted(event) and not await self._send(client, self._message(event), event):
+            if await self._to_tell(event) and not await self._send(client, await self._message(event), event):
                 return True
             await self._told(event.seq)
         return True
+
+    async def _to_tell(self, event: Event) -> bool:
+        """Whether it goes out. What a silence keeps back is written down; its end is told where it kept back any."""
+        if not wanted(event):
+            return False
+        if event.kind == ENDED:
+            return bool(await self._silences.kept_back(event.subject))
+        silence = await self._silences.keeps_back(event)
+        if silence is not None:
+            await self._silences.keep_back(silence, event)
+        return silence is None
 
     async def _waiting(self) -> list[Event]:
         after, found = int(await self._store.setting(CURSOR, 0)), list[Event]()
@@ -183,11 +198,12 @@ class Webhook:
             end.cancel()
             await asyncio.gather(task, end, return_exceptions=True)
 
-    def _message(self, event: Event) -> dict[str, Any]:
+    async def _message(self, event: Event) -> dict[str, Any]:
+        more = f": {counted(await self._silences.kept_back(event.subject))}" if event.kind == ENDED else ""
         return {
             "id": event.seq,
             "kind": event.kind,
-            "text": f"[watchkeeper] {event.text}" + _next(event),
+            "text": f"[watchkeeper] {event.text}{more}" + _next(event),
             "incident": event.incident,
             "resource": event.resource,
             "at": event.at.isoformat(),

@@ -3,7 +3,7 @@
 from fastapi import FastAPI
 
 from watchkeeper import __version__
-from watchkeeper.server import connectors, incidents, problems, resources, still, system, tools
+from watchkeeper.server import connectors, incidents, problems, resources, silences, still, system, tools
 from watchkeeper.server.runtime import Runtime
 from watchkeeper.server.security import Doorkeeper
 
@@ -15,6 +15,14 @@ def create_app(runtime: Runtime) -> FastAPI:
     app.state.runtime = runtime
     problems.install(app)
     app.add_middleware(Doorkeeper, host=runtime.settings.server.host)
-    for router in (resources.router, incidents.router, tools.router, connectors.router, still.router, system.router):
+    for router in (
+        resources.router,
+        incidents.router,
+        tools.router,
+        connectors.router,
+        still.router,
+        silences.router,
+        system.router,
+    ):
         app.include_router(router)
     return app

@@ -34,7 +34,11 @@ Limit = Annotated[int, Query(ge=1, le=500)]
 async def _view(runtime: Runtime, incident: Incident) -> IncidentView:
     alerts = await runtime.store.select(Alert, incident=incident.id)
     approval = await runtime.store.find(Approval, incident.approval) if incident.approval else None
-    return IncidentView.of(incident, alerts, approval)
+    view = IncidentView.of(incident, alerts, approval)
+    silenced = await runtime.silences.over(alerts, now()) if incident.status != "closed" else {}
+    if alerts and len(silenced) == len(alerts):
+        view.silenced = silenced[alerts[0].id].id
+    return view
 
 
 def _page(views: list[Any], at: list[datetime], limit: int) -> Page[Any]:

@@ -51,7 +51,9 @@ def install(app: FastAPI) -> None:
     @app.exception_handler(RequestValidationError)
     async def _invalid(request: Request, problem: RequestValidationError) -> JSONResponse:  # pyright: ignore[reportUnusedFunction]
         errors: list[dict[str, Any]] = list(problem.errors())
-        said = "; ".join(f"{'.'.join(str(part) for part in e['loc'])}: {e['msg']}" for e in errors)
+        said = "; ".join(
+            f"{'.'.join(str(part) for part in e['loc'])}: {e['msg'].removeprefix('Value error, ')}" for e in errors
+        )
         return _response(
             Problem(title="Unprocessable Content", status=422, detail=said, next="/docs", instance=request.url.path)
         )

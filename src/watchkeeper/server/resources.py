@@ -10,6 +10,7 @@ from watchkeeper.domain import LOOP, Incident, LogLine, NotFound, Reading, Windo
 from watchkeeper.incidents import ACTIVE
 from watchkeeper.server.runtime import Runtime
 from watchkeeper.server.security import Here, Viewer
+from watchkeeper.server.silences import silence_view
 from watchkeeper.server.views import (
     AdviceView,
     MetricView,
@@ -65,6 +66,9 @@ async def status(runtime: Here, _: Viewer) -> StatusPage:
     at = now()
     windows = await runtime.decide.windows.standing(at)
     items = [await _status(runtime, key, w, incidents.get(key), windows) for key, w in runtime.watch.watchers.items()]
+    silenced = await runtime.silences.over([alert for item in items for alert in item.alerts], at)
+    for item in items:
+        item.silenced = {alert.rule: silenced[alert.id].id for alert in item.alerts if alert.id in silenced}
     return StatusPage(
         mode=runtime.settings.mode,
         paused=await runtime.decide.stopped(),
@@ -72,6 +76,7 @@ async def status(runtime: Here, _: Viewer) -> StatusPage:
         problems=runtime.watch.problems | dict(runtime.registry.broken),
         maintenance=[window_view(window, at) for window in windows],
         breakers=[breaker_view(one, at) for one in await runtime.decide.history.breakers()],
+        silences=[await silence_view(runtime, one) for one in await runtime.silences.standing(at)],
         items=sorted(items, key=lambda item: (-item.health.rank, item.kind, item.slug)),
     )
 

@@ -21,7 +21,7 @@ from watchkeeper.fixing import Fixing
 from watchkeeper.hosts import Engine
 from watchkeeper.incidents import Desk
 from watchkeeper.loop import Loop
-from watchkeeper.notify import Webhook
+from watchkeeper.notify import Silences, Webhook
 from watchkeeper.settings import Settings, secret
 from watchkeeper.store import Lease, LeaseTaken, Masker, Store, new_id
 from watchkeeper.telemetry import Metrics
@@ -46,6 +46,7 @@ class Runtime:
     metrics: Metrics
     operator: Principal
     token: str
+    silences: Silences
     started_at: datetime = field(default_factory=now)
     lost: asyncio.Event = field(default_factory=asyncio.Event)
     """Set when the lease was lost: the process must end at once."""
@@ -77,11 +78,14 @@ async def running(settings: Settings, registry: Registry | None = None) -> Async
         try:
             store.listen(lambda event: metrics.events.labels(event.kind).inc())
             api = f"http://{settings.server.host}:{settings.server.port}"
-            webhook = Webhook(url, api, store) if url else None
+            silences = Silences(store)
+            webhook = Webhook(url, api, store, silences) if url else None
             if webhook is not None:
                 await webhook.start()
-            async with _assembled(settings, registry, policy, store, metrics, lease) as runtime:
+            silences.start()
+            async with _assembled(settings, registry, policy, store, metrics, lease, silences) as runtime:
                 yield runtime
+            await silences.stop()
             if webhook is not None:
                 await webhook.stop()
         finally:
@@ -90,7 +94,13 @@ async def running(settings: Settings, registry: Registry | None = None) -> Async
 
 @asynccontextmanager
 async def _assembled(
-    settings: Settings, registry: Registry, policy: Policy, store: Store, metrics: Metrics, lease: Lease
+    settings: Settings,
+    registry: Registry,
+    policy: Policy,
+    store: Store,
+    metrics: Metrics,
+    lease: Lease,
+    silences: Silences,
 ) -> AsyncGenerator[Runtime]:
     desk = Desk(store)
     decide = Decide(registry, policy, store, settings.maintenance)
@@ -108,7 +118,7 @@ async def _assembled(
                 loop = Loop(store, watch, decide, desk, Fixing(store, watch, decide, act, desk, approval_life))
                 desk.heal = loop.heal
                 runtime = Runtime(
-                    settings, registry, store, watch, decide, desk, loop, metrics, *_operator(settings.data)
+                    settings, registry, store, watch, decide, desk, loop, metrics, *_operator(settings.data), silences
                 )
                 await store.emit(Event("server.started", lease.holder, f"mode {settings.mode}", now()))
                 await desk.resume()

@@ -117,6 +117,23 @@ class BreakerView(View):
     said: str
 
 
+class SilenceView(View):
+    """What people are not told of; `kept_back`: how many messages of each kind were not told."""
+
+    id: str
+    status: str
+    about: str
+    resource: str
+    rule: str
+    severity: str
+    approvals: bool
+    begins: datetime
+    ends: datetime
+    reason: str
+    by: str
+    kept_back: dict[str, int]
+
+
 class StatusView(View):
     id: str
     slug: str
@@ -131,6 +148,8 @@ class StatusView(View):
     incident: str | None
     maintenance: str | None
     """The window over it, in words."""
+    silenced: dict[str, str] = {}
+    """Rules whose alerts here people are not told of, with the silence's id."""
     advice: AdviceView | None
 
 
@@ -143,6 +162,7 @@ class StatusPage(BaseModel):
     problems: dict[str, str]
     maintenance: list[WindowView]
     breakers: list[BreakerView]
+    silences: list[SilenceView]
     items: list[StatusView]
 
 
@@ -167,6 +187,8 @@ class IncidentView(View):
     alerts: list[Alert]
     fixes: list[str]
     approval: Approval | None
+    silenced: str | None = None
+    """The silence because of which people are not told of it."""
 
     @classmethod
     def of(cls, incident: Incident, alerts: list[Alert], approval: Approval | None) -> "IncidentView":
