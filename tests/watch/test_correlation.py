@@ -1,11 +1,12 @@
 from collections.abc import Sequence
 from dataclasses import replace
+from random import Random
 
 from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.domain.making import after, alert, incident, resource
-from watchkeeper.domain import Alert, Health, Resource
+from watchkeeper.domain import Alert, Health, Incident, Resource
 from watchkeeper.watch import incident_for, reach, relapse_of, root_of
 from watchkeeper.watch.correlation import WINDOW, neighbours, upstream
 
@@ -104,6 +105,63 @@ def test_names_do_not_matter(outage: tuple[Graph, list[Alert]], order: Sequence[
     }
     told = [replace(known, resource=new[known.resource]) for known in alerts]
     assert root_of(told, renamed) == new[root_of(alerts, resources)]
+
+
+@st.composite
+def tangles(draw: st.DrawFn) -> tuple[Graph, list[Alert]]:
+    """Any graph, with cycles and things that need themselves; any alerts on it."""
+    names = [f"r{number}" for number in range(draw(st.integers(1, 6)))]
+    needs = {name: draw(st.lists(st.sampled_from(names), unique=True, max_size=3)) for name in names}
+    made: Graph = {named(name): resource(name, depends_on=tuple(map(named, needs[name]))) for name in names}
+    where = draw(st.lists(st.sampled_from(sorted(made)), min_size=1, max_size=6))
+    ranks = draw(st.lists(st.sampled_from([Health.DEGRADED, Health.FAILED]), min_size=len(where), max_size=len(where)))
+    told = enumerate(zip(where, ranks, strict=True))
+    return made, [alert(key, id=f"a{at}", at=after(at), health=health) for at, (key, health) in told]
+
+
+def needed_by(resources: Graph) -> set[tuple[str, str]]:
+    """Every pair of which the first needs the second, directly or not: edges joined until nothing new comes."""
+    pairs = {(key, needed) for key, known in resources.items() for needed in known.upstream}
+    while more := {(a, d) for a, b in pairs for c, d in pairs if b == c} - pairs:
+        pairs |= more
+    return pairs
+
+
+@given(tangles())
+def test_nothing_that_alerts_explains_the_root_unless_each_needs_the_other(outage: tuple[Graph, list[Alert]]) -> None:
+    resources, alerts = outage
+    needs = needed_by(resources)
+    root = root_of(alerts, resources)
+    alerting = {known.resource for known in alerts}
+    assert root in alerting
+    assert [other for other in alerting if (root, other) in needs and (other, root) not in needs] == []
+
+
+@given(tangles(), st.randoms(use_true_random=False))
+def test_an_alert_joins_only_an_incident_it_is_connected_to_whatever_order_they_are_in(
+    outage: tuple[Graph, list[Alert]], chance: Random
+) -> None:
+    """As the desk does: joined where one is found, else opened."""
+    resources, alerts = outage
+    needs = needed_by(resources)
+    known: list[Incident] = []
+    for told in alerts:
+        here = told.resource
+        found = incident_for(told, known, resources, told.pending_at)
+        shuffled = chance.sample(known, len(known))
+        assert incident_for(told, shuffled, resources, told.pending_at) == found
+        if found is None:
+            assert all(here not in incident.resources for incident in known)
+            known.append(incident(here, id=f"inc-{len(known)}", at=told.pending_at))
+        else:
+            assert any(r == here or (here, r) in needs or (r, here) in needs for r in found.resources)
+            known[known.index(found)] = found.touching(here)
+
+
+def test_in_a_circle_of_dependencies_what_only_suffers_from_it_is_not_the_root() -> None:
+    resources = graph("a>b", "b>a", "c>a")
+    alerts = [alert(named("a"), at=after(5)), alert(named("b"), at=after(6)), alert(named("c"), health=Health.FAILED)]
+    assert root_of(alerts, resources) == named("a")
 
 
 def test_what_others_need_explains_them() -> None:

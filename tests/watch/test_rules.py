@@ -1,5 +1,6 @@
 """The life of an alert, against a plain reference."""
 
+import math
 from dataclasses import dataclass
 
 from hypothesis import given
@@ -68,6 +69,29 @@ def test_an_alert_lives_as_the_reference_says(looks: list[Look], wait: float, cl
     for gap, used in looks:
         at += gap
         expected.append(reference.look(at, used))
+    assert run(rule(seconds=wait, clear=f"reading.used < {clear}"), looks) == expected
+
+
+jumps = st.lists(
+    st.tuples(
+        st.sampled_from([-7200.0, -1.0, 0.0, 0.2, 2.0, 5.0, 7200.0]),
+        st.sampled_from([0.5, 0.85, 0.88, 0.9, 0.95, math.inf, -math.inf, math.nan, None]),
+    ),
+    max_size=30,
+)
+
+
+@given(looks=jumps, wait=st.sampled_from([0.0, 4.0, 3600.0]), clear=st.sampled_from([0.9, 0.85]))
+def test_neither_absurd_numbers_nor_a_clock_that_jumps_change_that(
+    looks: list[Look], wait: float, clear: float
+) -> None:
+    """What is no finite number is no data; `for` is measured by the clock as it is read."""
+    reference = Reference(wait, 0.9, clear)
+    expected: list[str] = []
+    at = 0.0
+    for gap, used in looks:
+        at += gap
+        expected.append(reference.look(at, used if used is not None and math.isfinite(used) else None))
     assert run(rule(seconds=wait, clear=f"reading.used < {clear}"), looks) == expected
 
 

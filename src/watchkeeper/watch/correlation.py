@@ -78,11 +78,9 @@ def root_of(alerts: Sequence[Alert], resources: Mapping[str, Resource]) -> str:
         key: alert for key, alert in worst.items() if key not in carriers or alert.health is Health.FAILED
     } or worst
 
-    def explained_by_another(key: str) -> bool:
-        up = _closure(key, {name: value.upstream for name, value in resources.items()}) - {key}
-        return bool(up.intersection(candidates))
-
-    roots = [key for key in candidates if not explained_by_another(key)] or list(candidates)
+    edges = {name: value.upstream for name, value in resources.items()}
+    needs = {key: _closure(key, edges) for key in candidates}
+    roots = [key for key in candidates if all(key in needs[up] for up in needs[key] & candidates.keys())]
     return min(roots, key=lambda key: (-candidates[key].health.rank, candidates[key].pending_at, key))
 
 
