@@ -89,8 +89,25 @@ class WebhookSettings(_Part):
     url: str
 
 
+class HeartbeatSettings(_Part):
+    """A URL that is asked for every so many seconds while Watchkeeper works: whoever is behind it notices when it does
+    not. `fail_url` is told why it does not; without it there is silence then. Both may be references."""
+
+    url: str
+    every: float = Field(default=60.0, ge=0.2, le=3600)
+    fail_url: str | None = None
+
+    @field_validator("every", mode="before")
+    @classmethod
+    def _seconds(cls, value: Any) -> Any:
+        """`60`, `60s`, `2m`."""
+        found = re.fullmatch(r"(\d+(?:\.\d+)?)(s|m)", value.strip()) if isinstance(value, str) else None
+        return float(found[1]) * {"s": 1, "m": 60}[found[2]] if found else value
+
+
 class NotifySettings(_Part):
     webhook: WebhookSettings | None = None
+    heartbeat: HeartbeatSettings | None = None
 
 
 class MaintenanceSettings(_Part):

@@ -188,6 +188,7 @@ def test_every_setting_is_described() -> None:
         "watch.": settings.WatchSettings,
         "policy.": settings.PolicySettings,
         "notify.webhook.": settings.WebhookSettings,
+        "notify.heartbeat.": settings.HeartbeatSettings,
     }
     missing = [
         f"{prefix}{field.alias or name}"

@@ -21,7 +21,7 @@ from watchkeeper.hosts import ContainerHost, Engine, rights, usage
 from watchkeeper.hosts.proxy import _pattern, environment, nginx
 
 TOOLS = {tool.name: tool for tool in connector.tools}
-ACT = (*rights.LOOK, *(right for tool in connector.tools for right in tool.rights))
+ACT = (*rights.LOOK, *(r for tool in connector.tools if tool.name != "docker_scale" for r in tool.rights))
 HOSTS = Path(rights.__file__).parent
 
 
@@ -52,7 +52,7 @@ def proxy(folder: Path, allowed: tuple[Right, ...]) -> Iterator[Proxy]:
     text = nginx(allowed, purpose="look", listen=f"127.0.0.1:{port}")
     text = text.replace("access_log off;", f"access_log {log} told;")
     text = text.replace("http {\n", 'http {\n  log_format told "$status $request_method $request_uri";\n')
-    (folder / "nginx.conf").write_text(f"daemon off;\npid {folder}/pid;\nuser root;\n{text}")
+    (folder / "nginx.conf").write_text(f"daemon off;\npid {folder}/pid;\n{text}")
     command = ["nginx", "-c", str(folder / "nginx.conf"), "-e", str(folder / "error.log")]
     subprocess.run([*command, "-t"], check=True, capture_output=True)
     with subprocess.Popen(command) as process:
@@ -178,6 +178,7 @@ def test_every_call_of_the_engine_is_declared() -> None:
         *rights.EXEC,
         *rights.FILES,
         *rights.FREEZE,
+        *rights.SCALE,
         rights.LOGS,
     }
     used: set[str] = set()

@@ -15,6 +15,7 @@ from watchkeeper.cli.greeting import Teller, greet
 from watchkeeper.cli.logs import begin_log
 from watchkeeper.cli.options import ADDRESS, listening_at
 from watchkeeper.server import Runtime, create_app, running
+from watchkeeper.server.pulse import beating
 from watchkeeper.settings import Settings
 
 LOST = 3
@@ -34,7 +35,7 @@ async def _up(settings: Settings, listener: socket.socket, quiet: bool) -> int:
         log = begin_log(settings.data)
         starting = asyncio.create_task(stop.wait())
         try:
-            async with running(settings) as runtime:
+            async with running(settings) as runtime, beating(runtime):
                 log.mask(runtime.store.masker.value)
                 return await _serve(runtime, listener, stop, quiet, str(log.path or ""))
         finally:

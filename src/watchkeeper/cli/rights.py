@@ -30,9 +30,10 @@ def access_of(connector: "Connector[Any]") -> "Access | None":
 
 
 def needed(registry: "Registry", wanted: str) -> "dict[str, tuple[Right, ...]]":
-    """The rights by connector for `watch`, `probe`, `act` (every tool), or one tool. Raises WatchkeeperError."""
+    """The rights by connector for `watch`, `probe`, `act` (every tool but those that
+    would be as good as root), or one tool. Raises WatchkeeperError."""
     from watchkeeper.domain.errors import WatchkeeperError
-    from watchkeeper.hosts.rights import LOOK
+    from watchkeeper.hosts.rights import AS_GOOD_AS_ROOT, LOOK
 
     if wanted not in ("watch", "probe", "act") and wanted not in registry.tools:
         near = difflib.get_close_matches(wanted, ["watch", "probe", "act", *registry.tools], n=1)
@@ -49,7 +50,8 @@ def needed(registry: "Registry", wanted: str) -> "dict[str, tuple[Right, ...]]":
         if access and wanted == "probe":
             rights += access.probe(writes=True)
         for tool in connector.tools:
-            if wanted in ("act", tool.name):
+            grave = any(right.what in AS_GOOD_AS_ROOT for right in tool.rights)
+            if tool.name == wanted or (wanted == "act" and not grave):
                 rights += tool.rights
         found[connector.kind] = tuple(dict.fromkeys(rights))
     return found
@@ -164,7 +166,7 @@ async def of_engine(engine: "Engine", registry: "Registry", acts: bool) -> list[
     from watchkeeper.hosts.rights import BEYOND, LOOK, allowed, is_allowed
 
     looks = await allowed(engine, LOOK)
-    wanted = [right for tool in registry.tools.values() for right in tool.rights if right.kind == "call"]
+    wanted = [right for rights in needed(registry, "act").values() for right in rights if right.kind == "call"]
     doing = await allowed(engine, [right for right in dict.fromkeys(wanted) if not right.what.startswith("GET ")])
     beyond = [call for call in BEYOND if await is_allowed(engine, call)]
     blind = [right for right, held in looks.items() if held is False]

@@ -23,6 +23,7 @@ def nginx(rights: Iterable[Right], *, purpose: str, listen: str = LISTEN, socket
     return (
         _HEAD.format(purpose=purpose, listen=listen)
         + f"""\
+user root;  # one that may use the socket
 worker_processes 1;
 events {{}}
 http {{

@@ -21,6 +21,17 @@ EXEC = ("POST /containers/{id}/exec", "POST /exec/{id}/start", "GET /exec/{id}/j
 FILES = ("GET /containers/{id}/archive", "PUT /containers/{id}/archive")
 FREEZE = ("POST /containers/{id}/pause",)
 
+SCALE = (
+    "POST /containers/create",
+    "POST /networks/{id}/connect",
+    "GET /images/{id}/json",
+    "POST /containers/{id}/start",
+    "POST /containers/{id}/stop",
+    "DELETE /containers/{id}",
+)
+AS_GOOD_AS_ROOT = frozenset({"POST /containers/create", *EXEC, *FILES})
+"""Whoever may make containers, or run something in any, has that machine: never among what is printed unasked."""
+
 LOOK = (
     *calls("GET /version", "GET /containers/json", INSPECT),
     *calls("GET /events", gives="what happens is seen with the next look, and why a container stopped is not known"),
@@ -42,7 +53,7 @@ async def allowed(engine: Engine, rights: Iterable[Right]) -> Mapping[Right, boo
 async def is_allowed(engine: Engine, what: str) -> bool | None:
     """Whether one call (`POST /containers/{id}/restart`) is let through."""
     method, _, path = what.partition(" ")
-    if method != "GET" and "{id}" not in path:
+    if method == "DELETE" or (method != "GET" and "{id}" not in path):
         return None  # it would do something
     nobody = secrets.token_hex(32)
     params: dict[str, str] = {}

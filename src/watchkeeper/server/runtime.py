@@ -50,6 +50,8 @@ class Runtime:
     started_at: datetime = field(default_factory=now)
     lost: asyncio.Event = field(default_factory=asyncio.Event)
     """Set when the lease was lost: the process must end at once."""
+    unwell: tuple[str, ...] = ()
+    """What the last beat of the pulse found wrong."""
 
 
 @asynccontextmanager

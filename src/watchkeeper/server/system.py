@@ -11,6 +11,7 @@ from watchkeeper import __version__
 from watchkeeper.decide import PAUSED
 from watchkeeper.domain import Event, Incident, now
 from watchkeeper.incidents import ACTIVE
+from watchkeeper.server.pulse import stuck
 from watchkeeper.server.runtime import Runtime
 from watchkeeper.server.security import Here, Operator, Viewer
 from watchkeeper.server.views import Page
@@ -71,17 +72,21 @@ async def resume(runtime: Here, who: Operator) -> dict[str, str]:
 
 
 @router.get("/healthz")
-async def healthz() -> dict[str, str]:
-    """The process answers."""
-    return {"status": "ok", "version": __version__}
+async def healthz(runtime: Here) -> JSONResponse:
+    """200 while the process answers and goes on looking and searching; 503 where it is stuck: a restart may help."""
+    found = stuck(runtime)
+    content = {"status": "stuck" if found else "ok", "version": __version__, "problems": list(found)}
+    return JSONResponse(content, 503 if found else 200)
 
 
 @router.get("/readyz")
 async def readyz(runtime: Here) -> JSONResponse:
-    """200 once everything found has been looked at once, 503 before."""
+    """200 once everything found has been looked at once, while it works; 503 before, and where it is stuck, the store
+    cannot be written, or another executor has taken over."""
     waiting = [w.resource.slug for w in runtime.watch.watchers.values() if w.last is None]
-    content = {"status": "waiting" if waiting else "ready", "waiting": waiting}
-    return JSONResponse(content, 503 if waiting else 200)
+    found = list(dict.fromkeys((*stuck(runtime), *runtime.unwell)))
+    status = "unwell" if found else "waiting" if waiting else "ready"
+    return JSONResponse({"status": status, "waiting": waiting, "problems": found}, 200 if status == "ready" else 503)
 
 
 @router.get("/metrics", response_class=PlainTextResponse)

@@ -1,6 +1,7 @@
 """Our own figures, in Prometheus' format."""
 
 import asyncio
+import time
 from collections.abc import Iterable, Iterator
 
 from prometheus_client import (
@@ -56,12 +57,24 @@ class Metrics:
             "watchkeeper_resources", "Resources by health.", ["kind", "health"], registry=self.registry
         )
         self.incidents = Gauge("watchkeeper_incidents_active", "Incidents not over.", registry=self.registry)
+        self.last_look = time.monotonic()
+        """When the last look ended, on the clock that does not jump."""
+        self.last_look_at = Gauge(
+            "watchkeeper_last_look_timestamp_seconds", "When the last look ended.", registry=self.registry
+        )
+        self.heartbeat = Gauge(
+            "watchkeeper_heartbeat_timestamp_seconds",
+            "When it last found itself working: looking, searching, writing, holding the lease.",
+            registry=self.registry,
+        )
         self.lag_seconds = Gauge(
             "watchkeeper_loop_lag_seconds", "How late the event loop wakes, in seconds.", registry=self.registry
         )
 
     def looked(self, kind: str, seconds: float, *, ok: bool) -> None:
         """Count one look."""
+        self.last_look = time.monotonic()
+        self.last_look_at.set_to_current_time()
         self._looks.by_kind.setdefault(kind, Histogram()).record(max(0.0, seconds))
         if not ok:
             self.looks_failed.labels(kind).inc()

@@ -2,6 +2,7 @@
 
 import difflib
 import re
+import time
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from fnmatch import fnmatchcase
@@ -49,6 +50,8 @@ class Fleet:
         self._settings = settings
         self._providers = list(providers)
         self.found: Found = {}
+        self.searched_at = time.monotonic()
+        """When the last search ended, on the clock that does not jump."""
         self.problems: dict[str, str] = {}
 
     @property
@@ -97,6 +100,7 @@ class Fleet:
             found = {key: value for key, value in self.found.items() if value[2] is connector} | found
         if blind:
             found = {key: value for key, value in self.found.items() if value[1] is not None} | found
+        self.searched_at = time.monotonic()
         self.found = _linked(self._with_slugs(found), renamed)
         return self.found
 

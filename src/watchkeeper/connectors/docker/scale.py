@@ -7,8 +7,10 @@ from annotated_types import Ge, Le
 
 from watchkeeper.connectors.docker.read import ContainerSession
 from watchkeeper.domain import Conflict, Effect, Refused, tool
+from watchkeeper.domain.rights import calls
 from watchkeeper.hosts import replicas as service
 from watchkeeper.hosts.replicas import Replica
+from watchkeeper.hosts.rights import INSPECT, SCALE
 
 
 async def replica_set(session: ContainerSession) -> dict[str, str]:
@@ -27,6 +29,7 @@ async def _replicas(session: ContainerSession) -> tuple[Replica, ...]:
     state=replica_set,
     settle=5.0,
     timeout=120.0,
+    rights=calls(INSPECT, *SCALE),
     by_hand="docker compose up -d --scale {service}={replicas} --no-recreate",
 )
 async def docker_scale(session: ContainerSession, replicas: Annotated[int, Ge(1), Le(16)]) -> dict[str, Any]:
