@@ -23,11 +23,13 @@ from watchkeeper.domain import (
     now,
 )
 from watchkeeper.domain.situation import Situation
-from watchkeeper.store import Store, new_id
+from watchkeeper.store import Store, StoreAway, new_id
 from watchkeeper.watch import Watch, incident_for, lately, relapse_of, told_lately
 
 log = structlog.get_logger(__name__)
 ACTIVE = ("open", "diagnosing", "awaiting_approval", "fixing", "verifying", "escalated")
+STORE_PAUSE = 2.0
+"""Seconds until an incident is taken up again whose change could not be recorded."""
 BEFORE = timedelta(minutes=2)
 """How much of the readings from before an incident is kept at full rate."""
 
@@ -159,6 +161,10 @@ class Desk:
                     return
                 try:
                     await self.heal(incident)
+                except StoreAway as problem:
+                    log.warning("healing waits for the store", incident=key, problem=problem.what)
+                    await asyncio.sleep(STORE_PAUSE)  # nothing tells when there is room again
+                    continue
                 except Exception as problem:
                     log.exception("healing failed", incident=key)
                     await self.escalate(incident, f"an error of ours: {type(problem).__name__}: {problem}")

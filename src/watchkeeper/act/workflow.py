@@ -14,7 +14,13 @@ from functools import cache
 from typing import Any
 
 import structlog
-from dbos import DBOS, DBOSConfig, DBOSConfiguredInstance, DBOSPortableJSONSerializer
+from dbos import (
+    DBOS,
+    DBOSConfig,
+    DBOSConfiguredInstance,
+    DBOSPortableJSONSerializer,
+    _sys_db,  # pyright: ignore[reportPrivateUsage]
+)
 
 from watchkeeper.domain import Effect, Event, Fix, Plan, Refused, Step, StepRecord, Tool, WatchkeeperError, now
 from watchkeeper.domain.situation import Eyes, Permits
@@ -27,6 +33,8 @@ APPLICATION_VERSION = "1"
 SCHEMA = "watchkeeper_workflows"
 """Where DBOS keeps its tables when the store is PostgreSQL."""
 
+STALE = 15.0
+"""Seconds from the look to the act; a step that could not be recorded for longer is looked at once more."""
 ON_ITS_WAY = 12.0
 """Seconds in which what a dead client began may still take effect: an engine gives a process ten to stop."""
 
@@ -106,6 +114,12 @@ class Executor(DBOSConfiguredInstance):
             return record.status
         record = replace(record, status="acting")
         fix = await self._record(fix, record)
+        # Where it had to wait until it could be written down, what was looked at before is old by now.
+        waited = record.started_at is not None and (now() - record.started_at).total_seconds() > STALE
+        if waited and (refusal := await self._refusal(fix, fix.plan.steps[index], tool)):
+            record = replace(record, status="refused", error=refusal, finished_at=now())
+            await self._record(fix, record)
+            return record.status
         record = await self._run(tool, record)
         await self._record(fix, record)
         return record.status
@@ -243,6 +257,18 @@ def _said(problem: Exception, timeout: float) -> str:
 
 
 @cache
+def _dbos_waits_for_room() -> None:
+    """A full disk pauses a workflow as a lost connection does, rather than failing it for ever."""
+    seam: Any = _sys_db
+    known = seam.retriable_sqlite_exception
+
+    def retriable(problem: Exception) -> bool:
+        return known(problem) or "is full" in str(getattr(problem, "orig", problem))
+
+    seam.retriable_sqlite_exception = retriable
+
+
+@cache
 def _executor() -> Executor:
     return Executor()
 
@@ -253,6 +279,7 @@ async def launched(url: str, store: Store, eyes: Eyes, permits: Permits) -> Asyn
 
     What was pending when the last process died is resumed at once.
     """
+    _dbos_waits_for_room()
     config: DBOSConfig = {
         "name": "watchkeeper",
         "system_database_url": url,

@@ -84,7 +84,8 @@ async def readyz(runtime: Here) -> JSONResponse:
     """200 once everything found has been looked at once, while it works; 503 before, and where it is stuck, the store
     cannot be written, or another executor has taken over."""
     waiting = [w.resource.slug for w in runtime.watch.watchers.values() if w.last is None]
-    found = list(dict.fromkeys((*stuck(runtime), *runtime.unwell)))
+    full = [runtime.store.problem] if runtime.store.problem else []
+    found = list(dict.fromkeys((*full, *stuck(runtime), *runtime.unwell)))
     status = "unwell" if found else "waiting" if waiting else "ready"
     return JSONResponse({"status": status, "waiting": waiting, "problems": found}, 200 if status == "ready" else 503)
 
@@ -96,4 +97,7 @@ async def metrics(runtime: Here) -> PlainTextResponse:
     for watcher in runtime.watch.watchers.values():
         runtime.metrics.resources.labels(watcher.resource.kind, watcher.health.value).inc()
     runtime.metrics.incidents.set(len(await runtime.store.select(Incident, status=ACTIVE)))
+    runtime.metrics.store_writable.set(runtime.store.problem is None)
+    runtime.metrics.readings_waiting.set(runtime.watch.keeping.waiting)
+    runtime.metrics.readings_dropped.set(runtime.watch.keeping.dropped)
     return PlainTextResponse(runtime.metrics.text(), media_type="text/plain; version=0.0.4")

@@ -1,6 +1,7 @@
 """PostgreSQL as the store: how to connect, one writer at a time, hearing what others commit, errors to act on."""
 
 import asyncio
+import sqlite3
 from typing import Any
 
 import psycopg
@@ -29,6 +30,9 @@ _SESSION = {
     "statement_timeout": "60000",
 }
 _TCP = {"keepalives_idle": 5, "keepalives_interval": 2, "keepalives_count": 3, "tcp_user_timeout": 10_000}
+
+
+DISK_FULL = "53100"
 
 
 class StoreAway(WatchkeeperError):
@@ -100,12 +104,24 @@ def away(problem: BaseException) -> bool:
     """Whether it is the connection that failed, so that the same may succeed later."""
     if isinstance(problem, StoreAway | PoolTimeout):
         return True
+    if full(problem):
+        return True
     if not isinstance(problem, DBAPIError) or not isinstance(problem.orig, psycopg.Error):
         return False
     state = problem.orig.sqlstate
     if state is None:
         return isinstance(problem.orig, psycopg.OperationalError | psycopg.InterfaceError)
     return problem.connection_invalidated or state.startswith(LOST)
+
+
+def full(problem: BaseException) -> bool:
+    """Whether there is no room left for what was to be written."""
+    if not isinstance(problem, DBAPIError):
+        return False
+    if isinstance(problem.orig, psycopg.Error):
+        return problem.orig.sqlstate == DISK_FULL
+    said = str(problem.orig)
+    return isinstance(problem.orig, sqlite3.OperationalError) and ("is full" in said or "disk I/O error" in said)
 
 
 def refused(problem: Exception, url: URL) -> ConfigurationError | None:

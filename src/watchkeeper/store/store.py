@@ -89,6 +89,7 @@ class Store:
             if postgres.away(problem):
                 raise self._outage.complaint(problem) from problem
             raise
+        self._outage.written()
         if transaction.emitted:
             for event in transaction.emitted:
                 for listener in self._listeners:
@@ -97,6 +98,11 @@ class Store:
                     except Exception:
                         log.exception("a listener failed", event_kind=event.kind)
             await self._told.more()
+
+    @property
+    def problem(self) -> str | None:
+        """Why nothing can be written now, for a person; None where it can."""
+        return self._outage.problem
 
     async def _begin(self, stack: AsyncExitStack, alone: bool) -> Transaction:
         async with AsyncExitStack() as trial:

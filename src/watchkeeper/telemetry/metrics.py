@@ -67,6 +67,17 @@ class Metrics:
             "When it last found itself working: looking, searching, writing, holding the lease.",
             registry=self.registry,
         )
+        self.store_writable = Gauge(
+            "watchkeeper_store_writable", "1 while the store can be written.", registry=self.registry
+        )
+        self.readings_waiting = Gauge(
+            "watchkeeper_readings_waiting", "Readings not written yet.", registry=self.registry
+        )
+        self.readings_dropped = Gauge(
+            "watchkeeper_readings_dropped",
+            "Readings let go: the store could not be written.",
+            registry=self.registry,
+        )
         self.lag_seconds = Gauge(
             "watchkeeper_loop_lag_seconds", "How late the event loop wakes, in seconds.", registry=self.registry
         )

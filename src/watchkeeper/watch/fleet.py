@@ -52,11 +52,16 @@ class Fleet:
         self.found: Found = {}
         self.searched_at = time.monotonic()
         """When the last search ended, on the clock that does not jump."""
+        self._resources_of: Found | None = None
+        self._resources: dict[str, Resource] = {}
         self.problems: dict[str, str] = {}
 
     @property
     def resources(self) -> Mapping[str, Resource]:
-        return {key: resource for key, (resource, _, _) in self.found.items()}
+        if self._resources_of is not self.found:  # once per discovery, not per question
+            self._resources = {key: resource for key, (resource, _, _) in self.found.items()}
+            self._resources_of = self.found
+        return self._resources
 
     async def discover(self) -> Found:
         """Ask every provider and connector anew. One that fails is named in `problems`; the rest goes on.
@@ -154,17 +159,17 @@ class Fleet:
         """
         taken = {key: self.found[key][0].slug for key in found if key in self.found}
         used = set(taken.values())
+        numbers: dict[str, int] = {}
         for key, (resource, _, _) in sorted(found.items()):
             if key in taken:
                 continue
             wanted = (resource.slug, f"{resource.kind}-{resource.name}", f"{resource.environment}-{resource.slug}")
             proposals = [_NO_PATH.sub("-", proposal) for proposal in wanted]
             slug = next((p for p in proposals if p not in used and p not in RESERVED), None)
-            number = 2
             while slug is None:
+                number = numbers[proposals[0]] = numbers.get(proposals[0], 1) + 1
                 candidate = f"{proposals[0]}-{number}"
                 slug = candidate if candidate not in used else None
-                number += 1
             taken[key] = slug
             used.add(slug)
         return {key: (replace(value[0], slug=taken[key]), value[1], value[2]) for key, value in found.items()}

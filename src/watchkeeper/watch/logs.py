@@ -14,6 +14,8 @@ LONGEST = 8192
 """Characters kept of one entry; what is cut is said in it."""
 PER_MINUTE = 300
 """Entries kept per resource and minute; what is dropped is counted in an entry of its own."""
+PER_SECOND = 2000
+"""Lines read per resource and second; of a flood the rest is counted, and that is said."""
 _TRACEBACK = "Traceback (most recent call last):"
 _CHAINED = ("During handling of the above exception", "The above exception was the direct cause")
 _HELD = 8 * LONGEST
@@ -68,6 +70,16 @@ async def entries(
     iterator = aiter(lines)
     try:
         while True:
+            if held is None and pending is None:  # nothing is to be given out meanwhile, so nothing is timed
+                try:
+                    at, line = await anext(iterator)
+                except StopAsyncIteration:
+                    break
+                if line.startswith(_TRACEBACK):
+                    held = _Traceback(at, line)
+                else:
+                    yield at, line
+                continue
             if pending is None:
                 pending = asyncio.ensure_future(anext(iterator))
             done, _ = await asyncio.wait({pending}, timeout=quiet if held else None)
@@ -121,6 +133,9 @@ class LogFollower:
         self._connector = connector
         self._keep = keep
         self._pause = pause
+        self._second = 0
+        self._read = 0
+        self._unread = 0
         self._minute = 0
         self._kept = 0
         self._dropped = 0
@@ -135,13 +150,30 @@ class LogFollower:
         while True:
             try:
                 async for at, text in entries(self._host.logs(since=since)):
-                    since = max(since, at)
+                    since = at  # not the latest of all: a clock may have been set back
+                    if not await self._reads(at):
+                        continue
                     level = "ERROR" if text.startswith(_TRACEBACK) else self._connector.level(text)
                     if level:
                         await self._offer(at, level, text)
             except Exception as problem:
                 log.debug("a log cannot be read now", resource=self._resource.id, problem=str(problem))
             await asyncio.sleep(self._pause)  # the stream ended with its host; nothing tells when there is a new one
+
+    async def _reads(self, at: datetime) -> bool:
+        """Whether the line is read: of a flood only so many a second are, and the others are counted."""
+        second = int(asyncio.get_running_loop().time())
+        if second != self._second:
+            if self._unread:
+                said = f"{self._unread:,} lines were not read: more than {PER_SECOND:,} came within a second"
+                await self._keep(LogLine(at, "WARNING", said, self._resource.id))
+            self._second, self._read, self._unread = second, 0, 0
+        self._read += 1
+        if self._read % 100 == 0:
+            await asyncio.sleep(0)  # others have their turn
+        if self._read > PER_SECOND:
+            self._unread += 1
+        return self._read <= PER_SECOND
 
     async def _offer(self, at: datetime, level: Level, text: str) -> None:
         minute = int(at.timestamp() // 60)

@@ -1,9 +1,10 @@
 """Readings → alerts: everything there is, looked at in parallel. What the loop, act and verify see through."""
 
 import asyncio
+import random
 import re
 from collections import Counter
-from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Collection, Sequence
 from contextlib import AsyncExitStack
 from datetime import datetime
 from typing import Any
@@ -34,9 +35,15 @@ from watchkeeper.watch.keeping import Keeping
 from watchkeeper.watch.logs import LogFollower
 from watchkeeper.watch.overrides import overridden
 from watchkeeper.watch.supervision import Supervision
-from watchkeeper.watch.watcher import Watcher
+from watchkeeper.watch.watcher import RING, SHORTEST_RING, Watcher
 
 log = structlog.get_logger(__name__)
+RING_IN_ALL = 300_000
+"""Readings kept in memory of all resources together, about 4 KB each: the more there are, the fewer of each."""
+AT_ONCE = 500
+"""Resources stored in one transaction."""
+SPREAD = 0.002
+"""Seconds by which the first looks of many new resources are apart."""
 _WORD = re.compile(r"[^\W_]+")
 
 
@@ -103,7 +110,8 @@ class Watch:
     @property
     def problems(self) -> dict[str, str]:
         """What stands in the way of watching, by what is affected."""
-        return dict(self.fleet.problems) | self.supervision.problems
+        store = {"store": self._store.problem} if self._store.problem else {}
+        return store | dict(self.fleet.problems) | self.supervision.problems
 
     def resource(self, key: str) -> Resource:
         return self.fleet.resource(key)
@@ -195,6 +203,7 @@ class Watch:
         """Find what there is now; begin to watch what is new, and stop what is gone."""
         async with self._discovering:
             found = await self.fleet.discover()
+            fresh: list[Watcher] = []
             for key, (resource, host, connector) in found.items():
                 watcher = self.watchers.get(key)
                 if watcher is not None and watcher.resource.incarnation == resource.incarnation:
@@ -202,7 +211,7 @@ class Watch:
                     continue
                 if host is not None and not await self._learn_secrets(resource, host):
                     continue
-                await self._begin(
+                fresh.append(
                     Watcher(
                         resource,
                         host,
@@ -212,8 +221,10 @@ class Watch:
                         self._alert_changed,
                         self._looked,
                         self.supervision.of(connector.kind),
+                        remembers=max(SHORTEST_RING, min(RING, RING_IN_ALL // len(found))),
                     )
                 )
+            await self._begin(fresh, {resource.runs_on for resource, _, _ in found.values()})
             for key in [key for key in self.watchers if key not in found]:
                 await self._end(key)
 
@@ -227,28 +238,41 @@ class Watch:
         self._store.masker.learn_environment(variables, names=set(_WORD.findall(f"{resource.id} {resource.slug}")))
         return True
 
-    async def _begin(self, watcher: Watcher) -> None:
-        resource = watcher.resource
-        old = self.watchers.pop(resource.id, None)
-        if old is not None:
-            await old.stop()
-        known = await self._known_alerts(resource)
-        async with self._store.transaction() as transaction:
-            await transaction.put_resource(resource)
-            if old is not None:
-                text = f"{resource.slug} is another one now (recreated)"
-                await transaction.emit(Event("resource.recreated", resource.id, text, now(), resource=resource.id))
-        watcher.start(known)
-        self.watchers[resource.id] = watcher
-        follower = self._followers.pop(resource.id, None)
-        if follower is not None:
-            await follower.stop()
-        await self._follow_log(watcher)
+    async def _begin(self, fresh: Sequence[Watcher], carriers: Collection[str | None]) -> None:
+        """Begin to watch these; many at once are stored in few transactions, and their first looks are spread."""
+        if not fresh:
+            return
+        firing = await self._firing()
+        old = {w.resource.id: known for w in fresh if (known := self.watchers.pop(w.resource.id, None)) is not None}
+        await asyncio.gather(*(watcher.stop() for watcher in old.values()))
+        for start in range(0, len(fresh), AT_ONCE):
+            async with self._store.transaction() as transaction:
+                for resource in (watcher.resource for watcher in fresh[start : start + AT_ONCE]):
+                    await transaction.put_resource(resource)
+                    if resource.id in old:
+                        text = f"{resource.slug} is another one now (recreated)"
+                        event = Event("resource.recreated", resource.id, text, now(), resource=resource.id)
+                        await transaction.emit(event)
+        spread = min(self._settings.watch.interval, SPREAD * len(fresh)) if len(fresh) > AT_ONCE / 10 else 0.0
+        for watcher in fresh:
+            resource = watcher.resource
+            watcher.start(await self._known_alerts(resource, firing.get(resource.id, [])), random.uniform(0.0, spread))
+            self.watchers[resource.id] = watcher
+            follower = self._followers.pop(resource.id, None)
+            if follower is not None:
+                await follower.stop()
+            await self._follow_log(watcher, carriers)
 
-    async def _known_alerts(self, resource: Resource) -> list[Alert]:
-        """Those that fire still, as the store has them; one whose rule is no more can never clear, and ends."""
-        rules = {rule.id for rule in self._rules if rule.kind == resource.kind}
-        firing = await self._store.select(Alert, status="firing", resource=resource.id)
+    async def _firing(self) -> dict[str, list[Alert]]:
+        """What the store still has as firing, by resource."""
+        firing: dict[str, list[Alert]] = {}
+        for alert in await self._store.select(Alert, status="firing", limit=100_000):
+            firing.setdefault(alert.resource, []).append(alert)
+        return firing
+
+    async def _known_alerts(self, resource: Resource, firing: Sequence[Alert]) -> list[Alert]:
+        """Those that fire still; one whose rule is no more can never clear, and ends."""
+        rules = {rule.id for rule in self._rules if rule.kind == resource.kind} if firing else set[str]()
         for alert in firing:
             if alert.rule not in rules:
                 await self._resolve(alert, f"the rule {alert.rule} is no more")
@@ -258,13 +282,13 @@ class Watch:
         event = Event("alert.resolved", alert.id, why, now(), incident=alert.incident, resource=alert.resource)
         await self._store.save(alert.resolve(now()), event)
 
-    async def _follow_log(self, watcher: Watcher) -> None:
+    async def _follow_log(self, watcher: Watcher, carriers: Collection[str | None]) -> None:
         """One follower per host: the service's, which knows its own patterns, rather than its container's."""
         resource, host = watcher.resource, watcher.host
-        if host is None or any(w.resource.runs_on == resource.id for w in self.watchers.values()):
+        if host is None or resource.id in carriers:
             return
-        if resource.runs_on is not None and (carriers := self._followers.pop(resource.runs_on, None)):
-            await carriers.stop()
+        if resource.runs_on is not None and (carrier := self._followers.pop(resource.runs_on, None)):
+            await carrier.stop()
         self._followers[resource.id] = LogFollower(
             resource, host, watcher.connector, self._keep_line, self._settings.watch.interval
         )

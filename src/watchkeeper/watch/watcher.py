@@ -32,6 +32,8 @@ from watchkeeper.watch.rules import next_alert
 log = structlog.get_logger(__name__)
 RING = 1800
 """Readings kept in memory per resource: an hour at the default interval."""
+SHORTEST_RING = 60
+"""Of very many resources: the two minutes before an incident."""
 
 AlertChange = Callable[[Alert], Awaitable[Alert]]
 """Called with an alert that began, fired or resolved; gives it back as it is to be kept (with its incident)."""
@@ -54,12 +56,13 @@ class Watcher:
         changed: AlertChange,
         looked: Callable[[Reading], None],
         conduct: Conduct | None = None,
+        remembers: int = RING,
     ) -> None:
         self.conduct = conduct or Conduct(resource.kind, untold)
         self.resource = resource
         self.host = host
         self.connector = connector
-        self.ring: deque[Reading] = deque(maxlen=RING)
+        self.ring: deque[Reading] = deque(maxlen=remembers)
         self.alerts: dict[str, Alert] = {}
         self.since: datetime = now()
         self._rules = rules
@@ -77,11 +80,11 @@ class Watcher:
         """Loop time at which the look that was assessed last began: wall clocks jump."""
         self._good_at: float | None = None
 
-    def start(self, alerts: Sequence[Alert] = ()) -> None:
-        """Begin to look. `alerts` are those the store still has as firing: they live on over a restart."""
+    def start(self, alerts: Sequence[Alert] = (), delay: float = 0.0) -> None:
+        """Begin to look, after `delay` seconds. `alerts` are those that fire still: they live on over a restart."""
         self.alerts = {alert.rule: alert for alert in alerts}
         self._good_at = self._began = asyncio.get_running_loop().time()
-        self._task = asyncio.create_task(self._run(), name=f"watch {self.resource.slug}")
+        self._task = asyncio.create_task(self._run(delay), name=f"watch {self.resource.slug}")
 
     async def stop(self) -> None:
         """Look no more; whoever waits for a reading is let go."""
@@ -172,7 +175,9 @@ class Watcher:
             said = checked.text(f"{type(problem).__name__}: {problem}")
             return Probe(self.resource.id, began, None, 0.0, "probe", said)
 
-    async def _run(self) -> None:
+    async def _run(self, delay: float) -> None:
+        if delay:
+            await self._pause(delay)
         while not self._stopped:
             if self.conduct.quarantined:
                 await self._take(
