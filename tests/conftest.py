@@ -1,5 +1,6 @@
 """What every test may use: real servers, started here and stopped here."""
 
+import os
 import socket
 import subprocess
 import tempfile
@@ -11,6 +12,9 @@ import pytest
 import redis
 
 from tests.postgres import Postgres
+
+# What happens to run on this machine is no part of a test that does not ask for it.
+os.environ.setdefault("WATCHKEEPER_HOSTS__LOCAL__ENABLED", "false")
 
 
 def free_port() -> int:

@@ -206,6 +206,22 @@ class ResourceSettings(_Part):
         return value
 
 
+class LocalSettings(_Part):
+    """This machine: what runs on it without a container. `services`: globs of what to watch that no connector knows."""
+
+    enabled: bool = True
+    services: list[str] = Field(default_factory=list[str])
+    environment: str | None = None
+    act: bool = False
+    sudo: bool = False
+
+
+class HostsSettings(_Part):
+    """Machines whose services are plain processes or systemd units."""
+
+    local: LocalSettings = Field(default_factory=LocalSettings)
+
+
 class RuleOverride(_Part):
     """Change a shipped rule: switch it off, or give it another `for`, threshold expression or severity."""
 
@@ -232,6 +248,7 @@ class Settings(BaseSettings):
     watch: WatchSettings = Field(default_factory=WatchSettings)
     policy: PolicySettings = Field(default_factory=PolicySettings)
     notify: NotifySettings = Field(default_factory=NotifySettings)
+    hosts: HostsSettings = Field(default_factory=HostsSettings)
     resources: list[ResourceSettings] = Field(default_factory=list[ResourceSettings])
     maintenance: list[MaintenanceSettings] = Field(default_factory=list[MaintenanceSettings])
     rules: dict[str, RuleOverride] = Field(default_factory=dict[str, RuleOverride])

@@ -84,6 +84,7 @@ class ProcessHost:
     """A stand-in for a container around that process. Only what is asked of it here is real."""
 
     id = name = incarnation = "process"
+    provider, kind = "docker", "container"
     labels: Mapping[str, str] = {}
 
     def __init__(self, server: Server, *, memory: int | None = None, stopped_by: StopCause = "killed") -> None:

@@ -66,6 +66,8 @@ async def hang(_: Resource) -> Any:
 class FakeHost:
     """A host with an incarnation and a log that a test writes."""
 
+    kind = provider = "fake"
+
     def __init__(self, incarnation: str = "first", environment: Mapping[str, str] | None = None) -> None:
         self.incarnation = incarnation
         self.written: asyncio.Queue[tuple[datetime, str]] = asyncio.Queue()

@@ -9,7 +9,12 @@ LABEL = "watchkeeper."
 """Labels: `watchkeeper.act`, `watchkeeper.environment`, `watchkeeper.name`, `watchkeeper.<kind>.<setting>`."""
 
 
-def resource_on(host: Host, *, provider: str, kind: str, suffix: str = "", runs_on: str | None = None) -> Resource:
+def service_on(host: Host, *, kind: str) -> Resource:
+    """The resource of a kind that runs on a host which is a resource itself."""
+    return resource_on(host, kind=kind, runs_on=resource_on(host, kind=host.kind).id)
+
+
+def resource_on(host: Host, *, kind: str, suffix: str = "", runs_on: str | None = None) -> Resource:
     """The resource of a kind on a host. Unlabelled, it is `production` and is only looked at.
 
     The slug is a proposal (`redis`, `redis-container`): whoever keeps all resources makes it unique.
@@ -19,7 +24,7 @@ def resource_on(host: Host, *, provider: str, kind: str, suffix: str = "", runs_
     name = labels.get(f"{LABEL}name") or host.name
     short = labels.get(f"{LABEL}name") or _replica(labels) or host.name
     return Resource(
-        id=f"{provider}/{environment}/{kind}/{name}",
+        id=f"{host.provider}/{environment}/{kind}/{name}",
         slug=_slug(f"{short}{suffix}"),
         labels=labels,
         runs_on=runs_on,

@@ -113,13 +113,27 @@ def _step(rung: RungStep, resource: Resource, situation: Situation, tool: Tool[A
 
 
 def by_hand(tool: Tool[Any], resource: Resource, arguments: Mapping[str, Any]) -> str:
-    """The shell command that does the same: on its container where it has one, else against its URL."""
+    """The shell command that does the same: on what it runs on where that is known, else against its URL."""
     host = quote(resource.runs_on.split("/", 3)[3] if resource.runs_on else resource.name)
-    inside = f"docker exec {host} " if resource.runs_on else ""
+    provider = (resource.runs_on or resource.id).split("/")[0]
+    far = f"ssh {host.partition('/')[0]} " if provider == "ssh" else ""
+    inside = (f"docker exec {host} " if provider == "docker" else far) if resource.runs_on else ""
     url = urlsplit(str(resource.settings.get("url") or ""))
     at = f" -h {quote(url.hostname)}" + (f" -p {url.port}" if url.port else "") if url.hostname and not inside else ""
     service = quote(resource.labels.get("com.docker.compose.service", "SERVICE"))
+    if not at and (port := resource.labels.get("service.port")):
+        at = f" -p {port}"
+    unit = resource.labels.get("service.unit")
     given = {name: quote(str(value)) for name, value in arguments.items()}  # people paste it into a shell
+    for name, there in (("restart", f"end {host} and start it again as it was"), ("start", f"start {host} as it was")):
+        manage = (
+            f"docker {name} {host}"
+            if provider == "docker"
+            else f"{far}systemctl {name} {quote(unit)}"
+            if unit
+            else f"# {there}"
+        )
+        given.setdefault(name, manage)
     try:
         return tool.by_hand.format(host=host, service=service, resource=resource.slug, inside=inside, at=at, **given)
     except (KeyError, IndexError):

@@ -126,6 +126,16 @@ class Host(Protocol):
     def name(self) -> str: ...
 
     @property
+    def provider(self) -> str:
+        """How it is reached: `docker`, `local`, `ssh`. The first word of the ids of what is on it."""
+        ...
+
+    @property
+    def kind(self) -> str:
+        """What it is as a resource: `container`, `service`."""
+        ...
+
+    @property
     def labels(self) -> Mapping[str, str]: ...
 
     @property

@@ -32,7 +32,8 @@ class Tool(Generic[S]):
 
     `effect` is a minimum: `effect_now` may only make it harsher. `timeout` cuts the call off. `by_hand` is a template
     for the shell command that does the same, over the arguments, `host`, `service` (of compose), `resource`, `inside`
-    (`docker exec NAME ` where it runs in a container) and `at` (` -h HOST -p PORT` where it does not).
+    (`docker exec NAME ` where it runs in a container, `ssh HOST `), `at` (` -h HOST -p PORT` where it does not),
+    `start` and `restart` (the command that does so with what it runs on).
     """
 
     name: str

@@ -1,7 +1,20 @@
-"""How to handle what a service runs on: containers today."""
+"""How to handle what a service runs on: a container, a systemd unit, a plain process; here, or over SSH."""
 
 from watchkeeper.hosts.container import ContainerHost
 from watchkeeper.hosts.engine import Change, Engine
+from watchkeeper.hosts.machine import Machine
+from watchkeeper.hosts.service import ServiceHost, ServiceUsage
+from watchkeeper.hosts.shell import LocalShell, Shell
 from watchkeeper.hosts.usage import ContainerStats
 
-__all__ = ["Change", "ContainerHost", "ContainerStats", "Engine"]
+__all__ = [
+    "Change",
+    "ContainerHost",
+    "ContainerStats",
+    "Engine",
+    "LocalShell",
+    "Machine",
+    "ServiceHost",
+    "ServiceUsage",
+    "Shell",
+]

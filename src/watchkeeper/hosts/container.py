@@ -53,6 +53,14 @@ class ContainerHost:
         return self._name
 
     @property
+    def provider(self) -> str:
+        return "docker"
+
+    @property
+    def kind(self) -> str:
+        return "container"
+
+    @property
     def labels(self) -> Mapping[str, str]:
         return self._labels
 

@@ -5,7 +5,7 @@ import getpass
 import os
 import secrets
 from collections.abc import AsyncGenerator
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -22,6 +22,7 @@ from watchkeeper.hosts import Engine
 from watchkeeper.incidents import Desk
 from watchkeeper.loop import Loop
 from watchkeeper.notify import Silences, Webhook
+from watchkeeper.server.machines import machines_of
 from watchkeeper.settings import Settings, secret
 from watchkeeper.store import Lease, LeaseTaken, Masker, Store, new_id
 from watchkeeper.telemetry import Metrics
@@ -106,8 +107,9 @@ async def _assembled(
 ) -> AsyncGenerator[Runtime]:
     desk = Desk(store)
     decide = Decide(registry, policy, store, settings.maintenance)
-    async with Engine() as engine:
-        watch = Watch(registry, settings, store, [engine], desk.alerted, desk.vanished)
+    async with Engine() as engine, AsyncExitStack() as stack:
+        machines = [await stack.enter_async_context(machine) for machine in machines_of(settings.hosts)]
+        watch = Watch(registry, settings, store, [engine, *machines], desk.alerted, desk.vanished)
         noticer = Noticer(store, lambda: watch.fleet.resources)
         watch.on_reading = lambda reading: (_measured(metrics, reading), noticer.hear(reading))
         desk.watch = watch

@@ -1,5 +1,6 @@
 """What there is to watch: found on hosts, named in the configuration, given unique slugs."""
 
+import asyncio
 import difflib
 import re
 import time
@@ -55,6 +56,7 @@ class Fleet:
         self._resources_of: Found | None = None
         self._resources: dict[str, Resource] = {}
         self.problems: dict[str, str] = {}
+        self._seen: dict[int, set[str]] = {}
 
     @property
     def resources(self) -> Mapping[str, Resource]:
@@ -68,19 +70,7 @@ class Fleet:
 
         What a failing connector found before is kept: nothing is called gone because somebody could not look.
         """
-        hosts: list[Host] = []
-        blind = False
-        for provider in self._providers:
-            try:
-                hosts += await provider.hosts()
-                problem = provider.problem
-            except Exception as raised:
-                problem = f"{type(raised).__name__}: {raised}"
-            if problem:
-                blind = True
-                self.problems[type(provider).__name__] = problem
-            else:
-                self.problems.pop(type(provider).__name__, None)
+        hosts, unseen = await self._hosts()
         by_incarnation = {host.incarnation: host for host in hosts}
         found: Found = {}
         renamed: dict[str, str] = {}
@@ -103,11 +93,35 @@ class Fleet:
             log.warning("a connector could not discover", connector=connector.kind, problem=str(problem))
             self.problems[connector.kind] = f"{type(problem).__name__}: {problem}"
             found = {key: value for key, value in self.found.items() if value[2] is connector} | found
-        if blind:
-            found = {key: value for key, value in self.found.items() if value[1] is not None} | found
+        if unseen:
+            before = {key: value for key, value in self.found.items() if value[1] and value[1].incarnation in unseen}
+            found = before | found
         self.searched_at = time.monotonic()
-        self.found = _linked(self._with_slugs(found), renamed)
+        self.found = _not_alone(_linked(self._with_slugs(found), renamed))
         return self.found
+
+    async def _hosts(self) -> tuple[list[Host], set[str]]:
+        """All hosts, asked for at once; and the incarnations of those whose provider could not look now."""
+
+        async def ask(provider: Provider) -> tuple[list[Any], str | None]:
+            try:
+                return await provider.hosts(), provider.problem
+            except Exception as raised:
+                return [], f"{type(raised).__name__}: {raised}"
+
+        hosts: list[Host] = []
+        unseen: set[str] = set()
+        answers = await asyncio.gather(*(ask(provider) for provider in self._providers))
+        for number, (provider, (there, problem)) in enumerate(zip(self._providers, answers, strict=True)):
+            name = getattr(provider, "name", "") or type(provider).__name__
+            if problem:
+                self.problems[name] = problem
+                unseen |= self._seen.get(number, set())
+            else:
+                self.problems.pop(name, None)
+                self._seen[number] = {host.incarnation for host in there}
+            hosts += there
+        return hosts, unseen
 
     def resource(self, key: str) -> Resource:
         """By id or slug. Raises NotFound, which names the nearest."""
@@ -173,6 +187,17 @@ class Fleet:
             taken[key] = slug
             used.add(slug)
         return {key: (replace(value[0], slug=taken[key]), value[1], value[2]) for key, value in found.items()}
+
+
+def _not_alone(found: Found) -> Found:
+    """Without what is watched only as what something else runs on, where nothing does."""
+    carriers = {resource.runs_on for resource, _, _ in found.values()}
+
+    def wanted(resource: Resource, host: Host | None) -> bool:
+        carrier = host is not None and resource.kind == host.kind
+        return not carrier or resource.id in carriers or resource.labels.get("watchkeeper.alone", "true") != "false"
+
+    return {key: value for key, value in found.items() if wanted(value[0], value[1])}
 
 
 def _linked(found: Found, renamed: Mapping[str, str]) -> Found:

@@ -45,7 +45,7 @@ class DockerConnector:
         """Each container is one resource, stopped ones too."""
         for host in hosts:
             if isinstance(host, ContainerHost):
-                yield resource_on(host, provider="docker", kind=self.kind, suffix="-container")
+                yield resource_on(host, kind=self.kind, suffix="-container")
 
     @asynccontextmanager
     async def connect(self, resource: Resource, host: Host | None) -> AsyncGenerator[ContainerSession]:

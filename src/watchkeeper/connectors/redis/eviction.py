@@ -44,7 +44,7 @@ async def get_in(redis: RedisSession, address: str) -> int:
     """
     wanted = _normal(address)
     state = await redis.host.state() if redis.host else None
-    if state is None or not state.pid:
+    if state is None or not state.pid or redis.far:
         raise Refused("All connections are taken, and the server's process is not known here: no slot can be freed.")
     port, freed = await redis.port(), 0
     for attempt in range(1, _ATTEMPTS + 1):

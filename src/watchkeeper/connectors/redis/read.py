@@ -1,13 +1,14 @@
 """One look at a Redis, and its probe."""
 
 import asyncio
+import contextlib
 import secrets
 import time
 from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
-from watchkeeper.connectors.redis import keys, sockets
+from watchkeeper.connectors.redis import keys, sockets, starting
 from watchkeeper.connectors.redis.configuration import ask, configuration, differs, metrics_of
 from watchkeeper.connectors.redis.figures import RATES, clients, crowd, info, of_info
 from watchkeeper.connectors.redis.session import RedisSession
@@ -118,6 +119,8 @@ async def _good(
         found = await ask(session)
         metrics |= metrics_of(found)
         session.configured = configuration(found, told)
+        with contextlib.suppress(Trouble):
+            await starting.tell(session)
     if metrics.get("aof_enabled", 0) > 0 or "save_points" in metrics:  # else nobody tells
         metrics["persistence_enabled"] = float(metrics.get("aof_enabled", 0) > 0 or metrics["save_points"] > 0)
     if session.patterns and metrics["keys"]:
@@ -200,7 +203,9 @@ async def _failed(session: RedisSession, found: Trouble, metrics: dict[str, floa
         await _crowd_by_sockets(session, state, metrics, facts)
     if session.host is None or state is None or state.status == "running":
         return {"busy": "a script blocks it", "exhausted": "all connections taken"}.get(found.category, found.category)
-    return f"its container is {state.status}" + (", stopped on purpose" if host.get("host_stopped_on_purpose") else "")
+    return f"its {session.host.kind} is {state.status}" + (
+        ", stopped on purpose" if host.get("host_stopped_on_purpose") else ""
+    )
 
 
 async def _host_state(session: RedisSession) -> HostState | None:
@@ -242,7 +247,7 @@ async def _crowd_by_sockets(
     session: RedisSession, state: HostState | None, metrics: dict[str, float], facts: dict[str, str]
 ) -> None:
     """Who holds the connections when nobody can ask the server: the kernel knows."""
-    if state is None or not state.pid:
+    if state is None or not state.pid or session.far:
         return
     try:
         async with asyncio.timeout(_SOCKETS_SECONDS):

@@ -50,6 +50,11 @@ class RedisSession:
         """Whether the kept connection is open, as far as can be told without using it."""
         return self._wire is not None and not self._wire.closed
 
+    @property
+    def far(self) -> bool:
+        """Whether its processes are another machine's: their ids mean nothing here."""
+        return self.host is not None and self.host.provider == "ssh"
+
     def due(self, what: str, every: float) -> bool:
         """True at most every so many seconds: for what is looked at less often."""
         present = asyncio.get_running_loop().time()

@@ -238,7 +238,7 @@ async def redis_script_kill(redis: RedisSession) -> dict[str, str]:
     effect_now=preconditions.effect_of_restart,
     requires=(preconditions.has_a_host,),
     rights=(*commands("ping", "info"), *calls(*RESTART)),
-    by_hand="docker restart {host}",
+    by_hand="{restart}",
 )
 async def redis_restart(redis: RedisSession) -> dict[str, Any]:
     """Restart the server and wait until it accepts commands. What it keeps only in memory is lost."""

@@ -1,0 +1,89 @@
+"""`up` finds what runs on this machine without a container, and starts it again when it was killed."""
+
+import os
+import signal
+import subprocess
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import redis
+import yaml
+
+from tests.cli.conftest import PATIENCE, Up, running
+from tests.conftest import free_port
+
+pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="why a process ended is told to root alone")
+
+
+@pytest.fixture
+def plain(tmp_path: Path) -> Iterator[int]:
+    """The port of a redis-server that was started by hand, as people do: in the background, its output to a file."""
+    port = free_port()
+    command = f"exec setsid redis-server --port {port} --save '' --maxmemory 64mb --requirepass hunter2 >>log 2>&1 &"
+    subprocess.run(["sh", "-c", f"ulimit -n 4321; {command}"], check=True, cwd=tmp_path)
+    yield port
+    stop(port)
+
+
+def stop(port: int) -> None:
+    """As a person stops it."""
+    subprocess.run(
+        ["redis-cli", "-p", str(port), "-a", "hunter2", "shutdown", "nosave"], capture_output=True, check=False
+    )
+
+
+def client(port: int) -> "redis.Redis":
+    return redis.Redis(port=port, password="hunter2", decode_responses=True)
+
+
+def pid_of(port: int) -> int:
+    return int(client(port).info("server")["process_id"])
+
+
+def events(up: Up, wanted: str) -> dict[str, Any]:
+    with up.client as asked:
+        return next(event for event in asked.events(0) if event and event["kind"] == wanted)
+
+
+def test_a_killed_server_is_started_again_as_it_was_and_one_stopped_on_purpose_is_left_alone(
+    plain: int, tmp_path: Path
+) -> None:
+    name = f"redis-{plain}"
+    said = {
+        "mode": "auto",
+        "only": [f"local/*/*/{name}"],
+        "hosts": {"local": {"enabled": True, "environment": "lab"}},
+        "resources": [{"name": name, "act": True, "password": "env:PLAIN"}],
+    }
+    (tmp_path / "watchkeeper.yaml").write_text(yaml.safe_dump(said))
+    before = client(plain).config_get("*")
+    first = pid_of(plain)
+    given = {"PLAIN": "hunter2", "WATCHKEEPER_HOSTS__LOCAL__ENABLED": "true"}
+    with running(tmp_path / "data", **given) as up:
+        up.until_line("What happens from here on")
+        with up.client as asked:
+            found = {item["id"] for item in asked.get("/api/resources/status")["items"]}
+        assert found == {f"local/lab/redis/{name}", f"local/lab/service/{name}"}
+
+        os.kill(first, signal.SIGKILL)
+        closed = events(up, "incident.closed")
+        assert "healed" in closed["text"], up.lines
+        second = pid_of(plain)
+        assert second != first
+        assert client(plain).config_get("*") == before
+        assert os.readlink(f"/proc/{second}/cwd") == str(tmp_path)
+        assert "4321" in Path(f"/proc/{second}/limits").read_text()
+
+        stop(plain)
+        with up.client as asked:
+            deadline = time.monotonic() + PATIENCE
+            while (state := asked.get("/api/resources/status")["items"]) and time.monotonic() < deadline:
+                if all(item["health"] == "UNKNOWN" for item in state):
+                    break
+                time.sleep(0.2)
+            assert any("stopped on purpose" in item["state"] for item in state), state
+            assert [one["id"] for one in asked.get("/api/incidents")["items"]] == [closed["incident"]]
+    assert "hunter2" not in "\n".join(up.lines)
