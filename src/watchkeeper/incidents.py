@@ -23,6 +23,7 @@ from watchkeeper.domain import (
     now,
 )
 from watchkeeper.domain.situation import Situation
+from watchkeeper.score import Scorekeeper
 from watchkeeper.store import Store, StoreAway, new_id
 from watchkeeper.watch import Watch, incident_for, lately, relapse_of, told_lately
 
@@ -41,6 +42,7 @@ class Desk:
         self._store = store
         self.heal: Callable[[Incident], Awaitable[Incident]] | None = None
         self.watch: Watch | None = None
+        self.score: Scorekeeper | None = None
         self._tasks: dict[str, asyncio.Task[None]] = {}
         self._deadlines: set[asyncio.Task[None]] = set()
         self._again: set[str] = set()
@@ -242,6 +244,8 @@ class Desk:
         current = await self._store.get(Incident, incident.id)
         if current.reason == reason:
             return current
+        if self.score is not None:
+            await self.score.would(incident, plan)
         return await self.change(incident.id, lambda i: i.because(reason), "fix.would", reason)
 
     async def diagnosed(self, incident: Incident, plan: Plan) -> Incident:
@@ -252,6 +256,8 @@ class Desk:
         return await self.change(incident.id, lambda i: i.diagnosed(diagnosis), "incident.diagnosed", text)
 
     async def refuse(self, incident: Incident, plan: Plan, reason: str) -> Incident:
+        if self.score is not None:
+            await self.score.refused(incident, plan)
         return await self.change(incident.id, lambda i: i.refuse(plan, reason), "plan.refused", reason)
 
     async def verifying(self, incident: Incident, fix: Fix) -> Incident:

@@ -215,6 +215,7 @@ def test_every_path_of_the_api_is_described() -> None:
         "tools": "/api",
         "still": "/api",
         "silences": "/api",
+        "reports": "/api",
         "system": "",
     }
     paths = {

@@ -43,6 +43,12 @@ def test_what_may_be_negative_and_what_is_whole_stay() -> None:
     assert of(offset=-3, keys=7, up=True).metrics == {"offset": -3.0, "keys": 7.0, "up": 1.0}
 
 
+def test_what_it_is_configured_with_stays_or_no_change_would_ever_be_noticed() -> None:
+    told = Reading("x", T0, 0.0, configuration={"maxmemory": "8\x00"})
+
+    assert checked.reading(told, "x", T0, 0.0).configuration == {"maxmemory": "8\N{REPLACEMENT CHARACTER}"}
+
+
 def test_texts_are_bounded_and_can_be_stored_anywhere() -> None:
     found = of({"long": "x" * 100_000, "nul": "a\x00b", "half": "\ud800", "number": 3})
     assert len(found.facts["long"]) < 5000

@@ -10,6 +10,7 @@ from typing import Annotated, Any
 import typer
 
 from watchkeeper.cli import (
+    changes,
     check,
     connectors,
     doctor,
@@ -56,7 +57,7 @@ def watchkeeper(
     context.obj = Options(config, data, url, json)
 
 
-for module in (up, status, incidents, fix, maintenance, silence, tools, knowledge, connectors, check, doctor):
+for module in (up, status, incidents, changes, fix, maintenance, silence, tools, knowledge, connectors, check, doctor):
     module.register(app)
 
 

@@ -81,17 +81,26 @@ def segment(text: str) -> str:
 
 def report(
     context: typer.Context,
-    key: Annotated[str, typer.Argument(metavar="ID", help="The incident's id.")],
+    key: Annotated[str | None, typer.Argument(metavar="ID", help="An incident's id; or give --since.")] = None,
+    since: Annotated[str | None, typer.Option(help="12h, yesterday, 18:00, 2026-11-21T18:00: all since then.")] = None,
     format: Annotated[Literal["md", "json"], typer.Option(help="For people or for machines.")] = "md",
     output: Annotated[Path | None, typer.Option(help="Write it to this file.")] = None,
 ) -> None:
-    """The report on an incident, as Markdown or JSON."""
+    """The report on an incident, or on everything since a time (the morning report)."""
+    from watchkeeper.cli.when import moment_of
     from watchkeeper.domain.errors import WatchkeeperError
 
     options = Options.of(context)
     wanted = "json" if options.json else format
+    if (key is None) == (since is None):
+        what = "An incident or a time, not both." if key else "Say which incident, or since when."
+        raise WatchkeeperError(what, "watchkeeper report ID  or  watchkeeper report --since 12h")
+    at = moment_of(since) if since is not None else None
     with options.client() as client:
-        text = client.text(f"/api/incidents/{segment(key)}/report", format=wanted)
+        if at is not None:
+            text = client.text("/api/report", since=at.isoformat(), format=wanted)
+        else:
+            text = client.text(f"/api/incidents/{segment(key or '')}/report", format=wanted)
     if wanted == "json":
         import json
 

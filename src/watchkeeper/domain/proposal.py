@@ -30,6 +30,10 @@ class Proposal:
     decided_at: datetime
     after_seconds: float
     """From the first sign to the plan."""
+    then: tuple[Plan, ...] = ()
+    """What would have come next, had that not helped."""
+    episode: int = 0
+    """How often the incident had come back."""
     healed_before: int = 0
     tried_before: int = 0
     takes_seconds: float = 0.0
@@ -84,10 +88,10 @@ class Score:
 
 
 def score(proposals: Sequence[Proposal], at: datetime) -> Score:
-    """Each incident counts once, by its first proposal: what came after it followed from nothing being done."""
-    first: dict[str, Proposal] = {}
+    """Each incident counts once each time it came, by its first proposal."""
+    first: dict[tuple[str, int], Proposal] = {}
     for proposal in sorted(proposals, key=lambda known: known.decided_at):
-        first.setdefault(proposal.incident, proposal)
+        first.setdefault((proposal.incident, proposal.episode), proposal)
     counted = list(first.values())
     endings = [proposal.ending for proposal in counted]
     words = [proposal.policy.outcome for proposal in counted]
@@ -105,3 +109,26 @@ def score(proposals: Sequence[Proposal], at: datetime) -> Score:
         asked=words.count("ask"),
         denied=words.count("deny"),
     )
+
+
+def same(plan: Plan, setting: str, before: str, after: str) -> bool:
+    """Whether a change of a setting is what the plan would have done: the same setting in the same direction, or a
+    start where it would have started something."""
+    for step in plan.steps:
+        if setting == "started":
+            if step.tool.endswith(("_start", "_restart")):
+                return True
+            continue
+        if setting not in step.arguments and not step.tool.endswith(setting.replace("-", "_")):
+            continue
+        wanted = [value for name, value in step.arguments.items() if name in (setting, "value")]
+        if not wanted or _direction(before, wanted[0]) == _direction(before, after):
+            return True
+    return False
+
+
+def _direction(before: object, after: object) -> float:
+    try:
+        return (float(str(after)) > float(str(before))) - (float(str(after)) < float(str(before)))
+    except ValueError:
+        return 0.0 if str(before) == str(after) else 1.0

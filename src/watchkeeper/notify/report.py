@@ -7,6 +7,7 @@ from typing import Any
 from pydantic import TypeAdapter
 
 from watchkeeper.domain import Alert, Event, Fix, Incident
+from watchkeeper.domain.spoken import spoken
 
 NOTHING_CHANGED = "No change was seen on its resources, or on what they need, within 24 hours before it."
 
@@ -82,9 +83,7 @@ def report_markdown(
 def beside(at: datetime, opened_at: datetime) -> str:
     """How long before or after an incident opened."""
     seconds = (opened_at - at).total_seconds()
-    size = abs(seconds)
-    said = f"{size:.0f} s" if size < 120 else f"{size / 60:.0f} min" if size < 7200 else f"{size / 3600:.1f} h"
-    return f"{said} {'before' if seconds >= 0 else 'after'} it opened"
+    return f"{spoken(abs(seconds))} {'before' if seconds >= 0 else 'after'} it opened"
 
 
 def _fix(fix: Fix) -> list[str]:

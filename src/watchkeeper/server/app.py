@@ -4,6 +4,7 @@ from fastapi import FastAPI
 
 from watchkeeper import __version__
 from watchkeeper.server import connectors, incidents, problems, resources, silences, still, system, tools
+from watchkeeper.server.reports import router as reports
 from watchkeeper.server.runtime import Runtime
 from watchkeeper.server.security import Doorkeeper
 
@@ -25,4 +26,5 @@ def create_app(runtime: Runtime) -> FastAPI:
         system.router,
     ):
         app.include_router(router)
+    app.include_router(reports)
     return app

@@ -22,6 +22,7 @@ from watchkeeper.hosts import Engine
 from watchkeeper.incidents import Desk
 from watchkeeper.loop import Loop
 from watchkeeper.notify import Silences, Webhook
+from watchkeeper.score import Scorekeeper
 from watchkeeper.server.machines import machines_of
 from watchkeeper.settings import Settings, secret
 from watchkeeper.store import Lease, LeaseTaken, Masker, Store, new_id
@@ -113,8 +114,12 @@ async def _assembled(
         noticer = Noticer(store, lambda: watch.fleet.resources)
         watch.on_reading = lambda reading: (_measured(metrics, reading), noticer.hear(reading))
         desk.watch = watch
+        desk.score = score = Scorekeeper(
+            store, watch, Decide(registry, Policy(settings.policy, "auto"), store, settings.maintenance), settings.mode
+        )
         await noticer.start()
         await watch.start()
+        await score.start()
         try:
             async with launched(_workflows(settings), store, watch, decide) as executor:
                 act = Act(store, watch, executor, settings.policy.fix_deadline)
@@ -143,6 +148,7 @@ async def _assembled(
         finally:
             await watch.stop()
             await noticer.stop()
+            await score.stop()
 
 
 def _measured(metrics: Metrics, reading: Reading) -> None:

@@ -1,16 +1,21 @@
 """Readings → alerts → incidents: the sampler, rules, correlation, logs."""
 
-from watchkeeper.watch.changes import Noticer, lately, told_lately
+from watchkeeper.watch.changes import KINDS as CHANGES
+from watchkeeper.watch.changes import Noticer, concerned, lately, told_lately
 from watchkeeper.watch.correlation import incident_for, reach, relapse_of, root_of
 from watchkeeper.watch.fleet import Fleet, Provider
+from watchkeeper.watch.ledger import drift
 from watchkeeper.watch.overrides import overridden
 from watchkeeper.watch.watch import Watch
 
 __all__ = [
+    "CHANGES",
     "Fleet",
     "Noticer",
     "Provider",
     "Watch",
+    "concerned",
+    "drift",
     "incident_for",
     "lately",
     "overridden",

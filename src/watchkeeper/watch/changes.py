@@ -10,6 +10,7 @@ import structlog
 
 from watchkeeper.domain import Event, Fix, Incident, Reading, Resource, now
 from watchkeeper.domain.change import CREATED, STARTED, Difference, Fingerprint, compare, made_by, merged
+from watchkeeper.domain.spoken import spoken
 from watchkeeper.store import Store
 from watchkeeper.watch.correlation import upstream
 
@@ -175,19 +176,25 @@ def _later(text: str | None, than: datetime) -> bool:
     return at is not None and at > than
 
 
+def concerned(resources: Iterable[str], known: Mapping[str, Resource]) -> tuple[str, ...]:
+    """These, what they need, and what runs on it: a change of any of them may be why, or what helped."""
+    mine = tuple(resources)
+    wanted = set(mine).union(*(upstream(key, known) for key in mine))
+    wanted |= {resource.id for resource in known.values() if resource.runs_on in wanted}
+    return tuple(sorted(wanted))
+
+
 async def lately(
     store: Store,
     known: Mapping[str, Resource],
-    concerned: Iterable[str],
+    resources: Iterable[str],
     opened_at: datetime,
     until: datetime | None = None,
 ) -> list[Event]:
-    """Changes of what an incident concerns, what that needs and what runs on it, from a day before it opened until it
-    was over; the nearest to its opening first."""
-    mine = tuple(concerned)
-    wanted = set(mine).union(*(upstream(key, known) for key in mine))
-    wanted |= {resource.id for resource in known.values() if resource.runs_on in wanted}
-    found = await store.happened(KINDS, since=opened_at - LATELY, until=until, resources=sorted(wanted))
+    """Changes of an incident's resources, of what they need and of what runs on that, from a day before it opened until
+    it was over; the nearest to its opening first."""
+    wanted = concerned(resources, known)
+    found = await store.happened(KINDS, since=opened_at - LATELY, until=until, resources=wanted)
     return sorted(found, key=lambda event: abs((event.at - opened_at).total_seconds()))
 
 
@@ -195,16 +202,6 @@ def told_lately(changes: Sequence[Event], at: datetime, *, most: int = 3) -> str
     """The last of them in one sentence; empty where there are none."""
     if not changes:
         return ""
-    said = [f"{change.text} ({_ago((at - change.at).total_seconds())} before)" for change in changes[:most]]
+    said = [f"{change.text} ({spoken(max(0.0, (at - change.at).total_seconds()))} before)" for change in changes[:most]]
     more = f"; and {len(changes) - most} more" if len(changes) > most else ""
     return f"Changed lately: {'; '.join(said)}{more}."
-
-
-def _ago(seconds: float) -> str:
-    """
-    >>> [_ago(s) for s in (4, 300, 7200)]
-    ['4 s', '5 min', '2 h']
-    """
-    if seconds < 120:
-        return f"{max(0.0, seconds):.0f} s"
-    return f"{seconds / 60:.0f} min" if seconds < 7200 else f"{seconds / 3600:.0f} h"

@@ -30,6 +30,7 @@ def reading(found: Any, resource: str, at: datetime, seconds: float) -> Reading:
     wrong: list[str] = []
     metrics = _metrics(found.metrics, wrong)
     facts = _facts(found.facts, wrong)
+    configuration = None if found.configuration is None else _facts(found.configuration, wrong)
     error = found.error if found.error is None else text(found.error)
     if wrong:
         said = "; ".join(wrong[:3]) + (f"; and {len(wrong) - 3} more" if len(wrong) > 3 else "")
@@ -37,7 +38,7 @@ def reading(found: Any, resource: str, at: datetime, seconds: float) -> Reading:
     took = found.seconds
     if type(took) is not float or not 0.0 <= took <= 2 * seconds + 1.0:
         took = seconds
-    return Reading(resource, at, took, metrics, facts, text(found.state), error, bool(found.off))
+    return Reading(resource, at, took, metrics, facts, text(found.state), error, bool(found.off), configuration)
 
 
 def probe(found: Any, resource: str, at: datetime, seconds: float) -> Probe:

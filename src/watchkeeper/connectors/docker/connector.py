@@ -8,10 +8,12 @@ from pathlib import Path
 from typing import Any
 
 from watchkeeper.connectors.definitions import load_rules, load_runbooks
+from watchkeeper.connectors.docker.declared import declared
 from watchkeeper.connectors.docker.read import SAMPLE, ContainerSession, look, try_out
 from watchkeeper.connectors.docker.tools import TOOLS
 from watchkeeper.connectors.naming import resource_on
 from watchkeeper.domain import ConfigurationError, Host, Level, Probe, Reading, Resource, Rule, Runbook, Tool
+from watchkeeper.domain.drift import Declared
 from watchkeeper.hosts import ContainerHost
 
 _HERE = Path(__file__).parent
@@ -61,6 +63,10 @@ class DockerConnector:
     async def probe(self, session: ContainerSession) -> Probe:
         """It runs, and its own health check passes where it has one."""
         return await try_out(session)
+
+    async def declared(self, session: ContainerSession) -> Sequence[Declared]:
+        """Its limits, live and as its compose file declares them."""
+        return await declared(session)
 
     def level(self, line: str) -> Level | None:
         """The level of a plain line, of a JSON line's `level`, or of a traceback's last line."""

@@ -8,12 +8,14 @@ from typing import Any
 
 from watchkeeper.connectors.definitions import load_rules, load_runbooks
 from watchkeeper.connectors.redis import discovery
+from watchkeeper.connectors.redis.declared import declared
 from watchkeeper.connectors.redis.read import look, try_out
 from watchkeeper.connectors.redis.rights import RedisAccess
 from watchkeeper.connectors.redis.sample import SAMPLE
 from watchkeeper.connectors.redis.session import RedisSession
 from watchkeeper.connectors.redis.tools import TOOLS
 from watchkeeper.domain import Host, Level, Probe, Reading, Resource, Rule, Runbook, Tool
+from watchkeeper.domain.drift import Declared
 
 _HERE = Path(__file__).parent
 _LINE = re.compile(r"^\d+:[XCSM] \d+ \w+ \d{4} [\d:.]+ (?P<mark>[.\-*#]) (?P<text>.*)$")
@@ -60,6 +62,10 @@ class RedisConnector:
     async def probe(self, session: RedisSession) -> Probe:
         """Write, read back and remove a key of our own; only read where changes are not permitted."""
         return await try_out(session)
+
+    async def declared(self, session: RedisSession) -> Sequence[Declared]:
+        """Its settings, live and as redis.conf or its command line declares them."""
+        return await declared(session)
 
     def level(self, line: str) -> Level | None:
         """`#` marks a warning in Redis' own format; some of them are errors by what they say."""
