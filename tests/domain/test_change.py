@@ -97,3 +97,15 @@ def test_a_restart_is_ours_only_while_our_step_was_at_it() -> None:
     assert made_by(RESTARTED, after(1), [ours], MINE) == ours
     assert made_by(RESTARTED, after(600), [ours], MINE) is None
     assert made_by(RESTARTED, after(-600), [ours], MINE) is None
+
+
+def test_of_a_long_text_only_what_differs_is_told() -> None:
+    before, now = (
+        f"serve --maxmemory {size} --appendonly yes --dir /data --maxmemory-policy noeviction" for size in (1, 2)
+    )
+
+    assert Difference("command", before, now).text == "command … 1 … → … 2 …"
+
+
+def test_the_first_start_is_no_restart() -> None:
+    assert compare(print_of(started=""), print_of(started="1")) == ()

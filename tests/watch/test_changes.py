@@ -146,7 +146,7 @@ async def test_what_changed_lately_is_told_of_what_it_needs_too_nearest_first(st
 
         found = await lately(store, scene.there, (SHOP.id,), opened)
         assert [event.resource for event in found] == [CACHE.id, SHOP.id]
-        assert told_lately(found, opened).startswith("Changed lately: cache: timeout 0 → 1, not by Watchkeeper (0 s")
+        assert told_lately(found, opened).startswith("Changed lately: cache: timeout 0 → 1, not by Watchkeeper (0")
 
 
 async def test_what_changed_the_day_before_yesterday_is_not_lately(store: Store) -> None:

@@ -68,8 +68,29 @@ class Difference:
         """
         if self.setting == STARTED:
             return "restarted"
-        before, after = (_said(self.setting, value) for value in (self.before, self.after))
+        before, after = (_said(self.setting, value) for value in _apart(self.before, self.after))
         return f"{_WORDS.get(self.setting, self.setting)} {before} → {after}"
+
+
+def _apart(before: str, after: str) -> tuple[str, str]:
+    """Of long texts only where they differ, in whole words.
+
+    >>> _apart("serve --port 80 " + "x" * 60, "serve --port 81 " + "x" * 60)
+    ('… 80 …', '… 81 …')
+    """
+    if max(len(before), len(after)) <= _LONGEST:
+        return before, after
+    one, other = before.split(" "), after.split(" ")
+    start = next((i for i, (a, b) in enumerate(zip(one, other, strict=False)) if a != b), min(len(one), len(other)))
+    most = min(len(one), len(other)) - start
+    ended = zip(one[::-1], other[::-1], strict=False)
+    end = min(most, next((i for i, (a, b) in enumerate(ended) if a != b), most))
+    return _middle(one, start, end), _middle(other, start, end)
+
+
+def _middle(words: list[str], start: int, end: int) -> str:
+    kept = words[start : len(words) - end]
+    return " ".join([*(["…"] if start else []), *kept, *(["…"] if end else [])])
 
 
 def _said(setting: str, value: str) -> str:
@@ -96,7 +117,10 @@ def compare(before: Fingerprint, after: Fingerprint) -> tuple[Difference, ...]:
     return tuple(
         Difference(name, before.values[name], value)
         for name, value in after.values.items()
-        if name in before.values and before.values[name] != value and name not in made_anew
+        if name in before.values
+        and before.values[name] != value
+        and name not in made_anew
+        and not (name == STARTED and not before.values[name])  # its first start
     )
 
 

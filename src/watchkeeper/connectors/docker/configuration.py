@@ -25,11 +25,12 @@ def configuration(shown: Mapping[str, Any]) -> dict[str, str]:
         cpus = host["CpuQuota"] / (host.get("CpuPeriod") or 100_000)
     pids = host.get("PidsLimit") or 0
     mounts = sorted(f"{m.get('Name') or m.get('Source')}:{m.get('Destination')}" for m in items(shown, "Mounts"))
+    # docker-compose 1 adds a variable `affinity:…` to what it makes anew, which nobody asked for.
     return {
         "image": str(config.get("Image") or ""),
         "image_id": str(shown.get("Image") or "").removeprefix("sha256:")[:12],
         "config_hash": str(labels.get(f"{_COMPOSE}config-hash") or "")[:12],
-        "environment": digest(sorted(map(str, items(config, "Env")))),
+        "environment": digest(sorted(e for e in map(str, items(config, "Env")) if not e.startswith("affinity:"))),
         "command": FLAG.sub(r"\1\2***", command),
         "memory_bytes": str(int(host.get("Memory") or 0)),
         "memory_and_swap_bytes": str(int(host.get("MemorySwap") or 0)),
