@@ -1,7 +1,7 @@
 """The incidents' desk: alerts become incidents, and every change is recorded with the event that tells it."""
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Container
 from dataclasses import replace
 from datetime import datetime, timedelta
 
@@ -24,7 +24,7 @@ from watchkeeper.domain import (
 )
 from watchkeeper.domain.situation import Situation
 from watchkeeper.score import Scorekeeper
-from watchkeeper.store import Store, StoreAway, new_id
+from watchkeeper.store import LeaseLost, Store, StoreAway, new_id
 from watchkeeper.watch import Watch, incident_for, lately, relapse_of, told_lately
 
 log = structlog.get_logger(__name__)
@@ -43,6 +43,10 @@ class Desk:
         self.heal: Callable[[Incident], Awaitable[Incident]] | None = None
         self.watch: Watch | None = None
         self.score: Scorekeeper | None = None
+        self.held: Callable[[str], bool] = lambda _: True
+        """Whose incidents are handled here: other executors handle the rest."""
+        self.holds: Callable[[str], Awaitable[bool]] | None = None
+        """The same, asked in the store."""
         self._tasks: dict[str, asyncio.Task[None]] = {}
         self._deadlines: set[asyncio.Task[None]] = set()
         self._again: set[str] = set()
@@ -54,6 +58,8 @@ class Desk:
 
     async def alerted(self, alert: Alert) -> Alert:
         """An alert began to fire or resolved: it joins an incident, reopens one, or opens one."""
+        if self.holds is not None and not await self.holds(alert.resource):
+            return alert  # another executor has taken it meanwhile, and sees it too
         async with self._joining:
             if alert.status == "resolved":
                 await self._store.save(alert, self._told("alert.resolved", alert, f"{alert.rule} resolved"))
@@ -138,9 +144,11 @@ class Desk:
         for incident in await self._store.select(Incident, status=ACTIVE):
             self.wake(incident.id)
 
-    async def resume(self) -> None:
-        """After a start: everything that is not over is taken up where the store says it is."""
+    async def resume(self, resources: Container[str] | None = None) -> None:
+        """Everything (of these resources) that is not over is taken up where the store says it is."""
         for incident in await self._store.select(Incident, status=ACTIVE):
+            if resources is not None and incident.root not in resources:
+                continue
             self._seen_by().busy.update(incident.resources)
             self.wake(incident.id)
         for approval in await self._store.select(Approval, status="waiting"):
@@ -158,13 +166,13 @@ class Desk:
         try:
             while True:
                 self._again.discard(key)
-                incident = await self._store.get(Incident, key)
-                if incident.status == "closed" or self.heal is None:
+                incident = await self._store.patiently().get(Incident, key)
+                if incident.status == "closed" or self.heal is None or not self.held(incident.root):
                     return
                 try:
                     await self.heal(incident)
-                except StoreAway as problem:
-                    log.warning("healing waits for the store", incident=key, problem=problem.what)
+                except (StoreAway, LeaseLost) as problem:
+                    log.warning("healing waits", incident=key, problem=problem.what)
                     await asyncio.sleep(STORE_PAUSE)  # nothing tells when there is room again
                     continue
                 except Exception as problem:
@@ -198,12 +206,13 @@ class Desk:
         self, key: str, to: Callable[[Incident], Incident], kind: str, text: str, by: str = LOOP.id
     ) -> Incident:
         """Read, change, write and tell, as one. What is closed stays so: only an alert reopens it."""
-        async with self._writing:
+        async with self._writing, self._store.transaction() as transaction:
             current = await self._store.get(Incident, key)
             if current.status == "closed":
                 return current
             incident = to(current)
-            await self._store.save(incident, self._event(kind, incident, text, by))
+            await transaction.put(incident)
+            await transaction.emit(self._event(kind, incident, text, by))
         if incident.status == "closed":
             self._seen_by().busy.difference_update(incident.resources)
         return incident

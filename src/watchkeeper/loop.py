@@ -5,7 +5,7 @@ change with its event, and calls `heal` again whenever something an incident wai
 """
 
 import asyncio
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import AsyncGenerator, Callable, Collection
 from contextlib import aclosing
 from dataclasses import dataclass, replace
 from datetime import timedelta
@@ -183,6 +183,13 @@ class Loop:
         task = asyncio.create_task(self._finish_alone(fix), name=f"finish {fix.id}")
         self._alone.add(task)
         task.add_done_callback(self._alone.discard)
+
+    async def take_up(self, resources: Collection[str] | None = None) -> None:
+        """After a start, or when another executor's resources have become ours: what is not over is finished first."""
+        await self._desk.resume(resources)
+        for fix in await self._store.select(Fix, status=("running", "executed", "undoing"), incident=None):
+            if resources is None or fix.plan.resources[0] in resources:
+                self.resume_alone(fix)
 
     async def stop(self) -> None:
         """Let go of what runs in the background; it is resumed at the next start."""

@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -100,6 +101,13 @@ class Server:
 
     def until_kind(self, *kinds: str, after: int = 0) -> dict[str, Any]:
         return self.until(lambda event: event["kind"] in kinds, after=after)
+
+    def poll(self, holds: Callable[["Server"], bool]) -> None:
+        """Until it holds of what the API says; no event tells of it."""
+        until = time.monotonic() + PATIENCE
+        while not holds(self):
+            assert time.monotonic() < until, f"it did not come true; the server's log: {self.data.parent / 'up.log'}"
+            self._pause()
 
     def _events(self, after: int) -> Iterator[dict[str, Any]]:
         transport = httpx.HTTPTransport(retries=0)

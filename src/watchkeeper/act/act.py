@@ -78,7 +78,13 @@ class Act:
         record = fix.step(index)
         return record is not None and self._executor.has_undo(record.tool)
 
-    async def _workflow(self, key: str, function: Any, *arguments: Any) -> None:
+    async def _workflow(self, of: str, function: Any, *arguments: Any) -> None:
+        """Enter it, or wait for its end where it runs; what another executor has left unfinished is taken over."""
+        key = self._executor.key(of)
+        if key != of:
+            for left in await DBOS.list_workflows_async(workflow_id_prefix=f"{of}:exec-", status="PENDING"):
+                if left.workflow_id != key:
+                    await DBOS.cancel_workflow_async(left.workflow_id)
         with SetWorkflowID(key):
             handle = await DBOS.start_workflow_async(function, *arguments)
         await handle.get_result()

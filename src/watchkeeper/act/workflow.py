@@ -6,7 +6,7 @@ repeated but left to be judged.
 """
 
 import asyncio
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Awaitable, Generator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
 from dataclasses import replace
@@ -23,6 +23,7 @@ from dbos import (
 )
 
 from watchkeeper.domain import Effect, Event, Fix, Plan, Refused, Step, StepRecord, Tool, WatchkeeperError, now
+from watchkeeper.domain.sharing import Fence
 from watchkeeper.domain.situation import Eyes, Permits
 from watchkeeper.store import Store
 
@@ -39,6 +40,35 @@ ON_ITS_WAY = 12.0
 """Seconds in which what a dead client began may still take effect: an engine gives a process ten to stop."""
 
 
+class Fenced:
+    """Awaits a tool's work, and lets go of it at its next breath once the lease may have ended.
+
+    A process that was stopped, or whose machine slept, so does nothing of what it was about to do when it wakes.
+    """
+
+    def __init__(self, work: Awaitable[Any], fence: Fence) -> None:
+        self._work = work
+        self._fence = fence
+
+    def __await__(self) -> Generator[Any, Any, Any]:
+        work = self._work.__await__()
+        try:
+            self._fence.check()
+            waits = next(work)
+            while True:
+                try:
+                    given = yield waits
+                except BaseException as problem:
+                    waits = work.throw(problem)
+                else:
+                    self._fence.check()
+                    waits = work.send(given)
+        except StopIteration as end:
+            return end.value
+        finally:
+            work.close()
+
+
 @DBOS.dbos_class()
 class Executor(DBOSConfiguredInstance):
     """Carries plans out, and back. One per process, for DBOS keeps it by name; `bind` gives it what it works with."""
@@ -46,15 +76,21 @@ class Executor(DBOSConfiguredInstance):
     _store: Store
     _eyes: Eyes
     _permits: Permits
+    _fence: Fence
 
     def __init__(self) -> None:
         super().__init__("executor")
 
-    def bind(self, store: Store, eyes: Eyes, permits: Permits) -> "Executor":
+    def bind(self, store: Store, eyes: Eyes, permits: Permits, fence: Fence) -> "Executor":
         self._store = store.patiently()  # what is being done is written down, however long the database is away
         self._eyes = eyes
         self._permits = permits
+        self._fence = fence
         return self
+
+    def key(self, of: str) -> str:
+        """The workflow's id: each executor's own, so that what one has left unfinished another can enter anew."""
+        return f"{of}:{self._fence.id}" if self._fence.id else of
 
     @DBOS.workflow()
     async def carry_out(self, fix_id: str, steps: int) -> str:
@@ -112,6 +148,7 @@ class Executor(DBOSConfiguredInstance):
                 return status
         elif record.status != "intended":
             return record.status
+        await self._fence.confirm(record.resource)
         record = replace(record, status="acting")
         fix = await self._record(fix, record)
         # Where it had to wait until it could be written down, what was looked at before is old by now.
@@ -147,10 +184,11 @@ class Executor(DBOSConfiguredInstance):
         elif stopped := await self._permits.stopped():
             record = replace(record, status="refused", error=stopped)
         else:
+            await self._fence.confirm(step.resource)
             fix = await self._record(fix, replace(record, status="acting"), undo=True)
             try:
                 async with asyncio.timeout(tool.timeout):
-                    await tool.undo_run(self._eyes.session(step.resource), step.before)
+                    await Fenced(tool.undo_run(self._eyes.session(step.resource), step.before), self._fence)
                 record = replace(record, status="done", after=await self._state(tool, step.resource))
             except Exception as problem:
                 record = replace(record, status="failed", error=_said(problem, tool.timeout))
@@ -206,7 +244,7 @@ class Executor(DBOSConfiguredInstance):
         try:
             arguments = tool.parse(record.arguments)
             async with asyncio.timeout(tool.timeout):
-                output = await tool.run(self._eyes.session(record.resource), **arguments)
+                output = await Fenced(tool.run(self._eyes.session(record.resource), **arguments), self._fence)
             record = replace(record, status="done", output=output)
         except Refused as problem:
             record = replace(record, status="refused", error=problem.what)
@@ -274,7 +312,7 @@ def _executor() -> Executor:
 
 
 @asynccontextmanager
-async def launched(url: str, store: Store, eyes: Eyes, permits: Permits) -> AsyncGenerator[Executor]:
+async def launched(url: str, store: Store, eyes: Eyes, permits: Permits, fence: Fence) -> AsyncGenerator[Executor]:
     """DBOS on a database beside the store (`sqlite:///…`), or in a schema of its own within it (`postgresql://…`).
 
     What was pending when the last process died is resumed at once.
@@ -286,12 +324,12 @@ async def launched(url: str, store: Store, eyes: Eyes, permits: Permits) -> Asyn
         "dbos_system_schema": SCHEMA,
         "sys_db_pool_size": 5,
         "application_version": APPLICATION_VERSION,
-        "executor_id": "watchkeeper",
+        "executor_id": fence.id or "watchkeeper",
         "serializer": DBOSPortableJSONSerializer(),
         "log_level": "WARNING",
     }
     DBOS(config=config)
-    executor = _executor().bind(store, eyes, permits)
+    executor = _executor().bind(store, eyes, permits, fence)
     DBOS.launch()
     try:
         yield executor

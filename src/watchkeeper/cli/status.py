@@ -109,8 +109,24 @@ def show(screen: "Console", page: dict[str, Any], approvals: list[dict[str, Any]
         if not approval["incident"]:
             screen.print()
             _waits(screen, approval)
+    executors(screen, page["executors"])
     _still(screen, page)
     problems(screen, page["problems"])
+
+
+def executors(screen: "Console", said: list[dict[str, Any]]) -> None:
+    """Who shares the store, and how much each of them looks at."""
+    from rich.text import Text
+
+    from watchkeeper.cli.screen import ago
+
+    if not said:
+        return
+    screen.print(Text(f"\n{len(said)} executor{'s' * (len(said) != 1)} on this store:"))
+    for one in said:
+        here = ", which answers here" if one["here"] else ""
+        line = f"  {one['id']} holds {one['holds']}, for {ago(one['since'])}: process {one['pid']} on {one['host']}"
+        screen.print(Text(f"{line}, {one['address']}{here}"), soft_wrap=True)
 
 
 def _head(page: dict[str, Any], items: list[dict[str, Any]]) -> "RenderableType":
@@ -134,6 +150,8 @@ def resources_table(items: list[dict[str, Any]], width: int) -> "RenderableType"
 
     wide = width >= WIDE
     columns = ["resource", "kind", "health", "state", "metric that matters", "since", "incident"]
+    shared = len({item["holder"] for item in items}) > 1
+    columns += ["held by"] if shared else []
     made = table(*(c for c in columns if wide or c not in ("kind", "state", "incident")), fold=("resource", "state"))
     for item in items:
         cells: dict[str, Any] = {
@@ -144,8 +162,9 @@ def resources_table(items: list[dict[str, Any]], width: int) -> "RenderableType"
             "metric that matters": metric(item["metric"]),
             "since": ago(item["since"]),
             "incident": item["incident"] or "",
+            "held by": item["holder"] or "nobody",
         }
-        made.add_row(*(cell for name, cell in cells.items() if wide or name not in ("kind", "state", "incident")))
+        made.add_row(*(cells[name] for name in columns if wide or name not in ("kind", "state", "incident")))
     return made
 
 

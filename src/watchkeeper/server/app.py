@@ -4,9 +4,11 @@ from fastapi import FastAPI
 
 from watchkeeper import __version__
 from watchkeeper.server import connectors, incidents, problems, resources, silences, still, system, tools
+from watchkeeper.server.elsewhere import Clerk
 from watchkeeper.server.reports import router as reports
 from watchkeeper.server.runtime import Runtime
 from watchkeeper.server.security import Doorkeeper
+from watchkeeper.server.sharing import Shared
 
 
 def create_app(runtime: Runtime) -> FastAPI:
@@ -14,6 +16,8 @@ def create_app(runtime: Runtime) -> FastAPI:
     errors = {code: {"model": problems.Problem} for code in (401, 403, 404, 409, 422)}
     app = FastAPI(title="Watchkeeper", version=__version__, responses={**errors})
     app.state.runtime = runtime
+    if isinstance(runtime.sharing, Shared):
+        runtime.sharing.serve = Clerk(runtime).serve
     problems.install(app)
     app.add_middleware(Doorkeeper, host=runtime.settings.server.host)
     for router in (

@@ -21,6 +21,7 @@ from watchkeeper.domain import (
 from watchkeeper.incidents import ACTIVE
 from watchkeeper.loop import Submission
 from watchkeeper.notify import report_json, report_markdown
+from watchkeeper.server import elsewhere
 from watchkeeper.server.resources import advice
 from watchkeeper.server.runtime import Runtime
 from watchkeeper.server.security import Here, Operator, Viewer
@@ -68,7 +69,9 @@ async def show_incident(key: str, runtime: Here, _: Viewer) -> IncidentDetail:
         fixes=await runtime.store.select(Fix, incident=key),
         events=await runtime.store.events(incident=key, limit=1000),
         changes=await _changes(runtime, incident),
-        advice=await advice(runtime, incident),
+        advice=await advice(runtime, incident)
+        if runtime.sharing.held(incident.root)
+        else next((s.advice for s, _ in await elsewhere.items(runtime) if s.id == incident.root), None),
     )
 
 
@@ -153,7 +156,7 @@ async def _decide(
         await transaction.emit(event)
     if approval.incident:
         runtime.desk.wake(approval.incident)
-    elif to == "approved":
+    elif to == "approved" and runtime.sharing.held(approval.plan.resources[0]):
         await runtime.loop.approved_alone(decided)
     return decided
 
@@ -179,6 +182,8 @@ async def list_fixes(runtime: Here, _: Viewer, limit: Limit = 100, before: Momen
 @router.post("/fixes/trigger", status_code=202, tags=["fixes"])
 async def trigger(body: Trigger, runtime: Here, who: Operator) -> Submitted:
     """Do now, at a person's word, what it would do about a resource. A healthy one is left alone (409)."""
+    if runtime.store.shared and not runtime.sharing.held(key := await id_of(runtime, body.resource)):
+        return await elsewhere.ask(runtime, key, "trigger", body.model_dump(mode="json"), who)
     resource = runtime.watch.resource(body.resource)
     active = await runtime.store.select(Incident, status=ACTIVE)
     incident = next((i for i in active if resource.id in i.resources), None)
@@ -202,6 +207,14 @@ async def trigger(body: Trigger, runtime: Here, who: Operator) -> Submitted:
 async def show_fix(key: str, runtime: Here, _: Viewer) -> Fix:
     """One fix: plan, decision, steps, undo, verdict."""
     return await runtime.store.get(Fix, key)
+
+
+async def id_of(runtime: Runtime, slug: str) -> str:
+    """Of a resource that may be looked at from elsewhere. Raises NotFound."""
+    try:
+        return runtime.watch.resource(slug).id
+    except NotFound:
+        return (await elsewhere.find(runtime, slug))[0].id
 
 
 def submitted(submission: Submission) -> Submitted:

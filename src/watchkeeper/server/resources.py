@@ -1,5 +1,6 @@
 """`/api/resources`: what is watched, and how it is."""
 
+from dataclasses import asdict
 from datetime import timedelta
 from typing import Annotated
 
@@ -8,11 +9,13 @@ from fastapi import APIRouter, Query
 from watchkeeper import __version__
 from watchkeeper.domain import LOOP, Incident, LogLine, NotFound, Reading, Window, now
 from watchkeeper.incidents import ACTIVE
+from watchkeeper.server import elsewhere
 from watchkeeper.server.runtime import Runtime
 from watchkeeper.server.security import Here, Viewer
 from watchkeeper.server.silences import silence_view
 from watchkeeper.server.views import (
     AdviceView,
+    ExecutorView,
     MetricView,
     Moment,
     Page,
@@ -47,16 +50,15 @@ def _state(watcher: Watcher) -> str:
 async def list_resources(runtime: Here, _: Viewer) -> Page[ResourceView]:
     """Everything watched."""
     incidents = await _incidents(runtime)
-    return Page(
-        items=[
-            ResourceView(
-                **resource_view(
-                    w.resource, w.health, _state(w), w.since, incidents[key].id if key in incidents else None
-                )
-            )
-            for key, w in sorted(runtime.watch.watchers.items())
-        ]
-    )
+    watchers = dict(runtime.watch.watchers)
+    here = [
+        ResourceView(
+            **resource_view(w.resource, w.health, _state(w), w.since, incidents[key].id if key in incidents else None)
+        )
+        for key, w in watchers.items()
+    ]
+    others = [ResourceView(**detail.model_dump()) for _, detail in await elsewhere.items(runtime, watchers)]
+    return Page(items=sorted([*here, *others], key=lambda item: item.id))
 
 
 @router.get("/status")
@@ -65,7 +67,9 @@ async def status(runtime: Here, _: Viewer) -> StatusPage:
     incidents = await _incidents(runtime)
     at = now()
     windows = await runtime.decide.windows.standing(at)
-    items = [await _status(runtime, key, w, incidents.get(key), windows) for key, w in runtime.watch.watchers.items()]
+    watchers = dict(runtime.watch.watchers)
+    items = [await _status(runtime, key, w, incidents.get(key), windows) for key, w in watchers.items()]
+    items += [status for status, _ in await elsewhere.items(runtime, watchers)]
     silenced = await runtime.silences.over([alert for item in items for alert in item.alerts], at)
     for item in items:
         item.silenced = {alert.rule: silenced[alert.id].id for alert in item.alerts if alert.id in silenced}
@@ -78,6 +82,10 @@ async def status(runtime: Here, _: Viewer) -> StatusPage:
         breakers=[breaker_view(one, at) for one in await runtime.decide.history.breakers()],
         silences=[await silence_view(runtime, one) for one in await runtime.silences.standing(at)],
         items=sorted(items, key=lambda item: (-item.health.rank, item.kind, item.slug)),
+        executors=[
+            ExecutorView(**asdict(member), here=member.id == runtime.sharing.name)
+            for member in await runtime.sharing.members()
+        ],
     )
 
 
@@ -107,6 +115,28 @@ async def _status(
         incident=incident.id if incident else None,
         maintenance=next((w.said for w in windows if w.covers(watcher.resource, now())), None),
         advice=await advice(runtime, incident) if incident and incident.root == key else None,
+        holder=runtime.sharing.name if runtime.store.shared else None,
+    )
+
+
+async def both_views(runtime: Runtime) -> list[tuple[StatusView, ResourceDetail]]:
+    """What is looked at from here, as its line of the status and as its page."""
+    incidents = await _incidents(runtime)
+    windows = await runtime.decide.windows.standing(now())
+    return [
+        (await _status(runtime, key, w, incidents.get(key), windows), _detail(runtime, w, incidents.get(key)))
+        for key, w in list(runtime.watch.watchers.items())
+    ]
+
+
+def _detail(runtime: Runtime, watcher: Watcher, incident: Incident | None) -> ResourceDetail:
+    return ResourceDetail(
+        **resource_view(
+            watcher.resource, watcher.health, _state(watcher), watcher.since, incident.id if incident else None
+        ),
+        reading=watcher.last,
+        alerts=list(watcher.alerts.values()),
+        settings=runtime.store.masker.value(dict(watcher.resource.settings)),
     )
 
 
@@ -127,10 +157,16 @@ async def advice(runtime: Runtime, incident: Incident) -> AdviceView | None:
     return AdviceView(author=plan.author, cause=plan.diagnosis.cause, steps=steps_view(plan), decision=decision)
 
 
-def _watcher(runtime: Runtime, slug: str) -> Watcher:
-    resource = runtime.watch.resource(slug)
+def _watcher(runtime: Runtime, slug: str) -> Watcher | None:
+    """None where another executor looks at it. Raises NotFound."""
+    try:
+        resource = runtime.watch.resource(slug)
+    except NotFound:
+        if runtime.store.shared:
+            return None
+        raise
     watcher = runtime.watch.watchers.get(resource.id)
-    if watcher is None:
+    if watcher is None and not runtime.store.shared:
         raise NotFound(f"{slug} is not watched (any more).", "`watchkeeper status` lists what is.")
     return watcher
 
@@ -139,15 +175,9 @@ def _watcher(runtime: Runtime, slug: str) -> Watcher:
 async def show_resource(slug: str, runtime: Here, _: Viewer) -> ResourceDetail:
     """One resource, by slug, with its last reading and alerts."""
     watcher = _watcher(runtime, slug)
-    incident = (await _incidents(runtime)).get(watcher.resource.id)
-    return ResourceDetail(
-        **resource_view(
-            watcher.resource, watcher.health, _state(watcher), watcher.since, incident.id if incident else None
-        ),
-        reading=watcher.last,
-        alerts=list(watcher.alerts.values()),
-        settings=runtime.store.masker.value(dict(watcher.resource.settings)),
-    )
+    if watcher is None:
+        return (await elsewhere.find(runtime, slug))[1]
+    return _detail(runtime, watcher, (await _incidents(runtime)).get(watcher.resource.id))
 
 
 @router.get("/{slug}/readings")
@@ -160,10 +190,11 @@ async def readings(
 ) -> Page[Reading]:
     """Readings since a time (default: five minutes ago), oldest first: from memory, and from the store before that."""
     watcher = _watcher(runtime, slug)
+    key = watcher.resource.id if watcher else (await elsewhere.find(runtime, slug))[0].id
     since = since or now() - timedelta(minutes=5)
-    ring = [reading for reading in watcher.ring if reading.at >= since]
+    ring = [reading for reading in watcher.ring if reading.at >= since] if watcher else []
     until = ring[0].at if ring else now()
-    kept = await runtime.store.readings(watcher.resource.id, since=since, until=until, limit=limit)
+    kept = await runtime.store.readings(key, since=since, until=until, limit=limit)
     known = {reading.at for reading in ring}
     return Page(items=[*(r for r in kept if r.at not in known), *ring][-limit:])
 
@@ -172,8 +203,12 @@ async def readings(
 async def logs(slug: str, runtime: Here, _: Viewer, limit: Annotated[int, Query(ge=1, le=2000)] = 200) -> Page[LogLine]:
     """The last log entries worth keeping (WARNING and worse); a service's are those of what it runs on too."""
     watcher = _watcher(runtime, slug)
-    carrier = watcher.resource.runs_on
-    lines = await runtime.store.logs(watcher.resource.id, limit=limit)
+    if watcher is not None:
+        key, carrier = watcher.resource.id, watcher.resource.runs_on
+    else:
+        detail = (await elsewhere.find(runtime, slug))[1]
+        key, carrier = detail.id, detail.runs_on
+    lines = await runtime.store.logs(key, limit=limit)
     if carrier:
         lines = sorted([*lines, *await runtime.store.logs(carrier, limit=limit)], key=lambda line: line.at)
     return Page(items=lines[-limit:])

@@ -1,4 +1,4 @@
-"""Everything put together: the one executor, which holds the lease."""
+"""Everything put together."""
 
 import asyncio
 import getpass
@@ -16,7 +16,7 @@ import structlog
 from watchkeeper.act import Act, launched
 from watchkeeper.connectors import Registry
 from watchkeeper.decide import Decide, Policy
-from watchkeeper.domain import ConfigurationError, Event, Fix, Principal, Reading, now
+from watchkeeper.domain import ConfigurationError, Event, Principal, Reading, now
 from watchkeeper.fixing import Fixing
 from watchkeeper.hosts import Engine
 from watchkeeper.incidents import Desk
@@ -24,14 +24,14 @@ from watchkeeper.loop import Loop
 from watchkeeper.notify import Silences, Webhook
 from watchkeeper.score import Scorekeeper
 from watchkeeper.server.machines import machines_of
+from watchkeeper.server.sharing import Sharing
+from watchkeeper.server.sharing import place as _place
 from watchkeeper.settings import Settings, secret
-from watchkeeper.store import Lease, LeaseTaken, Masker, Store, new_id
+from watchkeeper.store import Masker, Store
 from watchkeeper.telemetry import Metrics
 from watchkeeper.watch import Noticer, Watch
 
 log = structlog.get_logger(__name__)
-RENEW = 3.0
-"""Seconds between renewals of the lease."""
 
 
 @dataclass
@@ -49,11 +49,15 @@ class Runtime:
     operator: Principal
     token: str
     silences: Silences
+    sharing: Sharing
     started_at: datetime = field(default_factory=now)
-    lost: asyncio.Event = field(default_factory=asyncio.Event)
-    """Set when the lease was lost: the process must end at once."""
     unwell: tuple[str, ...] = ()
     """What the last beat of the pulse found wrong."""
+
+    @property
+    def lost(self) -> asyncio.Event:
+        """Set when the lease was lost: the process must end at once."""
+        return self.sharing.lost
 
 
 @asynccontextmanager
@@ -76,24 +80,19 @@ async def running(settings: Settings, registry: Registry | None = None) -> Async
     database = settings.database
     if password := urlsplit(database).password:
         masker.learn(unquote(password))
-    async with Store.open(database, masker) as store:
-        lease = Lease("executor", new_id("exec"))
-        await store.take(lease)
-        try:
-            store.listen(lambda event: metrics.events.labels(event.kind).inc())
-            api = f"http://{settings.server.host}:{settings.server.port}"
-            silences = Silences(store)
-            webhook = Webhook(url, api, store, silences) if url else None
-            if webhook is not None:
-                await webhook.start()
-            silences.start()
-            async with _assembled(settings, registry, policy, store, metrics, lease, silences) as runtime:
-                yield runtime
-            await silences.stop()
-            if webhook is not None:
-                await webhook.stop()
-        finally:
-            await store.release(lease)
+    address = f"http://{settings.server.host}:{settings.server.port}"
+    async with Store.open(database, masker) as store, _place(store, address) as sharing:
+        store.listen(lambda event: metrics.events.labels(event.kind).inc())
+        silences = Silences(store)
+        webhook = Webhook(url, address, store, silences) if url else None
+        if webhook is not None:
+            await webhook.start()
+        silences.start()
+        async with _assembled(settings, registry, policy, store, metrics, sharing, silences) as runtime:
+            yield runtime
+        await silences.stop()
+        if webhook is not None:
+            await webhook.stop()
 
 
 @asynccontextmanager
@@ -103,7 +102,7 @@ async def _assembled(
     policy: Policy,
     store: Store,
     metrics: Metrics,
-    lease: Lease,
+    sharing: Sharing,
     silences: Silences,
 ) -> AsyncGenerator[Runtime]:
     desk = Desk(store)
@@ -117,32 +116,39 @@ async def _assembled(
         desk.score = score = Scorekeeper(
             store, watch, Decide(registry, Policy(settings.policy, "auto"), store, settings.maintenance), settings.mode
         )
+        await sharing.bind(watch, desk)
         await noticer.start()
         await watch.start()
+        await sharing.turn()
         await score.start()
         try:
-            async with launched(_workflows(settings), store, watch, decide) as executor:
+            async with launched(_workflows(settings), store, watch, decide, sharing.fence) as executor:
                 act = Act(store, watch, executor, settings.policy.fix_deadline)
                 approval_life = timedelta(minutes=settings.policy.approval_minutes)
                 loop = Loop(store, watch, decide, desk, Fixing(store, watch, decide, act, desk, approval_life))
                 desk.heal = loop.heal
                 runtime = Runtime(
-                    settings, registry, store, watch, decide, desk, loop, metrics, *_operator(settings.data), silences
+                    settings,
+                    registry,
+                    store,
+                    watch,
+                    decide,
+                    desk,
+                    loop,
+                    metrics,
+                    *_operator(settings.data),
+                    silences,
+                    sharing,
                 )
-                await store.emit(Event("server.started", lease.holder, f"mode {settings.mode}", now()))
-                await desk.resume()
-                for fix in await store.select(Fix, status=("running", "executed", "undoing"), incident=None):
-                    loop.resume_alone(fix)
-                tasks = [
-                    asyncio.create_task(_hold(store, lease, runtime.lost), name="lease"),
-                    asyncio.create_task(metrics.measure_lag(), name="lag"),
-                ]
+                await store.emit(Event("server.started", sharing.name, f"mode {settings.mode}", now()))
+                await sharing.begin(loop)
+                lag = asyncio.create_task(metrics.measure_lag(), name="lag")
                 try:
                     yield runtime
                 finally:
-                    for task in tasks:
-                        task.cancel()
-                    await asyncio.gather(*tasks, return_exceptions=True)
+                    lag.cancel()
+                    await sharing.end()
+                    await asyncio.gather(lag, return_exceptions=True)
                     await desk.stop()
                     await loop.stop()
         finally:
@@ -153,20 +159,6 @@ async def _assembled(
 
 def _measured(metrics: Metrics, reading: Reading) -> None:
     metrics.looked(reading.resource.split("/")[2], reading.seconds, ok=reading.ok)
-
-
-async def _hold(store: Store, lease: Lease, lost: asyncio.Event) -> None:
-    """Renew the lease; when it was taken by another, tell."""
-    while True:
-        await asyncio.sleep(RENEW)  # a lease is kept by the clock
-        try:
-            await store.take(lease)
-        except LeaseTaken as problem:
-            log.error("the lease was lost: this process ends", problem=str(problem))
-            lost.set()
-            return
-        except Exception as problem:
-            log.warning("the lease could not be renewed; it is tried again", problem=str(problem))
 
 
 def _private(settings: Settings) -> None:

@@ -5,7 +5,8 @@ from typing import Any
 from fastapi import APIRouter
 
 from watchkeeper.domain import Breaker, NotFound, Rule, Runbook, now
-from watchkeeper.server.incidents import submitted
+from watchkeeper.server import elsewhere
+from watchkeeper.server.incidents import id_of, submitted
 from watchkeeper.server.runtime import Runtime
 from watchkeeper.server.security import Here, Operator, Viewer
 from watchkeeper.server.views import (
@@ -56,6 +57,8 @@ async def show_tool(name: str, runtime: Here, _: Viewer) -> ToolView:
 @router.post("/mcp/tools/{name}")
 async def call_tool(name: str, body: CallTool, runtime: Here, who: Operator) -> Submitted:
     """Call a tool on a resource. Look-ups answer at once; a change goes through policy and becomes a fix."""
+    if runtime.store.shared and not runtime.sharing.held(key := await id_of(runtime, body.resource)):
+        return await elsewhere.ask(runtime, key, name, body.model_dump(mode="json"), who)
     resource = runtime.watch.resource(body.resource)
     at = await runtime.watch.look((resource.id,))
     plan = runtime.decide.plan_for(name, resource, body.arguments, who, at)

@@ -151,6 +151,18 @@ class StatusView(View):
     silenced: dict[str, str] = {}
     """Rules whose alerts here people are not told of, with the silence's id."""
     advice: AdviceView | None
+    holder: str | None = None
+    """The executor that looks at it, where several share one store."""
+
+
+class ExecutorView(View):
+    id: str
+    host: str
+    pid: int
+    address: str
+    since: datetime
+    holds: int
+    here: bool
 
 
 class StatusPage(BaseModel):
@@ -164,6 +176,8 @@ class StatusPage(BaseModel):
     breakers: list[BreakerView]
     silences: list[SilenceView]
     items: list[StatusView]
+    executors: list[ExecutorView] = []
+    """Those that share the store, where it is PostgreSQL; `here` is the one that answers."""
 
 
 class ResourceDetail(ResourceView):

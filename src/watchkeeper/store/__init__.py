@@ -4,7 +4,20 @@ from watchkeeper.store.lease import Lease, LeaseTaken
 from watchkeeper.store.masking import Masker
 from watchkeeper.store.opening import inspect_store
 from watchkeeper.store.postgres import StoreAway
+from watchkeeper.store.shares import LeaseLost, Member, Shares
 from watchkeeper.store.store import Store
 from watchkeeper.store.transaction import Transaction, new_id
 
-__all__ = ["Lease", "LeaseTaken", "Masker", "Store", "StoreAway", "Transaction", "inspect_store", "new_id"]
+__all__ = [
+    "Lease",
+    "LeaseLost",
+    "LeaseTaken",
+    "Masker",
+    "Member",
+    "Shares",
+    "Store",
+    "StoreAway",
+    "Transaction",
+    "inspect_store",
+    "new_id",
+]

@@ -140,3 +140,39 @@ leases = sa.Table(
     sa.Column("born", sa.String, nullable=False),
     sa.Column("until", TIME, nullable=False),
 )
+executors = sa.Table(
+    "executors",
+    metadata,
+    sa.Column("id", sa.String, primary_key=True),
+    sa.Column("host", sa.String, nullable=False),
+    sa.Column("machine", sa.String, nullable=False),
+    sa.Column("pid", sa.Integer, nullable=False),
+    sa.Column("born", sa.String, nullable=False),
+    sa.Column("address", sa.String, nullable=False),
+    sa.Column("since", TIME, nullable=False),
+    sa.Column("until", TIME, nullable=False),
+    sa.Column("lost_at", TIME),
+)
+shares = sa.Table(
+    "shares",
+    metadata,
+    sa.Column("resource", sa.String, primary_key=True),
+    sa.Column("holder", sa.String, nullable=False, index=True),
+    sa.Column("offered", sa.Boolean, nullable=False),
+)
+standings = sa.Table(
+    "standings",
+    metadata,
+    sa.Column("resource", sa.String, primary_key=True),
+    sa.Column("at", TIME, nullable=False),
+    sa.Column("body", sa.JSON, nullable=False),
+)
+requests = sa.Table(
+    "requests",
+    metadata,
+    sa.Column("id", sa.String, primary_key=True),
+    sa.Column("resource", sa.String, nullable=False, index=True),
+    sa.Column("at", TIME, nullable=False, index=True),
+    sa.Column("status", sa.String, nullable=False, index=True),
+    sa.Column("body", sa.JSON, nullable=False),
+)

@@ -2,8 +2,8 @@
 
 import asyncio
 import math
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterable, Sequence
-from contextlib import AsyncExitStack, asynccontextmanager
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Iterable, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from copy import copy
 from datetime import datetime
 from typing import Any
@@ -12,7 +12,7 @@ import sqlalchemy as sa
 import structlog
 from sqlalchemy.event import listen
 from sqlalchemy.exc import DBAPIError
-from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
 from watchkeeper.domain import Event, LogLine, NotFound, Reading, Resource
 from watchkeeper.store import postgres, schema
@@ -41,6 +41,8 @@ class Store:
         self._told = Told()
         self._outage = Outage()
         self._listeners: list[Callable[[Event], None]] = []
+        self.guard: Callable[[AsyncConnection], Awaitable[None]] | None = None
+        """Asked in each transaction once nobody else writes: raises where this process may write no more."""
 
     @classmethod
     @asynccontextmanager
@@ -83,7 +85,7 @@ class Store:
             async with AsyncExitStack() as stack:
                 transaction = await self._outage.survive(lambda: self._begin(stack, alone), self.patience)
                 yield transaction
-                if transaction.emitted and self.shared:
+                if self.shared and (transaction.emitted or transaction.tell):
                     await postgres.tell_all(transaction.connection)
         except DBAPIError as problem:
             if postgres.away(problem):
@@ -111,10 +113,12 @@ class Store:
             connection = await trial.enter_async_context(self._engine.begin())
             if alone and self.shared:
                 await postgres.become_writer(connection)
+                if self.guard is not None:
+                    await self.guard(connection)
             await stack.enter_async_context(trial.pop_all())
         return Transaction(connection, self.masker)
 
-    async def _rows(self, query: sa.Select[Any]) -> Sequence[sa.RowMapping]:
+    async def rows(self, query: sa.Select[*tuple[Any, ...]]) -> Sequence[sa.RowMapping]:
         """What is committed now. Raises StoreAway."""
 
         async def once() -> Sequence[sa.RowMapping]:
@@ -149,7 +153,7 @@ class Store:
 
     async def find(self, kind: type[E], key: str) -> E | None:
         table, _ = TABLES[kind]
-        found = await self._rows(sa.select(table.c.body).where(table.c.id == key))
+        found = await self.rows(sa.select(table.c.body).where(table.c.id == key))
         return adapter(kind).validate_python(found[0]["body"]) if found else None
 
     async def get(self, kind: type[E], key: str) -> E:
@@ -173,7 +177,7 @@ class Store:
             query = query.where(
                 table.c[column] == value if value is None or isinstance(value, str) else table.c[column].in_(value)
             )
-        return [adapter(kind).validate_python(row["body"]) for row in await self._rows(query)]
+        return [adapter(kind).validate_python(row["body"]) for row in await self.rows(query)]
 
     async def events(
         self,
@@ -202,7 +206,7 @@ class Store:
             query = query.where(table.c.subject == subject)
         if since is not None:
             query = query.where(table.c.at >= since)
-        found = [Event(**dict(row)) for row in await self._rows(query)]
+        found = [Event(**dict(row)) for row in await self.rows(query)]
         return found[::-1] if newest else found
 
     async def follow(self, after: int = 0, *, heartbeat: float = 15.0) -> AsyncIterator[Event | None]:
@@ -241,13 +245,19 @@ class Store:
             query = query.where(table.c.at <= until)
         if resources is not None:
             query = query.where(table.c.resource.in_(tuple(resources)))
-        found = await self._rows(query.order_by(table.c.seq.desc()).limit(limit))
+        found = await self.rows(query.order_by(table.c.seq.desc()).limit(limit))
         return [Event(**dict(row)) for row in reversed(found)]
+
+    async def news(self, seconds: float) -> None:
+        """Until something was committed, here or elsewhere, at most for so long."""
+        with suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                await self._told.wait(self._told.count)
 
     async def resources(self) -> list[Resource]:
         """Every resource that was seen and is not gone."""
         query = sa.select(schema.resources.c.body).where(schema.resources.c.gone_at.is_(None))
-        return [adapter(Resource).validate_python(row["body"]) for row in await self._rows(query)]
+        return [adapter(Resource).validate_python(row["body"]) for row in await self.rows(query)]
 
     async def readings(self, resource: str, *, since: datetime, until: datetime, limit: int = 5000) -> list[Reading]:
         table = schema.readings
@@ -257,7 +267,7 @@ class Store:
             .order_by(table.c.at)
             .limit(limit)
         )
-        return [adapter(Reading).validate_python(row["body"]) for row in await self._rows(query)]
+        return [adapter(Reading).validate_python(row["body"]) for row in await self.rows(query)]
 
     async def logs(self, resource: str, *, since: datetime | None = None, limit: int = 200) -> list[LogLine]:
         """The last lines kept of a resource, oldest first."""
@@ -265,12 +275,12 @@ class Store:
         query = sa.select(table).where(table.c.resource == resource).order_by(table.c.seq.desc()).limit(limit)
         if since is not None:
             query = query.where(table.c.at >= since)
-        rows = await self._rows(query)
+        rows = await self.rows(query)
         return [LogLine(row["at"], row["level"], row["text"], row["resource"]) for row in reversed(rows)]
 
     async def setting(self, key: str, default: Any = None) -> Any:
         query = sa.select(schema.settings.c.value).where(schema.settings.c.key == key)
-        found = await self._rows(query)
+        found = await self.rows(query)
         return found[0]["value"] if found else default
 
     async def prune(self, *, readings_before: datetime, logs_before: datetime) -> tuple[int, int]:

@@ -56,6 +56,8 @@ class Transaction:
         self._masker = masker
         self.shared = connection.dialect.name == "postgresql"
         self.emitted: list[Event] = []
+        self.tell = False
+        """Whether other executors are to hear of it although it tells of no event."""
 
     async def put(self, value: Kept) -> None:
         """Insert or replace."""

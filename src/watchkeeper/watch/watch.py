@@ -30,7 +30,7 @@ from watchkeeper.domain.situation import Situation
 from watchkeeper.settings import Settings
 from watchkeeper.store import Store
 from watchkeeper.watch.correlation import neighbours, upstream
-from watchkeeper.watch.fleet import Fleet, Provider
+from watchkeeper.watch.fleet import Fleet, Found, Provider
 from watchkeeper.watch.keeping import Keeping
 from watchkeeper.watch.logs import LogFollower
 from watchkeeper.watch.overrides import overridden
@@ -78,6 +78,8 @@ class Watch:
         self._telling: set[asyncio.Task[None]] = set()
         self._discovering = asyncio.Lock()
         self.on_reading: Callable[[Reading], object] = lambda _: None
+        self.held: Callable[[str], bool] = lambda _: True
+        """Which of what is found is looked at from here: other executors look at the rest."""
 
     @property
     def busy(self) -> set[str]:
@@ -202,31 +204,42 @@ class Watch:
     async def discover(self) -> None:
         """Find what there is now; begin to watch what is new, and stop what is gone."""
         async with self._discovering:
-            found = await self.fleet.discover()
-            fresh: list[Watcher] = []
-            for key, (resource, host, connector) in found.items():
-                watcher = self.watchers.get(key)
-                if watcher is not None and watcher.resource.incarnation == resource.incarnation:
-                    watcher.resource = resource
-                    continue
-                if host is not None and not await self._learn_secrets(resource, host):
-                    continue
-                fresh.append(
-                    Watcher(
-                        resource,
-                        host,
-                        connector,
-                        [rule for rule in self._rules if rule.kind == resource.kind],
-                        self._settings.watch,
-                        self._alert_changed,
-                        self._looked,
-                        self.supervision.of(connector.kind),
-                        remembers=max(SHORTEST_RING, min(RING, RING_IN_ALL // len(found))),
-                    )
+            await self._attend(await self.fleet.discover())
+
+    async def rehold(self) -> None:
+        """Begin to look at what is held now, and leave to others what is not any more."""
+        async with self._discovering:
+            await self._attend(self.fleet.found)
+
+    async def _attend(self, found: Found) -> None:
+        fresh: list[Watcher] = []
+        for key, (resource, host, connector) in found.items():
+            if not self.held(key):
+                continue
+            watcher = self.watchers.get(key)
+            if watcher is not None and watcher.resource.incarnation == resource.incarnation:
+                watcher.resource = resource
+                continue
+            if host is not None and not await self._learn_secrets(resource, host):
+                continue
+            fresh.append(
+                Watcher(
+                    resource,
+                    host,
+                    connector,
+                    [rule for rule in self._rules if rule.kind == resource.kind],
+                    self._settings.watch,
+                    self._alert_changed,
+                    self._looked,
+                    self.supervision.of(connector.kind),
+                    remembers=max(SHORTEST_RING, min(RING, RING_IN_ALL // len(found))),
                 )
-            await self._begin(fresh, {resource.runs_on for resource, _, _ in found.values()})
-            for key in [key for key in self.watchers if key not in found]:
-                await self._end(key)
+            )
+        await self._begin(fresh, {resource.runs_on for resource, _, _ in found.values()})
+        for key in [key for key in self.watchers if key not in found]:
+            await self._end(key)
+        for key in [key for key in self.watchers if not self.held(key)]:
+            await self._leave(key)
 
     async def _learn_secrets(self, resource: Resource, host: Host) -> bool:
         """Before anything of it is stored. False where it cannot be asked: it may have gone meanwhile."""
@@ -293,12 +306,17 @@ class Watch:
             resource, host, watcher.connector, self._keep_line, self._settings.watch.interval
         )
 
-    async def _end(self, key: str) -> None:
+    async def _leave(self, key: str) -> Watcher:
+        """Look at it no more."""
         watcher = self.watchers.pop(key)
         await watcher.stop()
         follower = self._followers.pop(key, None)
         if follower is not None:
             await follower.stop()
+        return watcher
+
+    async def _end(self, key: str) -> None:
+        watcher = await self._leave(key)
         async with self._store.transaction() as transaction:
             await transaction.put_resource(watcher.resource, gone=True)
             text = f"{watcher.resource.slug} was removed"
