@@ -236,10 +236,8 @@ class Watch:
                 )
             )
         await self._begin(fresh, {resource.runs_on for resource, _, _ in found.values()})
-        for key in [key for key in self.watchers if key not in found]:
-            await self._end(key)
-        for key in [key for key in self.watchers if not self.held(key)]:
-            await self._leave(key)
+        for key in [key for key in self.watchers if key not in found or not self.held(key)]:
+            await (self._leave(key) if key in found else self._end(key))
 
     async def _learn_secrets(self, resource: Resource, host: Host) -> bool:
         """Before anything of it is stored. False where it cannot be asked: it may have gone meanwhile."""
