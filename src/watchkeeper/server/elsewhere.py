@@ -10,7 +10,8 @@ from pydantic import TypeAdapter
 from watchkeeper.domain import Health, NotFound, Principal, WatchkeeperError, now
 from watchkeeper.server.runtime import Runtime
 from watchkeeper.server.sharing import Shared
-from watchkeeper.server.views import ResourceDetail, StatusView, Submitted, resource_view
+from watchkeeper.server.status_views import ResourceDetail, StatusView
+from watchkeeper.server.views import Submitted, resource_view
 from watchkeeper.store.exchange import Exchange
 
 log = structlog.get_logger(__name__)

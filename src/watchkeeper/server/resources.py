@@ -13,16 +13,13 @@ from watchkeeper.server import elsewhere
 from watchkeeper.server.runtime import Runtime
 from watchkeeper.server.security import Here, Viewer
 from watchkeeper.server.silences import silence_view
+from watchkeeper.server.status_views import ExecutorView, ResourceDetail, StatusPage, StatusView
 from watchkeeper.server.views import (
     AdviceView,
-    ExecutorView,
     MetricView,
     Moment,
     Page,
-    ResourceDetail,
     ResourceView,
-    StatusPage,
-    StatusView,
     breaker_view,
     resource_view,
     steps_view,

@@ -19,7 +19,6 @@ from watchkeeper.domain import (
     IncidentOutcome,
     IncidentStatus,
     Plan,
-    Reading,
     Resource,
     Window,
 )
@@ -132,58 +131,6 @@ class SilenceView(View):
     reason: str
     by: str
     kept_back: dict[str, int]
-
-
-class StatusView(View):
-    id: str
-    slug: str
-    kind: str
-    environment: str
-    health: Health
-    state: str
-    since: datetime
-    may_act: bool
-    metric: MetricView | None
-    alerts: list[Alert]
-    incident: str | None
-    maintenance: str | None
-    """The window over it, in words."""
-    silenced: dict[str, str] = {}
-    """Rules whose alerts here people are not told of, with the silence's id."""
-    advice: AdviceView | None
-    holder: str | None = None
-    """The executor that looks at it, where several share one store."""
-
-
-class ExecutorView(View):
-    id: str
-    host: str
-    pid: int
-    address: str
-    since: datetime
-    holds: int
-    here: bool
-
-
-class StatusPage(BaseModel):
-    """Everything watched, worst first, and how the watcher itself stands."""
-
-    mode: str
-    paused: str | None
-    version: str
-    problems: dict[str, str]
-    maintenance: list[WindowView]
-    breakers: list[BreakerView]
-    silences: list[SilenceView]
-    items: list[StatusView]
-    executors: list[ExecutorView] = []
-    """Those that share the store, where it is PostgreSQL; `here` is the one that answers."""
-
-
-class ResourceDetail(ResourceView):
-    reading: Reading | None
-    alerts: list[Alert]
-    settings: dict[str, Any]
 
 
 class IncidentView(View):

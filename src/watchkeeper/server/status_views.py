@@ -1,0 +1,69 @@
+"""What `status` and the page of a resource show."""
+
+from datetime import datetime
+from typing import Any
+
+from pydantic import BaseModel
+
+from watchkeeper.domain import Alert, Health, Reading
+from watchkeeper.server.views import (
+    AdviceView,
+    BreakerView,
+    MetricView,
+    ResourceView,
+    SilenceView,
+    View,
+    WindowView,
+)
+
+
+class StatusView(View):
+    id: str
+    slug: str
+    kind: str
+    environment: str
+    health: Health
+    state: str
+    since: datetime
+    may_act: bool
+    metric: MetricView | None
+    alerts: list[Alert]
+    incident: str | None
+    maintenance: str | None
+    """The window over it, in words."""
+    silenced: dict[str, str] = {}
+    """Rules whose alerts here people are not told of, with the silence's id."""
+    advice: AdviceView | None
+    holder: str | None = None
+    """The executor that looks at it, where several share one store."""
+
+
+class ExecutorView(View):
+    id: str
+    host: str
+    pid: int
+    address: str
+    since: datetime
+    holds: int
+    here: bool
+
+
+class StatusPage(BaseModel):
+    """Everything watched, worst first, and how the watcher itself stands."""
+
+    mode: str
+    paused: str | None
+    version: str
+    problems: dict[str, str]
+    maintenance: list[WindowView]
+    breakers: list[BreakerView]
+    silences: list[SilenceView]
+    items: list[StatusView]
+    executors: list[ExecutorView] = []
+    """Those that share the store, where it is PostgreSQL; `here` is the one that answers."""
+
+
+class ResourceDetail(ResourceView):
+    reading: Reading | None
+    alerts: list[Alert]
+    settings: dict[str, Any]
