@@ -3,7 +3,7 @@
 from datetime import datetime
 from typing import Any
 
-from pydantic import BaseModel
+from pydantic import BaseModel, Field
 
 from watchkeeper.domain import Alert, Health, Reading
 from watchkeeper.server.views import (
@@ -31,7 +31,7 @@ class StatusView(View):
     incident: str | None
     maintenance: str | None
     """The window over it, in words."""
-    silenced: dict[str, str] = {}
+    silenced: dict[str, str] = Field(default_factory=dict[str, str])
     """Rules whose alerts here people are not told of, with the silence's id."""
     advice: AdviceView | None
     holder: str | None = None
@@ -59,7 +59,7 @@ class StatusPage(BaseModel):
     breakers: list[BreakerView]
     silences: list[SilenceView]
     items: list[StatusView]
-    executors: list[ExecutorView] = []
+    executors: list[ExecutorView] = Field(default_factory=list[ExecutorView])
     """Those that share the store, where it is PostgreSQL; `here` is the one that answers."""
 
 
