@@ -1,0 +1,42 @@
+"""How the host of a service is, as metrics: what tells a server that is down from one whose container was stopped."""
+
+import asyncio
+
+from watchkeeper.domain import Host, HostState, WatchkeeperError
+
+HOST_SECONDS = 0.3
+"""A host that is asked beside a look must not make it late."""
+OFF = ("host_stopped_on_purpose", "host_stopped_before_watch")
+FLAGS = ("host_paused", "host_stopped_on_purpose", "host_stopped_unknown", "host_stopped_before_watch")
+
+
+async def state_of(host: Host | None) -> HostState | None:
+    """How it is now, `unreachable` where it does not say in time; None without a host."""
+    if host is None:
+        return None
+    try:
+        async with asyncio.timeout(HOST_SECONDS):
+            return await host.state()
+    except (WatchkeeperError, TimeoutError):
+        return HostState("unreachable")
+
+
+def metrics_of(state: HostState | None, *, answered: bool = True) -> dict[str, float]:
+    """How the host is. A server that answers, or one without a host, has nothing to blame its host for; a host that
+    cannot be asked leaves them absent, and then no rule that needs them fires."""
+    if state is None:
+        return dict.fromkeys(FLAGS, 0.0) | {"host_running": 1.0}
+    if state.status == "unreachable":
+        return {}
+    running = state.status in ("running", "paused", "restarting")
+    flags = {
+        "host_running": running,
+        "host_paused": state.status == "paused",
+        "host_stopped_on_purpose": state.stopped_by == "on_purpose" or state.status == "gone",
+        "host_stopped_unknown": state.stopped_by == "unknown",
+        # Nobody waits for what had ended in peace, or was never started, before it was first seen.
+        "host_stopped_before_watch": not running
+        and not answered
+        and (state.status == "created" or state.exit_code == 0),
+    }
+    return {name: float(value) for name, value in flags.items()}

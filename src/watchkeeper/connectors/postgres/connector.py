@@ -1,0 +1,66 @@
+"""The connector for PostgreSQL: what others build on; looks are in `read`, hands in `tools`."""
+
+import re
+from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+from watchkeeper.connectors.definitions import load_rules, load_runbooks
+from watchkeeper.connectors.postgres import discovery
+from watchkeeper.connectors.postgres.read import look, try_out
+from watchkeeper.connectors.postgres.sample import SAMPLE
+from watchkeeper.connectors.postgres.session import PostgresSession
+from watchkeeper.connectors.postgres.tools import TOOLS
+from watchkeeper.domain import Host, Level, Probe, Reading, Resource, Rule, Runbook, Tool
+
+_HERE = Path(__file__).parent
+_LINE = re.compile(r"\b(?P<level>WARNING|ERROR|FATAL|PANIC):\s+(?P<text>.*)")
+_EXPECTED = re.compile(r"canceling statement due to (user request|lock timeout)|terminating connection due to admin")
+
+
+class PostgresConnector:
+    """PostgreSQL servers, 12 and newer."""
+
+    kind = "postgres"
+    metric = "connections_ratio"
+    sample: Reading = SAMPLE
+    tools: Sequence[Tool[PostgresSession]] = TOOLS
+
+    def __init__(self) -> None:
+        self.rules: Sequence[Rule] = load_rules(_HERE / "rules.yaml", kind=self.kind, sample=self.sample)
+        self.runbooks: Sequence[Runbook] = load_runbooks(
+            _HERE / "runbooks", kind=self.kind, sample=self.sample, tools=self.tools
+        )
+
+    def discover(self, hosts: Sequence[Host], settings: Mapping[str, Any]) -> AsyncIterator[Resource]:
+        """In containers, under whatever name, or named in the settings."""
+        return discovery.discover(hosts, settings)
+
+    @asynccontextmanager
+    async def connect(self, resource: Resource, host: Host | None) -> AsyncGenerator[PostgresSession]:
+        """A session that connects with the first look and keeps its one connection open."""
+        session = PostgresSession(resource, host)
+        try:
+            yield session
+        finally:
+            await session.close()
+
+    async def read(self, session: PostgresSession, last: Reading | None) -> Reading:
+        """Sessions and locks; counters, tables and disk less often."""
+        return await look(session, last)
+
+    async def probe(self, session: PostgresSession) -> Probe:
+        """Write, read back and commit; only read where changes are not permitted."""
+        return await try_out(session)
+
+    def level(self, line: str) -> Level | None:
+        """The level PostgreSQL itself gives a line; what our own tools end on purpose is only a warning."""
+        if not (match := _LINE.search(line)):
+            return None
+        if match["level"] in ("FATAL", "PANIC"):
+            return "WARNING" if _EXPECTED.search(match["text"]) else "CRITICAL"
+        return "WARNING" if match["level"] == "WARNING" or _EXPECTED.search(match["text"]) else "ERROR"
+
+
+connector = PostgresConnector()

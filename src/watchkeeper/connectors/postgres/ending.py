@@ -1,0 +1,115 @@
+"""Ending sessions, and getting in where no slot is free."""
+
+import asyncio
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from watchkeeper.connectors.postgres import queries
+from watchkeeper.connectors.postgres.figures import is_protected
+from watchkeeper.connectors.postgres.session import PostgresSession
+from watchkeeper.connectors.postgres.trouble import Trouble
+from watchkeeper.domain import Refused
+
+_GRACE_SECONDS = 2.0
+"""How long a statement may take to end, and a session to be gone."""
+_ATTEMPTS = 10
+_POLL_SECONDS = 0.05
+_FREE_ONE = r"""
+newest=0 victim=
+for folder in /proc/[0-9]*; do
+  title=$(tr '\0' ' ' < "$folder/cmdline" 2>/dev/null) || continue
+  case $title in
+    postgres:*"(walsender)"*|postgres:*"walsender "*|postgres:*") COPY"*|postgres:*") VACUUM"*) continue ;;
+    postgres:*"("*[0-9]")"*|postgres:*"[local]"*) ;;
+    *) continue ;;
+  esac
+  began=$(cut -d' ' -f22 "$folder/stat" 2>/dev/null) || continue
+  if [ "$began" -ge "$newest" ]; then newest=$began victim=${folder#/proc/}; fi
+done
+[ -n "$victim" ] && kill -TERM "$victim" && echo "$victim"
+"""
+"""Ends the youngest client session from below: most likely one of those that took the last slots, and no dump. SIGTERM
+ends one backend and nothing else (documentation, "pg_terminate_backend")."""
+
+
+async def matching(
+    session: PostgresSession,
+    *,
+    query_hash: str = "",
+    state: str = "",
+    min_seconds: float = 0.0,
+) -> list[Mapping[str, Any]]:
+    """Client sessions that may be ended, by what they do and for how long. Raises Trouble."""
+    clock = "query_seconds" if state == "active" else "state_seconds"
+    return [
+        row
+        for row in await session.query(queries.SESSIONS, timeout=3.0)
+        if not is_protected(row, session.protect)
+        and (not query_hash or row["query_hash"] == query_hash)
+        and (not state or str(row["state"]).startswith(state))
+        and (state != "idle" or row["state"] == "idle")
+        and row[clock] >= min_seconds
+    ]
+
+
+async def cancel(session: PostgresSession, rows: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
+    """Cancel what they run, and give it time to end; those that are there still, idle or not. Raises Trouble."""
+    await _signal(session, "pg_cancel_backend", rows)
+    return await _until(session, rows, lambda left: not any(row["state"] == "active" for row in left))
+
+
+async def terminate(session: PostgresSession, rows: Sequence[Mapping[str, Any]]) -> int:
+    """End the sessions and wait until they are gone; how many are. Open transactions are rolled back, what is committed
+    stays. Raises Trouble."""
+    await _signal(session, "pg_terminate_backend", rows)
+    return len(rows) - len(await _until(session, rows, lambda left: not left))
+
+
+async def _until(
+    session: PostgresSession, rows: Sequence[Mapping[str, Any]], done: Callable[[list[Mapping[str, Any]]], bool]
+) -> list[Mapping[str, Any]]:
+    """Those of the sessions that are left when it is done, or when the time is over."""
+    loop = asyncio.get_running_loop()
+    until = loop.time() + _GRACE_SECONDS
+    while True:
+        left = await _still(session, rows)
+        if done(left) or loop.time() > until:
+            return left
+        await asyncio.sleep(_POLL_SECONDS)
+
+
+async def _signal(session: PostgresSession, function: str, rows: Sequence[Mapping[str, Any]]) -> int:
+    """A process id may be another session's by now: the moment it began must be the same."""
+    statement = (
+        f"SELECT count(*) FILTER (WHERE {function}(a.pid)) AS done FROM pg_stat_activity a "
+        "JOIN unnest(%(pids)s::int[], %(began)s::text[]) AS w(pid, began) "
+        "ON a.pid = w.pid AND a.backend_start::text = w.began"
+    )
+    wanted = {"pids": [row["pid"] for row in rows], "began": [row["started"] for row in rows]}
+    (found,) = await session.query(statement, wanted, timeout=5.0)
+    return int(found["done"])
+
+
+async def _still(session: PostgresSession, rows: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
+    began = {row["pid"]: row["started"] for row in rows}
+    return [row for row in await session.query(queries.SESSIONS) if began.get(row["pid"]) == row["started"]]
+
+
+async def get_in(session: PostgresSession) -> int:
+    """Free slots from below until we have one; how many it took. Raises Refused where this cannot be done here."""
+    freed = 0
+    for _ in range(_ATTEMPTS):
+        try:
+            await session.query("SELECT 1")
+            return freed
+        except Trouble as problem:
+            if problem.category != "exhausted":
+                raise
+        if session.host is None:
+            raise Refused("All connections are taken, and its host is not known here: no slot can be freed.")
+        done = await session.host.exec(["sh", "-c", _FREE_ONE], timeout=5.0)
+        if done.exit_code or not done.stdout.strip():
+            raise Refused("All connections are taken, and none of them may be ended from below.")
+        freed += 1
+        await asyncio.sleep(_POLL_SECONDS)
+    raise Refused(f"All connections are taken again each time: {freed} were ended without getting in.")

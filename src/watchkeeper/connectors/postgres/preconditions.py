@@ -1,0 +1,94 @@
+"""When a tool must not be called: judged from the reading alone, before anything is done."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from watchkeeper.domain import Effect, Reading
+
+SHORT = 0.7
+"""Below this share of its connections nobody is thrown out."""
+
+
+def short_of_slots(reading: Reading, arguments: Mapping[str, Any]) -> str | None:
+    """Nobody is thrown out of a server that has room."""
+    ratio = reading.metrics.get("connections_ratio")
+    return f"Only {ratio:.0%} of its connections are taken." if ratio is not None and ratio < SHORT else None
+
+
+def long_enough(reading: Reading, arguments: Mapping[str, Any]) -> str | None:
+    """The crowd has been at it for as long as is asked."""
+    seconds, least = reading.metrics.get("crowd_seconds"), float(arguments.get("min_seconds", 0))
+    if reading.facts.get("error") == "exhausted" or seconds is None:
+        return None  # who holds them is not known yet; the tool itself looks once more
+    if seconds < least:
+        return f"The largest group of sessions has been at it for {seconds:.1f} s only; that may be plain traffic."
+    return None
+
+
+def crowd_works(reading: Reading, arguments: Mapping[str, Any]) -> str | None:
+    """Statements are ended where they hold the connections."""
+    if reading.facts.get("error") != "exhausted" and reading.metrics.get("crowd_active", 1.0) < 1.0:
+        return "The sessions that hold the connections are idle: there is no statement to end."
+    return None
+
+
+def crowd_idles(reading: Reading, arguments: Mapping[str, Any]) -> str | None:
+    """Idle sessions are ended where they hold the connections."""
+    if reading.facts.get("error") != "exhausted" and reading.metrics.get("crowd_active", 0.0) > 0:
+        return "The sessions that hold the connections are at work, not idle."
+    return None
+
+
+def someone_waits(reading: Reading, arguments: Mapping[str, Any]) -> str | None:
+    """A blocker blocks somebody."""
+    return None if reading.metrics.get("blocked_sessions", 0.0) > 0 else "No session waits for another."
+
+
+def head_may_be_ended(reading: Reading, arguments: Mapping[str, Any]) -> str | None:
+    """Never a dump, a backup, maintenance, or what the user protects."""
+    if reading.metrics.get("head_protected", 0.0) > 0:
+        who = reading.facts.get("head_application") or reading.facts.get("head_query") or "a protected session"
+        return f"What blocks the others is protected ({who}): it takes long by nature, and is waited for."
+    return None
+
+
+def idles_in_transaction(reading: Reading, arguments: Mapping[str, Any]) -> str | None:
+    """There is one, and for long enough."""
+    longest = reading.metrics.get("longest_idle_in_transaction_seconds", 0.0)
+    least = float(arguments.get("min_seconds", 0))
+    if longest < least:
+        return f"The longest idle transaction is {longest:.0f} s old, less than {least:.0f} s."
+    return None
+
+
+def worth_vacuuming(reading: Reading, arguments: Mapping[str, Any]) -> str | None:
+    """A tenth of the rows are dead."""
+    ratio = reading.metrics.get("dead_rows_ratio", 0.0)
+    return f"Only {ratio:.0%} of its rows are dead." if ratio < 0.1 else None
+
+
+def leaves_memory(reading: Reading, arguments: Mapping[str, Any]) -> str | None:
+    """More connections than now, and no more than memory is there for."""
+    value, present = float(arguments.get("value", 0)), reading.metrics.get("max_connections")
+    if present is None:
+        return "How many connections it allows now is not known."
+    if value <= present:
+        return f"It allows {present:.0f} connections already."
+    safe = reading.metrics.get("safe_max_connections")
+    if safe is not None and value > safe:
+        return f"{value:.0f} connections need more memory than its container has ({safe:.0f} fit)."
+    return None
+
+
+def has_a_host(reading: Reading, arguments: Mapping[str, Any]) -> str | None:
+    """A restart needs hands on what it runs on."""
+    if reading.metrics.get("host_known", 0.0) < 1.0:
+        return "It is known only by its address; nothing here can restart it."
+    if reading.metrics.get("host_stopped_on_purpose", 0.0) > 0:
+        return "It was stopped on purpose."
+    return None
+
+
+def effect_of_restart(reading: Reading) -> Effect:
+    """What is committed survives a restart (write-ahead log); sessions end and open transactions are rolled back."""
+    return Effect.DISRUPTIVE

@@ -1,0 +1,102 @@
+"""What is asked of a server. Each works with the right `pg_monitor`, down to PostgreSQL 12."""
+
+OVERVIEW = """
+WITH s AS (
+  SELECT *, backend_type = 'client backend' AND pid <> pg_backend_pid() AS client FROM pg_stat_activity
+)
+SELECT
+  count(*) FILTER (WHERE backend_type IN ('client backend', 'walsender')) AS connections,
+  current_setting('max_connections')::int AS max_connections,
+  count(*) FILTER (WHERE client AND state = 'active') AS active_sessions,
+  count(*) FILTER (WHERE client AND state = 'idle') AS idle_sessions,
+  count(*) FILTER (WHERE client AND state LIKE 'idle in transaction%') AS idle_in_transaction,
+  count(*) FILTER (WHERE client AND state IS NULL) AS hidden_sessions,
+  count(*) FILTER (WHERE client AND wait_event_type = 'Lock') AS waiting_sessions,
+  coalesce(max(extract(epoch FROM clock_timestamp() - query_start))
+    FILTER (WHERE client AND state = 'active'), 0)::float8 AS longest_query_seconds,
+  coalesce(max(extract(epoch FROM clock_timestamp() - xact_start)) FILTER (WHERE client), 0)::float8
+    AS longest_transaction_seconds,
+  coalesce(max(extract(epoch FROM clock_timestamp() - state_change))
+    FILTER (WHERE client AND state LIKE 'idle in transaction%'), 0)::float8 AS longest_idle_in_transaction_seconds,
+  pg_is_in_recovery() AS is_replica,
+  extract(epoch FROM clock_timestamp() - pg_postmaster_start_time())::float8 AS uptime_seconds,
+  current_setting('server_version') AS version,
+  extract(epoch FROM pg_postmaster_start_time())::text AS started
+FROM s
+"""
+
+TOTALS = """
+SELECT
+  sum(xact_commit)::float8 AS commits_total, sum(xact_rollback)::float8 AS rollbacks_total,
+  sum(blks_hit)::float8 AS blocks_hit_total, sum(blks_read)::float8 AS blocks_read_total,
+  sum(deadlocks)::float8 AS deadlocks_total, sum(temp_bytes)::float8 AS temporary_bytes_total,
+  sum(conflicts)::float8 AS conflicts_total
+FROM pg_stat_database
+"""
+
+WAITING = """
+WITH waiting AS (
+  SELECT pid, pg_blocking_pids(pid) AS blockers FROM pg_stat_activity WHERE wait_event_type = 'Lock'
+)
+SELECT a.pid, coalesce(w.blockers, '{}') AS blockers, a.state, a.usename AS user, a.application_name AS application,
+  a.backend_type, a.client_addr::text AS address, a.backend_start::text AS started, a.query,
+  coalesce(extract(epoch FROM clock_timestamp() - a.xact_start), 0)::float8 AS transaction_seconds,
+  coalesce(extract(epoch FROM clock_timestamp() - a.query_start), 0)::float8 AS query_seconds
+FROM pg_stat_activity a LEFT JOIN waiting w USING (pid)
+WHERE w.pid IS NOT NULL OR a.pid IN (SELECT unnest(blockers) FROM waiting)
+"""
+
+SESSIONS = """
+SELECT pid, usename AS user, application_name AS application, datname AS database, client_addr::text AS address,
+  backend_type, backend_start::text AS started, state, wait_event_type AS waits_for, query, md5(query) AS query_hash,
+  coalesce(extract(epoch FROM clock_timestamp() - xact_start), 0)::float8 AS transaction_seconds,
+  coalesce(extract(epoch FROM clock_timestamp() - query_start), 0)::float8 AS query_seconds,
+  coalesce(extract(epoch FROM clock_timestamp() - state_change), 0)::float8 AS state_seconds
+FROM pg_stat_activity WHERE backend_type = 'client backend' AND pid <> pg_backend_pid()
+"""
+
+TABLES = """
+SELECT format('%I.%I', s.schemaname, s.relname) AS name, n_dead_tup::float8 AS dead, n_live_tup::float8 AS live,
+  pg_relation_size(s.relid)::float8 AS bytes,
+  coalesce((SELECT option_value::bool FROM pg_options_to_table(c.reloptions)
+            WHERE option_name = 'autovacuum_enabled'), true) AS autovacuum,
+  coalesce(extract(epoch FROM clock_timestamp() - greatest(last_vacuum, last_autovacuum)), -1)::float8 AS vacuumed_ago
+FROM pg_stat_user_tables s JOIN pg_class c ON c.oid = s.relid WHERE n_dead_tup >= 1000 ORDER BY n_dead_tup DESC LIMIT 1
+"""
+
+SELDOM = """
+SELECT current_setting('autovacuum')::bool AS autovacuum,
+  (SELECT max(age(datfrozenxid)) FROM pg_database WHERE datallowconn)::float8 AS transaction_age,
+  current_setting('superuser_reserved_connections')::int AS reserved_connections,
+  (SELECT rolsuper FROM pg_roles WHERE rolname = current_user) AS superuser,
+  pg_has_role(current_user, 'pg_monitor', 'member') AS monitors,
+  (SELECT sum(pg_database_size(oid)) FROM pg_database
+   WHERE has_database_privilege(oid, 'CONNECT'))::float8 AS database_bytes
+"""
+
+FOLDER = "SELECT current_setting('data_directory') AS folder"
+
+REPLICA = """
+SELECT CASE WHEN pg_last_wal_receive_lsn() = pg_last_wal_replay_lsn() THEN 0
+  ELSE coalesce(extract(epoch FROM clock_timestamp() - pg_last_xact_replay_timestamp()), 0) END::float8
+  AS replication_lag_seconds,
+  (SELECT count(*) FROM pg_stat_wal_receiver) AS receivers
+"""
+
+SENDERS = """
+SELECT count(*) AS replicas,
+  coalesce(max(pg_wal_lsn_diff(pg_current_wal_lsn(), replay_lsn)), 0)::float8 AS replicas_behind_bytes
+FROM pg_stat_replication
+"""
+
+WRITE_AND_READ = """
+DO $$
+DECLARE got text;
+BEGIN
+  CREATE TEMPORARY TABLE watchkeeper_probe (value text) ON COMMIT DROP;
+  INSERT INTO watchkeeper_probe VALUES ('{value}');
+  SELECT value INTO got FROM watchkeeper_probe;
+  IF got IS DISTINCT FROM '{value}' THEN RAISE EXCEPTION 'what was written is not what was read'; END IF;
+  PERFORM pg_logical_emit_message(true, 'watchkeeper', '{value}');
+END $$
+"""

@@ -1,0 +1,267 @@
+"""One look at a PostgreSQL, and its probe."""
+
+import asyncio
+import secrets
+import time
+from collections.abc import Mapping
+from datetime import datetime
+
+from watchkeeper.connectors import hosting
+from watchkeeper.connectors.postgres import queries
+from watchkeeper.connectors.postgres.figures import crowd_of, head_of, is_protected, normalised
+from watchkeeper.connectors.postgres.session import PostgresSession
+from watchkeeper.connectors.postgres.trouble import Trouble, trouble
+from watchkeeper.domain import Probe, Reading, WatchkeeperError, now
+
+SELDOM_EVERY = 15.0
+"""Seconds between looks at what changes slowly or costs much: tables, disk, settings."""
+_TOTALS_EVERY = 2.0
+_CROWDED = 0.7
+"""From this share of the connections on it is told who holds them."""
+_PER_CONNECTION_BYTES = 10 << 20
+"""Memory a connection may need, as PostgreSQL's documentation of work_mem and common sizing advice put it; ours."""
+_AGE_LIMIT = 2_000_000_000
+"""Transactions until the server stops taking writes (documentation, "Preventing Transaction ID Wraparound")."""
+
+_CARRIED = (
+    "max_connections",
+    "reserved_connections",
+    "is_replica",
+    "autovacuum_enabled",
+    "transaction_age_ratio",
+    "database_bytes",
+    "disk_free_bytes",
+    "disk_used_ratio",
+    "dead_rows",
+    "dead_rows_ratio",
+    "table_bytes",
+    "may_end_sessions",
+    "safe_max_connections",
+    "commits_total",
+    "rollbacks_total",
+    "blocks_hit_total",
+    "blocks_read_total",
+    "deadlocks_total",
+    "temporary_bytes_total",
+    "conflicts_total",
+    "cache_hit_ratio",
+    "commits_per_second",
+    "rollbacks_per_second",
+    "deadlocks_per_second",
+)
+"""What is not asked for with each look, or stays known when one fails."""
+_CARRIED_FACTS = ("version", "started", "bloated_table")
+_RATES = {
+    "commits_per_second": "commits_total",
+    "rollbacks_per_second": "rollbacks_total",
+    "deadlocks_per_second": "deadlocks_total",
+}
+
+
+async def look(session: PostgresSession, last: Reading | None) -> Reading:
+    """Sessions, and who blocks whom; what changes slowly, seldom. 1.5 s at most, also where it fails."""
+    begun, at = time.perf_counter(), now()
+    metrics = {name: last.metrics[name] for name in _CARRIED if last and name in last.metrics}
+    facts = {name: last.facts[name] for name in _CARRIED_FACTS if last and name in last.facts}
+    metrics["host_known"] = float(session.host is not None)
+    try:
+        async with asyncio.timeout(1.3):
+            await _good(session, last, at, metrics, facts)
+        error, state = None, _summary(metrics)
+    except (Trouble, TimeoutError) as problem:
+        found = trouble(problem)
+        state = await _failed(session, found, metrics, facts)
+        error = str(found)
+    off = any(metrics.get(name) for name in hosting.OFF)
+    return Reading(session.resource.id, at, time.perf_counter() - begun, metrics, facts, state, error, off)
+
+
+async def _good(
+    session: PostgresSession, last: Reading | None, at: datetime, metrics: dict[str, float], facts: dict[str, str]
+) -> None:
+    asked = time.perf_counter()
+    (row,) = await session.query(queries.OVERVIEW, timeout=0.9)
+    facts |= {"version": str(row.pop("version")), "started": str(row.pop("started")), "error": ""}
+    metrics |= hosting.metrics_of(None) | {
+        "up": 1.0,
+        "responding": 1.0,
+        "starting": 0.0,
+        "unresponsive_seconds": 0.0,
+        "answer_seconds": time.perf_counter() - asked,
+    }
+    metrics |= {name: float(value) for name, value in row.items()}
+    slots = metrics["max_connections"]
+    metrics["connections_ratio"] = metrics["connections"] / slots
+    metrics["connections_exhausted"] = float(metrics["connections"] >= slots)
+    metrics |= {"blocked_sessions": 0.0, "blocking_depth": 0.0, "longest_blocked_seconds": 0.0}
+    if metrics["waiting_sessions"]:
+        await _blocking(session, metrics, facts)
+    if metrics["connections_ratio"] > _CROWDED:
+        await _crowd(session, metrics, facts)
+    if session.due("totals", _TOTALS_EVERY) or "commits_total" not in metrics:
+        await _totals(session, last, at, metrics)
+    if session.due("seldom", SELDOM_EVERY) or "autovacuum_enabled" not in metrics:
+        await _seldom(session, metrics, facts)
+
+
+async def _totals(session: PostgresSession, last: Reading | None, at: datetime, metrics: dict[str, float]) -> None:
+    (row,) = await session.query(queries.TOTALS)
+    totals = {name: float(value) for name, value in row.items() if value is not None}
+    hit, read = totals.get("blocks_hit_total", 0.0), totals.get("blocks_read_total", 0.0)
+    before = session.totals
+    if before is not None and (seconds := (at - before[0]).total_seconds()) > 0.05:
+        for rate, total in _RATES.items():
+            if totals.get(total, 0.0) >= before[1].get(total, float("inf")):
+                metrics[rate] = (totals[total] - before[1][total]) / seconds
+        hit -= before[1].get("blocks_hit_total", 0.0)
+        read -= before[1].get("blocks_read_total", 0.0)
+    if hit >= 0 and read >= 0 and hit + read > 0:
+        metrics["cache_hit_ratio"] = hit / (hit + read)
+    session.totals = (at, totals)
+    metrics |= totals
+
+
+async def _blocking(session: PostgresSession, metrics: dict[str, float], facts: dict[str, str]) -> None:
+    head = head_of(await session.query(queries.WAITING))
+    if head is None:
+        return
+    who = head.session
+    metrics |= {
+        "blocked_sessions": float(head.blocked),
+        "blocking_depth": float(head.depth),
+        "longest_blocked_seconds": head.longest_seconds,
+        "head_transaction_seconds": who["transaction_seconds"],
+        "head_protected": float(is_protected(who, session.protect)),
+    }
+    facts |= {
+        "head_pid": str(who["pid"]),
+        "head_started": str(who["started"]),
+        "head_application": str(who["application"] or ""),
+        "head_user": str(who["user"] or ""),
+        "head_state": str(who["state"] or ""),
+        "head_query": normalised(str(who["query"] or "")),
+    }
+
+
+async def _crowd(session: PostgresSession, metrics: dict[str, float], facts: dict[str, str]) -> None:
+    crowd = crowd_of(await session.query(queries.SESSIONS), session.protect)
+    if crowd is None:
+        return
+    metrics |= {
+        "crowd_sessions": float(crowd.sessions),
+        "crowd_seconds": crowd.median_seconds,
+        "crowd_active": float(crowd.state == "active"),
+    }
+    facts |= {
+        "crowd_application": crowd.application,
+        "crowd_user": crowd.user,
+        "crowd_query": crowd.query,
+        "crowd_query_hash": crowd.query_hash,
+    }
+
+
+async def _seldom(session: PostgresSession, metrics: dict[str, float], facts: dict[str, str]) -> None:
+    """What a right is missing for is left out; everything else is told."""
+    (row,) = await session.query(queries.SELDOM)
+    metrics |= {
+        "autovacuum_enabled": float(row["autovacuum"]),
+        "transaction_age_ratio": (row["transaction_age"] or 0.0) / _AGE_LIMIT,
+        "reserved_connections": float(row["reserved_connections"]),
+        "may_end_sessions": float(bool(row["superuser"])),
+        "database_bytes": row["database_bytes"] or 0.0,
+    }
+    metrics |= {"dead_rows": 0.0, "dead_rows_ratio": 0.0}
+    facts.pop("bloated_table", None)
+    for table in await session.query(queries.TABLES):
+        metrics |= {
+            "dead_rows": table["dead"],
+            "dead_rows_ratio": table["dead"] / (table["dead"] + table["live"]),
+            "table_bytes": table["bytes"],
+        }
+        if not table["autovacuum"]:
+            metrics["autovacuum_enabled"] = 0.0
+        facts["bloated_table"] = str(table["name"])
+    if metrics["is_replica"]:
+        (behind,) = await session.query(queries.REPLICA)
+        metrics |= {name: float(value) for name, value in behind.items()}
+    else:
+        (ahead,) = await session.query(queries.SENDERS)
+        metrics |= {name: float(value) for name, value in ahead.items()}
+    if session.host is not None:
+        await _of_the_host(session, metrics)
+
+
+async def _of_the_host(session: PostgresSession, metrics: dict[str, float]) -> None:
+    assert session.host is not None
+    try:
+        async with asyncio.timeout(hosting.HOST_SECONDS):
+            limit = (await session.host.limits()).memory_bytes
+            if limit:
+                metrics["safe_max_connections"] = float(limit // 2 // _PER_CONNECTION_BYTES * 10)
+            (row,) = await session.query(queries.FOLDER)
+            told = await session.host.exec(["df", "-B1", "--output=avail,size", str(row["folder"])])
+            free, size = (float(word) for word in told.stdout.split()[-2:])
+    except (WatchkeeperError, TimeoutError, ValueError):
+        return  # no `df` there, or not in time: with the next one
+    metrics |= {"disk_free_bytes": free, "disk_used_ratio": 1.0 - free / size if size else 0.0}
+
+
+async def _failed(session: PostgresSession, found: Trouble, metrics: dict[str, float], facts: dict[str, str]) -> str:
+    """Fill in what the failure itself tells, and how the host is. Returns the state in words."""
+    state = await hosting.state_of(session.host)
+    host = hosting.metrics_of(state, answered=session.answered)
+    facts["error"] = found.category
+    if host.get("host_running") == 0.0 or host.get("host_paused") == 1.0:
+        session.ought_not_answer()
+    silent = 0.0
+    if session.silent_since is not None:
+        silent = asyncio.get_running_loop().time() - session.silent_since
+    answers = found.category not in ("silent", "refused", "lost")
+    metrics |= host | {
+        "responding": float(answers),
+        "unresponsive_seconds": silent,
+        "starting": float(found.category == "starting"),
+    }
+    # A silent server may still be up: only a refused connection, or a host that does not run, tells that it is down.
+    if found.category != "silent" or host.get("host_running") == 0.0:
+        metrics["up"] = float(answers)
+    if found.category == "exhausted":
+        metrics |= {"connections_exhausted": 1.0, "connections_ratio": 1.0}
+    if session.host is None or state is None or state.status == "running":
+        return {"exhausted": "all connections taken"}.get(found.category, found.category)
+    return f"its container is {state.status}" + (", stopped on purpose" if host.get("host_stopped_on_purpose") else "")
+
+
+def _summary(metrics: Mapping[str, float]) -> str:
+    said = f"{metrics['connections']:.0f} of {metrics['max_connections']:.0f} connections"
+    if blocked := metrics.get("blocked_sessions"):
+        said += f", {blocked:.0f} blocked"
+    return said
+
+
+async def try_out(session: PostgresSession) -> Probe:
+    """Write a row into a temporary table, read it back and commit; only read where changes are not permitted."""
+    begun, at = time.perf_counter(), now()
+    writes = session.resource.may_act
+    what = "a row is written, read back and committed" if writes else "a catalogue is read"
+    ok: bool | None
+    error = None
+    try:
+        async with asyncio.timeout(2.0):
+            (row,) = await session.query("SELECT pg_is_in_recovery() AS replica, count(*) AS classes FROM pg_class")
+            if writes and not row["replica"]:
+                error = await _write_and_read(session)
+        ok = error is None
+    except (Trouble, TimeoutError) as problem:
+        found = trouble(problem)
+        # Without the password nothing is learnt of whether it works.
+        ok, error = (None if found.category in ("password", "denied") else False), str(found)
+    return Probe(session.resource.id, at, ok, time.perf_counter() - begun, what, error)
+
+
+async def _write_and_read(session: PostgresSession) -> str | None:
+    """In one transaction: a temporary table is made, written and read, and a message goes into the WAL, so that the
+    commit has to reach the disk. Nothing of it stays."""
+    value = secrets.token_hex(16)
+    await session.query(queries.WRITE_AND_READ.format(value=value))  # raises where what is read is not what was written
+    return None

@@ -1,0 +1,206 @@
+"""An open session with one PostgreSQL: one connection is kept, for an exhausted server is when we must get in."""
+
+import asyncio
+import contextlib
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import Any
+from urllib.parse import urlsplit
+from weakref import WeakKeyDictionary
+
+import psycopg
+from psycopg.rows import dict_row
+
+from watchkeeper.connectors.postgres import access
+from watchkeeper.connectors.postgres.trouble import Trouble, trouble
+from watchkeeper.domain import Host, Resource, WatchkeeperError
+
+CALL_SECONDS = 1.0
+_CONNECT_SECONDS = 1.0
+_OVERDUE_SECONDS = 4.0
+"""After this long without a reply a second connection is tried: the kept one may be dead without knowing."""
+Row = dict[str, Any]
+Connection = psycopg.AsyncConnection[Row]
+
+
+class PostgresSession:
+    """What looks and tools work on. Opening it never fails; it connects when it is asked, and again by itself.
+
+    A statement that is not answered in time is left to end by itself (`statement_timeout` ends it on the server), and
+    until then the session is silent: the connection is the way in, and is not thrown away for one late reply.
+    """
+
+    def __init__(self, resource: Resource, host: Host | None) -> None:
+        self.resource = resource
+        self.host = host
+        self.protect = access.protected(resource.settings.get("protect"))
+        self.silent_since: float | None = None
+        """Loop time since when it has not answered though it ought to."""
+        self.answered = False
+        self.totals: tuple[datetime, dict[str, float]] | None = None
+        """The counters of the last time they were asked for: rates come from them."""
+        self._connection: Connection | None = None
+        self._owed: asyncio.Task[list[Row]] | None = None
+        self._turn = asyncio.Lock()
+        self._due: dict[str, float] = {}
+        self._limits: WeakKeyDictionary[Connection, int] = WeakKeyDictionary()
+        """`statement_timeout` in milliseconds, as it was set on each connection."""
+
+    async def close(self) -> None:
+        """Without waiting for anybody: the server notices."""
+        if self._owed is not None:
+            self._owed.cancel()
+            self._owed = None
+        if self._connection is not None:
+            self._connection.pgconn.finish()
+            self._connection = None
+
+    def due(self, what: str, every: float) -> bool:
+        """True at most every so many seconds: for what is looked at less often."""
+        present = asyncio.get_running_loop().time()
+        if present < self._due.get(what, 0.0):
+            return False
+        self._due[what] = present + every
+        return True
+
+    def soon(self, what: str) -> None:
+        """What is looked at less often is looked at with the next look."""
+        self._due.pop(what, None)
+
+    async def query(
+        self,
+        statement: str,
+        parameters: Mapping[str, Any] | Sequence[Any] = (),
+        *,
+        timeout: float = CALL_SECONDS,
+    ) -> list[Row]:
+        """The rows of one statement. Raises Trouble."""
+        loop = asyncio.get_running_loop()
+        begun = loop.time()
+        async with self._turn:
+            try:
+                async with asyncio.timeout(timeout):
+                    rows = await self._once(statement, parameters, timeout)
+            except (psycopg.Error, OSError) as problem:  # TimeoutError is an OSError
+                found = trouble(problem)
+                if found.category == "silent":
+                    self.silent_since = self.silent_since or begun
+                elif found.category in ("refused", "lost"):
+                    self.silent_since = None  # nobody there is not silence
+                else:
+                    self._heard()
+                if self._connection is not None and self._connection.closed:
+                    await self.close()
+                raise found from None
+            except WatchkeeperError as problem:
+                raise Trouble("password", str(problem)) from None
+            self._heard()
+            return rows
+
+    def ought_not_answer(self) -> None:
+        """Its host is paused or stopped: silence says nothing of the server."""
+        self.silent_since = None
+
+    def _heard(self) -> None:
+        self.answered = True
+        self.silent_since = None
+
+    async def _once(self, statement: str, parameters: Mapping[str, Any] | Sequence[Any], timeout: float) -> list[Row]:
+        await self._settle_owed()
+        connection = self._connection
+        if connection is None or connection.closed:
+            connection = self._connection = await self._connect()
+        try:
+            return await self._asked(connection, statement, parameters, timeout)
+        except psycopg.OperationalError as problem:
+            if not connection.closed or trouble(problem).category != "lost" or not _only_reads(statement):
+                raise
+        # An idle connection that the server had closed (a restart): once more on a new one.
+        connection = self._connection = await self._connect()
+        return await self._asked(connection, statement, parameters, timeout)
+
+    async def _settle_owed(self) -> None:
+        """Wait for the late reply that is owed; after long, try another connection in its place."""
+        if self._owed is None:
+            return
+        loop = asyncio.get_running_loop()
+        overdue = self.silent_since is not None and loop.time() - self.silent_since > _OVERDUE_SECONDS
+        if overdue and not self._owed.done() and self.due("beside", _OVERDUE_SECONDS):
+            with contextlib.suppress(psycopg.Error, OSError, WatchkeeperError):
+                fresh = await self._connect()
+                await self.close()
+                self._connection = fresh
+                return
+        await asyncio.wait({self._owed})
+        if not self._owed.cancelled():
+            self._owed.exception()  # whoever asked has long been told
+        self._owed = None
+
+    async def _asked(
+        self,
+        connection: Connection,
+        statement: str,
+        parameters: Mapping[str, Any] | Sequence[Any],
+        timeout: float,
+    ) -> list[Row]:
+        async def ask() -> list[Row]:
+            async with connection.cursor() as cursor:
+                limit = int(timeout * 1000) + 500
+                if self._limits.get(connection) != limit:
+                    await cursor.execute("SELECT set_config('statement_timeout', %s, false)", (str(limit),))
+                    self._limits[connection] = limit
+                await cursor.execute(statement.encode(), parameters or None)
+                return await cursor.fetchall() if cursor.description else []
+
+        # A task of its own: psycopg answers a cancelled wait by waiting for the server, which may be what hangs.
+        self._owed = asyncio.create_task(ask(), name=f"query {self.resource.slug}")
+        rows = await asyncio.shield(self._owed)
+        self._owed = None
+        return rows
+
+    async def addresses(self) -> list[tuple[str, int]]:
+        """Where it may be reached, best first."""
+        if url := self.resource.settings.get("url"):
+            parts = urlsplit(str(url))
+            return [(parts.hostname or "127.0.0.1", parts.port or 5432)]
+        if self.host is None:
+            return [("127.0.0.1", 5432)]
+        return list(await self.host.endpoints(await self.port()))
+
+    async def port(self) -> int:
+        """The port it listens on, inside its host."""
+        if self.host is None:
+            return (await self.addresses())[0][1]
+        return access.port(await self.host.processes(), await self.host.environment())
+
+    async def _connect(self) -> Connection:
+        login = await access.login(self.resource, self.host)
+        last: Exception = ConnectionRefusedError("it has no address while it is stopped")
+        for host, port in await self.addresses():
+            try:
+                async with asyncio.timeout(_CONNECT_SECONDS):
+                    return await psycopg.AsyncConnection[Row].connect(
+                        host=host,
+                        port=port,
+                        user=login.user,
+                        password=login.password,
+                        dbname=login.database,
+                        application_name=access.NAME,
+                        connect_timeout=2,
+                        autocommit=True,
+                        prepare_threshold=None,  # a pooler between may hand each statement to another server
+                        row_factory=dict_row,
+                    )
+            except psycopg.OperationalError as problem:
+                if trouble(problem).category != "refused":
+                    raise
+                last = problem
+            except OSError as problem:
+                last = problem
+                if isinstance(problem, TimeoutError):
+                    break
+        raise last
+
+
+def _only_reads(statement: str) -> bool:
+    return statement.lstrip().upper().startswith(("SELECT", "WITH", "SHOW"))

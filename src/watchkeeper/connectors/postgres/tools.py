@@ -1,0 +1,291 @@
+"""What can be done with a PostgreSQL. Ending sessions is in `ending`."""
+
+import asyncio
+from collections.abc import Mapping
+from typing import Annotated, Any
+
+from annotated_types import Ge, Le, MaxLen
+from psycopg import sql
+
+from watchkeeper.connectors.postgres import ending, preconditions, queries
+from watchkeeper.connectors.postgres.figures import crowd_of, head_of, is_protected, normalised
+from watchkeeper.connectors.postgres.session import PostgresSession
+from watchkeeper.connectors.postgres.trouble import Trouble
+from watchkeeper.domain import Effect, Refused, Tool, WatchkeeperError, tool
+
+_PSQL = "{inside}psql -U postgres -c "
+_POLL_SECONDS = 0.1
+Seconds = Annotated[float, Ge(1), Le(86400)]
+
+
+async def start_count(session: PostgresSession) -> dict[str, Any]:
+    """Changes with every start of what it runs on."""
+    if session.host is None:
+        (row,) = await session.query("SELECT pg_postmaster_start_time()::text AS started")
+        return {"started": row["started"]}
+    state = await session.host.state()
+    if state.status == "unreachable":
+        raise WatchkeeperError("The host cannot be asked how often it was started.")
+    return {"start_count": state.start_count}
+
+
+async def crowded(session: PostgresSession) -> bool:
+    """Whether connections are short: true before sessions are ended, false after."""
+    try:
+        (row,) = await session.query(queries.OVERVIEW)
+    except Trouble as problem:
+        if problem.category == "exhausted":
+            return True
+        raise
+    return bool(row["connections"] > preconditions.SHORT * row["max_connections"])
+
+
+async def max_connections(session: PostgresSession) -> dict[str, Any]:
+    """The setting, and whether ALTER SYSTEM had set it."""
+    (row,) = await session.query(
+        "SELECT setting::int AS value, sourcefile LIKE '%%postgresql.auto.conf' AS altered FROM pg_settings "
+        "WHERE name = %(name)s",
+        {"name": "max_connections"},
+    )
+    return {"value": row["value"], "altered": bool(row["altered"])}
+
+
+@tool(Effect.READ, timeout=5.0, by_hand=_PSQL + "'SELECT * FROM pg_stat_activity'")
+async def postgres_activity(
+    session: PostgresSession, count: Annotated[int, Ge(1), Le(500)] = 30
+) -> list[dict[str, Any]]:
+    """Who does what, for how long: sessions, the longest transaction first. Literals in statements are left out."""
+    rows = sorted(await session.query(queries.SESSIONS, timeout=3.0), key=lambda row: -row["transaction_seconds"])
+    return [_told(row) for row in rows[:count]]
+
+
+@tool(Effect.READ, timeout=5.0, by_hand=_PSQL + "'SELECT pid, pg_blocking_pids(pid), query FROM pg_stat_activity'")
+async def postgres_locks(session: PostgresSession) -> dict[str, Any]:
+    """Who waits for whom: the session at the head of the largest blocking tree, and all that wait, with whom for."""
+    rows = await session.query(queries.WAITING, timeout=3.0)
+    head = head_of(rows)
+    return {
+        "head": _told(head.session) | {"blocked": head.blocked, "depth": head.depth} if head else None,
+        "waiting": [_told(row) | {"waits_for": row["blockers"]} for row in rows if row["blockers"]],
+    }
+
+
+def _told(row: Mapping[str, Any]) -> dict[str, Any]:
+    names = ("pid", "user", "application", "database", "address", "state", "waits_for", "started")
+    seconds = {name: round(row[name], 1) for name in ("transaction_seconds", "query_seconds") if name in row}
+    return {name: row[name] for name in names if name in row} | seconds | {"query": normalised(row["query"] or "")}
+
+
+@tool(
+    Effect.DISRUPTIVE,
+    state=crowded,
+    settle=3.0,
+    timeout=20.0,
+    requires=(preconditions.short_of_slots, preconditions.crowd_works, preconditions.long_enough),
+    by_hand=_PSQL + "'SELECT pg_cancel_backend(pid) FROM pg_stat_activity WHERE …'",
+)
+async def postgres_kill_long_queries(
+    session: PostgresSession,
+    min_seconds: Seconds = 5.0,
+    query_hash: Annotated[str, MaxLen(32)] = "",
+) -> dict[str, Any]:
+    """End the statement that holds most of the connections, in every session that has run it for long; by default the
+    largest group there is now. Statements are cancelled; a session that keeps its slot all the same is ended while
+    slots are short. Dumps, backups, maintenance and protected applications are left alone."""
+    freed = await ending.get_in(session)
+    if not query_hash:
+        crowd = crowd_of(await session.query(queries.SESSIONS, timeout=3.0), session.protect)
+        if crowd is None or crowd.state != "active" or crowd.sessions < 2:
+            raise Refused("No group of sessions runs the same statement.")
+        query_hash = crowd.query_hash
+    rows = await ending.matching(session, query_hash=query_hash, state="active", min_seconds=min_seconds)
+    if not rows:
+        raise Refused(f"No session has run that statement for {min_seconds:g} s.")
+    left = await ending.cancel(session, rows)
+    ended = await ending.terminate(session, left) if left and await crowded(session) else 0
+    return {"cancelled": len(rows), "ended": ended, "freed_to_get_in": freed}
+
+
+@tool(
+    Effect.DISRUPTIVE,
+    state=crowded,
+    settle=3.0,
+    timeout=20.0,
+    requires=(preconditions.short_of_slots, preconditions.crowd_idles, preconditions.long_enough),
+    by_hand=_PSQL + "'SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE …'",
+)
+async def postgres_kill_idle_sessions(
+    session: PostgresSession,
+    application: Annotated[str, MaxLen(63)],
+    user: Annotated[str, MaxLen(63)],
+    min_seconds: Seconds = 5.0,
+) -> dict[str, Any]:
+    """End the idle sessions of one application and user that have been idle for so long: connections nobody gave back.
+    They hold no transaction; whoever works reconnects."""
+    freed = await ending.get_in(session)
+    idle = await ending.matching(session, state="idle", min_seconds=min_seconds)
+    rows = [row for row in idle if (row["application"] or "", row["user"] or "") == (application, user)]
+    if not rows:
+        raise Refused(f"No session of {application or user} has been idle for {min_seconds:g} s.")
+    return {"ended": await ending.terminate(session, rows), "freed_to_get_in": freed}
+
+
+@tool(
+    Effect.DISRUPTIVE,
+    settle=3.0,
+    timeout=15.0,
+    requires=(preconditions.idles_in_transaction,),
+    by_hand=_PSQL + "'SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE …'",
+)
+async def postgres_kill_idle_in_transaction(session: PostgresSession, min_seconds: Seconds = 60.0) -> dict[str, Any]:
+    """End sessions that opened a transaction and have done nothing for so long: their locks and old row versions stay
+    until they go. What they had not committed is rolled back."""
+    rows = await ending.matching(session, state="idle in transaction", min_seconds=min_seconds)
+    if not rows:
+        raise Refused(f"No session has idled in a transaction for {min_seconds:g} s.")
+    return {"ended": await ending.terminate(session, rows)}
+
+
+@tool(
+    Effect.DISRUPTIVE,
+    settle=3.0,
+    timeout=15.0,
+    requires=(preconditions.someone_waits, preconditions.head_may_be_ended),
+    by_hand=_PSQL + "'SELECT pg_terminate_backend({pid})'",
+)
+async def postgres_kill_blocker(
+    session: PostgresSession, pid: Annotated[int, Ge(1)], started: Annotated[str, MaxLen(64)]
+) -> dict[str, Any]:
+    """End the session at the head of a blocking chain: it waits for nobody, and others wait for it. `started` is when
+    it began, so that nobody else is hit. A statement at work is cancelled first."""
+    head = head_of(await session.query(queries.WAITING, timeout=3.0))
+    if head is None or head.session["pid"] != pid or head.session["started"] != started:
+        raise Refused(f"Session {pid} is not at the head of a blocking chain (any more).")
+    if is_protected(head.session, session.protect):
+        raise Refused(f"Session {pid} is protected: it takes long by nature, and is waited for.")
+    rows = [head.session]
+    if head.session["state"] == "active":
+        left = await ending.cancel(session, rows)
+        still = head_of(await session.query(queries.WAITING, timeout=3.0))
+        if not left or still is None or still.session["pid"] != pid:
+            return {"cancelled": 1, "ended": 0, "blocked": head.blocked}
+    return {"cancelled": 0, "ended": await ending.terminate(session, rows), "blocked": head.blocked}
+
+
+@tool(
+    Effect.REVERSIBLE,
+    settle=20.0,
+    timeout=300.0,
+    requires=(preconditions.worth_vacuuming,),
+    by_hand=_PSQL + "'VACUUM (ANALYZE) {table}'",
+)
+async def postgres_vacuum(session: PostgresSession, table: Annotated[str, MaxLen(140)]) -> dict[str, Any]:
+    """Make the room of dead rows in a table (`schema.name`) usable again, and renew its statistics. Nobody is locked
+    out, nothing is lost; it costs reading and writing."""
+    (found,) = await session.query("SELECT to_regclass(%(name)s)::text AS name", {"name": table})
+    if found["name"] is None:
+        raise Refused(f"There is no table {table} in this database.")
+    parts = [part for part in _names(table) if part]
+    statement = sql.SQL("VACUUM (ANALYZE) {}").format(sql.Identifier(*parts))
+    await session.query(statement.as_string(), timeout=290.0)
+    session.soon("seldom")
+    (row,) = await session.query(
+        "SELECT n_dead_tup AS dead_rows, n_live_tup AS live_rows FROM pg_stat_user_tables "
+        "WHERE relid = to_regclass(%(name)s)",
+        {"name": table},
+    )
+    return row
+
+
+def _names(table: str) -> list[str]:
+    """`public.orders` and `"Mixed"."Case"` in their parts, as format('%I.%I') writes them."""
+    parts, quoted, word = list[str](), False, ""
+    for character in table:
+        if character == '"':
+            quoted = not quoted
+        elif character == "." and not quoted:
+            parts, word = [*parts, word], ""
+        else:
+            word += character
+    return [*parts, word]
+
+
+@tool(
+    Effect.DISRUPTIVE,
+    state=start_count,
+    settle=15.0,
+    timeout=60.0,
+    effect_now=preconditions.effect_of_restart,
+    requires=(preconditions.has_a_host,),
+    by_hand="docker restart {host}",
+)
+async def postgres_restart(session: PostgresSession) -> dict[str, Any]:
+    """Restart the server and wait until it answers. What is committed stays; open transactions are rolled back."""
+    if session.host is None:
+        raise Refused("It is known only by its address; nothing here can restart it.")
+    await session.host.restart()
+    await session.close()
+    await _until_it_answers(session, 40.0)
+    return await start_count(session)
+
+
+@tool(
+    Effect.DISRUPTIVE,
+    state=max_connections,
+    settle=15.0,
+    timeout=60.0,
+    requires=(preconditions.has_a_host, preconditions.leaves_memory),
+    by_hand=_PSQL + "'ALTER SYSTEM SET max_connections = {value}' && docker restart {host}",
+)
+async def postgres_scale_connections(
+    session: PostgresSession, value: Annotated[int, Ge(20), Le(10000)]
+) -> dict[str, Any]:
+    """Allow more connections. The server reads `max_connections` only when it starts, so it is restarted: every session
+    ends. Each connection costs memory; a pooler is the better answer where there is time."""
+    if session.host is None:
+        raise Refused("It is known only by its address; nothing here can restart it.")
+    before = await max_connections(session)
+    await session.query(f"ALTER SYSTEM SET max_connections = {int(value)}")
+    await session.host.restart()
+    await session.close()
+    await _until_it_answers(session, 40.0)
+    return {"before": before["value"], "now": (await max_connections(session))["value"]}
+
+
+@postgres_scale_connections.undo
+async def restore_connections(session: PostgresSession, before: dict[str, Any]) -> None:
+    """The setting as it was, with another restart."""
+    if session.host is None:
+        raise Refused("It is known only by its address; nothing here can restart it.")
+    change = f"SET max_connections = {int(before['value'])}" if before["altered"] else "RESET max_connections"
+    await session.query(f"ALTER SYSTEM {change}")
+    await session.host.restart()
+    await session.close()
+    await _until_it_answers(session, 40.0)
+
+
+async def _until_it_answers(session: PostgresSession, seconds: float) -> None:
+    """Wait for an answer. Raises the last Trouble when none comes."""
+    loop = asyncio.get_running_loop()
+    until = loop.time() + seconds
+    while True:
+        try:
+            await session.query("SELECT 1")
+            return
+        except Trouble as problem:
+            if loop.time() >= until or problem.category in ("password", "denied"):
+                raise
+        await asyncio.sleep(_POLL_SECONDS)
+
+
+TOOLS: tuple[Tool[PostgresSession], ...] = (
+    postgres_activity,
+    postgres_locks,
+    postgres_kill_long_queries,
+    postgres_kill_idle_sessions,
+    postgres_kill_idle_in_transaction,
+    postgres_kill_blocker,
+    postgres_vacuum,
+    postgres_scale_connections,
+    postgres_restart,
+)
