@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import unquote, urlsplit
 
-from watchkeeper.connectors.references import secret
 from watchkeeper.domain import ConfigurationError, Host, Resource
+from watchkeeper.settings import secret
 
 SERVERS = frozenset({"postgres", "postmaster"})
 _WRAPPERS = frozenset({"sh", "bash", "dash", "tini", "dumb-init", "gosu", "su-exec", "setpriv", "env", "exec"})

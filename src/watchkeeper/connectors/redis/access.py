@@ -1,13 +1,12 @@
 """Which of a host's processes is a Redis, where it listens, and with which password one gets in."""
 
-import os
 import posixpath
 import re
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import Any, cast
 
 from watchkeeper.domain import ConfigurationError, Host, Resource, WatchkeeperError
+from watchkeeper.settings import secret
 
 SERVERS = frozenset({"redis-server", "valkey-server", "keydb-server"})
 _WRAPPERS = frozenset(
@@ -63,23 +62,6 @@ async def password(resource: Resource, host: Host | None) -> str | None:
 def _expanded(text: str, variables: Mapping[str, str]) -> str:
     """`$NAME` and `${NAME}` as the shell that starts the server would read them."""
     return re.sub(r"\$\{?(\w+)\}?", lambda found: variables.get(found[1], found[0]), text)
-
-
-def secret(reference: str) -> str:
-    """The value behind `env:NAME` or `file:PATH`. Raises ConfigurationError, which never shows it."""
-    scheme, _, name = reference.partition(":")
-    if scheme == "env":
-        if name in os.environ:
-            return os.environ[name]
-        raise ConfigurationError(
-            f"The environment variable {name}, which holds a password, is not set.", f"export {name}=…"
-        )
-    if scheme == "file":
-        try:
-            return Path(name).read_text().strip()
-        except OSError as problem:
-            raise ConfigurationError(f"{name}, which holds a password, cannot be read: {problem.strerror}.") from None
-    raise ConfigurationError("A password must be a reference.", "Write env:NAME or file:PATH.")
 
 
 def patterns(said: Any) -> tuple[str, ...]:

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
+from watchkeeper.connectors import hosting
 from watchkeeper.connectors.redis import keys, sockets, starting
 from watchkeeper.connectors.redis.configuration import ask, configuration, differs, metrics_of
 from watchkeeper.connectors.redis.figures import RATES, clients, crowd, info, of_info
@@ -23,7 +24,6 @@ _CONFIGURATION_EVERY = 15.0
 _SAMPLE_EVERY = 5.0
 _CROWD_EVERY = 1.0
 _CROWDED = 0.7
-_HOST_SECONDS = 0.3
 _SOCKETS_SECONDS = 1.0
 
 LOOK = (
@@ -74,7 +74,7 @@ async def look(session: RedisSession, last: Reading | None) -> Reading:
             session.went_silent(at)
         state = await _failed(session, found, metrics, facts)
         error = str(found)
-    seconds, off = time.perf_counter() - begun, any(metrics.get(name) for name in _OFF)
+    seconds, off = time.perf_counter() - begun, any(metrics.get(name) for name in hosting.OFF)
     return Reading(session.resource.id, at, seconds, metrics, facts, state, error, off, session.configured)
 
 
@@ -96,7 +96,7 @@ async def _good(
         raise trouble(said)
     told = info(said)
     metrics |= of_info(told, await _memory_limit(session, metrics))
-    metrics |= _host_metrics(None) | {
+    metrics |= hosting.metrics_of(None) | {
         "up": 1.0,
         "responding": 1.0,
         "ping_seconds": ping,
@@ -138,7 +138,7 @@ async def _memory_limit(session: RedisSession, metrics: Mapping[str, float]) -> 
         return int(metrics["memory_limit_bytes"])
     limits: Limits
     try:
-        async with asyncio.timeout(_HOST_SECONDS):
+        async with asyncio.timeout(hosting.HOST_SECONDS):
             limits = await session.host.limits()
     except (WatchkeeperError, TimeoutError):
         return int(metrics["memory_limit_bytes"]) if "memory_limit_bytes" in metrics else None
@@ -180,8 +180,8 @@ def _rates(metrics: Mapping[str, float], last: Reading | None, at: datetime) -> 
 
 async def _failed(session: RedisSession, found: Trouble, metrics: dict[str, float], facts: dict[str, str]) -> str:
     """Fill in what the failure itself tells, and how the host is. Returns the state in words."""
-    state = await _host_state(session)
-    host = _host_metrics(state, known=session.host is not None, answered=session.answered_at is not None)
+    state = await hosting.state_of(session.host)
+    host = hosting.metrics_of(state, answered=session.answered_at is not None)
     facts["error"] = found.category
     if host.get("host_running") == 0.0 or host.get("host_paused") == 1.0:
         session.ought_not_answer()
@@ -206,41 +206,6 @@ async def _failed(session: RedisSession, found: Trouble, metrics: dict[str, floa
     return f"its {session.host.kind} is {state.status}" + (
         ", stopped on purpose" if host.get("host_stopped_on_purpose") else ""
     )
-
-
-async def _host_state(session: RedisSession) -> HostState | None:
-    if session.host is None:
-        return None
-    try:
-        async with asyncio.timeout(_HOST_SECONDS):
-            return await session.host.state()
-    except (WatchkeeperError, TimeoutError):
-        return HostState("unreachable")
-
-
-def _host_metrics(state: HostState | None, *, known: bool = False, answered: bool = True) -> dict[str, float]:
-    """How the host is. A server that answers, or one without a host, has nothing to blame its host for; a host that
-    cannot be asked leaves them absent, and then no rule that needs them fires."""
-    if state is None:
-        return dict.fromkeys(_HOST_FLAGS, 0.0) | {"host_running": 1.0}
-    if state.status == "unreachable":
-        return {}
-    running = state.status in ("running", "paused", "restarting")
-    flags = {
-        "host_running": running,
-        "host_paused": state.status == "paused",
-        "host_stopped_on_purpose": state.stopped_by == "on_purpose" or state.status == "gone",
-        "host_stopped_unknown": state.stopped_by == "unknown",
-        # Nobody waits for what had ended in peace, or was never started, before it was first seen.
-        "host_stopped_before_watch": not running
-        and not answered
-        and (state.status == "created" or state.exit_code == 0),
-    }
-    return {name: float(value) for name, value in flags.items()}
-
-
-_OFF = ("host_stopped_on_purpose", "host_stopped_before_watch")
-_HOST_FLAGS = ("host_paused", "host_stopped_on_purpose", "host_stopped_unknown", "host_stopped_before_watch")
 
 
 async def _crowd_by_sockets(
