@@ -273,7 +273,9 @@ def test_the_port_is_found() -> None:
 
 
 def test_literals_are_taken_out_of_statements() -> None:
-    assert normalised("SELECT 'it''s',  $x$a$x$, 1.5 FROM t2 WHERE id=7") == "SELECT ?, ?, ? FROM t2 WHERE id=?"
+    assert normalised("SELECT 'it''s',  $x$a$x$, 1.5 FROM t2 WHERE id=7 AND n=$1") == (
+        "SELECT ?, ?, ? FROM t2 WHERE id=? AND n=$1"
+    )
 
 
 def test_a_ring_of_waiting_sessions_has_no_head() -> None:

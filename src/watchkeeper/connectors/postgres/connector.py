@@ -20,7 +20,7 @@ _EXPECTED = re.compile(r"canceling statement due to (user request|lock timeout)|
 
 
 class PostgresConnector:
-    """PostgreSQL servers, 12 and newer."""
+    """PostgreSQL servers, 14 and newer."""
 
     kind = "postgres"
     metric = "connections_ratio"

@@ -13,7 +13,7 @@ PROTECTED = frozenset({NAME, "pg_dump", "pg_dumpall", "pg_restore", "pg_baseback
 _MAINTENANCE = re.compile(
     r"^\s*(vacuum|analyze|create\s+(unique\s+)?index|reindex|cluster|refresh|copy|alter|backup)\b", re.IGNORECASE
 )
-_LITERAL = re.compile(r"'(?:[^']|'')*'|\$\w*\$.*?\$\w*\$|\b\d+(?:\.\d+)?\b", re.DOTALL)
+_LITERAL = re.compile(r"'(?:[^']|'')*'|\$\w*\$.*?\$\w*\$|(?<![\w$])\d+(?:\.\d+)?\b", re.DOTALL)
 
 
 def normalised(query: str, length: int = 200) -> str:

@@ -1,4 +1,4 @@
-"""What is asked of a server. Each works with the right `pg_monitor`, down to PostgreSQL 12."""
+"""What is asked of a server. Each works with the right `pg_monitor`, from PostgreSQL 14 on."""
 
 OVERVIEW = """
 WITH s AS (
