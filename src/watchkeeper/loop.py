@@ -207,7 +207,9 @@ class Loop:
         """A verdict like any other: good looks in a row, and the probe."""
         present = self._watch.present(incident.resources)
         root = incident.root if incident.root in present or not present else present[0]
-        others = frozenset(a.id for a in self._watch.situation(present).alerts if a.incident != incident.id)
+        # A standing alert of another incident is another matter; one that is pending may be this fault coming back.
+        standing = self._watch.situation(present).firing
+        others = frozenset(alert.id for alert in standing if alert.incident != incident.id)
         subject = Subject(root, present or (root,), ignored=others)
         looks = self._watch.settle(present, RECOVERY)
         quiet = takewhile_async(lambda at: not self._desk.firing(incident, at), looks)

@@ -89,6 +89,13 @@ RULES = """
   why: It is slow.
   source: a test
   runbook: slow
+- rule: memo-rising
+  when: reading.level > 0.8 && reading.level < 0.9
+  for: 1h
+  severity: critical
+  health: DEGRADED
+  why: It will be high.
+  source: a test
 """
 HIGH = """---
 when: alerts.exists(a, a.rule == "memo-high")

@@ -5,11 +5,12 @@ from collections.abc import Callable
 from typing import Any
 
 import httpx
+import pytest
 
-from tests.server.conftest import Thing
+from tests.server.conftest import PATIENCE, Thing
 from tests.server.test_approvals import ENDED, closed
 from tests.server.test_door import problem
-from watchkeeper.domain import Fix
+from watchkeeper.domain import Fix, Incident, now
 from watchkeeper.server import Runtime
 
 
@@ -49,6 +50,19 @@ async def test_a_fix_can_be_asked_for_after_a_person_was_called(
     assert (await thing.event("incident.closed")).kind == "incident.closed"
     assert thing.changes == [0.2]
     assert [fix.id for fix in await runtime.store.select(Fix) if thing.id in fix.plan.resources] == [begun]
+
+
+async def test_what_may_be_coming_back_is_not_called_recovered(
+    thing: Thing, runtime: Runtime, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("watchkeeper.loop.RECOVERY", 0.3)
+    thing.put(0.85)
+    async with asyncio.timeout(PATIENCE):
+        while not runtime.watch.situation((thing.id,)).alerts:
+            await runtime.watch.look((thing.id,))
+    incident = Incident("inc-rising", "It was high", thing.id, (thing.id,), now())
+    verdict = await runtime.loop._recovered(incident)
+    assert (verdict.outcome, verdict.reasons) == ("not_healed", (f"memo-rising is pending on {thing.slug}",))
 
 
 async def test_a_look_answers_at_once(thing: Thing, operator: httpx.AsyncClient) -> None:

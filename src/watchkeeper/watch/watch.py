@@ -44,6 +44,8 @@ AT_ONCE = 500
 """Resources stored in one transaction."""
 SPREAD = 0.002
 """Seconds by which the first looks of many new resources are apart."""
+MORE_LOOKS = 3
+"""Looks after the time to settle is over."""
 _WORD = re.compile(r"[^\W_]+")
 
 
@@ -167,8 +169,10 @@ class Watch:
         )
 
     async def settle(self, resources: tuple[str, ...], seconds: float) -> AsyncGenerator[Situation]:
-        """Quick looks, one after the other, for at most so many seconds."""
+        """Quick looks, one after the other, for so many seconds, and then a few more: on a machine that is slow, or
+        where it became well at the very end, they are what the proof still needs."""
         until = asyncio.get_running_loop().time() + seconds
+        more = MORE_LOOKS
         async with AsyncExitStack() as stack:
             for key in resources:
                 if key in self.watchers:
@@ -178,7 +182,9 @@ class Watch:
                 yield await self.look(resources)
                 here = asyncio.get_running_loop().time()
                 if here >= until:
-                    return
+                    if not more:
+                        return
+                    more -= 1
                 await asyncio.sleep(max(0.0, self._settings.watch.quick - (here - began)))  # the rate of looking
 
     async def probe(self, resource: str) -> Probe:
