@@ -21,6 +21,7 @@ SLOTS = 20
 class PostgresHost:
     """A stand-in for a container around that server. Only what is asked of it here is real."""
 
+    provider, kind = "docker", "container"
     id = name = incarnation = "process"
     labels: Mapping[str, str] = {}
 

@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator, Mapping, Sequence
 from typing import Any, cast
 from urllib.parse import urlsplit
 
-from watchkeeper.connectors.naming import resource_on
+from watchkeeper.connectors.naming import Found, address_of, service_on, with_host
 from watchkeeper.connectors.postgres import access
 from watchkeeper.domain import ConfigurationError, Host, Resource, WatchkeeperError
 
@@ -21,19 +21,23 @@ async def discover(hosts: Sequence[Host], settings: Mapping[str, Any]) -> AsyncI
     Raises ConfigurationError for settings of the wrong type.
     """
     found: Any = settings.get("resources") or []
-    named = [_named(entry) for entry in cast("list[Mapping[str, Any]]", found) if entry.get("kind") == "postgres"]
-    for resource in filter(None, await asyncio.gather(*(_on_host(host) for host in hosts))):
-        yield resource
-    for resource in filter(None, named):
-        yield resource
+    entries = [entry for entry in cast("list[Mapping[str, Any]]", found) if entry.get("kind") == "postgres"]
+    named = [resource for entry in entries if (resource := _named(entry))]
+    answers = list(filter(None, await asyncio.gather(*(_on_host(host) for host in hosts))))
+    for resource, endpoints in answers:
+        if not any(address_of(one) in endpoints for one in named):
+            yield resource
+    for resource in named:
+        yield with_host(resource, answers)
 
 
-async def _on_host(host: Host) -> Resource | None:
+async def _on_host(host: Host) -> Found | None:
     try:
-        if not access.is_server(await host.processes()):
+        processes = await host.processes()
+        if not access.is_server(processes):
             return None
-        carrier = resource_on(host, provider="docker", kind="container")
-        return resource_on(host, provider="docker", kind="postgres", runs_on=carrier.id)
+        port = access.port(processes, await host.environment())
+        return service_on(host, kind="postgres"), await host.endpoints(port)
     except (WatchkeeperError, TimeoutError):
         return None
 

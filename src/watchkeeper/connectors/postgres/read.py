@@ -229,7 +229,9 @@ async def _failed(session: PostgresSession, found: Trouble, metrics: dict[str, f
         metrics |= {"connections_exhausted": 1.0, "connections_ratio": 1.0}
     if session.host is None or state is None or state.status == "running":
         return {"exhausted": "all connections taken"}.get(found.category, found.category)
-    return f"its container is {state.status}" + (", stopped on purpose" if host.get("host_stopped_on_purpose") else "")
+    return f"its {session.host.kind} is {state.status}" + (
+        ", stopped on purpose" if host.get("host_stopped_on_purpose") else ""
+    )
 
 
 def _summary(metrics: Mapping[str, float]) -> str:

@@ -217,7 +217,7 @@ def _names(table: str) -> list[str]:
     timeout=60.0,
     effect_now=preconditions.effect_of_restart,
     requires=(preconditions.has_a_host,),
-    by_hand="docker restart {host}",
+    by_hand="{restart}",
 )
 async def postgres_restart(session: PostgresSession) -> dict[str, Any]:
     """Restart the server and wait until it answers. What is committed stays; open transactions are rolled back."""
@@ -235,7 +235,7 @@ async def postgres_restart(session: PostgresSession) -> dict[str, Any]:
     settle=15.0,
     timeout=60.0,
     requires=(preconditions.has_a_host, preconditions.leaves_memory),
-    by_hand=_PSQL + "'ALTER SYSTEM SET max_connections = {value}' && docker restart {host}",
+    by_hand=_PSQL + "'ALTER SYSTEM SET max_connections = {value}' && {restart}",
 )
 async def postgres_scale_connections(
     session: PostgresSession, value: Annotated[int, Ge(20), Le(10000)]

@@ -2,11 +2,10 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Mapping, Sequence
-from dataclasses import replace
 from typing import Any, cast
 from urllib.parse import urlsplit
 
-from watchkeeper.connectors.naming import service_on
+from watchkeeper.connectors.naming import address_of, service_on, with_host
 from watchkeeper.connectors.redis import access
 from watchkeeper.connectors.redis.wire import ServerSaid, Wire
 from watchkeeper.domain import ConfigurationError, Host, Resource, WatchkeeperError
@@ -24,10 +23,10 @@ async def discover(hosts: Sequence[Host], settings: Mapping[str, Any]) -> AsyncI
     taken: set[tuple[str, int]] = set()
     for resource, endpoints in filter(None, answers):
         taken.update(endpoints)
-        if not any(_address(one) in endpoints for one in named):
+        if not any(address_of(one) in endpoints for one in named):
             yield resource
     for resource in named:
-        yield _with_host(resource, answers)
+        yield with_host(resource, filter(None, answers))
     if not named and _LOCAL not in taken and await _answers(*_LOCAL):
         yield Resource("local/production/redis/redis", "redis", settings={"url": "redis://127.0.0.1:6379"})
 
@@ -40,19 +39,6 @@ async def _on_host(host: Host) -> tuple[Resource, Sequence[tuple[str, int]]] | N
         return service_on(host, kind="redis"), await host.endpoints(access.port(processes))
     except (WatchkeeperError, TimeoutError):
         return None
-
-
-def _address(named: Resource) -> tuple[str, int]:
-    host, _, port = named.incarnation.rpartition(":")
-    return ("127.0.0.1" if host in ("localhost", "::1") else host), int(port)
-
-
-def _with_host(named: Resource, answers: Sequence[tuple[Resource, Sequence[tuple[str, int]]] | None]) -> Resource:
-    """One that is named by its address and found on a host too is one resource: with its name, and the host's hands."""
-    for found, endpoints in filter(None, answers):
-        if _address(named) in endpoints:
-            return replace(named, runs_on=found.runs_on, incarnation=found.incarnation, labels=found.labels)
-    return named
 
 
 async def _answers(host: str, port: int) -> bool:
