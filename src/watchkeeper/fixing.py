@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Sequence
-from contextlib import AbstractAsyncContextManager
+from contextlib import AbstractAsyncContextManager, aclosing
 from dataclasses import replace
 from datetime import timedelta
 from typing import Any
@@ -28,6 +28,10 @@ from watchkeeper.incidents import Desk
 from watchkeeper.store import Store, new_id
 from watchkeeper.verify import Subject, judge
 from watchkeeper.watch import Watch
+from watchkeeper.watch.correlation import suffering
+
+AFTERMATH = 60.0
+"""Seconds for what suffered from a healed root to be well again: twice the 30 s between a container's health checks."""
 
 
 class Fixing:
@@ -51,25 +55,43 @@ class Fixing:
             resources = tuple(dict.fromkeys((*fix.plan.resources, *(incident.resources if incident else ()))))
             key = incident.id if incident else None
             standing = self._watch.situation(resources).firing
+            root = fix.plan.resources[0]
+            suffers = suffering(root, self._watch.fleet.resources)
+            mine = tuple(key for key in resources if key not in suffers or key in fix.plan.resources)
             subject = Subject(
-                root=fix.plan.resources[0],
-                resources=resources,
+                root=root,
+                resources=mine,
                 healed=Condition(fix.plan.healed) if fix.plan.healed else None,
-                before=fix.before.get(fix.plan.resources[0]),
+                before=fix.before.get(root),
+                suffers=suffers,
+                since=fix.started_at,
                 neighbours={near: health for near, health in fix.neighbours.items() if near not in resources},
                 ignored=frozenset(
                     a.id for a in standing if a.incident != key and (a.firing_at or now()) < fix.started_at
                 ),
             )
             seconds = max(self._decide.tool(step.tool).settle for step in fix.plan.steps)
-            looks = self._watch.settle((*resources, *subject.neighbours), seconds)
-            fix = replace(fix, verdict=await judge(subject, looks, self._watch.probe))
+            looks = self._watch.settle((*mine, *subject.neighbours), seconds)
+            verdict = await judge(subject, looks, self._watch.probe)
+            if verdict.outcome == "healed" and incident is not None:
+                await self._aftermath(incident, suffers)
+            fix = replace(fix, verdict=verdict)
             await self._store.save(fix)
         if fix.verdict is not None and fix.verdict.outcome == "not_healed":
             fix = await self._act.undo(fix)
         fix = replace(fix, status="closed", finished_at=now())
         await self._store.save(fix, *await self._decide.history.ended(fix))
         return fix
+
+    async def _aftermath(self, incident: Incident, suffers: frozenset[str]) -> None:
+        """The root is proven to be well: wait until what suffered from it has noticed, or for so long that it has
+        something of its own; not where something else is wrong besides, which is next."""
+        resources = (await self._store.get(Incident, incident.id)).resources
+        async with aclosing(self._watch.settle(resources, AFTERMATH)) as looks:
+            async for at in looks:
+                firing = [alert for alert in self._desk.firing(incident, at) if alert.severity != "info"]
+                if not firing or any(alert.resource not in suffers for alert in firing):
+                    return
 
     async def begin(
         self,

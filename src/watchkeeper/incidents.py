@@ -1,7 +1,7 @@
 """The incidents' desk: alerts become incidents, and every change is recorded with the event that tells it."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Container
+from collections.abc import Awaitable, Callable, Container, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 
@@ -25,7 +25,8 @@ from watchkeeper.domain import (
 from watchkeeper.domain.situation import Situation
 from watchkeeper.score import Scorekeeper
 from watchkeeper.store import LeaseLost, Store, StoreAway, new_id
-from watchkeeper.watch import Watch, incident_for, lately, relapse_of, told_lately
+from watchkeeper.watch import Watch, incident_for, lately, relapse_of, root_of, told_lately
+from watchkeeper.watch.joining import keep, unclaimed
 
 log = structlog.get_logger(__name__)
 ACTIVE = ("open", "diagnosing", "awaiting_approval", "fixing", "verifying", "escalated")
@@ -75,7 +76,8 @@ class Desk:
         resources = watch.fleet.resources
         name = resources[alert.resource].slug if alert.resource in resources else alert.resource
         told = self._told("alert.firing", alert, f"{alert.rule} fires on {name}")
-        known = incident_for(alert, await self._store.select(Incident, status=ACTIVE), resources, at)
+        active = await self._store.select(Incident, status=ACTIVE)
+        known = incident_for(alert, active, resources, at, await self._roots(active))
         if known is None:
             closed = await self._store.select(Incident, status="closed", limit=50)
             known = relapse_of(alert, closed, await self._store.select(Alert, resource=alert.resource, limit=100), at)
@@ -94,15 +96,25 @@ class Desk:
                     incident = incident.reopen()
                     text = f"{alert.rule} fires on {name}"
                     await transaction.emit(self._event("incident.reopened", incident, text))
-            incident = incident.touching(alert.resource)
+            before = [a.join(incident.id) for a in unclaimed(alert, watch.watchers, resources, at)]
+            incident = incident.touching(alert.resource, *(a.resource for a in before))
             alert = alert.join(incident.id)
+            for victim in before:
+                await transaction.put(victim)
             await transaction.put(incident)
             await transaction.put(alert)
             await transaction.emit(replace(told, incident=incident.id))
+        keep(before, watch.watchers)
         watch.busy.update(incident.resources)
         for key in incident.resources:
             await watch.keep_ring(key, at - BEFORE)
         return alert
+
+    async def _roots(self, active: Sequence[Incident]) -> dict[str, str]:
+        """By incident, the root of what fires now."""
+        resources = self._seen_by().fleet.resources
+        fires = {i.id: await self._store.select(Alert, incident=i.id, status="firing") for i in active}
+        return {key: root_of(alerts, resources) for key, alerts in fires.items() if alerts}
 
     async def vanished(self, resource: Resource) -> None:
         """Removed on purpose: its incidents are over."""

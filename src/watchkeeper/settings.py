@@ -180,7 +180,8 @@ class ResourceSettings(_Part):
     password: str | None = None
     username: str | None = None
     ignore: bool = False
-    depends_on: list[str] = Field(default_factory=list[str])
+    depends_on: list[str] | None = None
+    """Slugs or ids of what it needs, in place of what is inferred; `!name` takes one inferred away."""
     settings: dict[str, Any] = Field(default_factory=dict[str, Any])
 
     @field_validator("password")

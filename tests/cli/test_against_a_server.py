@@ -189,3 +189,14 @@ def test_a_look_up_that_fails_says_why_and_is_no_bug(shop: Shop, run: Run) -> No
 
     assert said.code == 2
     assert "A script blocks the server." in said.err
+
+
+def test_the_map_shows_what_stands_alone_and_the_same_as_the_api(shop: Shop, run: Run) -> None:
+    drawn = run(*shop.where, "map")
+    page = run(*shop.where, "map", "--json").json
+
+    assert all(any(f"● {name}" in line for line in drawn.out.splitlines()) for name in shop.redis)
+    assert {node["slug"] for node in page["nodes"]} == set(shop.redis)
+    assert run(*shop.where, "map", "--format", "dot").out.startswith("digraph watchkeeper {")
+    assert run(*shop.where, "map", "--format", "mermaid").out.startswith("flowchart TD")
+    assert run(*shop.where, "map", "cahce").code == 2

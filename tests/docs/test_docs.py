@@ -211,6 +211,7 @@ def test_every_path_of_the_api_is_described() -> None:
     sources = (ROOT / "src" / "watchkeeper" / "server").glob("*.py")
     prefixes = {
         "resources": "/api/resources",
+        "map": "/api/resources",
         "incidents": "/api",
         "tools": "/api",
         "still": "/api",

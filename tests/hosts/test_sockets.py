@@ -51,9 +51,14 @@ def test_torn_lines_are_passed_over(text: str) -> None:
     assert len(sockets.parse(f"{whole}{whole[:40]}\n{text.replace(chr(10), ' ')[:30]}\n")) == 1
 
 
-def test_other_states_are_no_connections() -> None:
-    told = "".join(row(("10.0.0.1", 80), ("10.0.0.2", 4711), state) for state in range(0x02, 0x0A))
-    assert sockets.parse(told) == []
+def test_a_connection_that_was_just_closed_is_still_told_and_is_not_established() -> None:
+    time_wait = row(("10.0.0.1", 80), ("10.0.0.2", 4711), 0x06, inode=0)
+    (told,) = sockets.connections(sockets.parse(time_wait))
+    assert (told.remote, told.established) == (("10.0.0.2", 4711), False)
+
+
+def test_what_was_only_knocked_at_is_no_connection() -> None:
+    assert sockets.parse("".join(row(("10.0.0.1", 80), ("10.0.0.2", 4711), state) for state in (0x03, 0x07))) == []
 
 
 def test_a_process_is_told_its_own_sockets_and_not_those_of_others() -> None:

@@ -96,6 +96,13 @@ RULES = """
   health: DEGRADED
   why: It will be high.
   source: a test
+- rule: memo-odd
+  when: reading.level > 0.6 && reading.level < 0.65
+  for: 0s
+  severity: warning
+  health: DEGRADED
+  why: It is odd, but nothing to call anybody for.
+  source: a test
 """
 HIGH = """---
 when: alerts.exists(a, a.rule == "memo-high")

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from tests.domain.making import CACHE, alert, reading, resource
+from tests.domain.making import CACHE, after, alert, reading, resource
 from watchkeeper.domain import Alert, Condition, Health, Probe, Reading, Resource, Verdict
 from watchkeeper.domain.situation import Situation
 from watchkeeper.verify import Subject, judge
@@ -223,3 +223,12 @@ async def test_a_verdict_is_what_the_looks_say(looks: list[str], passes: bool | 
         assert verdict.outcome == "inconclusive"
     if looks and looks[-1] == "bad" and not proven:
         assert verdict.outcome == "not_healed"
+
+
+@pytest.mark.parametrize(("began", "outcome"), [(-5.0, "healed"), (5.0, "not_healed")])
+async def test_what_already_went_wrong_at_what_needs_it_says_nothing_against_the_fix(
+    began: float, outcome: str
+) -> None:
+    subject = replace(SUBJECT, neighbours={SHOP.id: Health.HEALTHY.value}, suffers=frozenset({SHOP.id}), since=after(0))
+    ill = replace(look(reading(), near=Health.DEGRADED), alerts=(alert(SHOP, at=after(began)),))
+    assert (await judged(*[ill] * GOOD_LOOKS, subject=subject)).outcome == outcome

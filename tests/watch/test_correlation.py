@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from tests.domain.making import after, alert, incident, resource
 from watchkeeper.domain import Alert, Health, Incident, Resource
 from watchkeeper.watch import incident_for, reach, relapse_of, root_of
-from watchkeeper.watch.correlation import WINDOW, neighbours, upstream
+from watchkeeper.watch.correlation import WINDOW, neighbours, suffering, upstream
 
 Graph = dict[str, Resource]
 
@@ -72,7 +72,8 @@ def test_no_other_candidate_explains_the_root(outage: tuple[Graph, list[Alert]])
     carriers = {resources[key].runs_on for key in alerting}
     merely_degraded = (carriers & alerting) - failed
     candidates = alerting - merely_degraded or alerting
-    assert not candidates.intersection(upstream(root_of(alerts, resources), resources))
+    root = root_of(alerts, resources)
+    assert not candidates.intersection(upstream(root, resources))
 
 
 @given(outages(), st.randoms(use_true_random=False))
@@ -279,3 +280,50 @@ def test_a_relapse_reopens_and_still_knows_what_was_tried() -> None:
     again = closed(tried=("runbook:full#1@x",)).reopen()
     assert (again.status, again.outcome, again.closed_at, again.reopened) == ("open", None, None, 1)
     assert again.tried == ("runbook:full#1@x",)
+
+
+def test_in_a_circle_with_victims_the_root_is_of_the_circle() -> None:
+    resources = graph("a>b", "b>a", "shop>a", "web>shop")
+    alerts = [alert(named(n), at=after(t)) for n, t in (("web", 0), ("shop", 1), ("b", 2), ("a", 3))]
+    assert root_of(alerts, resources) == named("b")
+
+
+def test_of_several_that_explain_the_root_explains_the_most() -> None:
+    resources = graph("shop-1>cache", "shop-2>cache", "shop-2>mail")
+    alerts = [alert(named(n), at=after(t)) for n, t in (("mail", 0), ("shop-1", 1), ("shop-2", 1), ("cache", 2))]
+    assert root_of(alerts, resources) == named("cache")
+
+
+def test_what_only_shares_a_victim_is_an_incident_of_its_own() -> None:
+    resources = graph("shop>cache", "shop>orders")
+    known = incident(named("cache"), resources=(named("cache"), named("shop")))
+    assert incident_for(alert(named("orders")), [known], resources, after(5)) is None
+    assert incident_for(alert(named("orders")), [known], resources, after(5), {known.id: named("cache")}) is None
+
+
+def test_what_comes_to_explain_the_root_joins_it() -> None:
+    resources = graph("shop>cache")
+    known = incident(named("shop"))
+    assert incident_for(alert(named("cache")), [known], resources, after(5), {known.id: named("shop")}) is known
+
+
+def test_a_victim_joins_however_late_while_its_cause_still_alerts() -> None:
+    resources = graph("web>shop", "shop>cache")
+    known = incident(named("cache"))
+    late = after(WINDOW.total_seconds() * 5)
+    assert incident_for(alert(named("web")), [known], resources, late, {known.id: named("cache")}) is known
+    assert incident_for(alert(named("web")), [known], resources, late) is None
+
+
+def test_what_suffers_is_elsewhere() -> None:
+    resources = graph("shop>cache", "web>shop", "shop>orders", carriers="cache:box")
+    assert suffering(named("cache"), resources) == suffering(named("box"), resources) == {named("shop"), named("web")}
+
+
+@given(outages())
+def test_circles_end_and_the_root_is_one_that_alerts(outage: tuple[Graph, list[Alert]]) -> None:
+    resources, alerts = outage
+    first, *_, last = [*sorted(resources), sorted(resources)[-1]]
+    circle = resources | {last: replace(resources[last], depends_on=(first,))}
+    assert root_of(alerts, circle) in {known.resource for known in alerts}
+    assert last not in suffering(last, circle)

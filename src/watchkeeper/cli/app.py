@@ -18,6 +18,7 @@ from watchkeeper.cli import (
     incidents,
     knowledge,
     maintenance,
+    map,
     silence,
     status,
     tools,
@@ -57,7 +58,21 @@ def watchkeeper(
     context.obj = Options(config, data, url, json)
 
 
-for module in (up, status, incidents, changes, fix, maintenance, silence, tools, knowledge, connectors, check, doctor):
+for module in (
+    up,
+    status,
+    map,
+    incidents,
+    changes,
+    fix,
+    maintenance,
+    silence,
+    tools,
+    knowledge,
+    connectors,
+    check,
+    doctor,
+):
     module.register(app)
 
 

@@ -2,7 +2,7 @@
 
 from watchkeeper.domain.clock import Clock, clock, now
 from watchkeeper.domain.condition import Condition, Scope, numbers, scope
-from watchkeeper.domain.connector import Connector
+from watchkeeper.domain.connector import Connector, ListsClients
 from watchkeeper.domain.errors import (
     ConfigurationError,
     Conflict,
@@ -76,6 +76,7 @@ __all__ = [
     "IncidentStatus",
     "Level",
     "Limits",
+    "ListsClients",
     "LogLine",
     "Network",
     "NotFound",

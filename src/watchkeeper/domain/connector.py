@@ -2,7 +2,7 @@
 
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
-from typing import Any, Protocol, TypeVar
+from typing import Any, Protocol, TypeVar, runtime_checkable
 
 from watchkeeper.domain.plan import Runbook
 from watchkeeper.domain.reading import Probe, Reading
@@ -44,4 +44,14 @@ class Connector(Protocol[S]):
 
     def level(self, line: str) -> Level | None:
         """The level of a log line in this technology's own format; None where it is not worth keeping."""
+        ...
+
+
+@runtime_checkable
+class ListsClients(Protocol):
+    """What a connector may have besides: its server knows who its clients are."""
+
+    async def clients(self, session: Any) -> Sequence[str] | None:
+        """The IP addresses of its clients, one for each connection, without those of this session; None where that
+        cannot be told. Must not raise for a server that is down. Asked for twice a minute, while nothing alerts."""
         ...

@@ -9,11 +9,13 @@ Address = tuple[str, int]
 
 @dataclass(frozen=True, slots=True)
 class Connection:
-    """One established TCP connection, as the host at its `local` end sees it. Who opened it is not told by the
-    kernel: where `local`'s port is one the host listens on, the other did."""
+    """One TCP connection, as the host at its `local` end sees it. Who opened it is not told by the kernel: where
+    `local`'s port is one the host listens on, the other did."""
 
     local: Address
     remote: Address
+    established: bool = True
+    """False for one that is being opened, or has just been closed (the kernel remembers it for a minute)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +48,6 @@ class Network:
     listening: frozenset[int] = frozenset[int]()
     """TCP ports that it listens on."""
     connections: tuple[Connection, ...] = ()
-    """Established ones, those of its own processes only; those on which both ends are in it may be left out."""
+    """Those of its own processes only; those on which both ends are in it may be left out."""
     unknown: str = ""
     """Why its connections cannot be told, in a few words; empty where they are told."""

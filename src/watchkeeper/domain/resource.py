@@ -39,6 +39,8 @@ class Resource:
     depends_on: tuple[str, ...] = ()
     runs_on: str | None = None
     """Id of the resource that carries it (its container): upstream of it, but its own tools go first."""
+    ports: tuple[int, ...] = ()
+    """TCP ports that its server listens on, inside its host, where they are known."""
     incarnation: str = ""
     may_act: bool = False
     settings: Mapping[str, Any] = field(default_factory=dict[str, Any])
@@ -155,7 +157,7 @@ class Host(Protocol):
         ...
 
     async def network(self) -> Network:
-        """Where it stands on the network, where it listens, and its established connections.
+        """Where it stands on the network, where it listens, and its connections.
 
         One that does not run has the addresses and names it is known by, and no connections. Quick: asked for every
         few seconds.

@@ -13,12 +13,14 @@ from pathlib import Path
 from watchkeeper.domain import Address, Connection
 
 FILES = ("tcp", "tcp6")
-_ESTABLISHED, _LISTEN = 0x01, 0x0A
+_ESTABLISHED, _SYN_SENT, _LISTEN = 0x01, 0x02, 0x0A
+_CLOSING = (0x04, 0x05, 0x06, 0x08, 0x09)  # FIN_WAIT1, FIN_WAIT2, TIME_WAIT, CLOSE_WAIT, LAST_ACK
+_STATES = frozenset(f"{state:02X}" for state in (_ESTABLISHED, _SYN_SENT, _LISTEN, *_CLOSING))
 
 
 @dataclass(frozen=True, slots=True)
 class Socket:
-    """One row. `inode` is how a process' open files (`/proc/PID/fd`: `socket:[INODE]`) name it."""
+    """One row. `inode` is how a process' open files (`/proc/PID/fd`: `socket:[INODE]`) name it; 0 once it is closed."""
 
     local: Address
     remote: Address
@@ -35,11 +37,15 @@ class Socket:
 
 
 def parse(text: str) -> list[Socket]:
-    """The sockets that listen or are established. Headers, other states and torn lines are passed over."""
+    """The sockets that listen, are established, or are being opened or closed. Headers and torn lines are passed over.
+
+    The kernel remembers what was closed for a minute: so short connections are seen, too, though nobody looks while
+    they are open.
+    """
     found: list[Socket] = []
     for line in text.splitlines():
         row = line.split()
-        if len(row) < 10 or row[3] not in ("01", "0A"):
+        if len(row) < 10 or row[3] not in _STATES:
             continue
         try:
             found.append(Socket(_address(row[1]), _address(row[2]), int(row[3], 16), int(row[9])))
@@ -54,8 +60,8 @@ def listening(sockets: Iterable[Socket]) -> frozenset[int]:
 
 
 def connections(sockets: Iterable[Socket]) -> tuple[Connection, ...]:
-    """The established connections."""
-    return tuple(Connection(s.local, s.remote) for s in sockets if s.established)
+    """All that do not listen."""
+    return tuple(Connection(s.local, s.remote, s.established) for s in sockets if not s.listens)
 
 
 def of_namespace(pid: int) -> list[Socket]:

@@ -3,7 +3,7 @@
 from fastapi import FastAPI
 
 from watchkeeper import __version__
-from watchkeeper.server import connectors, incidents, problems, resources, silences, still, system, tools
+from watchkeeper.server import connectors, incidents, map, problems, resources, silences, still, system, tools
 from watchkeeper.server.elsewhere import Clerk
 from watchkeeper.server.reports import router as reports
 from watchkeeper.server.runtime import Runtime
@@ -21,6 +21,7 @@ def create_app(runtime: Runtime) -> FastAPI:
     problems.install(app)
     app.add_middleware(Doorkeeper, host=runtime.settings.server.host)
     for router in (
+        map.router,
         resources.router,
         incidents.router,
         tools.router,

@@ -3,6 +3,7 @@
 import re
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
+from datetime import datetime
 
 from watchkeeper.domain import Condition, Health, Probe, Reading, Verdict
 from watchkeeper.domain.situation import Situation
@@ -23,6 +24,10 @@ class Subject:
     """Health before, by resource: nothing may be worse after."""
     ignored: frozenset[str] = frozenset[str]()
     """Ids of alerts that fired before and are another matter (a standing warning)."""
+    suffers: frozenset[str] = frozenset[str]()
+    """What needs the root: what already went wrong there before `since` (seconds and more may pass until its own check
+    passes again) says nothing against the fix."""
+    since: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,9 +93,17 @@ def _assess(subject: Subject, situation: Situation) -> _Look:
             bad.append(f"{subject.healed.source} does not hold yet")
     for key, before in subject.neighbours.items():
         present = situation.health.get(key)
-        if present is not None and present.rank > Health(before).rank:
+        if present is not None and present.rank > Health(before).rank and not _old(subject, key, situation):
             bad.append(f"{key} got worse: {before} → {present}")
     return _Look(not bad and not blind, bool(blind) and not bad, tuple(bad + blind))
+
+
+def _old(subject: Subject, key: str, situation: Situation) -> bool:
+    """Whether all that is wrong there began before the fix, and is the root's doing."""
+    since = subject.since
+    if since is None or key not in subject.suffers:
+        return False
+    return all(alert.pending_at < since for alert in situation.alerts_of(key))
 
 
 async def _probe_all(subject: Subject, probe: Callable[[str], Awaitable[Probe]]) -> tuple[Probe | None, Probe | None]:

@@ -27,6 +27,19 @@ def upstream(resource: str, resources: Mapping[str, Resource]) -> tuple[str, ...
     return tuple(sorted(_closure(resource, edges) - {resource}))
 
 
+def suffering(root: str, resources: Mapping[str, Resource]) -> frozenset[str]:
+    """What needs it, directly or not, and is elsewhere: not what runs on it or on the same."""
+    if root not in resources:
+        return frozenset()
+    carrier = resources[root].runs_on or root
+    place = {key for key, value in resources.items() if carrier in (key, value.runs_on)} | {root}
+    down: dict[str, tuple[str, ...]] = {}
+    for key, value in resources.items():
+        for needed in value.upstream:
+            down[needed] = (*down.get(needed, ()), key)
+    return frozenset({key for at in place for key in _closure(at, down)} - place)
+
+
 def neighbours(of: Sequence[str], resources: Mapping[str, Resource]) -> tuple[str, ...]:
     """One step up and one step down, without themselves."""
     near: dict[str, None] = {}
@@ -39,14 +52,25 @@ def neighbours(of: Sequence[str], resources: Mapping[str, Resource]) -> tuple[st
 
 
 def incident_for(
-    alert: Alert, active: Iterable[Incident], resources: Mapping[str, Resource], at: datetime
+    alert: Alert,
+    active: Iterable[Incident],
+    resources: Mapping[str, Resource],
+    at: datetime,
+    roots: Mapping[str, str] | None = None,
 ) -> Incident | None:
-    """The incident an alert joins: one on a resource in its reach that is active (a fix under way included)."""
-    near = reach(alert.resource, resources)
+    """The incident an alert joins, which is active (a fix under way included): one whose root it needs, or whose root
+    needs it. That both are needed by the same third, which suffers, joins nothing: each has a cause of its own.
+
+    `roots`: by incident, the root of what fires now; without it the incident's own.
+    """
+    needed = {alert.resource, *upstream(alert.resource, resources)}
     for incident in sorted(active, key=lambda known: known.opened_at):
-        if near.intersection(incident.resources) and (
-            at - incident.opened_at <= WINDOW or alert.resource in incident.resources
-        ):
+        root = (roots or {}).get(incident.id)
+        if alert.resource in incident.resources or root in needed:
+            return incident  # what it needs is ill now, for however long
+        root = root or incident.root
+        explains = alert.resource in upstream(root, resources)
+        if (explains or root in needed) and at - incident.opened_at <= WINDOW:
             return incident
     return None
 
@@ -63,10 +87,11 @@ def relapse_of(alert: Alert, closed: Iterable[Incident], alerts: Iterable[Alert]
 
 
 def root_of(alerts: Sequence[Alert], resources: Mapping[str, Resource]) -> str:
-    """The most upstream resource with an alert that explains the rest.
+    """The most upstream resource with an alert that explains the rest; of several the one that explains the most.
 
     What a service runs on explains it only when it has *failed* (stopped, paused): a container merely short of
-    memory is more often the victim of its service, and the service's own tools go first.
+    memory is more often the victim of its service, and the service's own tools go first. In a circle each explains
+    the other, and none is more upstream.
     """
     worst: dict[str, Alert] = {}
     for alert in alerts:
@@ -81,7 +106,8 @@ def root_of(alerts: Sequence[Alert], resources: Mapping[str, Resource]) -> str:
     edges = {name: value.upstream for name, value in resources.items()}
     needs = {key: _closure(key, edges) for key in candidates}
     roots = [key for key in candidates if all(key in needs[up] for up in needs[key] & candidates.keys())]
-    return min(roots, key=lambda key: (-candidates[key].health.rank, candidates[key].pending_at, key))
+    explained = {key: sum(key in needed for needed in needs.values()) for key in roots}
+    return min(roots, key=lambda key: (-explained[key], -candidates[key].health.rank, candidates[key].pending_at, key))
 
 
 def _closure(start: str, edges: Mapping[str, Sequence[str]]) -> set[str]:

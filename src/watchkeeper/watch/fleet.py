@@ -4,7 +4,7 @@ import asyncio
 import difflib
 import re
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from fnmatch import fnmatchcase
 from typing import Any, Protocol
@@ -13,8 +13,10 @@ import structlog
 
 from watchkeeper.connectors import Registry
 from watchkeeper.domain import Connector, Host, NotFound, Resource
-from watchkeeper.settings import ResourceSettings, Settings
+from watchkeeper.domain.dependency import Dependency, Unknown
+from watchkeeper.settings import Settings
 from watchkeeper.watch.conduct import untold
+from watchkeeper.watch.graph import Graph, names
 from watchkeeper.watch.supervision import Supervision
 
 log = structlog.get_logger(__name__)
@@ -55,6 +57,7 @@ class Fleet:
         """When the last search ended, on the clock that does not jump."""
         self._resources_of: Found | None = None
         self._resources: dict[str, Resource] = {}
+        self.graph = Graph()
         self.problems: dict[str, str] = {}
         self._seen: dict[int, set[str]] = {}
 
@@ -72,6 +75,7 @@ class Fleet:
         """
         hosts, unseen = await self._hosts()
         by_incarnation = {host.incarnation: host for host in hosts}
+        before = {key: (self.graph.resources.get(key, r), h, c) for key, (r, h, c) in self.found.items()}
         found: Found = {}
         renamed: dict[str, str] = {}
         for connector in self._registry:
@@ -79,7 +83,7 @@ class Fleet:
             conduct = self._supervision.of(connector.kind)
             if conduct.quarantined:
                 self.problems.pop(connector.kind, None)
-                found |= {key: value for key, value in self.found.items() if value[2] is connector}
+                found |= {key: value for key, value in before.items() if value[2] is connector}
                 continue
             listed, problem = await conduct.discover(connector, hosts, {"resources": named}, DISCOVERY)
             for resource in listed:
@@ -92,12 +96,23 @@ class Fleet:
                 continue
             log.warning("a connector could not discover", connector=connector.kind, problem=str(problem))
             self.problems[connector.kind] = f"{type(problem).__name__}: {problem}"
-            found = {key: value for key, value in self.found.items() if value[2] is connector} | found
+            found = {key: value for key, value in before.items() if value[2] is connector} | found
         if unseen:
-            before = {key: value for key, value in self.found.items() if value[1] and value[1].incarnation in unseen}
-            found = before | found
+            kept = {key: value for key, value in before.items() if value[1] and value[1].incarnation in unseen}
+            found = kept | found
+        linked = _not_alone(_linked(self._with_slugs(found), renamed))
+        self.graph = self.graph.over({key: value[0] for key, value in linked.items()}, self._settings, renamed)
         self.searched_at = time.monotonic()
-        self.found = _not_alone(_linked(self._with_slugs(found), renamed))
+        return self._joined(linked)
+
+    def infer(self, dependencies: Sequence[Dependency], unknown: Sequence[Unknown]) -> None:
+        """These are the inferred edges from now on; what the configuration says by hand goes over them."""
+        self.graph = replace(self.graph, inferred=tuple(dependencies), unknown=tuple(unknown))
+        self._joined(self.found)
+
+    def _joined(self, found: Found) -> Found:
+        needs = self.graph.needs()
+        self.found = {key: (replace(r, depends_on=needs.get(key, ())), h, c) for key, (r, h, c) in found.items()}
         return self.found
 
     async def _hosts(self) -> tuple[list[Host], set[str]]:
@@ -146,7 +161,7 @@ class Fleet:
         ):
             return None
         for said in self._settings.resources:
-            if not _names(said, resource):
+            if not names(said, resource):
                 continue
             if said.ignore:
                 return None
@@ -161,7 +176,6 @@ class Fleet:
             resource = replace(
                 resource,
                 settings=settings,
-                depends_on=tuple(said.depends_on) or resource.depends_on,
                 may_act=resource.may_act if said.act is None else said.act,
             )
         return resource
@@ -215,8 +229,3 @@ def _linked(found: Found, renamed: Mapping[str, str]) -> Found:
         )
         for key, (resource, host, connector) in found.items()
     }
-
-
-def _names(said: ResourceSettings, resource: Resource) -> bool:
-    names = (resource.id, resource.slug, resource.name)
-    return (said.kind in (None, resource.kind)) and any(fnmatchcase(name, said.name) for name in names)

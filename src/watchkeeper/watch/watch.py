@@ -35,6 +35,8 @@ from watchkeeper.watch.keeping import Keeping
 from watchkeeper.watch.logs import LogFollower
 from watchkeeper.watch.overrides import overridden
 from watchkeeper.watch.supervision import Supervision
+from watchkeeper.watch.survey import Survey, asking, renewing
+from watchkeeper.watch.telling import Teller
 from watchkeeper.watch.watcher import RING, SHORTEST_RING, Watcher
 
 log = structlog.get_logger(__name__)
@@ -65,6 +67,7 @@ class Watch:
         alerted: Callable[[Alert], Awaitable[Alert]],
         vanished: Callable[[Resource], Awaitable[None]],
     ) -> None:
+        self._tell = Teller(store)
         self.supervision = Supervision(registry, self._tell)
         self.fleet = Fleet(registry, settings, providers, self.supervision)
         self.watchers: dict[str, Watcher] = {}
@@ -77,8 +80,8 @@ class Watch:
         self._rules = overridden(registry.rules, settings, {known.kind: known.sample for known in registry})
         self.keeping = Keeping(store, settings.watch, self._ring)
         self._tasks: list[asyncio.Task[None]] = []
-        self._telling: set[asyncio.Task[None]] = set()
         self._discovering = asyncio.Lock()
+        self.survey = Survey(self.fleet, store, asking(self.watchers), lambda: self.busy, renewing(self.watchers))
         self.on_reading: Callable[[Reading], object] = lambda _: None
         self.held: Callable[[str], bool] = lambda _: True
         """Which of what is found is looked at from here: other executors look at the rest."""
@@ -91,7 +94,9 @@ class Watch:
     async def start(self) -> None:
         self.supervision.start()
         await self.discover()
+        await self.survey.begin()
         self._tasks = [
+            asyncio.create_task(self.survey.run(self._settings.watch.discover), name="survey"),
             asyncio.create_task(self._discover_for_ever(), name="discover"),
             asyncio.create_task(self.keeping.run(), name="keep readings"),
             asyncio.create_task(self._mind_for_ever(), name="mind the clock"),
@@ -364,19 +369,6 @@ class Watch:
             counted += 1
             if counted % 10 == 0:
                 self.supervision.count(Counter(watcher.resource.kind for watcher in self.watchers.values()))
-
-    def _tell(self, kind: str, subject: str, text: str) -> None:
-        """One event, written in the background: it is told in the log anyway."""
-
-        async def write() -> None:
-            try:
-                await self._store.emit(Event(kind, subject, text, now()))
-            except Exception as problem:
-                log.error("an event could not be recorded", kind=kind, text=text, problem=str(problem))
-
-        task = asyncio.create_task(write(), name=f"tell {kind}")
-        self._telling.add(task)
-        task.add_done_callback(self._telling.discard)
 
     # Keeping -----------------------------------------------------------------------------------------------------
 

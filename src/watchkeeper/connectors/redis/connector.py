@@ -9,7 +9,7 @@ from typing import Any
 from watchkeeper.connectors.definitions import load_rules, load_runbooks
 from watchkeeper.connectors.redis import discovery
 from watchkeeper.connectors.redis.declared import declared
-from watchkeeper.connectors.redis.read import look, try_out
+from watchkeeper.connectors.redis.read import look, peers, try_out
 from watchkeeper.connectors.redis.rights import RedisAccess
 from watchkeeper.connectors.redis.sample import SAMPLE
 from watchkeeper.connectors.redis.session import RedisSession
@@ -66,6 +66,11 @@ class RedisConnector:
     async def declared(self, session: RedisSession) -> Sequence[Declared]:
         """Its settings, live and as redis.conf or its command line declares them."""
         return await declared(session)
+
+    async def clients(self, session: RedisSession) -> Sequence[str] | None:
+        """The IP addresses of its clients, one for each connection, without ours; None where it may not be asked, or
+        where so many would cost more than it tells."""
+        return await peers(session)
 
     def level(self, line: str) -> Level | None:
         """`#` marks a warning in Redis' own format; some of them are errors by what they say."""

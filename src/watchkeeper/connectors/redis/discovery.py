@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Mapping, Sequence
+from dataclasses import replace
 from typing import Any, cast
 from urllib.parse import urlsplit
 
@@ -28,7 +29,9 @@ async def discover(hosts: Sequence[Host], settings: Mapping[str, Any]) -> AsyncI
     for resource in named:
         yield with_host(resource, filter(None, answers))
     if not named and _LOCAL not in taken and await _answers(*_LOCAL):
-        yield Resource("local/production/redis/redis", "redis", settings={"url": "redis://127.0.0.1:6379"})
+        yield Resource(
+            "local/production/redis/redis", "redis", ports=(6379,), settings={"url": "redis://127.0.0.1:6379"}
+        )
 
 
 async def _on_host(host: Host) -> tuple[Resource, Sequence[tuple[str, int]]] | None:
@@ -36,7 +39,10 @@ async def _on_host(host: Host) -> tuple[Resource, Sequence[tuple[str, int]]] | N
         processes = await host.processes()
         if not access.is_server(processes):
             return None
-        return service_on(host, kind="redis"), await host.endpoints(access.port(processes))
+        resource = service_on(host, kind="redis")
+        said = str(resource.settings.get("port") or "")
+        port = int(said) if said.isdigit() else access.port(processes)
+        return replace(resource, ports=(port,)), await host.endpoints(access.port(processes))
     except (WatchkeeperError, TimeoutError):
         return None
 
@@ -106,6 +112,7 @@ def _named(entry: Mapping[str, Any]) -> Resource | None:
         id=f"{provider}/{environment}/redis/{name}",
         slug=str(name).lower(),
         incarnation=f"{parts.hostname}:{parts.port or 6379}",
+        ports=(parts.port or 6379,),
         may_act=bool(entry.get("act")),
         settings=kept,
     )

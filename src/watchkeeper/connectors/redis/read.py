@@ -12,7 +12,7 @@ from watchkeeper.connectors import hosting
 from watchkeeper.connectors.redis import keys, sockets, starting
 from watchkeeper.connectors.redis.configuration import ask, configuration, differs, metrics_of
 from watchkeeper.connectors.redis.figures import RATES, clients, crowd, info, of_info
-from watchkeeper.connectors.redis.session import RedisSession
+from watchkeeper.connectors.redis.session import NAME, RedisSession
 from watchkeeper.connectors.redis.trouble import Trouble, trouble
 from watchkeeper.connectors.redis.wire import ServerSaid
 from watchkeeper.domain import HostState, Limits, Probe, Reading, Refused, WatchkeeperError, now
@@ -24,6 +24,8 @@ _CONFIGURATION_EVERY = 15.0
 _SAMPLE_EVERY = 5.0
 _CROWD_EVERY = 1.0
 _CROWDED = 0.7
+_MANY_CLIENTS = 5000
+"""Beyond it the list itself (a megabyte) is too much to ask for whence clients come."""
 _SOCKETS_SECONDS = 1.0
 
 LOOK = (
@@ -166,6 +168,18 @@ async def _crowd(session: RedisSession, last: Reading | None, metrics: dict[str,
     if session.granted(listed, "client|list") and (top := crowd(clients(listed))):
         facts["top_client_address"] = top.address
         metrics |= {"top_client_connections": float(top.connections), "top_client_idle_seconds": top.idle_seconds}
+
+
+async def peers(session: RedisSession) -> list[str] | None:
+    """Whence clients are connected, one entry for each connection; ours are left out."""
+    try:
+        told = info(await session.call("INFO", "clients"))
+        if int(told.get("connected_clients", 0)) > _MANY_CLIENTS:
+            return None
+        listed = clients(await session.call("CLIENT", "LIST"))
+    except (Trouble, ValueError):
+        return None
+    return [client.address for client in listed if client.name != NAME and client.address]
 
 
 def _rates(metrics: Mapping[str, float], last: Reading | None, at: datetime) -> dict[str, float]:

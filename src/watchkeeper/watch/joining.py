@@ -1,0 +1,38 @@
+"""Alerts that were no incident of their own, and belong to one now: a victim may show before its cause does."""
+
+from collections.abc import Iterable, Mapping
+from datetime import datetime
+
+from watchkeeper.domain import Alert, Resource
+from watchkeeper.watch.correlation import WINDOW, suffering
+from watchkeeper.watch.watcher import Watcher
+
+
+def unclaimed(
+    cause: Alert, watchers: Mapping[str, Watcher], resources: Mapping[str, Resource], at: datetime
+) -> list[Alert]:
+    """Firing alerts of no incident, begun lately, on what needs the cause's resource or is at the same place."""
+    if cause.resource not in resources:
+        return []
+    place = resources[cause.resource].runs_on or cause.resource
+    near = suffering(cause.resource, resources) | {
+        key for key, resource in resources.items() if place in (key, resource.runs_on)
+    }
+    return [
+        alert
+        for key in sorted(near)
+        if key in watchers
+        for alert in watchers[key].alerts.values()
+        if alert.status == "firing"
+        and alert.incident is None
+        and alert.id != cause.id
+        and at - (alert.firing_at or alert.pending_at) <= WINDOW
+    ]
+
+
+def keep(alerts: Iterable[Alert], watchers: Mapping[str, Watcher]) -> None:
+    """Each as its watcher has it from now on, unless it is over meanwhile."""
+    for alert in alerts:
+        known = watchers[alert.resource].alerts if alert.resource in watchers else {}
+        if alert.rule in known and known[alert.rule].id == alert.id:
+            known[alert.rule] = alert
