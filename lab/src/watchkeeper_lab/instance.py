@@ -29,6 +29,8 @@ def state_home() -> Path:
 CONFIGURATION = """\
 mode: auto
 only: {only}
+hosts:
+  local: {{environment: lab, act: true}}
 resources:
   - name: redis-{port}
     kind: redis
