@@ -38,6 +38,13 @@ resources:
     environment: lab
     act: true
     settings: {{cache_keys: "catalogue:*"}}
+  - name: postgres-{postgres}
+    kind: postgres
+    url: postgresql://127.0.0.1:{postgres}/shop
+    username: shop
+    password: "file:{secret}"
+    environment: lab
+    act: true
 """
 """For a lab of plain processes, which bear no labels."""
 
@@ -95,8 +102,9 @@ class Instance:
         """What a `watchkeeper.yaml` has to say so that this lab is watched: containers bear labels that do."""
         if self.ground == "container":
             return ""
-        port = self.ports["REDIS_PORT"]
-        return CONFIGURATION.format(only=list(self.watched), port=port)
+        redis, postgres = self.ports["REDIS_PORT"], self.ports["POSTGRES_PORT"]
+        secret = self.folder / "postgres-password"
+        return CONFIGURATION.format(only=list(self.watched), port=redis, postgres=postgres, secret=secret)
 
     def with_cluster(self, data: str) -> "Instance":
         """The same, with PostgreSQL's files there."""
@@ -105,9 +113,13 @@ class Instance:
     def save(self) -> None:
         """Write it down, readable by this user alone."""
         self.folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-        path = self.folder / "instance.json"
-        path.touch(mode=0o600)
-        path.write_text(json.dumps(asdict(self), indent=2))
+        for name, content in (
+            ("instance.json", json.dumps(asdict(self), indent=2)),
+            ("postgres-password", self.postgres_password),
+        ):
+            path = self.folder / name
+            path.touch(mode=0o600)
+            path.write_text(content)
 
     def forget(self) -> None:
         """Remove all its files."""

@@ -9,6 +9,9 @@ SAFE_SHARE = 0.6
 """Of the container's memory limit for maxmemory. Measured: at 85 % of 256 MB with AOF, a rewrite under 5,000 writes a
 second was killed for memory; 60 % leaves a fork its copied pages and the rewrite buffer."""
 
+RAISE = 4
+"""At most so many times the present maxmemory: where a machine has memory to spare, growth beyond is for a person."""
+
 
 def info(text: str) -> dict[str, str]:
     """INFO's lines as a mapping."""
@@ -33,7 +36,8 @@ def of_info(said: Mapping[str, str], memory_limit: int | None) -> dict[str, floa
     if used is not None and most > 0:
         metrics["used_memory_ratio"] = used / most
     if memory_limit:
-        metrics["safe_maxmemory_bytes"] = float(int(SAFE_SHARE * memory_limit))
+        safe = int(SAFE_SHARE * memory_limit)
+        metrics["safe_maxmemory_bytes"] = float(min(safe, RAISE * most) if most > 0 else safe)
         metrics["memory_limit_bytes"] = float(memory_limit)
     slots = metrics.get("maxclients", 0.0)
     if slots > 0 and "connected_clients" in metrics:
