@@ -112,7 +112,9 @@ class Watcher:
 
     @property
     def health(self) -> Health:
-        """The worst of what fires; `UNKNOWN` without a reading that tells anything."""
+        """The worst of what fires; `UNKNOWN` without a reading that tells anything, and while nobody may look."""
+        if self.conduct.quarantined:
+            return Health.UNKNOWN
         firing = [alert.health for alert in self.alerts.values() if alert.status == "firing"]
         if firing:
             return max(firing, key=lambda health: health.rank)
