@@ -10,8 +10,17 @@ from pathlib import Path
 
 import pytest
 import redis
+from hypothesis import HealthCheck, settings
 
 from tests.postgres import Postgres
+
+# Property tests: no deadline for one example, for the machine may be busy; the same examples each time, so that a
+# change is judged by what it changes. `HYPOTHESIS_PROFILE=wide` looks further, with other examples each time.
+settings.register_profile(
+    "steady", deadline=None, derandomize=True, max_examples=50, suppress_health_check=[HealthCheck.too_slow]
+)
+settings.register_profile("wide", deadline=None, max_examples=1000, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "steady"))
 
 # What happens to run on this machine is no part of a test that does not ask for it.
 os.environ.setdefault("WATCHKEEPER_HOSTS__LOCAL__ENABLED", "false")
