@@ -2,6 +2,7 @@
 
 import doctest
 import importlib
+import socket
 import subprocess
 import sys
 from importlib.metadata import EntryPoint
@@ -262,3 +263,16 @@ def test_doctor_says_which_right_is_missing_and_the_line_that_gives_it(
         client.execute_command("ACL", "SETUSER", "keeper", "+@all", "~*")
         assert "▲ more    cache         its user may also: flushall, shutdown" in run("doctor", "--url", NOWHERE).out
     assert "hunter22" not in lacking
+
+
+def test_doctor_names_a_machine_that_cannot_be_reached_and_what_to_do_about_its_host_key(
+    run: Run, tmp_path: Path
+) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        port = silent.getsockname()[1]
+    said = f"hosts: {{local: {{enabled: false}}, ssh: [{{name: db1, address: 127.0.0.1, port: {port}}}]}}"
+    (tmp_path / "watchkeeper.yaml").write_text(said)
+    done = run("--json", "doctor")
+    (found,) = [finding for finding in done.json if finding["subject"] == "hosts"]
+    assert found["state"] == "broken"
+    assert f"db1 (127.0.0.1, port {port}) cannot be reached over SSH" in found["found"]

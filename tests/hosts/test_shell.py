@@ -1,10 +1,12 @@
 """Scripts, arguments and content arrive as they are, whatever they contain."""
 
 import asyncio
+from collections.abc import AsyncIterator
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from sshd_fixtures import Sshd
 
 from watchkeeper.domain import WatchkeeperError
 from watchkeeper.hosts import LocalShell, Shell
@@ -30,9 +32,11 @@ WORDS = st.lists(st.one_of(st.sampled_from(NASTY), st.text().map(lambda t: t.rep
 EACH = 'for word in "$@"; do printf "%s\\0" "$word"; done'
 
 
-@pytest.fixture(scope="module")
-async def shell() -> Shell:
-    return LocalShell()
+@pytest.fixture(scope="module", params=["local", "ssh"])
+async def shell(request: pytest.FixtureRequest, sshd: Sshd) -> AsyncIterator[Shell]:
+    opened = LocalShell() if request.param == "local" else sshd.shell()
+    yield opened
+    await opened.close()
 
 
 @settings(max_examples=40, deadline=None, suppress_health_check=list(HealthCheck))

@@ -12,6 +12,7 @@ from urllib.parse import urlsplit
 import typer
 
 from watchkeeper.cli.finding import Finding
+from watchkeeper.cli.machines import machines
 from watchkeeper.cli.options import Options
 
 if TYPE_CHECKING:
@@ -96,6 +97,8 @@ def examine(options: Options) -> Iterator[Finding]:
         yield server(options)
         yield from misbehaving(options)
     yield engine()
+    if settings:
+        yield from machines(settings.hosts)
     yield from connectors()
     if settings:
         yield from rights(settings)

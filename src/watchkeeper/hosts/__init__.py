@@ -5,6 +5,7 @@ from watchkeeper.hosts.engine import Change, Engine
 from watchkeeper.hosts.machine import Machine
 from watchkeeper.hosts.service import ServiceHost, ServiceUsage
 from watchkeeper.hosts.shell import LocalShell, Shell
+from watchkeeper.hosts.ssh import SshShell
 from watchkeeper.hosts.usage import ContainerStats
 
 __all__ = [
@@ -17,4 +18,5 @@ __all__ = [
     "ServiceHost",
     "ServiceUsage",
     "Shell",
+    "SshShell",
 ]

@@ -1,19 +1,35 @@
-"""The machines that the configuration names."""
+"""The machines that the configuration names: this one, and those reached over SSH."""
 
-from watchkeeper.hosts import LocalShell, Machine
-from watchkeeper.settings import HostsSettings, LocalSettings
+from watchkeeper.hosts import LocalShell, Machine, SshShell
+from watchkeeper.settings import HostsSettings, secret
+from watchkeeper.settings.machines import LocalSettings, SshSettings
 
 
 def machines_of(settings: HostsSettings) -> list[Machine]:
-    """One provider of hosts for each machine."""
+    """One provider of hosts for each machine. Raises ConfigurationError for a reference that cannot be followed."""
     found: list[Machine] = []
     if settings.local.enabled:
         local = settings.local
         found.append(Machine(LocalShell(), services=local.services, labels=_labels(local), sudo=local.sudo))
-    return found
+    return found + [far_machine(said) for said in settings.ssh]
 
 
-def _labels(said: LocalSettings) -> dict[str, str]:
+def far_machine(said: SshSettings) -> Machine:
+    """A machine reached over SSH. Raises ConfigurationError."""
+    shell = SshShell(
+        said.name,
+        address=said.address or said.name,
+        port=said.port,
+        user=said.user,
+        key=secret(said.key) if said.key else None,
+        passphrase=secret(said.passphrase) if said.passphrase else None,
+        known_hosts=said.known_hosts,
+        host_key=said.host_key,
+    )
+    return Machine(shell, name=said.name, provider="ssh", services=said.services, labels=_labels(said), sudo=said.sudo)
+
+
+def _labels(said: LocalSettings | SshSettings) -> dict[str, str]:
     """What a machine's settings say of everything on it, as labels say it of a container."""
     labels = {"watchkeeper.act": "true"} if said.act else {}
     return labels | ({"watchkeeper.environment": said.environment} if said.environment else {})

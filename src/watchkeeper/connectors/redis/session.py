@@ -128,7 +128,9 @@ class RedisSession:
         async with self._opening:
             if self._wire and not self._wire.closed:
                 return await self._beside(self._wire)
-            self._wire = None
+            if self._wire:
+                self._wire.close()  # the server's end is closed, ours is not
+                self._wire = None
             self._wire = await self._connect()
             return self._wire
 

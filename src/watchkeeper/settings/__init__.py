@@ -11,7 +11,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import yaml
 from cronsim import CronSim, CronSimError
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+from pydantic import Field, ValidationError, field_validator, model_validator
 from pydantic_settings import BaseSettings, InitSettingsSource, PydanticBaseSettingsSource, SettingsConfigDict
 
 from watchkeeper.domain import ConfigurationError
@@ -19,6 +19,8 @@ from watchkeeper.domain.complaints import complain
 from watchkeeper.domain.duration import seconds
 from watchkeeper.domain.plan import Effect
 from watchkeeper.domain.policy import Outcome
+from watchkeeper.settings.machines import HostsSettings
+from watchkeeper.settings.part import REFERENCE, REFERENCES, Part
 
 Mode = Literal["observe", "approve", "auto"]
 DEFAULT_TABLE: dict[str, dict[str, Outcome]] = {
@@ -28,23 +30,17 @@ DEFAULT_TABLE: dict[str, dict[str, Outcome]] = {
 }
 LONGEST_WINDOW = 7 * 86400.0
 """Seconds that a recurring maintenance window may last."""
-_REFERENCE = ("env:", "file:")
-_REFERENCES = "credentials are references: write env:NAME or file:PATH"
 _SECRET_NAME = re.compile(r"(?i)(passw(or)?d|secret|token|api_?key|credential|private_?key|access_?key)")
 
 
-class _Part(BaseModel):
-    model_config = ConfigDict(extra="forbid")
-
-
-class ServerSettings(_Part):
+class ServerSettings(Part):
     """Where the API listens. Anything but loopback needs a proxy with TLS in front."""
 
     host: str = "127.0.0.1"
     port: int = Field(default=8000, ge=1, le=65535)
 
 
-class WatchSettings(_Part):
+class WatchSettings(Part):
     """How often to look, in seconds. `quick` is the interval while an alert is pending or a fix settles."""
 
     interval: float = Field(default=2.0, ge=0.2, le=3600)
@@ -55,7 +51,7 @@ class WatchSettings(_Part):
     logs_days: float = Field(default=7.0, gt=0)
 
 
-class PolicySettings(_Part):
+class PolicySettings(Part):
     """The table (environment → effect → allow, ask or deny), more Cedar if wanted, and the limits beside it."""
 
     table: dict[str, dict[Effect, Outcome]] = Field(default_factory=dict[str, dict[Effect, Outcome]])
@@ -83,13 +79,13 @@ class PolicySettings(_Part):
         return merged
 
 
-class WebhookSettings(_Part):
+class WebhookSettings(Part):
     """One URL that is told of incidents and of what waits for a person. May be a reference: `env:NAME`, `file:PATH`."""
 
     url: str
 
 
-class HeartbeatSettings(_Part):
+class HeartbeatSettings(Part):
     """A URL that is asked for every so many seconds while Watchkeeper works: whoever is behind it notices when it does
     not. `fail_url` is told why it does not; without it there is silence then. Both may be references."""
 
@@ -105,12 +101,12 @@ class HeartbeatSettings(_Part):
         return float(found[1]) * {"s": 1, "m": 60}[found[2]] if found else value
 
 
-class NotifySettings(_Part):
+class NotifySettings(Part):
     webhook: WebhookSettings | None = None
     heartbeat: HeartbeatSettings | None = None
 
 
-class MaintenanceSettings(_Part):
+class MaintenanceSettings(Part):
     """A window in which nothing is changed by itself: again and again (`cron`, `for`), or once (`from`, `to`)."""
 
     name: str
@@ -169,7 +165,7 @@ class MaintenanceSettings(_Part):
         return (at if at.tzinfo else at.replace(tzinfo=ZoneInfo(self.zone))).astimezone(UTC)
 
 
-class ResourceSettings(_Part):
+class ResourceSettings(Part):
     """Something named by hand, or found but to be treated otherwise. `name` matches a slug or an id (globs allowed)."""
 
     name: str
@@ -187,43 +183,27 @@ class ResourceSettings(_Part):
     @field_validator("password")
     @classmethod
     def _reference(cls, value: str | None) -> str | None:
-        if value is not None and not value.startswith(_REFERENCE):
-            raise ValueError(_REFERENCES)
+        if value is not None and not value.startswith(REFERENCE):
+            raise ValueError(REFERENCES)
         return value
 
     @field_validator("url")
     @classmethod
     def _no_password(cls, value: str | None) -> str | None:
         if value is not None and urlsplit(value).password:
-            raise ValueError(f"{_REFERENCES}, as `password`, not inside the URL")
+            raise ValueError(f"{REFERENCES}, as `password`, not inside the URL")
         return value
 
     @field_validator("settings")
     @classmethod
     def _references(cls, value: dict[str, Any]) -> dict[str, Any]:
         for name, said in value.items():
-            if _SECRET_NAME.search(name) and isinstance(said, str) and not said.startswith(_REFERENCE):
-                raise ValueError(f"{_REFERENCES}, for {name}")
+            if _SECRET_NAME.search(name) and isinstance(said, str) and not said.startswith(REFERENCE):
+                raise ValueError(f"{REFERENCES}, for {name}")
         return value
 
 
-class LocalSettings(_Part):
-    """This machine: what runs on it without a container. `services`: globs of what to watch that no connector knows."""
-
-    enabled: bool = True
-    services: list[str] = Field(default_factory=list[str])
-    environment: str | None = None
-    act: bool = False
-    sudo: bool = False
-
-
-class HostsSettings(_Part):
-    """Machines whose services are plain processes or systemd units."""
-
-    local: LocalSettings = Field(default_factory=LocalSettings)
-
-
-class RuleOverride(_Part):
+class RuleOverride(Part):
     """Change a shipped rule: switch it off, or give it another `for`, threshold expression or severity."""
 
     enabled: bool = True
@@ -273,15 +253,15 @@ class Settings(BaseSettings):
     @field_validator("store")
     @classmethod
     def _no_password(cls, value: str | None) -> str | None:
-        if value is None or value.startswith(_REFERENCE):
+        if value is None or value.startswith(REFERENCE):
             return value
         parts = urlsplit(value)
         if parts.scheme not in ("postgresql", "postgres"):
             raise ValueError("write postgresql://USER@HOST/DATABASE, or leave it out for SQLite in the data directory")
         said = dict(parse_qsl(parts.query)).get("password", "")
         for password in (parts.password, said):
-            if password and not password.startswith(_REFERENCE):
-                raise ValueError(f"{_REFERENCES}: postgresql://USER@HOST/DATABASE?password=env:NAME")
+            if password and not password.startswith(REFERENCE):
+                raise ValueError(f"{REFERENCES}: postgresql://USER@HOST/DATABASE?password=env:NAME")
         return value
 
     @property
@@ -289,7 +269,7 @@ class Settings(BaseSettings):
         """The store's URL with its password. Raises ConfigurationError where that cannot be read."""
         if self.store is None:
             return f"sqlite+aiosqlite:///{self.data / 'watchkeeper.db'}"
-        if self.store.startswith(_REFERENCE):
+        if self.store.startswith(REFERENCE):
             return secret(self.store)
         parts = urlsplit(self.store)
         query = dict(parse_qsl(parts.query))
