@@ -26,7 +26,8 @@ test: setup ## Everything that must hold, with how long each part took
 lint: setup ## ruff, pyright, import-linter, loq
 	@scripts/lint
 
-bench: setup ## Every fault and control, several runs, and 200 kills; figures to benchmarks/results/
+bench: setup ## Every fault and control, several runs, 200 kills, the cost of watching; figures to benchmarks/results/
+	@$(BIN)/python benchmarks/watching.py --json benchmarks/results/watching.json
 	@$(BIN)/python -m benchmarks.crash --kills 200 --json benchmarks/results/crash.json
 	@$(BIN)/watchkeeper bench --runs 5 --json benchmarks/results/lab.json
 
