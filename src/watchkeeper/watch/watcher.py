@@ -64,6 +64,7 @@ class Watcher:
         self.connector = connector
         self.ring: deque[Reading] = deque(maxlen=remembers)
         self.alerts: dict[str, Alert] = {}
+        self._unrecorded: set[str] = set()
         self.since: datetime = now()
         self._rules = rules
         self._settings = settings
@@ -280,9 +281,13 @@ class Watcher:
                 continue
             try:
                 after = await self._changed(after)
-            except Exception:
-                log.exception("an alert could not be recorded", rule=rule.id, resource=self.resource.id)
+            except Exception as problem:
+                if rule.id not in self._unrecorded:  # said once: a full disk must not be filled further by its log
+                    named = {"rule": rule.id, "resource": self.resource.id}
+                    log.warning("an alert cannot be recorded", **named, exc_info=problem)
+                    self._unrecorded.add(rule.id)
                 continue  # it is tried again with the next reading
+            self._unrecorded.discard(rule.id)
             if after.status == "resolved":
                 del self.alerts[rule.id]
             else:
