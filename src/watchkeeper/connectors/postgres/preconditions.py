@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-from watchkeeper.domain import Effect, Reading
+from watchkeeper.domain import Reading
 
 SHORT = 0.7
 """Below this share of its connections nobody is thrown out."""
@@ -87,8 +87,3 @@ def has_a_host(reading: Reading, arguments: Mapping[str, Any]) -> str | None:
     if reading.metrics.get("host_stopped_on_purpose", 0.0) > 0:
         return "It was stopped on purpose."
     return None
-
-
-def effect_of_restart(reading: Reading) -> Effect:
-    """What is committed survives a restart (write-ahead log); sessions end and open transactions are rolled back."""
-    return Effect.DISRUPTIVE

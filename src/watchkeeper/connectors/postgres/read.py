@@ -18,8 +18,8 @@ SELDOM_EVERY = 15.0
 _TOTALS_EVERY = 2.0
 _CROWDED = 0.7
 """From this share of the connections on it is told who holds them."""
-_PER_CONNECTION_BYTES = 10 << 20
-"""Memory a connection may need, as PostgreSQL's documentation of work_mem and common sizing advice put it; ours."""
+_PER_CONNECTION_BYTES = 1 << 20
+"""Memory set aside for each connection out of half of what there is; ours, neither measured nor from a source."""
 _AGE_LIMIT = 2_000_000_000
 """Transactions until the server stops taking writes (documentation, "Preventing Transaction ID Wraparound")."""
 
@@ -66,7 +66,7 @@ async def look(session: PostgresSession, last: Reading | None) -> Reading:
     metrics["host_known"] = float(session.host is not None)
     try:
         async with asyncio.timeout(1.3):
-            await _good(session, last, at, metrics, facts)
+            await _good(session, at, metrics, facts)
         error, state = None, _summary(metrics)
     except (Trouble, TimeoutError) as problem:
         found = trouble(problem)
@@ -76,9 +76,7 @@ async def look(session: PostgresSession, last: Reading | None) -> Reading:
     return Reading(session.resource.id, at, time.perf_counter() - begun, metrics, facts, state, error, off)
 
 
-async def _good(
-    session: PostgresSession, last: Reading | None, at: datetime, metrics: dict[str, float], facts: dict[str, str]
-) -> None:
+async def _good(session: PostgresSession, at: datetime, metrics: dict[str, float], facts: dict[str, str]) -> None:
     asked = time.perf_counter()
     (row,) = await session.query(queries.OVERVIEW, timeout=0.9)
     facts |= {"version": str(row.pop("version")), "started": str(row.pop("started")), "error": ""}
@@ -99,12 +97,12 @@ async def _good(
     if metrics["connections_ratio"] > _CROWDED:
         await _crowd(session, metrics, facts)
     if session.due("totals", _TOTALS_EVERY) or "commits_total" not in metrics:
-        await _totals(session, last, at, metrics)
+        await _totals(session, at, metrics)
     if session.due("seldom", SELDOM_EVERY) or "autovacuum_enabled" not in metrics:
         await _seldom(session, metrics, facts)
 
 
-async def _totals(session: PostgresSession, last: Reading | None, at: datetime, metrics: dict[str, float]) -> None:
+async def _totals(session: PostgresSession, at: datetime, metrics: dict[str, float]) -> None:
     (row,) = await session.query(queries.TOTALS)
     totals = {name: float(value) for name, value in row.items() if value is not None}
     hit, read = totals.get("blocks_hit_total", 0.0), totals.get("blocks_read_total", 0.0)
@@ -197,7 +195,7 @@ async def _of_the_host(session: PostgresSession, metrics: dict[str, float]) -> N
         async with asyncio.timeout(hosting.HOST_SECONDS):
             limit = (await session.host.limits()).memory_bytes
             if limit:
-                metrics["safe_max_connections"] = float(limit // 2 // _PER_CONNECTION_BYTES * 10)
+                metrics["safe_max_connections"] = float(limit // 2 // _PER_CONNECTION_BYTES)
             (row,) = await session.query(queries.FOLDER)
             told = await session.host.exec(["df", "-B1", "--output=avail,size", str(row["folder"])])
             free, size = (float(word) for word in told.stdout.split()[-2:])

@@ -215,7 +215,6 @@ def _names(table: str) -> list[str]:
     state=start_count,
     settle=15.0,
     timeout=60.0,
-    effect_now=preconditions.effect_of_restart,
     requires=(preconditions.has_a_host,),
     by_hand="{restart}",
 )
