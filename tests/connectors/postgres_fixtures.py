@@ -19,9 +19,9 @@ SLOTS = 20
 
 
 class PostgresHost:
-    """A stand-in for a container around that server. Only what is asked of it here is real."""
+    """A stand-in for a service that is that server. Only what is asked of it here is real."""
 
-    provider, kind = "docker", "container"
+    provider, kind = "local", "service"
     id = name = incarnation = "process"
     labels: Mapping[str, str] = {}
 
@@ -37,7 +37,8 @@ class PostgresHost:
 
     async def state(self) -> HostState:
         code = None if self.status == "running" else 137
-        return HostState(self.status, start_count=self.starts, exit_code=code, stopped_by=self.stopped_by)
+        pid = self.pid if code is None else 0
+        return HostState(self.status, pid, self.starts, exit_code=code, stopped_by=self.stopped_by)
 
     async def processes(self) -> Sequence[str]:
         return [f"/usr/lib/postgresql/15/bin/postgres -D /data -p {self.server.port}"]
@@ -73,10 +74,9 @@ def orders() -> Iterator[Postgres]:
             probe.bind(("127.0.0.1", 0))
             port = probe.getsockname()[1]
         server = Postgres(Path(folder) / "postgres", port)
-        server.settings |= {"autovacuum": "off"}
         server.create()
         with (server.folder / "data" / "postgresql.conf").open("a") as configuration:
-            configuration.write(f"max_connections = {SLOTS}\n")
+            configuration.write(f"max_connections = {SLOTS}\nautovacuum = off\n")
         server.stop("fast")
         server.start()
         yield server

@@ -68,11 +68,13 @@ async def login(resource: Resource, host: Host | None) -> Login:
 
 
 def protected(said: Any) -> tuple[str, ...]:
-    """Applications whose sessions are never ended: comma separated or a list. Raises ConfigurationError."""
+    """Applications and users whose sessions are never ended: comma separated or a list. Raises ConfigurationError."""
     if said is None:
         return ()
     if isinstance(said, str):
         return tuple(name for part in said.split(",") if (name := part.strip()))
     if isinstance(said, list):
         return tuple(str(name) for name in said)  # pyright: ignore[reportUnknownArgumentType, reportUnknownVariableType]
-    raise ConfigurationError("`protect` must be names of applications.", 'For example "nightly-report,pg_dump".')
+    raise ConfigurationError(
+        "`protect` must be names of applications or users.", 'For example "nightly-report,pg_dump".'
+    )

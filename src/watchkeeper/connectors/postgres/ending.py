@@ -15,21 +15,29 @@ _GRACE_SECONDS = 2.0
 _ATTEMPTS = 10
 _POLL_SECONDS = 0.05
 _FREE_ONE = r"""
-newest=0 victim=
+spared=" $1 " users=" $2 " parent=$3 newest=0 victim=
 for folder in /proc/[0-9]*; do
+  case $spared in *" ${folder#/proc/} "*) continue ;; esac
   title=$(tr '\0' ' ' < "$folder/cmdline" 2>/dev/null) || continue
   case $title in
     postgres:*"(walsender)"*|postgres:*"walsender "*|postgres:*") COPY"*|postgres:*") VACUUM"*) continue ;;
     postgres:*"("*[0-9]")"*|postgres:*"[local]"*) ;;
     *) continue ;;
   esac
-  began=$(cut -d' ' -f22 "$folder/stat" 2>/dev/null) || continue
+  user=${title#postgres: }
+  case ${user%% *} in *:) user=${user#* } ;; esac
+  case $users in *" ${user%% *} "*) continue ;; esac
+  set -- $(sed 's/.*) //' "$folder/stat" 2>/dev/null)
+  [ -n "${20:-}" ] && { [ -z "$parent" ] || [ "$2" = "$parent" ]; } || continue
+  began=${20}
   if [ "$began" -ge "$newest" ]; then newest=$began victim=${folder#/proc/}; fi
 done
 [ -n "$victim" ] && kill -TERM "$victim" && echo "$victim"
 """
-"""Ends the youngest client session from below: most likely one of those that took the last slots, and no dump. SIGTERM
-ends one backend and nothing else (documentation, "pg_terminate_backend")."""
+"""Ends the youngest client session from below: most likely one of those that took the last slots, and no dump. Neither
+one that is known to be protected (`$1`, process ids) nor one of a protected user (`$2`): which application it is, only
+the server knows. `$3` is their parent, where other servers' sessions may be seen too. SIGTERM ends one backend and
+nothing else (documentation, "pg_terminate_backend")."""
 
 
 async def matching(
@@ -95,6 +103,14 @@ async def _still(session: PostgresSession, rows: Sequence[Mapping[str, Any]]) ->
     return [row for row in await session.query(queries.SESSIONS) if began.get(row["pid"]) == row["started"]]
 
 
+async def _spared(session: PostgresSession) -> tuple[str, str, str]:
+    """Whom not to hit: process ids seen to be protected (of its own PID namespace, as in /proc there), and users; and
+    whose children alone may be hit."""
+    assert session.host is not None
+    parent = "" if session.host.kind == "container" else str((await session.host.state()).pid or "unknown")
+    return " ".join(map(str, session.spared)), " ".join(session.protect), parent
+
+
 async def get_in(session: PostgresSession) -> int:
     """Free slots from below until we have one; how many it took. Raises Refused where this cannot be done here."""
     freed = 0
@@ -107,7 +123,7 @@ async def get_in(session: PostgresSession) -> int:
                 raise
         if session.host is None:
             raise Refused("All connections are taken, and its host is not known here: no slot can be freed.")
-        done = await session.host.exec(["sh", "-c", _FREE_ONE], timeout=5.0)
+        done = await session.host.exec(["sh", "-c", _FREE_ONE, "free-one", *await _spared(session)], timeout=5.0)
         if done.exit_code or not done.stdout.strip():
             raise Refused("All connections are taken, and none of them may be ended from below.")
         freed += 1

@@ -27,11 +27,13 @@ def normalised(query: str, length: int = 200) -> str:
 
 
 def is_protected(session: Mapping[str, Any], also: Sequence[str] = ()) -> bool:
-    """Whether a session must not be ended: dumps, backups, replication, maintenance, what the user named, and us."""
+    """Whether a session must not be ended: dumps, backups, replication, maintenance, us, and the applications and users
+    that were named (`also`)."""
     return (
         session["backend_type"] != "client backend"
         or session["application"] in PROTECTED
         or session["application"] in also
+        or session["user"] in also
         or bool(_MAINTENANCE.match(session.get("query") or ""))
     )
 

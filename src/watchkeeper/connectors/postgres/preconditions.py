@@ -58,6 +58,8 @@ def idles_in_transaction(reading: Reading, arguments: Mapping[str, Any]) -> str 
     least = float(arguments.get("min_seconds", 0))
     if longest < least:
         return f"The longest idle transaction is {longest:.0f} s old, less than {least:.0f} s."
+    if arguments.get("only_blocking") and not reading.facts.get("head_state", "").startswith("idle in transaction"):
+        return "What the others wait for is at work, not idle."
     return None
 
 
@@ -65,6 +67,11 @@ def worth_vacuuming(reading: Reading, arguments: Mapping[str, Any]) -> str | Non
     """A tenth of the rows are dead."""
     ratio = reading.metrics.get("dead_rows_ratio", 0.0)
     return f"Only {ratio:.0%} of its rows are dead." if ratio < 0.1 else None
+
+
+def autovacuum_is_off(reading: Reading, arguments: Mapping[str, Any]) -> str | None:
+    """Something keeps it away: a table's own option, or the server's setting."""
+    return "Autovacuum is on." if reading.metrics["autovacuum_enabled"] > 0 else None
 
 
 def leaves_memory(reading: Reading, arguments: Mapping[str, Any]) -> str | None:

@@ -74,6 +74,28 @@ SELECT current_setting('autovacuum')::bool AS autovacuum,
    WHERE has_database_privilege(oid, 'CONNECT'))::float8 AS database_bytes
 """
 
+DATABASES = """
+SELECT datname AS name FROM pg_database
+WHERE datallowconn AND NOT datistemplate AND datname <> current_database() AND has_database_privilege(oid, 'CONNECT')
+ORDER BY 1 LIMIT 200
+"""
+
+AUTOVACUUM_OFF = """
+SELECT format('%I.%I', n.nspname, c.relname) AS name, o.option_value AS said
+FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace, pg_options_to_table(c.reloptions) o
+WHERE c.relkind IN ('r', 'm') AND o.option_name = 'autovacuum_enabled' AND NOT o.option_value::bool ORDER BY 1 LIMIT 200
+"""
+
+TABLE_OPTION = """
+SELECT (SELECT option_value FROM pg_options_to_table(c.reloptions) WHERE option_name = 'autovacuum_enabled') AS said
+FROM pg_class c WHERE c.oid = to_regclass(%(name)s)
+"""
+
+SERVER_SWITCH = """
+SELECT setting::bool AS on, source, coalesce(sourcefile LIKE '%postgresql.auto.conf', false) AS altered
+FROM pg_settings WHERE name = 'autovacuum'
+"""
+
 FOLDER = "SELECT current_setting('data_directory') AS folder"
 
 REPLICA = """

@@ -10,11 +10,14 @@ from watchkeeper.connectors import hosting
 from watchkeeper.connectors.postgres import queries
 from watchkeeper.connectors.postgres.figures import crowd_of, head_of, is_protected, normalised
 from watchkeeper.connectors.postgres.session import PostgresSession
+from watchkeeper.connectors.postgres.tables import BLOATED, worst_table
 from watchkeeper.connectors.postgres.trouble import Trouble, trouble
 from watchkeeper.domain import Probe, Reading, WatchkeeperError, now
 
 SELDOM_EVERY = 15.0
 """Seconds between looks at what changes slowly or costs much: tables, disk, settings."""
+SOON = 3.0
+"""Seconds between them while something there is wrong."""
 _TOTALS_EVERY = 2.0
 _CROWDED = 0.7
 """From this share of the connections on it is told who holds them."""
@@ -34,6 +37,7 @@ _CARRIED = (
     "disk_used_ratio",
     "dead_rows",
     "dead_rows_ratio",
+    "bloated_seconds",
     "table_bytes",
     "may_end_sessions",
     "safe_max_connections",
@@ -50,7 +54,7 @@ _CARRIED = (
     "deadlocks_per_second",
 )
 """What is not asked for with each look, or stays known when one fails."""
-_CARRIED_FACTS = ("version", "started", "bloated_table")
+_CARRIED_FACTS = ("version", "started", "bloated_table", "bloated_database")
 _RATES = {
     "commits_per_second": "commits_total",
     "rollbacks_per_second": "rollbacks_total",
@@ -98,7 +102,8 @@ async def _good(session: PostgresSession, at: datetime, metrics: dict[str, float
         await _crowd(session, metrics, facts)
     if session.due("totals", _TOTALS_EVERY) or "commits_total" not in metrics:
         await _totals(session, at, metrics)
-    if session.due("seldom", SELDOM_EVERY) or "autovacuum_enabled" not in metrics:
+    often = SOON if metrics.get("dead_rows_ratio", 0.0) > BLOATED else SELDOM_EVERY
+    if session.due("seldom", often) or "autovacuum_enabled" not in metrics:
         await _seldom(session, metrics, facts)
 
 
@@ -142,7 +147,9 @@ async def _blocking(session: PostgresSession, metrics: dict[str, float], facts: 
 
 
 async def _crowd(session: PostgresSession, metrics: dict[str, float], facts: dict[str, str]) -> None:
-    crowd = crowd_of(await session.query(queries.SESSIONS), session.protect)
+    rows = await session.query(queries.SESSIONS)
+    session.spared = tuple(row["pid"] for row in rows if is_protected(row, session.protect))
+    crowd = crowd_of(rows, session.protect)
     if crowd is None:
         return
     metrics |= {
@@ -168,17 +175,7 @@ async def _seldom(session: PostgresSession, metrics: dict[str, float], facts: di
         "may_end_sessions": float(bool(row["superuser"])),
         "database_bytes": row["database_bytes"] or 0.0,
     }
-    metrics |= {"dead_rows": 0.0, "dead_rows_ratio": 0.0}
-    facts.pop("bloated_table", None)
-    for table in await session.query(queries.TABLES):
-        metrics |= {
-            "dead_rows": table["dead"],
-            "dead_rows_ratio": table["dead"] / (table["dead"] + table["live"]),
-            "table_bytes": table["bytes"],
-        }
-        if not table["autovacuum"]:
-            metrics["autovacuum_enabled"] = 0.0
-        facts["bloated_table"] = str(table["name"])
+    await _tables(session, metrics, facts)
     if metrics["is_replica"]:
         (behind,) = await session.query(queries.REPLICA)
         metrics |= {name: float(value) for name, value in behind.items()}
@@ -187,6 +184,31 @@ async def _seldom(session: PostgresSession, metrics: dict[str, float], facts: di
         metrics |= {name: float(value) for name, value in ahead.items()}
     if session.host is not None:
         await _of_the_host(session, metrics)
+
+
+async def _tables(session: PostgresSession, metrics: dict[str, float], facts: dict[str, str]) -> None:
+    metrics |= {"dead_rows": 0.0, "dead_rows_ratio": 0.0, "bloated_seconds": 0.0}
+    for name in ("bloated_table", "bloated_database"):
+        facts.pop(name, None)
+    table = await worst_table(session, room=metrics["connections_ratio"] < _CROWDED)
+    if table is None:
+        session.bloated = ("", 0.0)
+        return
+    metrics |= {
+        "dead_rows": table["dead"],
+        "dead_rows_ratio": table["dead"] / (table["dead"] + table["live"]),
+        "table_bytes": table["bytes"],
+    }
+    if not table["autovacuum"]:
+        metrics["autovacuum_enabled"] = 0.0
+    facts |= {"bloated_table": str(table["name"]), "bloated_database": str(table["database"])}
+    which, present = f"{table['database']}:{table['name']}", asyncio.get_running_loop().time()
+    if metrics["dead_rows_ratio"] <= BLOATED:
+        session.bloated = ("", 0.0)
+    elif session.bloated[0] != which:
+        session.bloated = (which, present)
+    if session.bloated[0]:
+        metrics["bloated_seconds"] = present - session.bloated[1]
 
 
 async def _of_the_host(session: PostgresSession, metrics: dict[str, float]) -> None:

@@ -48,6 +48,7 @@ SAMPLE = Reading(
         "conflicts_total": 0.0,
         "dead_rows": 100.0,
         "dead_rows_ratio": 0.01,
+        "bloated_seconds": 0.0,
         "table_bytes": 8e6,
         "autovacuum_enabled": 1.0,
         "transaction_age_ratio": 0.01,
@@ -84,6 +85,7 @@ SAMPLE = Reading(
         "crowd_query": "SELECT pg_sleep(?)",
         "crowd_query_hash": "0" * 32,
         "bloated_table": "public.orders",
+        "bloated_database": "shop",
     },
     state="12 of 100 connections",
 )

@@ -2,9 +2,9 @@
 
 import asyncio
 import contextlib
-from collections.abc import Mapping, Sequence
+from collections.abc import AsyncGenerator, Mapping, Sequence
 from datetime import datetime
-from typing import Any
+from typing import Any, Protocol
 from urllib.parse import urlsplit
 from weakref import WeakKeyDictionary
 
@@ -23,6 +23,14 @@ Row = dict[str, Any]
 Connection = psycopg.AsyncConnection[Row]
 
 
+class Ask(Protocol):
+    """Asks one database: the rows of one statement. Raises Trouble."""
+
+    async def __call__(
+        self, statement: str, parameters: Mapping[str, Any] | Sequence[Any] = (), *, timeout: float = CALL_SECONDS
+    ) -> list[Row]: ...
+
+
 class PostgresSession:
     """What looks and tools work on. Opening it never fails; it connects when it is asked, and again by itself.
 
@@ -37,6 +45,14 @@ class PostgresSession:
         self.silent_since: float | None = None
         """Loop time since when it has not answered though it ought to."""
         self.answered = False
+        self.tables: dict[str, list[Row]] = {}
+        """By database, the table with the most dead rows, as it was when that database was last looked at."""
+        self.looked: dict[str, float] = {}
+        """Loop time of the last look at each other database."""
+        self.bloated: tuple[str, float] = ("", 0.0)
+        """The table that is full of dead rows, and the loop time since when."""
+        self.spared: tuple[int, ...] = ()
+        """Process ids of the protected sessions, as they were when it was last asked who is there."""
         self.totals: tuple[datetime, dict[str, float]] | None = None
         """The counters of the last time they were asked for: rates come from them."""
         self._connection: Connection | None = None
@@ -96,6 +112,36 @@ class PostgresSession:
                 raise Trouble("password", str(problem)) from None
             self._heard()
             return rows
+
+    @contextlib.asynccontextmanager
+    async def beside(self, database: str = "") -> AsyncGenerator[Ask]:
+        """Ask another database, over a connection that is closed again; `""` and its own name are this one, over the
+        one that is kept. Raises Trouble."""
+        if not database or (self._connection is not None and database == self._connection.info.dbname):
+            yield self.query
+            return
+        try:
+            connection = await self._connect(database)
+        except (psycopg.Error, OSError) as problem:
+            raise trouble(problem) from None
+        except WatchkeeperError as problem:
+            raise Trouble("password", str(problem)) from None
+
+        async def ask(
+            statement: str, parameters: Mapping[str, Any] | Sequence[Any] = (), *, timeout: float = CALL_SECONDS
+        ) -> list[Row]:
+            try:
+                async with asyncio.timeout(timeout), connection.cursor() as cursor:
+                    await cursor.execute(f"SET statement_timeout = {int(timeout * 1000) + 500}".encode())
+                    await cursor.execute(statement.encode(), parameters or None)
+                    return await cursor.fetchall() if cursor.description else []
+            except (psycopg.Error, OSError) as problem:
+                raise trouble(problem) from None
+
+        try:
+            yield ask
+        finally:
+            connection.pgconn.finish()  # without waiting for anybody: the server notices
 
     def ought_not_answer(self) -> None:
         """Its host is paused or stopped: silence says nothing of the server."""
@@ -173,7 +219,7 @@ class PostgresSession:
             return (await self.addresses())[0][1]
         return access.port(await self.host.processes(), await self.host.environment())
 
-    async def _connect(self) -> Connection:
+    async def _connect(self, database: str = "") -> Connection:
         login = await access.login(self.resource, self.host)
         last: Exception = ConnectionRefusedError("it has no address while it is stopped")
         for host, port in await self.addresses():
@@ -184,7 +230,7 @@ class PostgresSession:
                         port=port,
                         user=login.user,
                         password=login.password,
-                        dbname=login.database,
+                        dbname=database or login.database,
                         application_name=access.NAME,
                         connect_timeout=2,
                         autocommit=True,

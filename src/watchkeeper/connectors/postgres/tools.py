@@ -1,15 +1,15 @@
-"""What can be done with a PostgreSQL. Ending sessions is in `ending`."""
+"""What can be done with a PostgreSQL. Ending sessions is in `ending`, what is done with tables in `tables`."""
 
 import asyncio
 from collections.abc import Mapping
 from typing import Annotated, Any
 
 from annotated_types import Ge, Le, MaxLen
-from psycopg import sql
 
 from watchkeeper.connectors.postgres import ending, preconditions, queries
 from watchkeeper.connectors.postgres.figures import crowd_of, head_of, is_protected, normalised
 from watchkeeper.connectors.postgres.session import PostgresSession
+from watchkeeper.connectors.postgres.tables import postgres_enable_autovacuum, postgres_vacuum
 from watchkeeper.connectors.postgres.trouble import Trouble
 from watchkeeper.domain import Effect, Refused, Tool, WatchkeeperError, tool
 
@@ -137,12 +137,19 @@ async def postgres_kill_idle_sessions(
     requires=(preconditions.idles_in_transaction,),
     by_hand=_PSQL + "'SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE …'",
 )
-async def postgres_kill_idle_in_transaction(session: PostgresSession, min_seconds: Seconds = 60.0) -> dict[str, Any]:
+async def postgres_kill_idle_in_transaction(
+    session: PostgresSession, min_seconds: Seconds = 60.0, only_blocking: bool = False
+) -> dict[str, Any]:
     """End sessions that opened a transaction and have done nothing for so long: their locks and old row versions stay
-    until they go. What they had not committed is rolled back."""
+    until they go. What they had not committed is rolled back. `only_blocking`: only those that others wait for."""
     rows = await ending.matching(session, state="idle in transaction", min_seconds=min_seconds)
+    if only_blocking:
+        waiting = await session.query(queries.WAITING, timeout=3.0)
+        blockers = {pid for row in waiting for pid in row["blockers"]}
+        rows = [row for row in rows if row["pid"] in blockers]
     if not rows:
-        raise Refused(f"No session has idled in a transaction for {min_seconds:g} s.")
+        whom = " that others wait for" if only_blocking else ""
+        raise Refused(f"No session{whom} has idled in a transaction for {min_seconds:g} s.")
     return {"ended": await ending.terminate(session, rows)}
 
 
@@ -170,44 +177,6 @@ async def postgres_kill_blocker(
         if not left or still is None or still.session["pid"] != pid:
             return {"cancelled": 1, "ended": 0, "blocked": head.blocked}
     return {"cancelled": 0, "ended": await ending.terminate(session, rows), "blocked": head.blocked}
-
-
-@tool(
-    Effect.REVERSIBLE,
-    settle=20.0,
-    timeout=300.0,
-    requires=(preconditions.worth_vacuuming,),
-    by_hand=_PSQL + "'VACUUM (ANALYZE) {table}'",
-)
-async def postgres_vacuum(session: PostgresSession, table: Annotated[str, MaxLen(140)]) -> dict[str, Any]:
-    """Make the room of dead rows in a table (`schema.name`) usable again, and renew its statistics. Nobody is locked
-    out, nothing is lost; it costs reading and writing."""
-    (found,) = await session.query("SELECT to_regclass(%(name)s)::text AS name", {"name": table})
-    if found["name"] is None:
-        raise Refused(f"There is no table {table} in this database.")
-    parts = [part for part in _names(table) if part]
-    statement = sql.SQL("VACUUM (ANALYZE) {}").format(sql.Identifier(*parts))
-    await session.query(statement.as_string(), timeout=290.0)
-    session.soon("seldom")
-    (row,) = await session.query(
-        "SELECT n_dead_tup AS dead_rows, n_live_tup AS live_rows FROM pg_stat_user_tables "
-        "WHERE relid = to_regclass(%(name)s)",
-        {"name": table},
-    )
-    return row
-
-
-def _names(table: str) -> list[str]:
-    """`public.orders` and `"Mixed"."Case"` in their parts, as format('%I.%I') writes them."""
-    parts, quoted, word = list[str](), False, ""
-    for character in table:
-        if character == '"':
-            quoted = not quoted
-        elif character == "." and not quoted:
-            parts, word = [*parts, word], ""
-        else:
-            word += character
-    return [*parts, word]
 
 
 @tool(
@@ -285,6 +254,7 @@ TOOLS: tuple[Tool[PostgresSession], ...] = (
     postgres_kill_idle_in_transaction,
     postgres_kill_blocker,
     postgres_vacuum,
+    postgres_enable_autovacuum,
     postgres_scale_connections,
     postgres_restart,
 )
