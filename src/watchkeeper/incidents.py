@@ -13,6 +13,7 @@ from watchkeeper.domain import (
     Approval,
     Conflict,
     Decision,
+    Diagnosis,
     Event,
     Fix,
     Incident,
@@ -25,7 +26,9 @@ from watchkeeper.domain import (
 from watchkeeper.domain.situation import Situation
 from watchkeeper.score import Scorekeeper
 from watchkeeper.store import LeaseLost, Store, StoreAway, new_id
+from watchkeeper.waking import Waking
 from watchkeeper.watch import Watch, incident_for, lately, relapse_of, root_of, told_lately
+from watchkeeper.watch.clues import grounded, unexplained
 from watchkeeper.watch.joining import keep, unclaimed
 
 log = structlog.get_logger(__name__)
@@ -48,10 +51,8 @@ class Desk:
         """Whose incidents are handled here: other executors handle the rest."""
         self.holds: Callable[[str], Awaitable[bool]] | None = None
         """The same, asked in the store."""
-        self._tasks: dict[str, asyncio.Task[None]] = {}
+        self._waking = Waking(self._heal)
         self._deadlines: set[asyncio.Task[None]] = set()
-        self._again: set[str] = set()
-        self._held: dict[str, asyncio.TimerHandle] = {}
         self._joining = asyncio.Lock()
         self._writing = asyncio.Lock()
 
@@ -134,22 +135,11 @@ class Desk:
 
     def wake(self, incident: str) -> None:
         """Have `heal` called (again): something the incident may wait for has changed."""
-        if incident in self._tasks:
-            self._again.add(incident)
-        else:
-            self._tasks[incident] = asyncio.create_task(self._run(incident), name=f"heal {incident}")
+        self._waking.wake(incident)
 
     def wake_later(self, incident: str, seconds: float) -> None:
         """For what no event tells."""
-        asyncio.get_running_loop().call_later(seconds, self.wake, incident)
-
-    def _wake_at(self, incident: str, until: datetime) -> None:
-        """Once for each time; when it comes, whoever is woken looks whether it still holds."""
-        known = self._held.pop(incident, None)
-        if known is not None:
-            known.cancel()
-        seconds = max(0.1, (until - now()).total_seconds())
-        self._held[incident] = asyncio.get_running_loop().call_later(seconds, self.wake, incident)
+        self._waking.later(incident, seconds)
 
     async def wake_all(self) -> None:
         """Something that held them all, or some, holds no more."""
@@ -167,35 +157,26 @@ class Desk:
             self._arm(approval)
 
     async def stop(self) -> None:
-        for timer in self._held.values():
-            timer.cancel()
-        tasks = [*self._tasks.values(), *self._deadlines]
-        for task in tasks:
+        await self._waking.stop()
+        for task in self._deadlines:
             task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        await asyncio.gather(*self._deadlines, return_exceptions=True)
 
-    async def _run(self, key: str) -> None:
+    async def _heal(self, key: str) -> bool:
+        """Whether it must be called again at once."""
+        incident = await self._store.patiently().get(Incident, key)
+        if incident.status == "closed" or self.heal is None or not self.held(incident.root):
+            return False
         try:
-            while True:
-                self._again.discard(key)
-                incident = await self._store.patiently().get(Incident, key)
-                if incident.status == "closed" or self.heal is None or not self.held(incident.root):
-                    return
-                try:
-                    await self.heal(incident)
-                except (StoreAway, LeaseLost) as problem:
-                    log.warning("healing waits", incident=key, problem=problem.what)
-                    await asyncio.sleep(STORE_PAUSE)  # nothing tells when there is room again
-                    continue
-                except Exception as problem:
-                    log.exception("healing failed", incident=key)
-                    await self.escalate(incident, f"an error of ours: {type(problem).__name__}: {problem}")
-                if key not in self._again:
-                    return
-        finally:
-            self._tasks.pop(key, None)
-            if key in self._again:
-                self.wake(key)
+            await self.heal(incident)
+        except (StoreAway, LeaseLost) as problem:
+            log.warning("healing waits", incident=key, problem=problem.what)
+            await asyncio.sleep(STORE_PAUSE)  # nothing tells when there is room again
+            return True
+        except Exception as problem:
+            log.exception("healing failed", incident=key)
+            await self.escalate(incident, f"an error of ours: {type(problem).__name__}: {problem}")
+        return False
 
     def _arm(self, approval: Approval) -> None:
         """At the deadline wake its incident, or let it expire where it has none; armed anew after a restart."""
@@ -252,7 +233,7 @@ class Desk:
     async def hold(self, incident: Incident, reason: str, until: datetime | None = None) -> Incident:
         """Nothing is done while it is paused, or until a time, at which it is woken; said once."""
         if until is not None:
-            self._wake_at(incident.id, until)
+            self._waking.at(incident.id, until)
         current = await self._store.get(Incident, incident.id)
         if current.reason == reason:
             return current
@@ -274,7 +255,21 @@ class Desk:
         if diagnosis is None:
             return incident
         text = f"{diagnosis.cause} Plan: {', '.join(step.tool for step in plan.steps)} ({plan.author})"
-        return await self.change(incident.id, lambda i: i.diagnosed(diagnosis), "incident.diagnosed", text)
+        found = await self._grounded(incident, diagnosis)
+        return await self.change(incident.id, lambda i: i.diagnosed(found), "incident.diagnosed", text)
+
+    async def puzzled(self, incident: Incident, root: str, passed: Sequence[str]) -> Incident:
+        """Nothing knows what to do: what there is to go on is written down for whoever takes it."""
+        if incident.diagnosis is not None:
+            return incident
+        alerts = await self._store.select(Alert, incident=incident.id, status="firing")
+        found = await self._grounded(incident, unexplained(root, alerts, passed))
+        return await self.change(incident.id, lambda i: i.diagnosed(found), "incident.diagnosed", found.cause)
+
+    async def _grounded(self, incident: Incident, diagnosis: Diagnosis) -> Diagnosis:
+        alerts = await self._store.select(Alert, incident=incident.id)
+        watch = self._seen_by()
+        return grounded(diagnosis, alerts, watch.fleet.resources, watch.listening, now())
 
     async def refuse(self, incident: Incident, plan: Plan, reason: str) -> Incident:
         if self.score is not None:

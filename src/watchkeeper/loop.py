@@ -105,6 +105,7 @@ class Loop:
                     continue
                 plan = agreed.plan
             if plan is None:
+                incident = await self._desk.puzzled(incident, root, passed)
                 return await self._desk.escalate(incident, nothing_left(incident, passed))
             if agreed is None:
                 incident = await self._desk.diagnosed(incident, plan)

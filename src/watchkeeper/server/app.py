@@ -3,7 +3,18 @@
 from fastapi import FastAPI
 
 from watchkeeper import __version__
-from watchkeeper.server import connectors, incidents, map, problems, resources, silences, still, system, tools
+from watchkeeper.server import (
+    connectors,
+    incidents,
+    map,
+    problems,
+    resources,
+    silences,
+    still,
+    system,
+    templates,
+    tools,
+)
 from watchkeeper.server.elsewhere import Clerk
 from watchkeeper.server.reports import router as reports
 from watchkeeper.server.runtime import Runtime
@@ -23,6 +34,7 @@ def create_app(runtime: Runtime) -> FastAPI:
     for router in (
         map.router,
         resources.router,
+        templates.router,
         incidents.router,
         tools.router,
         connectors.router,

@@ -154,7 +154,7 @@ async def advice(runtime: Runtime, incident: Incident) -> AdviceView | None:
     return AdviceView(author=plan.author, cause=plan.diagnosis.cause, steps=steps_view(plan), decision=decision)
 
 
-def _watcher(runtime: Runtime, slug: str) -> Watcher | None:
+def watcher_of(runtime: Runtime, slug: str) -> Watcher | None:
     """None where another executor looks at it. Raises NotFound."""
     try:
         resource = runtime.watch.resource(slug)
@@ -171,7 +171,7 @@ def _watcher(runtime: Runtime, slug: str) -> Watcher | None:
 @router.get("/{slug}")
 async def show_resource(slug: str, runtime: Here, _: Viewer) -> ResourceDetail:
     """One resource, by slug, with its last reading and alerts."""
-    watcher = _watcher(runtime, slug)
+    watcher = watcher_of(runtime, slug)
     if watcher is None:
         return (await elsewhere.find(runtime, slug))[1]
     return _detail(runtime, watcher, (await _incidents(runtime)).get(watcher.resource.id))
@@ -186,7 +186,7 @@ async def readings(
     limit: Annotated[int, Query(ge=1, le=5000)] = 500,
 ) -> Page[Reading]:
     """Readings since a time (default: five minutes ago), oldest first: from memory, and from the store before that."""
-    watcher = _watcher(runtime, slug)
+    watcher = watcher_of(runtime, slug)
     key = watcher.resource.id if watcher else (await elsewhere.find(runtime, slug))[0].id
     since = since or now() - timedelta(minutes=5)
     ring = [reading for reading in watcher.ring if reading.at >= since] if watcher else []
@@ -199,7 +199,7 @@ async def readings(
 @router.get("/{slug}/logs")
 async def logs(slug: str, runtime: Here, _: Viewer, limit: Annotated[int, Query(ge=1, le=2000)] = 200) -> Page[LogLine]:
     """The last log entries worth keeping (WARNING and worse); a service's are those of what it runs on too."""
-    watcher = _watcher(runtime, slug)
+    watcher = watcher_of(runtime, slug)
     if watcher is not None:
         key, carrier = watcher.resource.id, watcher.resource.runs_on
     else:

@@ -118,7 +118,10 @@ async def entries(
 
 
 class LogFollower:
-    """Follows one host's log for one resource until stopped; begins again when the host was restarted."""
+    """Follows one host's log for one resource until stopped; begins again when the host was restarted.
+
+    `learn` is called with every entry that is read, its level and when it came; `unread` with how many were not.
+    """
 
     def __init__(
         self,
@@ -127,7 +130,11 @@ class LogFollower:
         connector: Connector[object],
         keep: Callable[[LogLine], Awaitable[None]],
         pause: float,
+        learn: Callable[[str, Level | None, datetime], None] = lambda text, level, at: None,
+        unread: Callable[[int], None] = lambda number: None,
     ) -> None:
+        self._learn = learn
+        self._missed = unread
         self._resource = resource
         self._host = host
         self._connector = connector
@@ -154,6 +161,7 @@ class LogFollower:
                     if not await self._reads(at):
                         continue
                     level = "ERROR" if text.startswith(_TRACEBACK) else self._connector.level(text)
+                    self._learn(text, level, now())
                     if level:
                         await self._offer(at, level, text)
             except Exception as problem:
@@ -165,6 +173,7 @@ class LogFollower:
         second = int(asyncio.get_running_loop().time())
         if second != self._second:
             if self._unread:
+                self._missed(self._unread)
                 said = f"{self._unread:,} lines were not read: more than {PER_SECOND:,} came within a second"
                 await self._keep(LogLine(at, "WARNING", said, self._resource.id))
             self._second, self._read, self._unread = second, 0, 0

@@ -18,7 +18,6 @@ from watchkeeper.domain import (
     Event,
     Health,
     Host,
-    LogLine,
     Probe,
     Reading,
     Resource,
@@ -32,7 +31,7 @@ from watchkeeper.store import Store
 from watchkeeper.watch.correlation import neighbours, upstream
 from watchkeeper.watch.fleet import Fleet, Found, Provider
 from watchkeeper.watch.keeping import Keeping
-from watchkeeper.watch.logs import LogFollower
+from watchkeeper.watch.listening import Listening
 from watchkeeper.watch.overrides import overridden
 from watchkeeper.watch.supervision import Supervision
 from watchkeeper.watch.survey import Survey, asking, renewing
@@ -71,7 +70,7 @@ class Watch:
         self.supervision = Supervision(registry, self._tell)
         self.fleet = Fleet(registry, settings, providers, self.supervision)
         self.watchers: dict[str, Watcher] = {}
-        self._followers: dict[str, LogFollower] = {}
+        self.listening = Listening(store, settings.watch.interval)
         self._settings = settings
         self._store = store
         self._providers = list(providers)
@@ -107,7 +106,7 @@ class Watch:
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
-        await asyncio.gather(*(f.stop() for f in self._followers.values()), *(w.stop() for w in self.watchers.values()))
+        await asyncio.gather(self.listening.stop(), *(w.stop() for w in self.watchers.values()))
         self.supervision.stop()
         try:
             await self.keeping.write()
@@ -280,10 +279,7 @@ class Watch:
             resource = watcher.resource
             watcher.start(await self._known_alerts(resource, firing.get(resource.id, [])), random.uniform(0.0, spread))
             self.watchers[resource.id] = watcher
-            follower = self._followers.pop(resource.id, None)
-            if follower is not None:
-                await follower.stop()
-            await self._follow_log(watcher, carriers)
+            await self.listening.begin(watcher, carriers)
 
     async def _firing(self) -> dict[str, list[Alert]]:
         """What the store still has as firing, by resource."""
@@ -304,24 +300,11 @@ class Watch:
         event = Event("alert.resolved", alert.id, why, now(), incident=alert.incident, resource=alert.resource)
         await self._store.save(alert.resolve(now()), event)
 
-    async def _follow_log(self, watcher: Watcher, carriers: Collection[str | None]) -> None:
-        """One follower per host: the service's, which knows its own patterns, rather than its container's."""
-        resource, host = watcher.resource, watcher.host
-        if host is None or resource.id in carriers:
-            return
-        if resource.runs_on is not None and (carrier := self._followers.pop(resource.runs_on, None)):
-            await carrier.stop()
-        self._followers[resource.id] = LogFollower(
-            resource, host, watcher.connector, self._keep_line, self._settings.watch.interval
-        )
-
     async def _leave(self, key: str) -> Watcher:
         """Look at it no more."""
         watcher = self.watchers.pop(key)
         await watcher.stop()
-        follower = self._followers.pop(key, None)
-        if follower is not None:
-            await follower.stop()
+        await self.listening.leave(key)
         return watcher
 
     async def _end(self, key: str) -> None:
@@ -392,7 +375,3 @@ class Watch:
     def _ring(self, resource: str, since: datetime) -> list[Reading]:
         watcher = self.watchers.get(resource)
         return [reading for reading in watcher.ring if reading.at >= since] if watcher else []
-
-    async def _keep_line(self, line: LogLine) -> None:
-        async with self._store.transaction() as transaction:
-            await transaction.keep_logs([line])

@@ -1,0 +1,40 @@
+"""What a diagnosis rests on besides the alerts."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from datetime import datetime, timedelta
+
+from watchkeeper.domain import Alert, Diagnosis, Evidence, Resource
+from watchkeeper.watch.listening import Listening
+
+EARLIER = timedelta(minutes=1)
+"""What a log says so long before the first sign may belong to it."""
+
+
+def grounded(
+    diagnosis: Diagnosis, alerts: Sequence[Alert], resources: Mapping[str, Resource], heard: Listening, at: datetime
+) -> Diagnosis:
+    """The diagnosis with what the logs say: of its root, of what alerts, and of what the root needs at once."""
+    return replace(diagnosis, evidence=(*diagnosis.evidence, *_logged(diagnosis.root, alerts, resources, heard, at)))
+
+
+def unexplained(root: str, alerts: Sequence[Alert], passed: Sequence[str]) -> Diagnosis:
+    """Where nothing knows what to do: what there is to go on."""
+    told = sorted(alerts, key=lambda alert: alert.pending_at)
+    evidence = tuple(Evidence(a.resource, a.firing_at or a.pending_at, f"{a.rule}: {a.why}") for a in told)
+    reasoning = f"{', '.join(dict.fromkeys(a.rule for a in told if a.resource == root))} on {root}"
+    return Diagnosis(root, "No runbook knows the cause.", reasoning, evidence, tuple(passed), None, "watchkeeper")
+
+
+def _logged(
+    root: str, alerts: Sequence[Alert], resources: Mapping[str, Resource], heard: Listening, at: datetime
+) -> tuple[Evidence, ...]:
+    needed = resources[root].upstream if root in resources else ()
+    around = tuple(dict.fromkeys((root, *(alert.resource for alert in alerts), *needed)))
+    places = dict.fromkeys(around)  # a container's log is followed as its service's, and the other way round
+    for key in around:
+        places |= {known.id: None for known in resources.values() if known.runs_on == key}
+        if key in resources and (carrier := resources[key].runs_on):
+            places[carrier] = None
+    first = min((alert.pending_at for alert in alerts), default=at)
+    return heard.evidence(places, first - EARLIER, at)

@@ -1,0 +1,82 @@
+"""What logs say: each host's is followed, what is worth keeping is kept, and its templates are learnt."""
+
+import asyncio
+from collections.abc import Collection, Iterable
+from datetime import datetime
+
+from watchkeeper.domain import Evidence, Level, LogLine, now
+from watchkeeper.store import Store
+from watchkeeper.watch.logs import LogFollower
+from watchkeeper.watch.templates import Miner, Remarkable
+from watchkeeper.watch.watcher import Watcher
+
+MOST = 5
+"""Remarkable templates that are made evidence of; how many there are besides is said."""
+QUOTED = 200
+"""Characters of a log line in a sentence."""
+
+
+class Listening:
+    """Followers and what they have learnt, by resource. Templates are learnt anew after a restart of ours."""
+
+    def __init__(self, store: Store, pause: float) -> None:
+        self._store = store
+        self._pause = pause
+        self._followers: dict[str, LogFollower] = {}
+        self.miners: dict[str, Miner] = {}
+
+    async def begin(self, watcher: Watcher, carriers: Collection[str | None]) -> None:
+        """One follower per host: the service's, which knows its own patterns, rather than its container's."""
+        resource, host = watcher.resource, watcher.host
+        await self._stop(resource.id)
+        if host is None or resource.id in carriers:
+            return
+        if resource.runs_on is not None:
+            await self.leave(resource.runs_on)
+        miner = self.miners.setdefault(resource.id, Miner(now()))  # what was made anew says much the same
+        masker = self._store.masker
+
+        def learn(text: str, level: Level | None, at: datetime) -> None:
+            miner.learn(text, level, at, masker.text)
+
+        self._followers[resource.id] = LogFollower(
+            resource, host, watcher.connector, self._keep, self._pause, learn, miner.missed
+        )
+
+    async def leave(self, key: str) -> None:
+        """Follow and remember it no more."""
+        await self._stop(key)
+        self.miners.pop(key, None)
+
+    async def stop(self) -> None:
+        await asyncio.gather(*(follower.stop() for follower in self._followers.values()))
+
+    async def _stop(self, key: str) -> None:
+        if (follower := self._followers.pop(key, None)) is not None:
+            await follower.stop()
+
+    async def _keep(self, line: LogLine) -> None:
+        async with self._store.transaction() as transaction:
+            await transaction.keep_logs([line])
+
+    def evidence(self, resources: Iterable[str], begin: datetime, until: datetime) -> tuple[Evidence, ...]:
+        """What is new or sharply more frequent in their logs within the time; what weighs most first."""
+        found = [
+            (order, key, told)
+            for order, key in enumerate(resources)
+            if key in self.miners
+            for told in self.miners[key].remarkable(begin, until)
+        ]
+        found.sort(key=lambda one: (one[2].rank, one[0]))
+        told = [Evidence(key, one.at, _said(one)) for _, key, one in found[:MOST]]
+        if len(found) > MOST:
+            names = f"`watchkeeper logs {found[MOST][1]} --templates`"
+            more = f"{len(found) - MOST} more log templates are new or more frequent: {names}"
+            told.append(Evidence(found[MOST][1], until, more))
+        return tuple(told)
+
+
+def _said(one: Remarkable) -> str:
+    quoted = one.template.example
+    quoted = quoted if len(quoted) <= QUOTED else f"{quoted[:QUOTED]} …"
+    return f"{one.said}: {f'{one.template.level}: ' if one.template.level else ''}{quoted}"
