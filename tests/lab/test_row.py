@@ -9,7 +9,7 @@ from watchkeeper_lab.bench import tables
 from watchkeeper_lab.errors import LabError
 from watchkeeper_lab.ledger import Requests
 from watchkeeper_lab.row import Observed, make_row, summary
-from watchkeeper_lab.scenario import scenario
+from watchkeeper_lab.scenario import Root, scenario
 
 REDIS = "docker/lab/redis/lab-x_redis_1"
 CONTAINER = "docker/lab/container/lab-x_redis_1"
@@ -155,3 +155,46 @@ def test_the_summary_counts_and_shows_median_and_worst() -> None:
 def test_an_empty_table_is_a_failure() -> None:
     with pytest.raises(LabError, match="no rows"):
         tables({"scenarios": []})
+
+
+POSTGRES = "docker/lab/postgres/lab-x_postgres_1"
+BOTH = replace(FULL, roots=(Root("redis", "redis"), Root("postgres", "postgres")))
+WATCHED = {REDIS: Resource(REDIS, "redis", "redis"), POSTGRES: Resource(POSTGRES, "postgres", "postgres")}
+
+
+@pytest.mark.parametrize(
+    ("incidents", "right"),
+    [
+        ([incident(), incident(root=POSTGRES)], True),
+        ([incident(roots=[REDIS, POSTGRES])], True),
+        ([incident()], False),
+        ([incident(), incident(root=POSTGRES), incident(root=CONTAINER)], False),
+    ],
+)
+def test_of_several_faults_at_once_each_root_is_named_and_no_other(incidents: list[Incident], right: bool) -> None:
+    resources = WATCHED | {CONTAINER: Resource(CONTAINER, "container", "nginx")}
+    row = make_row(BOTH, observed(incidents=incidents, resources=resources), planner="runbook", run=1)
+    assert row.root_correct == right
+
+
+def test_a_cascade_is_one_incident() -> None:
+    cascade = replace(FULL, one_incident=True)
+    assert make_row(cascade, observed(), planner="runbook", run=1).root_correct
+    two = observed(incidents=[incident(), incident(root=POSTGRES)], resources=WATCHED)
+    assert not make_row(cascade, two, planner="runbook", run=1).root_correct
+
+
+def test_any_replica_will_do_where_the_scenario_names_none() -> None:
+    resources = {REDIS: Resource(REDIS, "http", "shop-2")}
+    for service, right in (("shop", True), ("shop-2", True), ("shop-1", False)):
+        one = replace(FULL, roots=(Root("http", service),))
+        assert make_row(one, observed(resources=resources), planner="runbook", run=1).root_correct == right
+
+
+def test_a_fault_that_is_to_be_escalated_is_healed_when_it_is_escalated_with_no_tool() -> None:
+    hopeless = replace(FULL, expect="escalated", accepted_tools=frozenset())
+    told = observed(incidents=[incident(status="escalated", outcome=None)], fixes=[], healthy=False)
+    assert make_row(hopeless, told, planner="runbook", run=1).right
+    claimed = make_row(hopeless, observed(healthy=False, fixes=[]), planner="runbook", run=1)
+    assert claimed.falsely_healed
+    assert not claimed.healed

@@ -1,5 +1,6 @@
 """What belongs to a run, and what was there before it."""
 
+from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
@@ -54,8 +55,9 @@ async def test_an_incident_from_before_is_not_of_this_run_unless_it_is_reopened(
     assert [alert.rule for alert in incidents[1].alerts] == ["r12"]
 
 
-def judged(*reasons: str, **facts: float | str) -> Judgement:
-    return Judgement(0.0, reasons, dict(facts))
+def judged(*reasons: str, **untouched: float | str) -> Judgement:
+    facts = {name.replace("__", " "): value for name, value in untouched.items()}
+    return Judgement(0.0, reasons, untouched=facts)
 
 
 @pytest.mark.parametrize(
@@ -63,11 +65,12 @@ def judged(*reasons: str, **facts: float | str) -> Judgement:
     [
         ("redis-killed", None, judged(), True),
         ("redis-killed", None, judged("broken"), False),
-        ("healthy", judged(redis_maxmemory_bytes=1), judged(redis_maxmemory_bytes=1), True),
-        ("healthy", judged(redis_maxmemory_bytes=1), judged(redis_maxmemory_bytes=2), False),
-        ("stopped-on-purpose", judged("gone"), judged("gone", redis_runs="exited"), False),
-        ("stopped-on-purpose", judged(redis_runs="exited"), judged("gone", redis_runs="exited"), True),
-        ("stopped-on-purpose", judged(redis_runs="exited"), judged(redis_runs="running"), False),
+        ("healthy", judged(nginx__started_at="a"), judged(nginx__started_at="a"), True),
+        ("healthy", judged(nginx__started_at="a"), judged(nginx__started_at="b"), False),
+        ("healthy", judged(redis__config="a"), judged(), True),
+        ("stopped-on-purpose", judged(redis__runs="exited"), judged("gone"), False),
+        ("stopped-on-purpose", judged(redis__runs="exited"), judged("gone", redis__runs="exited"), True),
+        ("stopped-on-purpose", judged(redis__runs="exited"), judged(redis__runs="running"), False),
     ],
 )
 def test_the_lab_is_judged_by_what_the_scenario_expects(
@@ -76,3 +79,9 @@ def test_the_lab_is_judged_by_what_the_scenario_expects(
     right, reasons = as_expected(scenario(name), after, begun)
     assert right == fine
     assert bool(reasons) != fine
+
+
+def test_what_was_to_be_escalated_is_broken_still_and_what_was_to_survive_must_have() -> None:
+    hopeless = replace(scenario("redis-killed"), expect="escalated")
+    assert as_expected(hopeless, judged("broken"), None) == (True, ())
+    assert as_expected(hopeless, judged("broken"), None, ["query did not survive"])[0] is False

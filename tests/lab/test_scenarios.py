@@ -4,7 +4,7 @@ import pytest
 
 from watchkeeper_lab.errors import BadInputError, LabError
 from watchkeeper_lab.faults import INJECTORS
-from watchkeeper_lab.scenario import parse, scenario, scenarios
+from watchkeeper_lab.scenario import Root, parse, scenario, scenarios
 
 GOOD = """
 name: x
@@ -24,7 +24,7 @@ def test_file_and_scenario_have_the_same_name_and_faults_have_tools() -> None:
     for name, one in scenarios().items():
         assert one.name == name
         assert one.description.endswith(".")
-        assert bool(one.accepted_tools) == (one.kind == "fault")
+        assert bool(one.accepted_tools) == (one.expect == "healed") or one.expect == "escalated"
 
 
 @pytest.mark.parametrize(
@@ -50,7 +50,13 @@ def test_a_name_like_none_lists_them_all() -> None:
         (GOOD.replace("name: x\n", ""), "'name'"),
         (GOOD.replace("kind: fault", "kind: control"), "do not fit together"),
         (GOOD.replace("expect: healed", "expect: no_action"), "do not fit together"),
-        (GOOD + "ends: burnt\n", "burnt"),
+        (GOOD.replace("expect: healed", "expect: nothing"), "do not fit together"),
+        (GOOD.replace("[redis_restart]", "[]"), "takes tools|do not fit together"),
+        (GOOD.replace("service: redis", "service: oracle"), "no service `oracle`"),
+        (GOOD + "ends: {redis: burnt}\n", "burnt"),
+        (GOOD + "ends: {kafka: stopped}\n", "no service `kafka`"),
+        (GOOD + "survives: [cockroach]\n", "cockroach"),
+        (GOOD + "needs: container\n", "takes a `because`|do not fit"),
         ("just text", "not a mapping"),
     ],
 )
@@ -61,5 +67,15 @@ def test_a_wrong_file_is_refused(wrong: str, complaint: str) -> None:
 
 def test_a_right_file_is_read() -> None:
     found = parse(GOOD, "x.yaml")
-    assert found.root is not None
-    assert (found.root.kind, found.ends, found.accepted_tools) == ("redis", "healthy", frozenset({"redis_restart"}))
+    assert found.roots == (Root("redis", "redis"),)
+    assert (found.name, found.ends, found.accepted_tools) == ("x", {}, frozenset({"redis_restart"}))
+
+
+def test_several_at_once_have_several_roots_and_a_fault_may_be_one_to_escalate() -> None:
+    two = GOOD.replace(
+        "root: {kind: redis, service: redis}",
+        "roots: [{kind: redis, service: redis}, {kind: postgres, service: postgres}]",
+    )
+    assert [root.service for root in parse(two, "x.yaml").roots] == ["redis", "postgres"]
+    hopeless = GOOD.replace("expect: healed", "expect: escalated").replace("[redis_restart]", "[]")
+    assert parse(hopeless + "survives: [query]\n", "x.yaml").expect == "escalated"

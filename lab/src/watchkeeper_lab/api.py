@@ -8,7 +8,7 @@ from typing import Any, Self, cast
 
 import httpx
 
-from watchkeeper_lab.containers import PROJECT_LABEL, SERVICE_LABEL
+from watchkeeper_lab.containers import NUMBER_LABEL, PROJECT_LABEL, REPLICAS, SERVICE_LABEL
 from watchkeeper_lab.errors import LabError
 
 ENDED = frozenset({"closed", "escalated"})
@@ -37,13 +37,14 @@ class Alert:
 
 @dataclass(frozen=True, slots=True)
 class Incident:
-    """An incident; times in Unix time. `root` is a resource id, empty where none is known yet."""
+    """An incident; times in Unix time. `root` is a resource id, empty where none is known yet. `roots`: all."""
 
     id: str
     status: str
     outcome: str
     title: str
     root: str
+    roots: frozenset[str]
     opened_at: float
     closed_at: float | None
     alerts: tuple[Alert, ...]
@@ -55,7 +56,7 @@ class Incident:
 
     def touches(self, resources: Iterable[str]) -> bool:
         """Whether it is about any of these resources."""
-        mine = {self.root, *(alert.resource for alert in self.alerts)}
+        mine = {*self.roots, *(alert.resource for alert in self.alerts)}
         return not mine.isdisjoint(resources)
 
 
@@ -123,7 +124,9 @@ class Watchkeeper:
         """The lab's service that a resource is; empty where it is not the lab's."""
         labels: Fields = item.get("labels") or {}
         if labels.get(PROJECT_LABEL) == self._project:
-            return str(labels.get(SERVICE_LABEL, "?"))
+            service = str(labels.get(SERVICE_LABEL, "?"))
+            number = labels.get(NUMBER_LABEL)
+            return f"{service}-{number}" if service in REPLICAS and number else service
         port = str(item["id"]).rpartition("-")[2]
         return self._by_port.get(int(port), "") if port.isdigit() else ""
 
@@ -174,12 +177,15 @@ def read_incident(item: Fields) -> Incident:
         Alert(one["rule"], one["resource"], one["status"], _moment(one.get("firing_at")))
         for one in item.get("alerts", [])
     ]
+    root = item.get("root") or diagnosis.get("root") or ""
+    others: list[str] = item.get("roots") or []
     return Incident(
         id=item["id"],
         status=item["status"],
         outcome=item.get("outcome") or "",
         title=item.get("title") or "",
-        root=item.get("root") or diagnosis.get("root") or "",
+        root=root,
+        roots=frozenset([one for one in (root, *others) if one]),
         opened_at=_moment(item["opened_at"]) or 0.0,
         closed_at=_moment(item.get("closed_at")),
         alerts=tuple(alerts),

@@ -1,11 +1,16 @@
 """The containers of one compose project: found by label, looked at, stopped and started."""
 
+import io
 import json
+import tarfile
+import tempfile
 from collections import Counter
 from importlib.resources import files
+from pathlib import Path, PurePosixPath
 from typing import Any
 
-from watchkeeper_lab.command import attempt, run
+from watchkeeper_lab.command import Finished, attempt, run
+from watchkeeper_lab.errors import LabError
 from watchkeeper_lab.images import Images
 from watchkeeper_lab.instance import Instance
 from watchkeeper_lab.services import Ground, ServiceState
@@ -51,6 +56,7 @@ def _state(raw: dict[str, Any]) -> ServiceState:
     state: dict[str, Any] = raw["State"]
     labels: dict[str, str] = raw["Config"].get("Labels") or {}
     ports: dict[str, list[dict[str, str]] | None] = raw["NetworkSettings"].get("Ports") or {}
+    mounts: list[dict[str, str]] = raw.get("Mounts") or []
     usual = REPLICAS.get(labels.get(SERVICE_LABEL, ""), 1)
     return ServiceState(
         where=raw["Name"].lstrip("/"),
@@ -62,6 +68,8 @@ def _state(raw: dict[str, Any]) -> ServiceState:
         health=str(state.get("Health", {}).get("Status", "")),
         port=next((int(bound[0]["HostPort"]) for bound in ports.values() if bound), 0),
         extra=int(labels.get(NUMBER_LABEL) or 1) > usual,
+        pid=int(state.get("Pid") or 0),
+        volumes={one["Destination"]: one["Source"] for one in mounts if one.get("Source")},
     )
 
 
@@ -113,6 +121,27 @@ class Containers:
         name = await self._name(service)
         await docker("stop", name)
         await docker("rm", "--force", "--volumes", name)
+
+    async def execute(self, service: str, *words: str, timeout: float = 10.0) -> Finished:
+        """`docker exec`."""
+        return await attempt(["docker", "exec", await self._name(service), *words], timeout=timeout)
+
+    async def read_file(self, service: str, path: str) -> str:
+        """Taken out of the container, whether it runs or not."""
+        packed = await attempt(["docker", "cp", f"{await self._name(service)}:{path}", "-"], timeout=20.0)
+        if not packed.ok:
+            raise LabError(f"{path} of {service} cannot be read: {packed.err.strip()[:120]}")
+        with tarfile.open(fileobj=io.BytesIO(packed.out.encode())) as archive:
+            inside = archive.extractfile(PurePosixPath(path).name)
+            return inside.read().decode() if inside else ""
+
+    async def write_file(self, service: str, path: str, text: str) -> None:
+        """Put into the container, whether it runs or not; it then belongs to root and anybody may read it."""
+        with tempfile.TemporaryDirectory(prefix="watchkeeper-lab-") as folder:
+            file = Path(folder) / "file"
+            file.write_text(text)
+            file.chmod(0o644)
+            await docker("cp", str(file), f"{await self._name(service)}:{path}")
 
     async def _docker(self, verb: str, service: str) -> None:
         await docker(verb, await self._name(service))

@@ -8,13 +8,14 @@ from dataclasses import dataclass
 
 from watchkeeper_lab import grounds
 from watchkeeper_lab import instance as instances
+from watchkeeper_lab.background import Background
 from watchkeeper_lab.engine import Say, stop_engine_if_ours
 from watchkeeper_lab.errors import BadInputError, LabError
 from watchkeeper_lab.faults import INJECTORS, Site
 from watchkeeper_lab.instance import DEFAULT_NAME, Instance
 from watchkeeper_lab.ledger import Ledger, Write
 from watchkeeper_lab.oracle import Judgement, Oracle
-from watchkeeper_lab.reset import Baseline, clear, restore, take_baseline
+from watchkeeper_lab.reset import clear, restore, take_baseline
 from watchkeeper_lab.scenario import scenario
 from watchkeeper_lab.services import Ground, Services, ServiceState
 from watchkeeper_lab.visitors import Visitors
@@ -44,6 +45,7 @@ class Lab:
         self.ledger = Ledger(instance.ledger_path)
         self.oracle = Oracle(instance, self.ledger, services)
         self.visitors = Visitors(instance)
+        self.background = Background(instance)
 
     @property
     def compose_project(self) -> str:
@@ -142,7 +144,7 @@ class Lab:
         Acknowledged writes found lost are told in what is returned, once: later audits do not ask for them again.
         """
         await self.visitors.end(extra_only=True)
-        await restore(self.site, self.instance.services, Baseline.load(self.instance.folder))
+        await restore(self.site)
         found = await self.oracle.audit()
         self.ledger.removed("written_off", {write.key for write in found.lost})
         await clear(self.site)
@@ -151,7 +153,7 @@ class Lab:
         return Restored(await self._until_healthy(), found.lost)
 
     async def down(self) -> None:
-        """End the visitors and remove containers, networks, volumes, processes and files."""
+        """End visitors and background programs, and remove containers, networks, volumes, processes and files."""
         await self.visitors.end()
         self.ledger.close()
         await take_down(self.instance.name)
@@ -179,7 +181,7 @@ class Lab:
     @property
     def site(self) -> Site:
         """What injectors may touch."""
-        return Site(self.instance, self.ledger, self.services, self._more_visitors)
+        return Site(self.instance, self.ledger, self.services, self._more_visitors, self.background)
 
 
 async def take_down(name: str) -> bool:
@@ -187,6 +189,7 @@ async def take_down(name: str) -> bool:
     made = instances.load(instances.check_name(name))
     if made is not None:
         await Visitors(made).end()
+        await Background(made).end()
     existed = await grounds.remove(name, made)
     if made is not None:
         made.forget()

@@ -14,6 +14,7 @@ from pathlib import Path
 
 import psycopg
 
+from watchkeeper_lab.command import Finished, attempt
 from watchkeeper_lab.errors import LabError
 from watchkeeper_lab.instance import Instance
 from watchkeeper_lab.proc import Pid, working_in
@@ -45,7 +46,7 @@ class Processes:
                 found[service] = ServiceState(f"process {known[service].pid}", "exited", port=port)
             elif main is not None:
                 where, started = f"process {main.pid}", f"{main.pid}@{main.start}"
-                found[service] = ServiceState(where, "running", main.halted, started, port=port)
+                found[service] = ServiceState(where, "running", main.halted, started, port=port, pid=main.pid)
         return found
 
     async def start_all(self) -> None:
@@ -115,6 +116,19 @@ class Processes:
     async def limit_memory(self, service: str, size: int) -> None:
         """A plain process has no limit of its own."""
         raise LabError("A plain process has no memory limit to set.", "Faults that need one are left out.")
+
+    async def execute(self, service: str, *words: str, timeout: float = 10.0) -> Finished:
+        """Run it in the service's folder, as its user."""
+        program = self._programs[service]
+        return await attempt(words, timeout=timeout, env=program.environment, cwd=program.folder, user=program.user)
+
+    async def read_file(self, service: str, path: str) -> str:
+        """A file in its folder."""
+        return (self._programs[service].folder / path).read_text()
+
+    async def write_file(self, service: str, path: str, text: str) -> None:
+        """A file in its folder."""
+        (self._programs[service].folder / path).write_text(text)
 
     async def remove(self, service: str) -> None:
         """There are no replicas but the lab's own."""

@@ -7,7 +7,7 @@ from typing import Any, Literal
 
 from watchkeeper_lab.api import Fix, Incident, Resource, Step
 from watchkeeper_lab.ledger import Requests
-from watchkeeper_lab.scenario import Scenario
+from watchkeeper_lab.scenario import Root, Scenario
 
 CARRIERS = frozenset({"container", "service"})
 """Kinds of what a service runs in: where the lab runs plain processes, `container` in a scenario means the process."""
@@ -33,7 +33,8 @@ class Seconds:
 class Row:
     """One run of one scenario.
 
-    For a control, `detected`, `root_correct`, `tool_correct` and `healed` all mean that it was rightly left alone.
+    For a control, `detected`, `root_correct`, `tool_correct` and `healed` all mean that it was rightly left alone;
+    for a fault whose right answer is to escalate, `healed` means that it was escalated.
     `retries` counts steps that repeat a tool on the same resource; `needless_actions` counts executed steps with a tool
     that the scenario does not accept, and every action on a control; `falsely_healed` means the verdict says healed and
     the oracle does not agree; `downtime_seconds` is the longest stretch in which no visitor got an answer.
@@ -105,8 +106,8 @@ def make_row(scenario: Scenario, seen: Observed, *, planner: str, run: int) -> R
     else:
         detected = any(alert.firing_at for incident in seen.incidents for alert in incident.alerts)
         root = _root_correct(scenario, seen)
-        tool = bool(tools) and scenario.accepted_tools.issuperset(tools)
-        healed = verdict == "healed" and seen.as_expected
+        tool = (bool(tools) or scenario.expect == "escalated") and scenario.accepted_tools.issuperset(tools)
+        healed = verdict == scenario.expect and seen.as_expected
         needless = sum(name not in scenario.accepted_tools for name in tools)
     return Row(
         name=scenario.name,
@@ -117,7 +118,7 @@ def make_row(scenario: Scenario, seen: Observed, *, planner: str, run: int) -> R
         root_correct=root,
         tool_correct=tool,
         healed=healed,
-        falsely_healed=verdict == "healed" and not seen.as_expected,
+        falsely_healed=verdict == "healed" and not (seen.as_expected and seen.healthy),
         verdict=verdict,
         final_health="healthy" if seen.healthy else "unhealthy",
         actions=len(steps),
@@ -145,12 +146,25 @@ def _verdict(scenario: Scenario, seen: Observed, steps: Sequence[Step]) -> str:
 
 
 def _root_correct(scenario: Scenario, seen: Observed) -> bool:
-    if scenario.root is None or not seen.incidents:
+    """Of one fault, the root of the first incident, and in a cascade there is no other; of several at once, each root
+    is that of an incident, and no incident has another."""
+    named = [
+        seen.resources[one] for incident in seen.incidents for one in sorted(incident.roots) if one in seen.resources
+    ]
+    if len(scenario.roots) == 1:
+        first = seen.resources.get(seen.incidents[0].root) if seen.incidents else None
+        alone = len(seen.incidents) == 1 or not scenario.one_incident
+        return alone and first is not None and _is(first, scenario.roots[0])
+    if scenario.one_incident and len(seen.incidents) != 1:
         return False
-    root = seen.resources.get(seen.incidents[0].root)
-    if root is None or root.service != scenario.root.service:
-        return False
-    return root.kind == scenario.root.kind or {root.kind, scenario.root.kind} <= CARRIERS
+    found = all(any(_is(one, root) for one in named) for root in scenario.roots)
+    return found and all(any(_is(one, root) for root in scenario.roots) for one in named)
+
+
+def _is(resource: Resource, root: Root) -> bool:
+    """Whether this resource is that root, or for a service of several replicas one of them."""
+    service = resource.service == root.service or resource.service.startswith(f"{root.service}-")
+    return service and (resource.kind == root.kind or {resource.kind, root.kind} <= CARRIERS)
 
 
 def _seconds(seen: Observed) -> Seconds:

@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 from watchkeeper_lab.api import Fix, Incident, Watchkeeper
@@ -12,13 +12,12 @@ from watchkeeper_lab.narrate import Narrator
 from watchkeeper_lab.oracle import Judgement
 from watchkeeper_lab.row import Observed, Row, make_row
 from watchkeeper_lab.scenario import Scenario
+from watchkeeper_lab.survivors import SURVIVORS
 
 POLL_SECONDS = 0.1
 DEADLINE_SECONDS = 120.0
 """How long an incident may take to be closed or escalated."""
 SHORTEST_CONTROL = 30.0
-UNTOUCHED = ("redis_runs", "redis_started_at", "redis_maxmemory_bytes")
-"""Facts of the oracle that nothing but an action changes."""
 QUIET_SECONDS = 60.0
 """How long Watchkeeper may take to see that the lab is well, before anything is injected."""
 
@@ -72,6 +71,8 @@ async def play(
         known = {mark(one) for one in [*await server.incidents(), *await server.fixes()]}
         began = time.time()
         try:
+            for survivor in scenario.survives:
+                await SURVIVORS[survivor](lab.instance, lab.background)
             in_effect_at = await lab.inject(scenario.name)
             watched = Watched(server, known, began, Narrator(lambda line: tell(time.time() - in_effect_at, line)))
             look = look_at_fault or scenario.is_control
@@ -83,6 +84,7 @@ async def play(
                 await watched.until_ended(deadline - (time.time() - in_effect_at))
             ended_at = time.time()
             after = await lab.oracle.judge()
+            faltered = lab.background.faltered(scenario.survives)
             requests = lab.ledger.requests(began, ended_at)
             incidents, fixes = await watched.look()
             resources = await server.resources()
@@ -90,28 +92,33 @@ async def play(
         finally:
             restored = await asyncio.shield(lab.reset())
         lost = len(after.audit.lost) if after.audit is not None else len(restored.lost)
-        expected, reasons = as_expected(scenario, after, broken)
+        expected, reasons = as_expected(scenario, after, broken, faltered)
         seen = Observed(
             in_effect_at, ended_at, incidents, fixes, resources, after.healthy, expected, reasons, lost, requests
         )
         return Run(make_row(scenario, seen, planner=planner, run=run), before, broken, after)
 
 
-def as_expected(scenario: Scenario, after: Judgement, begun: Judgement | None) -> tuple[bool, tuple[str, ...]]:
+def as_expected(
+    scenario: Scenario, after: Judgement, begun: Judgement | None, faltered: Sequence[str] = ()
+) -> tuple[bool, tuple[str, ...]]:
     """Whether the lab is as it ought to be at the end, and what is not.
 
-    What was stopped on purpose ought to be stopped still; everything else ought to be healthy. After a control, what
-    the oracle measured when it had `begun` must be unchanged where only an action could have changed it.
+    What was stopped on purpose ought to be stopped still; where everything is to be healed, everything ought to be
+    healthy; a fault that is to be escalated is there still. After a control, what the oracle measured when it had
+    `begun` must be unchanged where only an action could have changed it. What was to survive must have (`faltered`).
     """
-    wrong: list[str] = []
-    if scenario.ends == "healthy":
+    wrong: list[str] = [*faltered]
+    for service in scenario.ends:
+        if (now := after.untouched.get(f"{service} runs", "gone")) != "exited":
+            wrong.append(f"{service} was stopped on purpose and is now {now}")
+    if scenario.expect != "escalated" and not scenario.ends:
         wrong += after.reasons
-    elif after.facts.get("redis_runs") != "exited":
-        wrong.append(f"Redis was stopped on purpose and is now {after.facts.get('redis_container', 'gone')}")
     if scenario.is_control and begun is not None:
-        for fact in UNTOUCHED:
-            if begun.facts.get(fact) != after.facts.get(fact):
-                wrong.append(f"{fact} changed from {begun.facts.get(fact)} to {after.facts.get(fact)} in a control")
+        for fact in sorted(begun.untouched.keys() & after.untouched.keys()):
+            if begun.untouched[fact] != after.untouched[fact]:
+                was, now = begun.untouched[fact], after.untouched[fact]
+                wrong.append(f"{fact} changed from {was} to {now} in a control")
     return not wrong, tuple(wrong)
 
 

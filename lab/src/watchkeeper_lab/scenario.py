@@ -1,7 +1,8 @@
 """Scenarios: what is broken (or only looks so), and what a right answer is. One YAML file each, in `scenarios/`."""
 
 import difflib
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from functools import cache
 from importlib.resources import files
 from typing import Any, Literal, cast
@@ -9,14 +10,20 @@ from typing import Any, Literal, cast
 import yaml
 
 from watchkeeper_lab.errors import BadInputError, LabError
+from watchkeeper_lab.instance import SERVICES
 from watchkeeper_lab.services import Ground
+from watchkeeper_lab.survivors import SURVIVORS
 
-FIELDS = {"name", "kind", "description", "root", "accepted_tools", "expect", "ends", "needs", "because"}
+Expected = Literal["healed", "escalated", "no_action"]
+FIELDS = {
+    "name", "kind", "description", "root", "roots", "one_incident", "accepted_tools", "expect", "ends", "survives",
+    "needs", "because",
+}  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
 class Root:
-    """The resource that is at the root of a fault: its kind and its compose service."""
+    """The resource that is at the root of a fault: its kind and its service; `shop` means any replica of it."""
 
     kind: str
     service: str
@@ -26,17 +33,23 @@ class Root:
 class Scenario:
     """One scenario, as its file tells it.
 
-    `root` is None for a control. `ends` is how Redis ought to be when it is over: `healthy`, or `stopped` where
-    somebody stopped it on purpose. `needs` is `container` where plain processes cannot have it, `because` of what.
+    `roots` are empty for a control; `root:` in a file is short for one. Several roots are several faults at once, each
+    with an incident of its own or named by a common one. `one_incident` is a cascade: what follows from the root joins
+    its incident. `expect` is the right answer; a fault may be one that is to be escalated, with no tool accepted.
+    `ends` are services that are to be stopped when it is over, because somebody stopped them on purpose. `survives` are
+    things that run through it and through its fix, and have to live: see `watchkeeper_lab.survivors`. `needs` is
+    `container` where plain processes cannot have it, `because` of what.
     """
 
     name: str
     kind: Literal["fault", "control"]
     description: str
-    root: Root | None
+    roots: tuple[Root, ...]
     accepted_tools: frozenset[str]
-    expect: Literal["healed", "no_action"]
-    ends: Literal["healthy", "stopped"] = "healthy"
+    expect: Expected
+    one_incident: bool = False
+    ends: Mapping[str, Literal["stopped"]] = field(default_factory=lambda: dict[str, Literal["stopped"]]())
+    survives: tuple[str, ...] = ()
     needs: Literal["", "container"] = ""
     because: str = ""
 
@@ -55,31 +68,44 @@ def parse(text: str, source: str) -> Scenario:
     if unknown := sorted(set(given) - FIELDS):
         raise LabError(f"{source}: unknown key `{unknown[0]}`.", f"Known are {', '.join(sorted(FIELDS))}.")
     try:
-        kind, expect, root = given["kind"], given["expect"], given.get("root")
+        roots = [*([given["root"]] if given.get("root") else []), *given.get("roots", [])]
         found = Scenario(
             name=given["name"],
-            kind=kind,
+            kind=given["kind"],
             description=given["description"],
-            root=Root(**root) if root else None,
+            roots=tuple(Root(**root) for root in roots),
             accepted_tools=frozenset(given["accepted_tools"]),
-            expect=expect,
-            ends=given.get("ends", "healthy"),
+            expect=given["expect"],
+            one_incident=given.get("one_incident", False),
+            ends=dict(given.get("ends", {})),
+            survives=tuple(given.get("survives", [])),
             needs=given.get("needs", ""),
             because=given.get("because", ""),
         )
-    except (KeyError, TypeError) as error:
+    except (KeyError, TypeError, ValueError) as error:
         raise LabError(f"{source}: {error} is missing or wrong.", "See the other files in the folder.") from None
-    right = {"fault": ("healed", True), "control": ("no_action", False)}.get(kind)
-    if right is None or (expect, root is not None) != right:
+    _check(found, source)
+    return found
+
+
+def _check(found: Scenario, source: str) -> None:
+    """Raise `LabError` where its parts contradict each other."""
+    right = {"fault": ({"healed", "escalated"}, True), "control": ({"no_action"}, False)}.get(found.kind)
+    if right is None or found.expect not in right[0] or bool(found.roots) != right[1]:
         raise LabError(
             f"{source}: kind, expect and root do not fit together.",
-            "A fault expects `healed` and has a root; a control expects `no_action` and has none.",
+            "A fault expects `healed` or `escalated` and has a root; a control expects `no_action` and has none.",
         )
-    if found.ends not in {"healthy", "stopped"}:
-        raise LabError(f"{source}: `ends: {found.ends}` is not known.", "Known are healthy and stopped.")
+    if bool(found.accepted_tools) != (found.expect == "healed") and not (found.accepted_tools and found.roots):
+        raise LabError(f"{source}: accepted_tools and expect do not fit together.", "What is to be healed takes tools.")
+    if wrong := sorted({*found.ends.values()} - {"stopped"}):
+        raise LabError(f"{source}: `ends: {wrong[0]}` is not known.", "It names services, as in `{redis: stopped}`.")
+    if unknown := sorted({*found.ends, *(root.service for root in found.roots)} - SERVICES - {"shop", "machine"}):
+        raise LabError(f"{source}: there is no service `{unknown[0]}`.", f"There are {', '.join(sorted(SERVICES))}.")
+    if unknown := sorted(set(found.survives) - set(SURVIVORS)):
+        raise LabError(f"{source}: nothing called `{unknown[0]}` survives.", f"Known are {', '.join(SURVIVORS)}.")
     if found.needs not in {"", "container"} or bool(found.needs) != bool(found.because):
         raise LabError(f"{source}: needs and because do not fit together.", "`needs: container` takes a `because`.")
-    return found
 
 
 @cache

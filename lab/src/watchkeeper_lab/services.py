@@ -1,8 +1,11 @@
 """The lab's services, whatever they run on: looked at, killed, started. What differs between containers and plain
 processes stands behind this."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Literal, Protocol
+
+from watchkeeper_lab.command import Finished
 
 Ground = Literal["container", "process"]
 """What the services run on."""
@@ -13,7 +16,8 @@ class ServiceState:
     """A service as it is now. `where` names what runs it: a container, or a process id.
 
     `memory_limit` in bytes, 0 for none. `started_at` changes with every start. `port` is its port on loopback, 0 for
-    none. `extra` marks a replica that the lab did not start.
+    none. `extra` marks a replica that the lab did not start. `pid` is its main process on this machine, 0 where it does
+    not run. `volumes` are the folders of this machine that it sees, by where it sees them.
     """
 
     where: str
@@ -25,6 +29,8 @@ class ServiceState:
     health: str = ""
     port: int = 0
     extra: bool = False
+    pid: int = 0
+    volumes: Mapping[str, str] = field(default_factory=lambda: dict[str, str]())
 
     @property
     def running(self) -> bool:
@@ -67,6 +73,18 @@ class Services(Protocol):
 
     async def limit_memory(self, service: str, size: int) -> None:
         """Set its memory limit, in bytes."""
+        ...
+
+    async def execute(self, service: str, *words: str, timeout: float = 10.0) -> Finished:
+        """Run a program where the service runs, with its rights and in its folder; `timeout` in seconds."""
+        ...
+
+    async def read_file(self, service: str, path: str) -> str:
+        """A file of a service, whether it runs or not. A plain process' paths start at its folder."""
+        ...
+
+    async def write_file(self, service: str, path: str, text: str) -> None:
+        """Put this text in its place."""
         ...
 
     async def remove(self, service: str) -> None:

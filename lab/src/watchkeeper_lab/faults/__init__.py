@@ -1,26 +1,13 @@
-"""What breaks the lab, and what only looks like it.
+"""What breaks the lab, and what only looks like it: a module for each technology, with its `INJECTORS` by scenario.
 
-Each injector returns once its fault is in effect, with the moment (Unix time) from which it was.
+Each injector returns once its fault is in effect, with the moment (Unix time) from which it was. What it starts that
+has to outlive it (a query, a connection) is started through `site.background`, which `reset` ends.
 """
 
-from collections.abc import Awaitable, Callable
+from watchkeeper_lab.faults import controls, nginx, postgres, redis, several, shop
+from watchkeeper_lab.faults.site import Injector, Site
 
-from watchkeeper_lab.faults import clients, containers, load, memory, script
-from watchkeeper_lab.faults.site import Site
-
-Injector = Callable[[Site], Awaitable[float]]
-
-INJECTORS: dict[str, Injector] = {
-    "redis-memory-full-headroom": memory.full_with_headroom,
-    "redis-memory-full-no-headroom": memory.full_without_headroom,
-    "redis-clients-exhausted": clients.exhausted,
-    "redis-busy-script": script.busy,
-    "redis-killed": containers.killed,
-    "redis-paused": containers.paused,
-    "healthy": load.nothing,
-    "load-peak": load.peak,
-    "self-recovering": memory.over_and_back,
-    "stopped-on-purpose": containers.stopped,
-}
+PARTS = (redis, postgres, nginx, shop, several, controls)
+INJECTORS: dict[str, Injector] = {name: injector for part in PARTS for name, injector in part.INJECTORS.items()}
 
 __all__ = ["INJECTORS", "Injector", "Site"]

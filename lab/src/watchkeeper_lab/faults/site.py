@@ -1,29 +1,59 @@
-"""What an injector may touch: one lab's Redis, its other services and its ledger."""
+"""What an injector may touch: the services of one lab, its ledger, and things it leaves running."""
 
 from collections.abc import Awaitable, Callable
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 
+from watchkeeper_lab.background import Background
+from watchkeeper_lab.errors import LabError
 from watchkeeper_lab.instance import Instance
 from watchkeeper_lab.ledger import Ledger
+from watchkeeper_lab.postgres_link import Connection, postgres_link
 from watchkeeper_lab.redis_link import RedisLink, redis_link
 from watchkeeper_lab.services import Services
 
 
 @dataclass(frozen=True, slots=True)
 class Site:
-    """The place of a fault. `visitors(rate, seconds)` starts more traffic in a process of its own."""
+    """The place of a fault. `visitors(rate, seconds)` starts more traffic in a process of its own.
+
+    `background` starts whatever else has to outlive the injector: a query that holds a lock, say. `services` reaches
+    into each of them: `execute`, `read_file`, `write_file`, its volumes and processes in `states()`.
+    """
 
     instance: Instance
     ledger: Ledger
     services: Services
     visitors: Callable[[float, float], Awaitable[None]]
+    background: Background
 
     def redis(self, timeout: float = 5.0) -> AbstractAsyncContextManager[RedisLink]:
         """A connection to Redis; `timeout` in seconds."""
         return redis_link(self.instance.ports["REDIS_PORT"], timeout=timeout)
 
-    async def leaking_url(self) -> str:
-        """The lab-only endpoint of the replica that leaks connections: the first one."""
+    def postgres(self, timeout: float = 5.0) -> AbstractAsyncContextManager[Connection]:
+        """A connection to PostgreSQL as a superuser, in autocommit, which uses a reserved slot where all others are
+        taken; `timeout` in seconds, for connecting and for each statement."""
+        return postgres_link(self.instance.database_url, timeout=timeout)
+
+    @property
+    def shop_url(self) -> str:
+        """The shop through nginx."""
+        return f"http://127.0.0.1:{self.instance.ports['NGINX_PORT']}"
+
+    async def replicas(self) -> dict[str, str]:
+        """The URLs of the shop's own replicas that run, each past nginx, by service (`shop-1`)."""
         states = await self.services.states()
-        return f"http://127.0.0.1:{states['shop-1'].port}/load/cache/connections"
+        running = {name: state for name, state in states.items() if name.startswith("shop-") and state.running}
+        return {name: f"http://127.0.0.1:{state.port}" for name, state in running.items() if not state.extra}
+
+    async def replica(self, service: str = "shop-1") -> str:
+        """The URL of one replica; raises `LabError` where it does not run."""
+        urls = await self.replicas()
+        if service not in urls:
+            raise LabError(f"{service} does not run.", "Run `watchkeeper lab reset` and try again.")
+        return urls[service]
+
+
+Injector = Callable[[Site], Awaitable[float]]
+"""Breaks something; returns the moment (Unix time) from which it was in effect."""

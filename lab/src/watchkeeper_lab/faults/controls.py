@@ -1,10 +1,10 @@
-"""Controls: much to do, or nothing out of the ordinary."""
+"""Controls of the shop as a whole: much to do, or nothing out of the ordinary."""
 
 import random
 import time
 
-from watchkeeper_lab.faults.clients import crowded
-from watchkeeper_lab.faults.site import Site
+from watchkeeper_lab.faults.redis.clients import crowded
+from watchkeeper_lab.faults.site import Injector, Site
 from watchkeeper_lab.fill import Mix, fill
 from watchkeeper_lab.traffic import RATE
 
@@ -25,3 +25,6 @@ async def peak(site: Site) -> float:
         await link.send("CONFIG", "SET", "maxmemory", random.randint(48, 72) << 20)
         await fill(link, site.ledger, Mix.drawn(0.2, 0.4), random.uniform(0.70, 0.80))
     return time.time()
+
+
+INJECTORS: dict[str, Injector] = {"healthy": nothing, "load-peak": peak}

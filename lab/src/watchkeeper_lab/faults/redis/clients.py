@@ -37,4 +37,5 @@ async def crowded(site: Site) -> None:
 async def leak(site: Site, count: int) -> None:
     """Have the first replica leak up to `count` connections."""
     async with httpx.AsyncClient(timeout=60.0, trust_env=False) as client:
-        (await client.post(await site.leaking_url(), params={"count": count})).raise_for_status()
+        url = f"{await site.replica()}/load/cache/connections"
+        (await client.post(url, params={"count": count})).raise_for_status()

@@ -1,0 +1,51 @@
+"""Judges whether the shop is well, with probes of its own. It asks nobody else, least of all Watchkeeper."""
+
+import asyncio
+import time
+
+import psycopg
+from redis.exceptions import RedisError
+
+from watchkeeper_lab.audit import Audit, audit
+from watchkeeper_lab.instance import Instance
+from watchkeeper_lab.ledger import Ledger
+from watchkeeper_lab.oracle import nginx, postgres, redis, running, shop
+from watchkeeper_lab.oracle.finding import Facts, Finding, Judgement, Place, brief
+from watchkeeper_lab.redis_link import redis_link
+from watchkeeper_lab.services import Services
+
+PARTS = (running, redis, postgres, nginx, shop)
+"""Each looks by itself; the first reasons are those of the first."""
+
+__all__ = ["Facts", "Finding", "Judgement", "Oracle", "Place"]
+
+
+class Oracle:
+    """The judge of one lab."""
+
+    def __init__(self, instance: Instance, ledger: Ledger, services: Services) -> None:
+        self._instance = instance
+        self._ledger = ledger
+        self._services = services
+
+    async def judge(self, *, with_audit: bool = True) -> Judgement:
+        """Look at the services, use each as a client would, and read every acknowledged write back."""
+        place = Place(self._instance, self._services, await self._services.states())
+        findings = await asyncio.gather(*[part.look(place) for part in PARTS])
+        reasons = [reason for one in findings for reason in one.reasons]
+        facts: Facts = {name: value for one in findings for name, value in one.facts.items()}
+        untouched: Facts = {name: value for one in findings for name, value in one.untouched.items()}
+        found: Audit | None = None
+        if with_audit:
+            try:
+                found = await self.audit()
+                reasons += [found.summary()] if found.lost else []
+                facts["acknowledged_writes"], facts["lost_writes"] = found.checked, len(found.lost)
+            except (RedisError, psycopg.Error, OSError) as error:
+                reasons.append(f"the ledger could not be audited: {brief(error)}")
+        return Judgement(time.time(), tuple(dict.fromkeys(reasons)), facts, found, untouched)
+
+    async def audit(self) -> Audit:
+        """Read every acknowledged write back; raises `redis.RedisError` or `psycopg.Error` where a store is silent."""
+        async with redis_link(self._instance.ports["REDIS_PORT"], timeout=10.0) as link:
+            return await audit(self._ledger, link, self._instance.database_url)

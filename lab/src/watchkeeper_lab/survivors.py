@@ -1,0 +1,27 @@
+"""What runs through a fault and through every fix, and has to survive: work that is long and right.
+
+`query` is a dump: one long transaction that reads every table. `request` is a download of orders through nginx.
+"""
+
+from collections.abc import Awaitable, Callable
+
+from watchkeeper_lab.background import Background
+from watchkeeper_lab.instance import Instance
+
+LONG_SECONDS = 600.0
+"""Longer than any scenario."""
+Begin = Callable[[Instance, Background], Awaitable[None]]
+
+
+async def query(instance: Instance, background: Background) -> None:
+    """Begin a dump; returns when its first rows have come."""
+    await background.start("query", "watchkeeper_lab.dump", environment={"LAB_DATABASE_URL": instance.database_url})
+
+
+async def request(instance: Instance, background: Background) -> None:
+    """Begin a download; returns when its first lines have come."""
+    url = f"http://127.0.0.1:{instance.ports['NGINX_PORT']}/orders/export?seconds={LONG_SECONDS:.0f}"
+    await background.start("request", "watchkeeper_lab.download", url)
+
+
+SURVIVORS: dict[str, Begin] = {"query": query, "request": request}
