@@ -25,8 +25,9 @@ class PostgresHost:
     id = name = incarnation = "process"
     labels: Mapping[str, str] = {}
 
-    def __init__(self, server: Postgres) -> None:
+    def __init__(self, server: Postgres, data: Path = Path("/data")) -> None:
         self.server = server
+        self.data = data
         self.starts = 1
         self.status = "running"
         self.stopped_by: StopCause = ""
@@ -41,7 +42,7 @@ class PostgresHost:
         return HostState(self.status, pid, self.starts, exit_code=code, stopped_by=self.stopped_by)
 
     async def processes(self) -> Sequence[str]:
-        return [f"/usr/lib/postgresql/15/bin/postgres -D /data -p {self.server.port}"]
+        return [f"/usr/lib/postgresql/15/bin/postgres -D {self.data} -p {self.server.port}"]
 
     async def endpoints(self, port: int) -> Sequence[tuple[str, int]]:
         return [("127.0.0.1", port)]
@@ -59,10 +60,11 @@ class PostgresHost:
         self.status, self.stopped_by = "running", ""
 
     async def exec(self, command: Sequence[str], *, timeout: float = 10.0) -> ExecResult:
-        process = await asyncio.create_subprocess_exec(*command, stdout=asyncio.subprocess.PIPE)
+        pipe = asyncio.subprocess.PIPE
+        process = await asyncio.create_subprocess_exec(*command, stdout=pipe, stderr=pipe)
         async with asyncio.timeout(timeout):
-            out, _ = await process.communicate()
-        return ExecResult(process.returncode or 0, out.decode(), "")
+            out, said = await process.communicate()
+        return ExecResult(process.returncode or 0, out.decode(), said.decode())
 
 
 @pytest.fixture(scope="module")

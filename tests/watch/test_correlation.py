@@ -327,3 +327,12 @@ def test_circles_end_and_the_root_is_one_that_alerts(outage: tuple[Graph, list[A
     circle = resources | {last: replace(resources[last], depends_on=(first,))}
     assert root_of(alerts, circle) in {known.resource for known in alerts}
     assert last not in suffering(last, circle)
+
+
+def test_a_service_that_tells_why_its_container_ended_is_the_root() -> None:
+    resources = graph(carriers="postgres:container")
+    ended = alert(named("container"), id="ended", health=Health.FAILED)
+    down = alert(named("postgres"), id="down", health=Health.FAILED)
+    assert root_of([ended, down], resources) == named("container")
+    full = replace(alert(named("postgres"), id="full", health=Health.FAILED), explains_host=True)
+    assert root_of([ended, down, full], resources) == named("postgres")

@@ -42,6 +42,7 @@ class _RuleFile(BaseModel):
     recommend: str = ""
     runbook: str | None = None
     confirm: bool = False
+    explains_host: bool = False
     metric: str = ""
     threshold: float | None = None
 
@@ -121,6 +122,7 @@ def _rule(entry: Any, kind: str, sample: Reading, where: str) -> Rule:
         recommend=file.recommend,
         runbook=file.runbook,
         confirm=file.confirm,
+        explains_host=file.explains_host,
         metric=file.metric,
         threshold=file.threshold,
     )

@@ -1,8 +1,11 @@
 """How the host of a service is, as metrics: what tells a server that is down from one whose container was stopped."""
 
 import asyncio
+from dataclasses import dataclass
 
 from watchkeeper.domain import Host, HostState, WatchkeeperError
+from watchkeeper.hosts import ContainerHost
+from watchkeeper.hosts.usage import disk_here
 
 HOST_SECONDS = 0.3
 """A host that is asked beside a look must not make it late."""
@@ -40,3 +43,29 @@ def metrics_of(state: HostState | None, *, answered: bool = True) -> dict[str, f
         and (state.status == "created" or state.exit_code == 0),
     }
     return {name: float(value) for name, value in flags.items()}
+
+
+@dataclass(frozen=True, slots=True)
+class Disk:
+    """A file system: what it holds and what an ordinary user may still write, in bytes."""
+
+    size: float
+    free: float
+
+    @property
+    def used_ratio(self) -> float:
+        """From 0 to 1; what is reserved for root counts as used."""
+        return 1.0 - self.free / self.size if self.size else 0.0
+
+
+async def disk_of(host: Host, folder: str) -> Disk | None:
+    """The file system that a folder of the host is on; None where it cannot be told, as for a stopped container. A
+    container of this machine is looked into without starting a process in it. Raises WatchkeeperError."""
+    if isinstance(host, ContainerHost):
+        state = await host.state()
+        found = await asyncio.to_thread(disk_here, state.pid, host.incarnation, folder)
+        if found or state.status != "running":
+            return Disk(*found) if found else None
+    told = await host.exec(["df", "-B1", "--output=size,avail", folder])
+    words = told.stdout.split()[-2:]
+    return Disk(*map(float, words)) if len(words) == 2 and all(word.isdigit() for word in words) else None

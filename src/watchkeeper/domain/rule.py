@@ -28,6 +28,8 @@ class Rule:
     runbook: str | None = None
     confirm: bool = False
     """True where a person must say that it is wanted at all, whatever policy allows (a stop nobody explained)."""
+    explains_host: bool = False
+    """True where it explains why what it runs on has ended (a full disk): then its own tools go first."""
     metric: str = ""
     """The metric to show beside it, and `threshold` to show it against."""
     threshold: float | None = None
@@ -50,6 +52,7 @@ class Alert:
     resolved_at: datetime | None = None
     incident: str | None = None
     confirm: bool = False
+    explains_host: bool = False
 
     def fire(self, at: datetime) -> "Alert":
         return replace(self, status="firing", firing_at=at)

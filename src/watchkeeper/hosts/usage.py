@@ -3,6 +3,7 @@
 The engine takes a second for its statistics even when asked for one sample (20.10); the files take 0.3 ms.
 """
 
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
@@ -53,6 +54,18 @@ def is_here(pid: int, incarnation: str) -> bool:
     except OSError:
         return False
     return any(incarnation in path for path in groups.values())
+
+
+def disk_here(pid: int, incarnation: str, folder: str) -> tuple[float, float] | None:
+    """Size and free bytes of the file system of a folder, seen through a process of this machine, if it is this
+    container's and we may look."""
+    if not is_here(pid, incarnation):
+        return None
+    try:
+        found = os.statvfs(f"/proc/{pid}/root/{folder.lstrip('/')}")
+    except OSError:
+        return None
+    return float(found.f_blocks * found.f_frsize), float(found.f_bavail * found.f_frsize)
 
 
 def group_processes(pid: int) -> list[int]:

@@ -90,7 +90,8 @@ def root_of(alerts: Sequence[Alert], resources: Mapping[str, Resource]) -> str:
     """The most upstream resource with an alert that explains the rest; of several the one that explains the most.
 
     What a service runs on explains it only when it has *failed* (stopped, paused): a container merely short of
-    memory is more often the victim of its service, and the service's own tools go first. In a circle each explains
+    memory is more often the victim of its service, and the service's own tools go first; so is one that ended because
+    of what the service itself tells (`explains_host`: a full disk). In a circle each explains
     the other, and none is more upstream.
     """
     worst: dict[str, Alert] = {}
@@ -99,8 +100,11 @@ def root_of(alerts: Sequence[Alert], resources: Mapping[str, Resource]) -> str:
         if known is None or (-alert.health.rank, alert.pending_at) < (-known.health.rank, known.pending_at):
             worst[alert.resource] = alert
     carriers = {value.runs_on for value in resources.values() if value.runs_on and value.id in worst}
+    told = {resources[a.resource].runs_on for a in alerts if a.explains_host and a.resource in resources}
     candidates = {
-        key: alert for key, alert in worst.items() if key not in carriers or alert.health is Health.FAILED
+        key: alert
+        for key, alert in worst.items()
+        if key not in carriers or (alert.health is Health.FAILED and key not in told)
     } or worst
 
     edges = {name: value.upstream for name, value in resources.items()}

@@ -26,6 +26,7 @@ def next_alert(rule: Rule, alert: Alert | None, reading: Reading, within: Scope,
             pending_at=at,
             why=rule.why,
             confirm=rule.confirm,
+            explains_host=rule.explains_host,
             value=reading.metrics.get(rule.metric) if rule.metric else None,
         )
         return alert.fire(at) if rule.for_seconds <= 0 else alert

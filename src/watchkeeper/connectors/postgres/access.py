@@ -13,6 +13,7 @@ from watchkeeper.settings import secret
 SERVERS = frozenset({"postgres", "postmaster"})
 _WRAPPERS = frozenset({"sh", "bash", "dash", "tini", "dumb-init", "gosu", "su-exec", "setpriv", "env", "exec"})
 _PORT = re.compile(r"(?:^|\s)-p\s*(\d+)|(?:-c\s*|--)port=(\d+)")
+_FOLDER = re.compile(r"(?:^|\s)-D\s*(\S+)|--data[-_]directory=(\S+)")
 NAME = "watchkeeper"
 
 
@@ -50,6 +51,14 @@ def port(processes: Sequence[str], variables: Mapping[str, str]) -> int:
             return int(match[1] or match[2])
     given = variables.get("PGPORT", "")
     return int(given) if given.isdigit() else 5432
+
+
+def data_folder(processes: Sequence[str], variables: Mapping[str, str]) -> str:
+    """Where its files are, from the arguments of the server, else PGDATA, else as in the official image."""
+    for command in filter(_is_server, processes):
+        if match := _FOLDER.search(command):
+            return match[1] or match[2]
+    return variables.get("PGDATA") or "/var/lib/postgresql/data"
 
 
 async def login(resource: Resource, host: Host | None) -> Login:

@@ -8,6 +8,9 @@ from watchkeeper.domain import Reading
 SHORT = 0.7
 """Below this share of its connections nobody is thrown out."""
 
+CROWDED_DISK = 0.85
+"""Below this share of its disk nothing is moved."""
+
 
 def short_of_slots(reading: Reading, arguments: Mapping[str, Any]) -> str | None:
     """Nobody is thrown out of a server that has room."""
@@ -72,6 +75,21 @@ def worth_vacuuming(reading: Reading, arguments: Mapping[str, Any]) -> str | Non
 def autovacuum_is_off(reading: Reading, arguments: Mapping[str, Any]) -> str | None:
     """Something keeps it away: a table's own option, or the server's setting."""
     return "Autovacuum is on." if reading.metrics["autovacuum_enabled"] > 0 else None
+
+
+def disk_is_short(reading: Reading, arguments: Mapping[str, Any]) -> str | None:
+    """Nothing is moved on a disk that has room."""
+    ratio = reading.metrics["disk_used_ratio"]
+    return f"Its disk is {ratio:.0%} full only." if ratio < CROWDED_DISK else None
+
+
+def spare_has_room(reading: Reading, arguments: Mapping[str, Any]) -> str | None:
+    """There is a folder on another disk, and what is to be moved fits in."""
+    free = reading.metrics.get("spare_free_bytes")
+    if free is None:
+        return "No folder on another disk is named for what fills this one (`spare_folder`), or it is not there."
+    size = reading.metrics.get("stray_bytes", 0.0)
+    return f"The spare folder has {free:.0f} bytes left, and {size:.0f} are needed." if free < 1.1 * size else None
 
 
 def leaves_memory(reading: Reading, arguments: Mapping[str, Any]) -> str | None:

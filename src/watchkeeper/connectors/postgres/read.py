@@ -8,6 +8,7 @@ from datetime import datetime
 
 from watchkeeper.connectors import hosting
 from watchkeeper.connectors.postgres import queries
+from watchkeeper.connectors.postgres.disk import LOOK_FROM_RATIO, look_at_disk
 from watchkeeper.connectors.postgres.figures import crowd_of, head_of, is_protected, normalised
 from watchkeeper.connectors.postgres.session import PostgresSession
 from watchkeeper.connectors.postgres.tables import BLOATED, worst_table
@@ -15,7 +16,8 @@ from watchkeeper.connectors.postgres.trouble import Trouble, trouble
 from watchkeeper.domain import Probe, Reading, WatchkeeperError, now
 
 SELDOM_EVERY = 15.0
-"""Seconds between looks at what changes slowly or costs much: tables, disk, settings."""
+"""Seconds between looks at what changes slowly or costs much: tables, settings."""
+_DISK_EVERY = 5.0
 SOON = 3.0
 """Seconds between them while something there is wrong."""
 _TOTALS_EVERY = 2.0
@@ -35,6 +37,8 @@ _CARRIED = (
     "database_bytes",
     "disk_free_bytes",
     "disk_used_ratio",
+    "stray_bytes",
+    "spare_free_bytes",
     "dead_rows",
     "dead_rows_ratio",
     "bloated_seconds",
@@ -54,7 +58,15 @@ _CARRIED = (
     "deadlocks_per_second",
 )
 """What is not asked for with each look, or stays known when one fails."""
-_CARRIED_FACTS = ("version", "started", "bloated_table", "bloated_database")
+_CARRIED_FACTS = (
+    "version",
+    "started",
+    "bloated_table",
+    "bloated_database",
+    "data_directory",
+    "stray_file",
+    "stray_refused",
+)
 _RATES = {
     "commits_per_second": "commits_total",
     "rollbacks_per_second": "rollbacks_total",
@@ -105,6 +117,13 @@ async def _good(session: PostgresSession, at: datetime, metrics: dict[str, float
     often = SOON if metrics.get("dead_rows_ratio", 0.0) > BLOATED else SELDOM_EVERY
     if session.due("seldom", often) or "autovacuum_enabled" not in metrics:
         await _seldom(session, metrics, facts)
+    await _disk(session, metrics, facts)
+
+
+async def _disk(session: PostgresSession, metrics: dict[str, float], facts: dict[str, str]) -> None:
+    often = SOON if metrics.get("disk_used_ratio", 0.0) > LOOK_FROM_RATIO or session.searching else _DISK_EVERY
+    if session.due("disk", often):
+        await look_at_disk(session, metrics, facts)
 
 
 async def _totals(session: PostgresSession, at: datetime, metrics: dict[str, float]) -> None:
@@ -188,7 +207,7 @@ async def _seldom(session: PostgresSession, metrics: dict[str, float], facts: di
 
 async def _tables(session: PostgresSession, metrics: dict[str, float], facts: dict[str, str]) -> None:
     metrics |= {"dead_rows": 0.0, "dead_rows_ratio": 0.0, "bloated_seconds": 0.0}
-    for name in ("bloated_table", "bloated_database"):
+    for name in ("bloated_table", "bloated_database", "data_directory", "stray_file", "stray_refused"):
         facts.pop(name, None)
     table = await worst_table(session, room=metrics["connections_ratio"] < _CROWDED)
     if table is None:
@@ -216,19 +235,17 @@ async def _of_the_host(session: PostgresSession, metrics: dict[str, float]) -> N
     try:
         async with asyncio.timeout(hosting.HOST_SECONDS):
             limit = (await session.host.limits()).memory_bytes
-            if limit:
-                metrics["safe_max_connections"] = float(limit // 2 // _PER_CONNECTION_BYTES)
-            (row,) = await session.query(queries.FOLDER)
-            told = await session.host.exec(["df", "-B1", "--output=avail,size", str(row["folder"])])
-            free, size = (float(word) for word in told.stdout.split()[-2:])
-    except (WatchkeeperError, TimeoutError, ValueError):
-        return  # no `df` there, or not in time: with the next one
-    metrics |= {"disk_free_bytes": free, "disk_used_ratio": 1.0 - free / size if size else 0.0}
+    except (WatchkeeperError, TimeoutError):
+        return  # with the next one
+    if limit:
+        metrics["safe_max_connections"] = float(limit // 2 // _PER_CONNECTION_BYTES)
 
 
 async def _failed(session: PostgresSession, found: Trouble, metrics: dict[str, float], facts: dict[str, str]) -> str:
     """Fill in what the failure itself tells, and how the host is. Returns the state in words."""
     state = await hosting.state_of(session.host)
+    if found.category != "silent":  # that took its time already
+        await _disk(session, metrics, facts)
     host = hosting.metrics_of(state, answered=session.answered)
     facts["error"] = found.category
     if host.get("host_running") == 0.0 or host.get("host_paused") == 1.0:

@@ -55,6 +55,8 @@ SAMPLE = Reading(
         "database_bytes": 5e7,
         "disk_free_bytes": 5e9,
         "disk_used_ratio": 0.5,
+        "stray_bytes": 0.0,
+        "spare_free_bytes": 1e10,
         "is_replica": 0.0,
         "replication_lag_seconds": 0.0,
         "receivers": 0.0,
@@ -86,6 +88,9 @@ SAMPLE = Reading(
         "crowd_query_hash": "0" * 32,
         "bloated_table": "public.orders",
         "bloated_database": "shop",
+        "data_directory": "/var/lib/postgresql/data",
+        "stray_file": "/var/lib/postgresql/forgotten.dump",
+        "stray_refused": "",
     },
     state="12 of 100 connections",
 )

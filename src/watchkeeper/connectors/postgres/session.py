@@ -13,7 +13,7 @@ from psycopg.rows import dict_row
 
 from watchkeeper.connectors.postgres import access
 from watchkeeper.connectors.postgres.trouble import Trouble, trouble
-from watchkeeper.domain import Host, Resource, WatchkeeperError
+from watchkeeper.domain import ExecResult, Host, Resource, WatchkeeperError
 
 CALL_SECONDS = 1.0
 _CONNECT_SECONDS = 1.0
@@ -42,6 +42,8 @@ class PostgresSession:
         self.resource = resource
         self.host = host
         self.protect = access.protected(resource.settings.get("protect"))
+        self.spare = str(resource.settings.get("spare_folder") or "").rstrip("/")
+        """A folder on another disk, for what fills this one; empty where none is named."""
         self.silent_since: float | None = None
         """Loop time since when it has not answered though it ought to."""
         self.answered = False
@@ -51,6 +53,8 @@ class PostgresSession:
         """Loop time of the last look at each other database."""
         self.bloated: tuple[str, float] = ("", 0.0)
         """The table that is full of dead rows, and the loop time since when."""
+        self.searching: asyncio.Task[ExecResult] | None = None
+        """Looks for what fills the disk."""
         self.spared: tuple[int, ...] = ()
         """Process ids of the protected sessions, as they were when it was last asked who is there."""
         self.totals: tuple[datetime, dict[str, float]] | None = None
@@ -64,6 +68,9 @@ class PostgresSession:
 
     async def close(self) -> None:
         """Without waiting for anybody: the server notices."""
+        if self.searching is not None:
+            self.searching.cancel()
+            self.searching = None
         if self._owed is not None:
             self._owed.cancel()
             self._owed = None

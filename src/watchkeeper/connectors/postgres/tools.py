@@ -7,6 +7,7 @@ from typing import Annotated, Any
 from annotated_types import Ge, Le, MaxLen
 
 from watchkeeper.connectors.postgres import ending, preconditions, queries
+from watchkeeper.connectors.postgres.disk import postgres_move_stray_file
 from watchkeeper.connectors.postgres.figures import crowd_of, head_of, is_protected, normalised
 from watchkeeper.connectors.postgres.session import PostgresSession
 from watchkeeper.connectors.postgres.tables import postgres_enable_autovacuum, postgres_vacuum
@@ -255,6 +256,7 @@ TOOLS: tuple[Tool[PostgresSession], ...] = (
     postgres_kill_blocker,
     postgres_vacuum,
     postgres_enable_autovacuum,
+    postgres_move_stray_file,
     postgres_scale_connections,
     postgres_restart,
 )

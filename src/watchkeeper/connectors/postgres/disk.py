@@ -1,0 +1,143 @@
+"""The disk of the data: how full it is, what fills it that is none of the server's, and moving that aside."""
+
+import asyncio
+from pathlib import Path
+from typing import Annotated, Any
+
+from annotated_types import MaxLen
+
+from watchkeeper.connectors import hosting
+from watchkeeper.connectors.postgres import access, preconditions, queries
+from watchkeeper.connectors.postgres.session import PostgresSession
+from watchkeeper.connectors.postgres.trouble import Trouble
+from watchkeeper.domain import Effect, ExecResult, Host, Refused, WatchkeeperError, tool
+
+SCRIPT = (Path(__file__).parent / "scripts" / "stray.sh").read_text()
+_LEAST_RATIO = 0.02
+"""What holds less than this share of the disk would not help."""
+_LEAST_MINUTES = 60
+"""What was written to within so long is not forgotten."""
+LOOK_FROM_RATIO = 0.85
+"""From so full on it is looked for what fills it."""
+_FIND_SECONDS = 5.0
+_MOVE_SECONDS = 280.0
+
+
+async def look_at_disk(session: PostgresSession, metrics: dict[str, float], facts: dict[str, str]) -> None:
+    """Its size and what is free; near its end also the largest file that is none of the server's. Leaves out what
+    cannot be had here, or not in time."""
+    host = session.host
+    if host is None:
+        return
+    try:
+        async with asyncio.timeout(hosting.HOST_SECONDS):
+            folder = facts["data_directory"] = facts.get("data_directory") or await _folder(session)
+            found = await hosting.disk_of(host, folder)
+    except (WatchkeeperError, TimeoutError):
+        return
+    if found is None:
+        return
+    metrics |= {"disk_free_bytes": found.free, "disk_used_ratio": found.used_ratio}
+    if found.used_ratio < LOOK_FROM_RATIO:
+        _forget(session, metrics, facts)
+        return
+    # It may take longer than a look may: what it finds is told with the next one.
+    if session.searching is None:
+        session.searching = asyncio.create_task(_find(session, host, folder, found.size))
+    elif session.searching.done():
+        _forget(session, metrics, facts, search=session.searching.result())
+    await asyncio.wait({session.searching} if session.searching else set(), timeout=hosting.HOST_SECONDS)
+    if session.searching and session.searching.done():
+        _forget(session, metrics, facts, search=session.searching.result())
+
+
+def _forget(
+    session: PostgresSession, metrics: dict[str, float], facts: dict[str, str], *, search: ExecResult | None = None
+) -> None:
+    """Take what a search found in place of what was known."""
+    session.searching = None
+    for name in ("stray_bytes", "spare_free_bytes"):
+        metrics.pop(name, None)
+    for name in ("stray_file", "stray_refused"):
+        facts.pop(name, None)
+    if search is None:
+        return
+    for line in search.stdout.splitlines():
+        what, _, said = line.partition(" ")
+        if what == "stray" and "stray_file" not in facts:
+            size, _, facts["stray_file"] = said.partition(" ")
+            metrics["stray_bytes"] = float(size)
+        elif what == "spare":
+            metrics["spare_free_bytes"] = float(said) * 1024
+    if search.exit_code:
+        facts["stray_refused"] = search.stderr.strip()[:200]
+
+
+async def _find(session: PostgresSession, host: Host, folder: str, size: float) -> ExecResult:
+    try:
+        return await _run(session, host, "find", folder, size, timeout=_FIND_SECONDS)
+    except WatchkeeperError as problem:
+        return ExecResult(1, "", str(problem))
+
+
+async def _run(
+    session: PostgresSession, host: Host, mode: str, folder: str, size: float, *more: str, timeout: float
+) -> ExecResult:
+    least = str(int(size * _LEAST_RATIO / 1024))
+    words = [mode, folder, session.spare, least, str(_LEAST_MINUTES), *more]
+    return await host.exec(["sh", "-c", SCRIPT, "stray", *words], timeout=timeout)
+
+
+async def _folder(session: PostgresSession) -> str:
+    """The data directory: as the server says, or as it is started."""
+    try:
+        (row,) = await session.query(queries.FOLDER)
+        return str(row["folder"])
+    except Trouble:
+        assert session.host is not None
+        return access.data_folder(await session.host.processes(), await session.host.environment())
+
+
+async def _on_the_disk(session: PostgresSession, mode: str, *more: str, timeout: float) -> str:
+    """What the script says. Raises Refused with its reason."""
+    if session.host is None:
+        raise Refused("It is known only by its address: its disk cannot be reached.")
+    if not session.spare:
+        raise Refused("No folder on another disk is named (`spare_folder`).")
+    folder = await _folder(session)
+    disk = await hosting.disk_of(session.host, folder)
+    done = await _run(session, session.host, mode, folder, disk.size if disk else 0.0, *more, timeout=timeout)
+    if done.exit_code:
+        said = done.stderr.strip().splitlines()
+        raise Refused(f"It was left where it is: {said[-1] if said else f'exit code {done.exit_code}'}.")
+    session.soon("disk")
+    return done.stdout
+
+
+async def moved_aside(session: PostgresSession) -> dict[str, Any]:
+    """What has been moved to the spare folder, by where it was."""
+    return {"moved": sorted((await _on_the_disk(session, "moved", timeout=10.0)).splitlines())}
+
+
+@tool(
+    Effect.REVERSIBLE,
+    state=moved_aside,
+    settle=30.0,
+    timeout=_MOVE_SECONDS + 10,
+    requires=(preconditions.disk_is_short, preconditions.spare_has_room),
+    by_hand="{inside}cp -p {path} SPARE_FOLDER && {inside}cmp {path} SPARE_FOLDER/… && {inside}rm {path}",
+)
+async def postgres_move_stray_file(session: PostgresSession, path: Annotated[str, MaxLen(1000)]) -> dict[str, Any]:
+    """Move a forgotten file from the disk of the data to the folder on another disk that the settings name
+    (`spare_folder`). Only a large one, not written to for an hour, that no process holds open, and that is outside of
+    everything that is the server's: data directory, write-ahead log, tablespaces, clusters, backups. It is copied,
+    flushed and compared before it is removed; the undo moves it back. Nothing is deleted."""
+    to = await _on_the_disk(session, "move", path, timeout=_MOVE_SECONDS)
+    return {"moved": path, "to": to.strip()}
+
+
+@postgres_move_stray_file.undo
+async def move_back(session: PostgresSession, before: dict[str, Any]) -> None:
+    """Each file that was moved since, back where it was."""
+    for path in sorted(set((await moved_aside(session))["moved"]) - set(before["moved"])):
+        await _on_the_disk(session, "back", path, timeout=_MOVE_SECONDS)
