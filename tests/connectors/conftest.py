@@ -4,6 +4,7 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).parent.parent / "hosts"))  # the container fixtures live there
 
 from engine_fixtures import engine, image, network, run
+from http_fixtures import running_service, web, web_host, web_session
 from postgres_fixtures import orders, orders_host, orders_session, sit
 from redis_fixtures import ProcessHost, Server, connect, server
 
@@ -18,6 +19,10 @@ __all__ = [
     "orders_host",
     "orders_session",
     "run",
+    "running_service",
     "server",
     "sit",
+    "web",
+    "web_host",
+    "web_session",
 ]

@@ -116,6 +116,8 @@ class HostState:
     stopped_by: StopCause = ""
     health: str = ""
     """What its own health check says, where it has one."""
+    stopping: bool = False
+    """It runs, and was told to end a moment ago."""
 
 
 class Host(Protocol):

@@ -106,6 +106,7 @@ class ContainerHost:
         started, finished = moment(state.get("StartedAt")), moment(state.get("FinishedAt"))
         status = str(state["Status"])
         stopped = status in ("exited", "dead")
+        stop_signal = str(part(shown, "Config").get("StopSignal") or "SIGTERM")
         return HostState(
             status=status,
             pid=int(state.get("Pid") or 0),
@@ -114,12 +115,12 @@ class ContainerHost:
             started_at=started,
             finished_at=finished,
             exit_code=int(state.get("ExitCode") or 0) if stopped else None,
-            stopped_by=await self._stopped_by(shown, finished) if stopped and finished else "",
+            stopped_by=await self._stopped_by(shown, finished, stop_signal) if stopped and finished else "",
             health=str(part(state, "Health").get("Status") or ""),
+            stopping=status == "running" and self.story.stopping(now(), stop_signal),
         )
 
-    async def _stopped_by(self, shown: dict[str, Any], finished: datetime) -> StopCause:
-        stop_signal = str(part(shown, "Config").get("StopSignal") or "SIGTERM")
+    async def _stopped_by(self, shown: dict[str, Any], finished: datetime, stop_signal: str) -> StopCause:
         oom_killed = bool(part(shown, "State").get("OOMKilled"))
         if not self.story.knows_end(finished):
             await self._engine.recall(self._incarnation, finished)

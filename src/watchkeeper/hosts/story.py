@@ -79,6 +79,13 @@ class Story:
     def _told_to_end(self, end: Told) -> bool:
         return any(e.action == "kill" and end.at - _LEAD <= e.at <= end.at for e in self.events)
 
+    def stopping(self, at: datetime, stop_signal: str) -> bool:
+        """Whether it was told to end, politely and a moment ago, and has not been started since."""
+        polite = {int(signal.SIGTERM), signal_number(stop_signal)}
+        since = int(at.timestamp() * _SECOND) - _LEAD
+        lately = [e for e in self.events if e.at >= since and e.action in ("kill", "die", "start")]
+        return bool(lately) and lately[-1].action == "kill" and lately[-1].signal in polite
+
     def knows_end(self, finished_at: datetime) -> bool:
         """Whether it heard of the end at that moment."""
         return bool(self._ends(int(finished_at.timestamp() * _SECOND)))

@@ -1,0 +1,215 @@
+"""Which services speak HTTP: named, labelled, by their own health check, or by what a published port answers."""
+
+import asyncio
+import posixpath
+import re
+import time
+from collections.abc import AsyncIterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, cast
+
+from watchkeeper.connectors.asking import ask, client
+from watchkeeper.connectors.http.wanted import from_labels, named_url, port_of, wanted
+from watchkeeper.connectors.naming import address_of, service_on
+from watchkeeper.domain import ConfigurationError, Host, Resource, WatchkeeperError
+from watchkeeper.hosts import ContainerHost
+from watchkeeper.hosts.answers import items, part
+
+HEALTH = ("/healthz", "/health", "/livez")
+READY = ("/readyz", "/ready")
+OTHERS = frozenset({"nginx", "redis-server", "valkey-server", "postgres", "postmaster", "mysqld", "mariadbd", "mongod"})
+"""Programs that another connector knows, or that are no web services: they are not asked unless they are labelled."""
+_URL = re.compile(r"https?://(?:localhost|127\.0\.0\.1|0\.0\.0\.0|\[::1\])(?::\d+)?(?:/[^\s\"'|;)&]*)?")
+_SECONDS = 0.5
+"""For one question of a search: a service on this machine answers in less."""
+_AT_ONCE = 8
+_LONGEST = 600.0
+_MOST_PORTS = 3
+
+
+@dataclass
+class _Tried:
+    """What a search found of one start of one container."""
+
+    start: str
+    found: Mapping[str, Any] | None = None
+    next_at: float = 0.0
+    pause: float = 10.0
+
+
+class Discovery:
+    """Remembers what it asked: a container is asked again only after a start, or seldom while it does not answer."""
+
+    def __init__(self) -> None:
+        self._tried: dict[str, _Tried] = {}
+        self._asking = asyncio.Semaphore(_AT_ONCE)
+
+    async def discover(self, hosts: Sequence[Host], settings: Mapping[str, Any]) -> AsyncIterator[Resource]:
+        """Services on hosts, then those named with a URL. A host that cannot be asked is passed over.
+
+        Raises ConfigurationError, at the end, for settings or labels that are not valid.
+        """
+        given: Any = settings.get("resources") or []
+        entries = [e for e in cast("list[Mapping[str, Any]]", given) if e.get("kind") == "http" and e.get("url")]
+        answers = await asyncio.gather(*(self._on(host) for host in hosts), return_exceptions=True)
+        wrong = [answer for answer in answers if isinstance(answer, ConfigurationError)]
+        found = [answer for answer in answers if isinstance(answer, tuple)]
+        there = {host.incarnation for host in hosts}
+        self._tried = {key: tried for key, tried in self._tried.items() if key in there}
+        named: list[Resource] = []
+        for entry in entries:
+            try:
+                named.append(await _named(entry, hosts, found))
+            except ConfigurationError as problem:
+                wrong.append(problem)
+        taken = {resource.incarnation for resource in named if resource.runs_on}
+        for resource, _ in found:
+            if resource.incarnation not in taken:
+                yield resource
+        for resource in named:
+            yield resource
+        if wrong:
+            raise wrong[0]
+
+    async def _on(self, host: Host) -> "tuple[Resource, Sequence[tuple[str, int]]] | None":
+        labels = host.labels
+        if labels.get("watchkeeper.http", "").strip().lower() in ("false", "no", "0"):
+            return None
+        try:
+            resource = service_on(host, kind="http")
+            ports = await _ports(host)
+            said: Mapping[str, Any] | None = None
+            if resource.settings:
+                said = from_labels(resource.settings, f"labels watchkeeper.http.… of {host.name}")
+            elif isinstance(host, ContainerHost):
+                said = await _health_check(host) or await self._asked(host, ports)
+            if said is None:
+                return None
+            port = int(said.get("port") or _usual(ports))
+            resource = replace(resource, settings={**said, "port": port}, ports=(port,))
+            return resource, await host.endpoints(port)
+        except (WatchkeeperError, TimeoutError) as problem:
+            if isinstance(problem, ConfigurationError):
+                raise
+            return None
+
+    async def _asked(self, host: ContainerHost, ports: Sequence[int]) -> Mapping[str, Any] | None:
+        """By its answers to GETs of conventional paths, where it publishes a port and is nothing known."""
+        shown = await host.inspect(fresh=False)
+        state = part(shown, "State")
+        start = str(state.get("StartedAt"))
+        tried = self._tried.get(host.incarnation)
+        if tried is not None and tried.found is not None:
+            return tried.found  # also while it is down
+        if not state.get("Running") or state.get("Paused") or not ports:
+            return None
+        if tried is None or tried.start != start:
+            tried = self._tried[host.incarnation] = _Tried(start)
+        if time.monotonic() < tried.next_at:
+            return None
+        tried.next_at, tried.pause = time.monotonic() + tried.pause, min(_LONGEST, tried.pause * 2)
+        if _is_another(await host.processes()):
+            tried.next_at = time.monotonic() + _LONGEST
+            return None
+        async with self._asking:
+            for port in ports[:_MOST_PORTS]:
+                for address in (await host.endpoints(port))[:1]:
+                    if found := await question(f"http://{address[0]}:{address[1]}"):
+                        tried.found = {**found, "port": port}
+                        return tried.found
+        return None
+
+
+def _is_another(processes: Sequence[str]) -> bool:
+    return any(posixpath.basename(word) in OTHERS for line in processes for word in line.replace(":", " ").split()[:2])
+
+
+async def question(base: str) -> dict[str, str] | None:
+    """GETs of conventional paths. A page that answers everything with HTML is no health document."""
+    found: dict[str, str] = {}
+    async with client() as http:
+        for name, paths in (("health", HEALTH), ("ready", READY)):
+            for path in paths:
+                answer = await ask(http, f"{base}{path}", timeout=_SECONDS)
+                if not answer.answered:
+                    return found or None  # it does not speak HTTP, or not now
+                kind = (answer.headers or {}).get("content-type", "")
+                if answer.status in (200, 204, 503) and "html" not in kind:
+                    found[name] = path
+                    break
+    if "ready" in found and "health" not in found:
+        found["health"] = found["ready"]
+    return found or None
+
+
+async def _health_check(host: ContainerHost) -> Mapping[str, Any] | None:
+    """The URL that its own HEALTHCHECK fetches with curl or wget."""
+    config = part(await host.inspect(fresh=False), "Config")
+    test = " ".join(map(str, items(part(config, "Healthcheck"), "Test")))
+    if not re.search(r"\b(curl|wget)\b", test) or not (match := _URL.search(test)):
+        return None
+    url = match[0]
+    path = "/" + url.split("://", 1)[1].partition("/")[2]
+    return {"scheme": url.partition(":")[0], "port": port_of(url), "health": path, "verify": False}
+
+
+async def _ports(host: Host) -> list[int]:
+    """TCP ports that it publishes, else those it declares or listens on; also while it is stopped."""
+    if not isinstance(host, ContainerHost):
+        return sorted((await host.network()).listening)
+    shown = await host.inspect(fresh=False)
+    published = part(part(shown, "HostConfig"), "PortBindings") or part(shown, "NetworkSettings", "Ports")
+    bound = [key for key in published if published[key]]
+    declared = list(part(part(shown, "Config"), "ExposedPorts"))
+    keys = bound or declared
+    return sorted({int(key.partition("/")[0]) for key in keys if key.endswith("/tcp") or key.isdigit()})
+
+
+def _usual(ports: Sequence[int]) -> int:
+    return next((port for port in (80, 8000, 8080, 3000, 5000, 443) if port in ports), ports[0] if ports else 80)
+
+
+async def _named(
+    entry: Mapping[str, Any],
+    hosts: Sequence[Host],
+    found: Sequence[tuple[Resource, Sequence[tuple[str, int]]]],
+) -> Resource:
+    """The resource of an entry with a URL, with the hands of the host it is on where that is known."""
+    name, url = str(entry.get("name") or "http"), named_url(entry)
+    beside = dict(cast("Mapping[str, Any]", entry.get("settings") or {}))
+    wanted(beside | {"url": url}, f"resources, {name}, settings")
+    port = port_of(url)
+    hostname = str(url.split("://", 1)[1].partition("/")[0].rpartition("@")[2]).rpartition(":")[0]
+    hostname = (hostname or url.split("://", 1)[1].partition("/")[0].partition("?")[0]).strip("[]")
+    provider = "local" if hostname in ("127.0.0.1", "localhost", "::1") else "remote"
+    resource = Resource(
+        id=f"{provider}/{entry.get('environment') or 'production'}/http/{name}",
+        slug=name.lower(),
+        incarnation=f"{hostname}:{port}",
+        may_act=bool(entry.get("act")),
+        settings={**beside, "url": url},
+    )
+    address = address_of(resource)
+    for one, endpoints in found:
+        if address in endpoints:
+            carrier = one.runs_on
+            return replace(resource, runs_on=carrier, incarnation=one.incarnation, labels=one.labels, ports=one.ports)
+    for host in hosts:
+        inside = await _inside(host, address)
+        if inside is not None:
+            one = service_on(host, kind="http")
+            return replace(
+                resource, runs_on=one.runs_on, incarnation=one.incarnation, labels=one.labels, ports=(inside,)
+            )
+    return resource
+
+
+async def _inside(host: Host, address: tuple[str, int]) -> int | None:
+    """The port of the host that an address leads to; None where it leads elsewhere."""
+    try:
+        for port in await _ports(host):
+            if address in await host.endpoints(port):
+                return port
+    except (WatchkeeperError, TimeoutError):
+        pass
+    return None
