@@ -16,6 +16,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections import Counter
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
@@ -26,6 +27,7 @@ from pathlib import Path
 from typing import Any
 
 from tests.conftest import RedisServer, free_port, start_redis
+from tests.crash import harness
 from tests.crash.harness import Server
 from tests.postgres import Postgres
 
@@ -56,6 +58,8 @@ NOTE = (
     "both stores at once; on SQLite the killed process is started again, and its start counts; on PostgreSQL the other "
     "of two executors takes over"
 )
+POLICY = "policy: {changes_per_hour: 1000, breaker_failures: 0}"
+"""Neither many changes in an hour nor a tool that is undone again and again may end the run: both are wanted here."""
 ROUND = 14
 """Kills on one store before a new one is made; each has a ledger of its own."""
 
@@ -83,7 +87,7 @@ class Place:
         for number in range(2 if url else 1):
             home = folder / f"home{number}"
             home.mkdir(parents=True)
-            lines = ["mode: auto", "only: ['ledger*']", "policy: {changes_per_hour: 1000}"]
+            lines = ["mode: auto", "only: ['ledger*']", POLICY]
             lines += [f"store: {url}"] if url else []
             lines.append("resources:")
             for ledger in range(ROUND):
@@ -102,8 +106,17 @@ class Place:
             server.start()
         for server in self.servers:
             up(server)
-        if len(self.servers) > 1:
-            self.servers[0].poll(lambda _: set(self.holders().values()) == {me(s) for s in self.servers})
+        self.shared_out()
+
+    def shared_out(self) -> None:
+        """Once each executor holds its share: until then a ledger may be handed over between arming and killing."""
+        names = {me(server) for server in self.servers}
+
+        def even(server: Server) -> bool:
+            held = Counter(i["holder"] for i in server.get("/api/resources/status")["items"])
+            return held.keys() == names and max(held.values()) - min(held.values()) <= 1
+
+        self.servers[0].poll(even)
 
     def stop(self) -> None:
         for server in self.servers:
@@ -118,6 +131,7 @@ class Place:
 
     def kill(self, phase: str, number: int) -> Kill:
         ledger = f"ledger{number}"
+        self.shared_out()
         owner = self.owner(ledger)
         client = self.redis.client()
         client.select(number)
@@ -259,6 +273,7 @@ def main() -> None:
     parser.add_argument("--json", type=Path)
     parser.add_argument("--minutes", type=float, default=math.inf, help="begin no further kill after so long")
     said = parser.parse_args()
+    harness.PATIENCE = 180.0  # beside so much else, a start takes its time
     began = time.monotonic()
     with tempfile.TemporaryDirectory(prefix="watchkeeper-crash-", ignore_cleanup_errors=True) as name:
         folder = Path(name)
