@@ -26,10 +26,10 @@ test: setup ## Everything that must hold, with how long each part took
 lint: setup ## ruff, pyright, import-linter, loq
 	@scripts/lint
 
-bench: setup ## Every fault and control, several runs, 200 kills, the cost of watching; figures to benchmarks/results/
+bench: setup ## Every fault and control, several runs, twenty healthy minutes, the baselines, 200 kills, the cost of watching; figures to benchmarks/results/
 	@$(BIN)/python benchmarks/watching.py --json benchmarks/results/watching.json
 	@$(BIN)/python -m benchmarks.crash --kills 200 --json benchmarks/results/crash.json
-	@$(BIN)/watchkeeper bench --runs 5 --json benchmarks/results/lab.json
+	@$(BIN)/watchkeeper bench all --runs 5 --json benchmarks/results/lab.json
 
 clean: ## Remove what `make` made here
 	rm -rf $(VENV) .pytest_cache .ruff_cache .hypothesis .import_linter_cache

@@ -8,9 +8,10 @@ from typer.testing import CliRunner
 
 from watchkeeper_lab import engine, programs
 from watchkeeper_lab.apt import FALLBACK, mirror
-from watchkeeper_lab.bench import schedule
+from watchkeeper_lab.bench import SUITES, schedule
 from watchkeeper_lab.cli import app
 from watchkeeper_lab.errors import BadInputError
+from watchkeeper_lab.scenario import scenarios
 
 cli = CliRunner()
 
@@ -29,6 +30,8 @@ def no_labs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         (["status", "--name", "absent"], "is not up"),
         (["bench", "--only", "helthy"], "healthy"),
         (["bench", "--runs", "0"], "at least 1"),
+        (["bench", "lob"], "`lab`"),
+        (["bench", "run", "faults", "--only", "redis-kiled"], "redis-killed"),
     ],
 )
 def test_bad_input_is_told_in_two_lines_with_exit_code_2(arguments: list[str], said: str) -> None:
@@ -60,10 +63,20 @@ def test_every_fault_is_listed() -> None:
 
 def test_each_scenario_has_its_runs_and_the_order_is_drawn() -> None:
     turns = schedule([], 3, random.Random(1))
-    assert len(turns) == len({(one.name, run) for one, run in turns}) == 30
+    usual = [one for one in scenarios().values() if not one.is_long]
+    assert len(turns) == len({(one.name, run) for one, run in turns}) == 3 * len(usual)
+    assert turns == schedule([], 3, random.Random(1))
     assert turns != schedule([], 3, random.Random(2))
     with pytest.raises(BadInputError):
         schedule(["nothing-like-it"], 1, random.Random(1))
+
+
+def test_a_suite_is_part_of_everything_and_what_takes_long_is_run_once_and_only_when_asked_for() -> None:
+    names = {suite: [one.name for one, _ in schedule([], 2, random.Random(1), suite=suite)] for suite in SUITES}
+    assert "healthy-long" not in names["lab"] + names["faults"] + names["controls"]
+    assert names["long"].count("healthy-long") == names["all"].count("healthy-long") == 1
+    assert sorted(names["faults"] + names["controls"]) == sorted(names["lab"])
+    assert set(names["all"]) == set(scenarios())
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,7 @@
 """The command line: `watchkeeper lab up | break | reset | down | status | faults`."""
 
 import asyncio
+import random
 import signal
 import sys
 import time
@@ -11,10 +12,12 @@ from typing import Annotated, Any
 import typer
 from rich.console import Console
 from rich.table import Table
+from typer.core import TyperGroup
 
 from watchkeeper_lab import instance as instances
+from watchkeeper_lab.bench import Order, compare, read, tables, write
 from watchkeeper_lab.bench import bench as measure
-from watchkeeper_lab.bench import tables, write
+from watchkeeper_lab.bench.compare import table as changed
 from watchkeeper_lab.demo import demo as show
 from watchkeeper_lab.engine import stop_engine_if_ours
 from watchkeeper_lab.errors import LabError
@@ -32,7 +35,21 @@ makes it well again, `down` leaves nothing behind. It runs in containers, or whe
 app = typer.Typer(help=HELP, no_args_is_help=True, rich_markup_mode="markdown")
 console = Console(highlight=False)
 
-bench = typer.Typer()
+
+class RunByDefault(TyperGroup):
+    """`bench [SUITE]` is short for `bench run [SUITE]`."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        """Put `run` in front where no command is named."""
+        named = args[:1] and args[0] in {*self.commands, "--help"}
+        return super().parse_args(ctx, args if named else ["run", *args])
+
+
+BENCH_HELP = """Measure Watchkeeper on the lab.
+
+`bench [SUITE]` is short for `bench run [SUITE]`, whose options `bench run --help` lists.
+"""
+bench = typer.Typer(cls=RunByDefault, no_args_is_help=False, help=BENCH_HELP)
 Name = Annotated[str, typer.Option("--name", help="Which lab; several can be up at once.")]
 Processes = Annotated[
     bool, typer.Option("--processes", help="As plain processes of this machine; else only where no engine can run.")
@@ -175,24 +192,49 @@ def _show(seen: Judgement) -> None:
         console.print(f"  {name} {value}")
 
 
-@bench.callback(invoke_without_command=True)
-def bench_(
+@bench.command("run")
+def bench_run(
+    suite: Annotated[str, typer.Argument(help="lab, faults, controls, long (20 minutes each) or all.")] = "lab",
     runs: Annotated[int, typer.Option("--runs", help="How often each scenario is run.")] = 1,
     only: Annotated[list[str] | None, typer.Option("--only", help="Only this scenario; may be repeated.")] = None,
+    seed: Annotated[int | None, typer.Option("--seed", help="Draws order and sizes as in an earlier run.")] = None,
     json: Annotated[Path | None, typer.Option("--json", help="Write the results to this file.")] = None,
     planner: Annotated[str, typer.Option("--planner", help="What decides; noted in the results.")] = "runbook",
+    baselines: Annotated[
+        bool, typer.Option("--baselines/--no-baselines", help="Also what two simple-minded contenders would come to.")
+    ] = True,
     processes: Processes = False,
 ) -> None:
     """Run every fault and control in random order on a lab and a Watchkeeper of its own, and show what came of it."""
-    run(_bench(only or [], runs, planner, json, wanted(processes)))
+    seed = random.randrange(1 << 31) if seed is None else seed
+    order = Order(suite, tuple(only or ()), runs, seed, planner, 1 if baselines else 0)
+    run(_bench(order, json, wanted(processes)))
 
 
-async def _bench(only: list[str], runs: int, planner: str, path: Path | None, ground: Ground | None) -> int:
-    result = await measure(only, runs, planner, console, ground)
+async def _bench(order: Order, path: Path | None, ground: Ground | None) -> int:
+    result = await measure(order, console, ground)
     if path is not None:
         write(result, path)
     console.print(tables(result))
     return 0 if all(row["right"] for row in result["scenarios"]) else 1
+
+
+@bench.command("compare")
+def bench_compare(
+    before: Annotated[Path, typer.Argument(help="Results, as `--json` wrote them.")],
+    after: Annotated[Path, typer.Argument(help="Later ones.")],
+    strict: Annotated[bool, typer.Option("--fail-on-regression", help="Exit code 1 where anything is worse.")] = False,
+) -> None:
+    """Show what changed between two benchmarks: right or wrong, and the median of each scenario."""
+    run(_compare(before, after, strict))
+
+
+async def _compare(before: Path, after: Path, strict: bool) -> int:
+    changes = compare(read(before), read(after))
+    console.print(changed(changes))
+    worse = [one.name for one in changes if one.regressed]
+    console.print(f"Worse: {', '.join(worse)}." if worse else "Nothing is worse.")
+    return 1 if worse and strict else 0
 
 
 app.add_typer(bench, name="bench")

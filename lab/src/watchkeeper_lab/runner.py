@@ -4,6 +4,7 @@ import asyncio
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from typing import Protocol
 
 from watchkeeper_lab.api import Fix, Incident, Watchkeeper
 from watchkeeper_lab.errors import LabError
@@ -18,12 +19,35 @@ POLL_SECONDS = 0.1
 DEADLINE_SECONDS = 120.0
 """How long an incident may take to be closed or escalated."""
 SHORTEST_CONTROL = 30.0
+GRACE_SECONDS = 10.0
 QUIET_SECONDS = 60.0
 """How long Watchkeeper may take to see that the lab is well, before anything is injected."""
+BASELINE_SECONDS = 60.0
+"""How long a contender that is none of ours may take; it does not look whether it helped, so it is through sooner."""
 
 
 Tell = Callable[[float, str], None]
 """Told what happens: seconds since the fault was in effect, and a line."""
+
+
+class Followed(Protocol):
+    """Whoever acts, followed until it is through, and what it then did."""
+
+    async def until_ended(self, seconds: float) -> None:
+        """Return as soon as it is through, or after so many seconds."""
+        ...
+
+    async def for_seconds(self, seconds: float) -> None:
+        """Follow it for so many seconds."""
+        ...
+
+    async def look(self) -> tuple[list[Incident], list[Fix]]:
+        """What it noticed and did."""
+        ...
+
+
+Follow = Callable[[Watchkeeper, float], Followed]
+"""Given eyes (a Watchkeeper that acts or not) and the Unix time from which it counts."""
 
 
 def silent(_: float, __: str) -> None:
@@ -58,12 +82,14 @@ async def play(
     control_seconds: float | None = None,
     look_at_fault: bool = False,
     tell: Tell = silent,
+    follow: Follow | None = None,
 ) -> Run:
     """Run a scenario against the Watchkeeper at `base_url`, and keep what the oracle said along the way.
 
     `deadline` and `control_seconds` (how long a control is watched; by default three times the slowest rule's `for`, at
     least 30) are in seconds. `look_at_fault` asks the oracle right after the fault too, which costs a little time of
-    the machine. The lab is healthy again afterwards. Raises `LabError` where it or Watchkeeper is not fit to begin.
+    the machine. `follow` is how whoever acts is followed where that is not the Watchkeeper itself. The lab is healthy
+    again afterwards. Raises `LabError` where it or Watchkeeper is not fit to begin.
     """
     async with Watchkeeper(base_url, lab.compose_project, lab.instance.by_port) as server:
         before = (await lab.reset()).judgement
@@ -74,16 +100,19 @@ async def play(
             for survivor in scenario.survives:
                 await SURVIVORS[survivor](lab.instance, lab.background)
             in_effect_at = await lab.inject(scenario.name)
-            watched = Watched(server, known, began, Narrator(lambda line: tell(time.time() - in_effect_at, line)))
+            narrator = Narrator(lambda line: tell(time.time() - in_effect_at, line))
+            watched = follow(server, began) if follow else Watched(server, known, began, narrator)
             look = look_at_fault or scenario.is_control
             looking = asyncio.create_task(lab.oracle.judge(with_audit=False)) if look else None
             if scenario.is_control:
-                length = await _control_length(server) if control_seconds is None else control_seconds
+                length = await _control_length(server, scenario) if control_seconds is None else control_seconds
                 await watched.for_seconds(length - (time.time() - in_effect_at))
             else:
                 await watched.until_ended(deadline - (time.time() - in_effect_at))
             ended_at = time.time()
             after = await lab.oracle.judge()
+            if follow and not scenario.is_control:
+                after = await _in_time(lab, after)
             faltered = lab.background.faltered(scenario.survives)
             requests = lab.ledger.requests(began, ended_at)
             incidents, fixes = await watched.look()
@@ -97,6 +126,16 @@ async def play(
             in_effect_at, ended_at, incidents, fixes, resources, after.healthy, expected, reasons, lost, requests
         )
         return Run(make_row(scenario, seen, planner=planner, run=run), before, broken, after)
+
+
+async def _in_time(lab: Lab, seen: Judgement) -> Judgement:
+    """The oracle's word where it is well now, or becomes so within `GRACE_SECONDS`: who does not verify may be right
+    a little later."""
+    deadline = time.monotonic() + GRACE_SECONDS
+    while not seen.healthy and time.monotonic() < deadline:
+        await asyncio.sleep(POLL_SECONDS)
+        seen = await lab.oracle.judge()
+    return seen
 
 
 def as_expected(
@@ -122,9 +161,9 @@ def as_expected(
     return not wrong, tuple(wrong)
 
 
-async def _control_length(server: Watchkeeper) -> float:
-    """Three times the slowest rule's `for`, at least 30 s."""
-    return max(SHORTEST_CONTROL, 3 * (await server.slowest_for() or 0.0))
+async def _control_length(server: Watchkeeper, scenario: Scenario) -> float:
+    """Three times the slowest rule's `for`, at least 30 s, and longer where the scenario says so."""
+    return max(SHORTEST_CONTROL, 3 * (await server.slowest_for() or 0.0), scenario.seconds)
 
 
 async def _until_quiet(server: Watchkeeper) -> None:

@@ -17,7 +17,7 @@ from watchkeeper_lab.survivors import SURVIVORS
 Expected = Literal["healed", "escalated", "no_action"]
 FIELDS = {
     "name", "kind", "description", "root", "roots", "one_incident", "accepted_tools", "expect", "ends", "survives",
-    "needs", "because",
+    "needs", "because", "seconds",
 }  # fmt: skip
 
 
@@ -38,7 +38,8 @@ class Scenario:
     its incident. `expect` is the right answer; a fault may be one that is to be escalated, with no tool accepted.
     `ends` are services that are to be stopped when it is over, because somebody stopped them on purpose. `survives` are
     things that run through it and through its fix, and have to live: see `watchkeeper_lab.survivors`. `needs` is
-    `container` where plain processes cannot have it, `because` of what.
+    `container` where plain processes cannot have it, `because` of what. `seconds` is how long a control is watched,
+    where that is longer than usual: it is then none of the suite `lab`.
     """
 
     name: str
@@ -52,11 +53,17 @@ class Scenario:
     survives: tuple[str, ...] = ()
     needs: Literal["", "container"] = ""
     because: str = ""
+    seconds: float = 0.0
 
     @property
     def is_control(self) -> bool:
         """Whether the right answer is to do nothing."""
         return self.kind == "control"
+
+    @property
+    def is_long(self) -> bool:
+        """Whether it takes so long that it is run only where it is asked for."""
+        return self.seconds > 0
 
 
 def parse(text: str, source: str) -> Scenario:
@@ -81,6 +88,7 @@ def parse(text: str, source: str) -> Scenario:
             survives=tuple(given.get("survives", [])),
             needs=given.get("needs", ""),
             because=given.get("because", ""),
+            seconds=float(given.get("seconds", 0.0)),
         )
     except (KeyError, TypeError, ValueError) as error:
         raise LabError(f"{source}: {error} is missing or wrong.", "See the other files in the folder.") from None
@@ -104,6 +112,8 @@ def _check(found: Scenario, source: str) -> None:
         raise LabError(f"{source}: there is no service `{unknown[0]}`.", f"There are {', '.join(sorted(SERVICES))}.")
     if unknown := sorted(set(found.survives) - set(SURVIVORS)):
         raise LabError(f"{source}: nothing called `{unknown[0]}` survives.", f"Known are {', '.join(SURVIVORS)}.")
+    if found.seconds and not found.is_control:
+        raise LabError(f"{source}: `seconds` is for controls.", "A fault takes as long as it takes.")
     if found.needs not in {"", "container"} or bool(found.needs) != bool(found.because):
         raise LabError(f"{source}: needs and because do not fit together.", "`needs: container` takes a `because`.")
 

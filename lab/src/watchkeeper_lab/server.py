@@ -29,6 +29,12 @@ class Server:
     base_url: str
     pid: int
     log: Path
+    folder: Path
+
+    @property
+    def token(self) -> str:
+        """The operator's token, with which a person acts."""
+        return (self.folder / "data" / "token").read_text().strip()
 
 
 def command() -> str:
@@ -59,17 +65,17 @@ async def watchkeeper_up(folder: Path, *only: str, mode: str = "auto", config: s
             cwd=folder, env=environment, stdin=asyncio.subprocess.DEVNULL, stdout=sink, stderr=sink,
         )  # fmt: skip
     try:
-        server = Server(f"http://127.0.0.1:{port}", process.pid, log)
+        server = Server(f"http://127.0.0.1:{port}", process.pid, log, folder)
         await _until_ready(server, process)
         yield server
     finally:
         await asyncio.shield(_stop(process))
 
 
-def watchkeeper_for(lab: Lab, folder: Path) -> AbstractAsyncContextManager[Server]:
-    """A Watchkeeper in mode auto that watches this lab and nothing else; see `watchkeeper_up`."""
+def watchkeeper_for(lab: Lab, folder: Path, mode: str = "auto") -> AbstractAsyncContextManager[Server]:
+    """A Watchkeeper that watches this lab and nothing else; see `watchkeeper_up`."""
     made = lab.instance
-    return watchkeeper_up(folder, *made.watched, config=made.configuration())
+    return watchkeeper_up(folder, *made.watched, mode=mode, config=made.configuration())
 
 
 async def _until_ready(server: Server, process: asyncio.subprocess.Process) -> None:

@@ -1,0 +1,125 @@
+"""Runs the benchmark: a lab of its own, a Watchkeeper with an empty store for each run."""
+
+import json
+import os
+import platform
+import random
+import tempfile
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+
+from watchkeeper_lab.api import Watchkeeper
+from watchkeeper_lab.bench.schedule import Order, schedule
+from watchkeeper_lab.contenders import BASELINES, Attempt, Contender, Stage
+from watchkeeper_lab.engine import engine_version
+from watchkeeper_lab.lab import Lab
+from watchkeeper_lab.row import Row, summary
+from watchkeeper_lab.runner import BASELINE_SECONDS, Followed, play, run_scenario
+from watchkeeper_lab.scenario import Scenario, left_out
+from watchkeeper_lab.server import command, watchkeeper_for
+from watchkeeper_lab.services import Ground
+
+LAB_NAME = "bench"
+
+
+async def bench(order: Order, console: Console, ground: Ground | None = None) -> dict[str, Any]:
+    """Run the benchmark and return it in the shape of its JSON; prints one line per run, and what is left out and why.
+
+    Each run gets a Watchkeeper with an empty store, for a fault that came a minute ago would be taken for a relapse.
+    A run that could not even begin is an error and ends the benchmark: no row is left out silently.
+    """
+    schedule(order.only, order.runs, random.Random(), None, order.suite)
+    command()
+    console.print(f"The order, and the sizes of what is injected, are drawn with `--seed {order.seed}`.")
+    dice = random.Random(order.seed)
+    rows: list[Row] = []
+    others: dict[str, list[Row]] = {}
+    async with Lab.running(f"{LAB_NAME}-{os.getpid()}", console.print, ground) as lab:
+        turns = schedule(order.only, order.runs, dice, lab.ground, order.suite)
+        for number, (one, run) in enumerate(turns, 1):
+            row = await _run(lab, one, order, run)
+            rows.append(row)
+            _tell(console, f"{number}/{len(turns)}", row)
+        for name, baseline in BASELINES.items() if order.baseline_runs else ():
+            again = schedule(order.only, order.baseline_runs, dice, lab.ground, order.suite)
+            again = [(one, run) for one, run in again if not one.is_long]
+            for number, (one, run) in enumerate(again, 1):
+                row = await _run(lab, one, order, run, baseline())
+                others.setdefault(name, []).append(row)
+                _tell(console, f"{name} {number}/{len(again)}", row)
+    return {
+        "scenarios": in_order(rows),
+        "baselines": {name: in_order(found) for name, found in others.items()},
+        "suite": order.suite,
+        "seed": order.seed,
+        "ground": lab.ground,
+        "left_out": left_out(lab.ground),
+        "summary": summary(rows) | {"baselines": {name: summary(found) for name, found in others.items()}},
+        "machine": machine(),
+        "versions": await versions(),
+    }
+
+
+async def _run(lab: Lab, one: Scenario, order: Order, run: int, contender: Contender | None = None) -> Row:
+    """One run; sizes are drawn anew for each, and the same for every contender."""
+    random.seed(f"{order.seed} {one.name} {run}")
+    with tempfile.TemporaryDirectory(prefix="watchkeeper-bench-") as folder:
+        mode = "auto" if contender is None else "observe"
+        async with watchkeeper_for(lab, Path(folder), mode=mode) as server:
+            if contender is None:
+                return await run_scenario(lab, one, server.base_url, planner=order.planner, run=run)
+
+            def follow(eyes: Watchkeeper, since: float) -> Followed:
+                return Attempt(Stage(lab, eyes, server, since), contender)
+
+            name, deadline = contender.name, BASELINE_SECONDS
+            played = await play(lab, one, server.base_url, planner=name, run=run, deadline=deadline, follow=follow)
+            return played.row
+
+
+def in_order(rows: list[Row]) -> list[dict[str, Any]]:
+    """As JSON, faults first, by name and run."""
+    return [row.as_json() for row in sorted(rows, key=lambda row: (row.kind != "fault", row.name, row.run))]
+
+
+def describe(row: Row) -> str:
+    """A run in one line."""
+    good = "right" if row.right else "WRONG"
+    told = f"{row.name}: {good}, {row.verdict}, {row.actions} actions, {row.data_lost} lost, {row.seconds.total:.1f} s"
+    return f"{told} ({'; '.join(row.reasons)})" if row.reasons else told
+
+
+def _tell(console: Console, where: str, row: Row) -> None:
+    console.print(f"{where}  {describe(row)}", style=None if row.right else "red", soft_wrap=True)
+
+
+def write(result: dict[str, Any], path: Path) -> None:
+    """Write the results as JSON."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(json.dumps(result, indent=2) + "\n")
+
+
+def machine() -> dict[str, Any]:
+    """What it ran on; memory in bytes; the load as an average over five minutes."""
+    return {
+        "cpus": os.cpu_count() or 0,
+        "memory_bytes": os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES"),
+        "load": round(os.getloadavg()[1], 2),
+        "system": platform.system(),
+        "kernel": platform.release(),
+        "architecture": platform.machine(),
+    }
+
+
+async def versions() -> dict[str, str]:
+    """Versions of what took part."""
+    found = {"python": platform.python_version(), "docker": await engine_version() or ""}
+    for name in ("watchkeeper", "watchkeeper-lab", "redis", "psycopg", "httpx"):
+        try:
+            found[name] = version(name)
+        except PackageNotFoundError:
+            found[name] = ""
+    return found

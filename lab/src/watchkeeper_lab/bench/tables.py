@@ -1,0 +1,62 @@
+"""The results for a person: per scenario, and each contender beside the others."""
+
+from statistics import median
+from typing import Any
+
+from rich.box import SIMPLE_HEAD
+from rich.console import Group
+from rich.table import Table
+
+from watchkeeper_lab.errors import LabError
+
+COUNTED = {"root_correct": "root", "tool_correct": "tool", "healed": "healed", "falsely_healed": "false"}
+SUMMED = {"needless_actions": "extra", "data_lost": "lost"}
+PARTS = ("detect", "decide", "act", "verify", "total")
+
+
+def tables(result: dict[str, Any]) -> Group:
+    """One line per scenario: what was right in how many of its runs, and where the seconds went; then the contenders.
+
+    Raises `LabError` where there is nothing to show.
+    """
+    rows: list[dict[str, Any]] = result["scenarios"]
+    if not rows:
+        raise LabError("The benchmark has no rows: nothing was run.", "See `watchkeeper lab faults`.")
+    right, spent = _shown("Runs in which it was so"), _shown("Seconds, median/worst")
+    _columns(right, "scenario", "runs", *COUNTED.values(), *SUMMED.values())
+    _columns(spent, "scenario", *PARTS)
+    for name in dict.fromkeys(row["name"] for row in rows):
+        mine = [row for row in rows if row["name"] == name]
+        right.add_row(name, str(len(mine)), *[str(sum(row[field] for row in mine)) for field in (*COUNTED, *SUMMED)])
+        if mine[0]["kind"] == "fault":
+            spans = [[row["seconds"][part] for row in mine] for part in PARTS]
+            spent.add_row(name, *[f"{median(span):.1f}/{max(span):.1f}" for span in spans])
+    shown = [right, spent] if spent.rows else [right]
+    return Group(*shown, _contenders(result)) if result["baselines"] else Group(*shown)
+
+
+def _contenders(result: dict[str, Any]) -> Table:
+    shown = _shown("Beside the baselines")
+    _columns(shown, "", "healed", "root", "false", "controls", "extra", "lost", "failed", "median")
+    for name, told in {"watchkeeper": result["summary"], **result["summary"]["baselines"]}.items():
+        failed = told["requests_failed"] / max(1, told["requests"])
+        shown.add_row(
+            name,
+            f"{told['faults_healed']}/{told['faults']}",
+            *[str(told[one]) for one in ("faults_root_correct", "falsely_healed")],
+            f"{told['controls_left_alone']}/{told['controls']}",
+            *[str(told[one]) for one in ("needless_actions", "data_lost")],
+            f"{failed:.1%}",
+            f"{told['median_seconds']['total']:.1f}",
+        )
+    return shown
+
+
+def _shown(title: str) -> Table:
+    return Table(title=title, box=SIMPLE_HEAD, padding=(0, 1, 0, 0))
+
+
+def _columns(table: Table, first: str, *others: str) -> None:
+    table.add_column(first, no_wrap=True)
+    for column in others:
+        table.add_column(column, justify="right")
