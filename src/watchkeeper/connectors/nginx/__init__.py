@@ -1,0 +1,5 @@
+"""nginx."""
+
+from watchkeeper.connectors.nginx.connector import connector
+
+__all__ = ["connector"]

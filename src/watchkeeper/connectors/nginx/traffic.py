@@ -1,0 +1,136 @@
+"""What logs tell of the last seconds: requests, errors, times, and what goes wrong with upstreams and workers."""
+
+import re
+from collections import Counter, deque
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from watchkeeper.connectors.nginx.formats import Entry, entry
+from watchkeeper.domain import Level
+
+WINDOW = 10.0
+"""Seconds over which rates and times are told."""
+ERRORS_WINDOW = 30.0
+"""Seconds over which error log entries are counted by cause."""
+DEATHS_WINDOW = 300.0
+"""Seconds within which the deaths of workers belong together, as for containers that crash."""
+_MOST = 20_000
+ERROR_LINE = re.compile(r"^\d{4}/\d\d/\d\d \d\d:\d\d:\d\d \[(?P<level>\w+)\] \d+#\d+: (?P<text>.*)$")
+_LEVELS: dict[str, Level] = {
+    "warn": "WARNING",
+    "error": "ERROR",
+    "crit": "CRITICAL",
+    "alert": "CRITICAL",
+    "emerg": "CRITICAL",
+}
+_UPSTREAM = re.compile(r'upstream: "(?:\w+://)?([^"/]+)')
+_BY_CAUSE = (
+    ("refused", re.compile(r"connect\(\) failed \(111|Connection refused\) while connecting to upstream")),
+    ("timed_out", re.compile(r"upstream timed out")),
+    (
+        "closed_early",
+        re.compile(r"upstream prematurely closed|recv\(\) failed \(104.*upstream|reset by peer.*upstream"),
+    ),
+    ("unresolved", re.compile(r"could not be resolved|host not found in upstream")),
+    ("none_left", re.compile(r"no live upstreams")),
+    (
+        "unreachable",
+        re.compile(r"connect\(\) failed \((113|101)|(No route to host|Network is unreachable)\) while conn"),
+    ),
+    ("tls_failed", re.compile(r"SSL_do_handshake\(\) failed.*upstream|upstream SSL certificate")),
+)
+CAUSES = tuple(name for name, _ in _BY_CAUSE)
+_SHORT = re.compile(r"worker_connections are not enough")
+_NO_FILES = re.compile(r"\(24: (Too many open files|No file descriptors available)")
+_DIED = re.compile(r"worker process \d+ exited (on signal \d+|with fatal code)")
+_OUR_DOING = re.compile(r"\(103: Software caused connection abort\)")
+"""What nginx says of a connection that was ended from outside (ss -K)."""
+
+
+def level(line: str) -> Level | None:
+    """The level nginx itself gives a line of its error log; None for access log lines and notices."""
+    found = ERROR_LINE.match(line)
+    if not found:
+        return "CRITICAL" if line.startswith("nginx: [emerg]") else None
+    return "WARNING" if _OUR_DOING.search(found["text"]) else _LEVELS.get(found["level"])
+
+
+@dataclass
+class Traffic:
+    """The requests and errors of the last seconds; times are the event loop's."""
+
+    requests: deque[tuple[float, Entry]] = field(default_factory=lambda: deque(maxlen=_MOST))
+    errors: deque[tuple[float, str, str]] = field(default_factory=lambda: deque(maxlen=_MOST))
+    deaths: deque[float] = field(default_factory=lambda: deque(maxlen=1000))
+    unread: int = 0
+    """Lines that were passed over, more than could be read."""
+
+    def line(self, at: float, line: str, formats: Sequence[str]) -> None:
+        """Take one line of whichever log."""
+        if found := ERROR_LINE.match(line):
+            self._error(at, found["text"])
+            return
+        for log_format in formats:
+            if request := entry(line, log_format):
+                if not request.ours:
+                    self.requests.append((at, request))
+                return
+
+    def _error(self, at: float, text: str) -> None:
+        peer = _UPSTREAM.search(text)
+        cause = next((name for name, pattern in _BY_CAUSE if pattern.search(text)), "")
+        if cause:
+            self.errors.append((at, cause, peer[1] if peer else ""))
+        elif _SHORT.search(text):
+            self.errors.append((at, "short", ""))
+        elif _NO_FILES.search(text):
+            self.errors.append((at, "no_files", ""))
+        elif _DIED.search(text):
+            self.deaths.append(at)
+
+    def told(self, at: float, *, since: float, access: bool, errors: bool) -> tuple[dict[str, float], dict[str, str]]:
+        """Metrics and facts of the windows that end now; only of logs that are read (`access`, `errors`), which they
+        have been `since`."""
+        metrics, facts = dict[str, float](), {"upstream_error": "", "upstream_address": ""}
+        if access:
+            recent = [request for when, request in self.requests if when > at - WINDOW]
+            metrics |= _of_requests(recent, max(1.0, min(WINDOW, at - since)))
+        if errors:
+            counted = Counter(cause for when, cause, _ in self.errors if when > at - ERRORS_WINDOW)
+            metrics |= {f"upstream_{name}": float(counted[name]) for name in CAUSES}
+            metrics["upstream_errors"] = float(sum(counted[name] for name in CAUSES))
+            metrics["connections_refused_short"] = float(counted["short"])
+            metrics["files_exhausted"] = float(counted["no_files"])
+            metrics["worker_deaths"] = float(sum(when > at - DEATHS_WINDOW for when in self.deaths))
+            who = Counter((c, peer) for when, c, peer in self.errors if when > at - ERRORS_WINDOW and c in CAUSES)
+            if who:
+                (cause, peer), _ = who.most_common(1)[0]
+                facts = {"upstream_error": cause.replace("_", " "), "upstream_address": peer}
+        return metrics, facts
+
+
+def _of_requests(recent: Sequence[Entry], seconds: float) -> dict[str, float]:
+    number = len(recent)
+    metrics = {"logged_requests": float(number), "logged_requests_per_second": number / seconds}
+    gateway = sum(request.status in (502, 504) for request in recent)
+    server = sum(request.status >= 500 for request in recent)
+    client = sum(400 <= request.status < 500 for request in recent)
+    own = sum(r.status >= 500 and r.status not in (502, 504) and r.upstream_status is None for r in recent)
+    for name, count in (
+        ("bad_gateway", gateway),
+        ("server_errors", server),
+        ("client_errors", client),
+        ("own_errors", own),
+    ):
+        metrics[f"{name}_ratio"] = count / number if number else 0.0
+    times = sorted(request.seconds for request in recent if request.seconds is not None)
+    if times:
+        metrics |= {"request_p50_seconds": _share(times, 0.5), "request_p95_seconds": _share(times, 0.95)}
+    theirs = sorted(request.upstream_seconds for request in recent if request.upstream_seconds is not None)
+    if theirs:
+        metrics["upstream_p95_seconds"] = _share(theirs, 0.95)
+    return metrics
+
+
+def _share(ordered: Sequence[float], share: float) -> float:
+    return ordered[min(len(ordered) - 1, int(len(ordered) * share))]
