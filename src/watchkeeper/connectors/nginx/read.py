@@ -5,8 +5,8 @@ import time
 from collections.abc import Mapping
 
 from watchkeeper.connectors import hosting
-from watchkeeper.connectors.nginx import clearing, learning, status, workers
-from watchkeeper.connectors.nginx.configuration import Listen, StatusAt, digest
+from watchkeeper.connectors.nginx import asking, clearing, learning, status, workers
+from watchkeeper.connectors.nginx.configuration import digest
 from watchkeeper.connectors.nginx.files import changed
 from watchkeeper.connectors.nginx.session import NginxSession
 from watchkeeper.domain import Probe, Reading, Refused, WatchkeeperError, now
@@ -14,10 +14,6 @@ from watchkeeper.domain import Probe, Reading, Refused, WatchkeeperError, now
 LEARN_SECONDS = 0.5
 """How long a look waits for a configuration that is being read and tested; it goes on beside later looks."""
 LIMITS_EVERY = 15.0
-REQUEST_EVERY = 10.0
-"""Seconds between real requests where there is no stub_status to ask."""
-STATUS_AGAIN = 60.0
-"""Seconds until a stub_status that could not be reached is tried again."""
 CROWDED = 0.6
 """From this share of the connections on it is told who holds them."""
 QUIET = 5.0
@@ -82,7 +78,7 @@ async def _answers(
         session.family = await asyncio.to_thread(workers.family, session.pid)
         await _processes(session, metrics, facts)
     asked = time.perf_counter()
-    told = await _status(session)
+    told = await asking.status_of(session)
     if told is not None:
         metrics |= {
             "status_known": 1.0,
@@ -99,7 +95,7 @@ async def _answers(
             metrics["connections"] = float(told.active)
     else:
         metrics["status_known"] = 0.0
-        await _knock(session, metrics)
+        await asking.knock(session, metrics)
     session.answered, session.silent_since = True, None
     metrics |= {"up": 1.0, "responding": 1.0}
     facts["error"] = ""
@@ -121,95 +117,6 @@ def _rate(metrics: dict[str, float], last: Reading | None, at: float) -> None:
     seconds, more = at - last.at.timestamp(), metrics["requests_total"] - before
     if seconds > 0.05 and more >= 0:
         metrics["requests_per_second"] = more / seconds
-
-
-async def _status(session: NginxSession) -> status.Status | None:
-    """stub_status, by the way that worked last; None where there is none that lets us in. Raises OSError for a server
-    that does not answer."""
-    loop = asyncio.get_running_loop()
-    if session.status_way is not None:
-        way, where = session.status_way
-        if found := await _ask_status(session, way, where):
-            return found
-        session.status_way = None
-    if session.configuration is None or loop.time() < session.no_status_until:
-        return None
-    for where in session.configuration.status:
-        ways = ["from here", *(["within"] if session.pid else []), *(["by command"] if not session.pid else [])]
-        for way in ways:
-            try:
-                found = await _ask_status(session, way, where)
-            except OSError:
-                continue
-            if found:
-                session.status_way = (way, where)
-                return found
-    session.no_status_until = loop.time() + STATUS_AGAIN
-    return None
-
-
-async def _ask_status(session: NginxSession, way: str, where: StatusAt) -> status.Status | None:
-    listen, name = where.listen, status.name_of(where.listen.names)
-    if way == "by command":
-        if session.host is None or listen.tls:
-            return None
-        try:
-            body = await status.ask_by_command(
-                session.host, listen.address or "127.0.0.1", listen.port, where.path, name
-            )
-        except WatchkeeperError:
-            return None
-        return status.parsed(body)
-    if way == "within":
-        address = listen.address or "127.0.0.1"
-        answer = await status.ask(address, listen.port, where.path, name=name, tls=listen.tls, within=session.pid)
-        return status.parsed(answer.body)
-    last: OSError | None = None
-    for address, port in await session.endpoints(listen.port):
-        try:
-            answer = await status.ask(address, port, where.path, name=name, tls=listen.tls)
-        except OSError as problem:
-            last = problem
-            if isinstance(problem, TimeoutError):
-                break
-            continue
-        return status.parsed(answer.body)
-    if last is not None:
-        raise last
-    return None
-
-
-async def _knock(session: NginxSession, metrics: dict[str, float]) -> None:
-    """Is somebody there: a connection with each look, a request less often. Raises OSError."""
-    listen = _front(session)
-    name, asked, last = status.name_of(listen.names), time.perf_counter(), None
-    whole = session.silent_since is not None or session.due("request", REQUEST_EVERY)
-    for address, port in await session.endpoints(listen.port):
-        try:
-            if whole:
-                await status.ask(address, port, "/", name=name, tls=listen.tls)
-                metrics["answer_seconds"] = time.perf_counter() - asked
-            else:
-                async with asyncio.timeout(status.SECONDS):
-                    _, writer = await asyncio.open_connection(address, port)
-                writer.close()
-            return
-        except OSError as problem:
-            last = problem
-            if isinstance(problem, TimeoutError):
-                break
-    session.soon("request")
-    raise last or ConnectionRefusedError("it has no address while it is stopped")
-
-
-def _front(session: NginxSession) -> Listen:
-    """Where visitors come in."""
-    if session.url is not None:
-        tls = session.url.scheme == "https"
-        return Listen("", session.url.port or (443 if tls else 80), tls, ())
-    listens = session.configuration.listens if session.configuration else []
-    plain = [listen for listen in listens if not listen.tls]
-    return next(iter((*plain, *listens)), Listen("", 80, False, ()))
 
 
 def _told(session: NginxSession, problem: Exception, metrics: dict[str, float], facts: dict[str, str]) -> str:
@@ -278,9 +185,9 @@ async def sort(session: NginxSession, quiet: float = QUIET) -> clearing.Sorted:
     """The client connections of the workers that serve, by what is going on with them. Raises Refused."""
     if not session.pid or session.family is None or session.configuration is None:
         raise Refused("Its processes are not on this machine: which connections are idle cannot be told.")
-    before = await _at_work(session)
+    before = await asking.at_work(session)
     listed = await clearing.listed(session.family.workers[0].pid if session.family.workers else session.pid)
-    after = await _at_work(session)
+    after = await asking.at_work(session)
     ports = {listen.port for listen in session.configuration.listens}
     at = asyncio.get_running_loop().time()
     there = {one.peer: one.received for one in listed if one.port in ports}
@@ -295,18 +202,6 @@ async def sort(session: NginxSession, quiet: float = QUIET) -> clearing.Sorted:
         blind=session.configuration.serves_without_tcp,
     )
     return found.careful(min(before, after))
-
-
-async def _at_work(session: NginxSession) -> int:
-    """How many requests it is busy with, by its own count and without ours; 0 where it does not say. Those of workers
-    that are shutting down are among them."""
-    if session.status_way is None or (session.family and len(session.family.serving) < len(session.family.workers)):
-        return 0
-    try:
-        told = await _ask_status(session, *session.status_way)
-    except OSError:
-        return 0
-    return told.writing - 1 if told else 0
 
 
 # Its configuration -----------------------------------------------------------------------------------------------
@@ -400,7 +295,7 @@ async def try_out(session: NginxSession) -> Probe:
     path = str(session.resource.settings.get("probe") or (session.url.path if session.url else "") or "/")
     what, ok, error = f"GET {path}", None, None
     try:
-        listen = _front(session)
+        listen = asking.front(session)
         for address, port in await session.endpoints(listen.port):
             try:
                 name = status.name_of(listen.names)
