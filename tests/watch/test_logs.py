@@ -7,7 +7,7 @@ import pytest
 from tests.domain.making import T0, after, resource
 from tests.watch.fakes import FakeHost, Scripted
 from watchkeeper.domain import LogLine
-from watchkeeper.watch.logs import LONGEST, PER_MINUTE, LogFollower, entries
+from watchkeeper.watch.logs import LONGEST, PER_MINUTE, PER_SECOND, LogFollower, entries
 
 TRACEBACK = """Traceback (most recent call last):
   File "shop.py", line 3, in checkout
@@ -152,9 +152,20 @@ async def test_how_much_of_a_flood_was_dropped_is_told_with_the_next_minute(foll
     await following.write("ERROR later", at=T0 + timedelta(minutes=1))
     kept = [await following.next() for _ in range(PER_MINUTE + 3)]
     assert [line.text for line in kept[-2:]] == [
-        "50 entries that came within a minute were not kept",
+        f"50 entries were not kept: more than {PER_MINUTE} came within a minute",
         "ERROR later",
     ]
+
+
+async def test_what_was_left_out_of_a_flood_is_told_when_nothing_follows_it(following: Following) -> None:
+    await following.write(*(f"ERROR {n}" for n in range(PER_MINUTE + PER_SECOND)), "INFO the last")
+    while following.host.written.qsize():  # noqa: ASYNC110
+        await asyncio.sleep(0)
+    await following.follower.stop()
+    said = [following.kept.get_nowait().text for _ in range(following.kept.qsize())]
+    left_out = sum(int(text.split()[0].replace(",", "")) for text in said if " were not " in text)
+    assert left_out in (PER_SECOND, PER_SECOND + 1), "the last one is among them, unless it came in another second"
+    assert len(said) <= PER_MINUTE + 3
 
 
 async def test_a_log_that_breaks_is_followed_again_from_where_it_had_come_to(following: Following) -> None:

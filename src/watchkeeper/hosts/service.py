@@ -66,7 +66,8 @@ class ServiceHost:
         self._recipe: Recipe | None = None
         self._told: tuple[tuple[str, ...], bytes] | None = None
         self._told_log = ""
-        self._log_known = asyncio.Event()
+        self._log_moved = asyncio.Event()
+        """Set, and another one taken, when it is told that it logs elsewhere."""
         self._finished: datetime | None = None
         self._end: tuple[StopCause, int | None] = ("unknown", None)
         self._ooms = 0
@@ -242,9 +243,10 @@ class ServiceHost:
         started again, and the file it logs to. Kept in memory only."""
         if self.needs_telling and (arguments or content):
             self._told = (tuple(arguments), content)
-        self._told_log = log
-        if log:
-            self._log_known.set()
+        if log != self._told_log:
+            self._told_log = log
+            self._log_moved.set()
+            self._log_moved = asyncio.Event()
 
     async def start(self) -> None:
         """Start it; nothing happens if it runs. Raises Refused where nobody knows how."""
@@ -342,18 +344,19 @@ class ServiceHost:
         """Its log as it grows: the file it is known to log to, a unit's journal, or the file its output goes to.
 
         Lines of a file have no times of their own: they bear the time at which they were seen, from now on. A service
-        that writes to none of these has no log that can be followed: then nothing comes, ever.
+        that writes to none of these has no log that can be followed. Ends when it is told that it logs elsewhere.
         """
+        moved = self._log_moved
         if path := self.log_file:
-            async for line in self.machine.shell.follow(script("tail"), [path]):
+            async for line in self.machine.shell.follow(script("tail"), [path], until=moved):
                 yield now(), line.decode(errors="replace").rstrip("\r\n")
         elif self.unit:
             start = f"{(since or now()).timestamp():.6f}"
-            async for line in self.machine.shell.follow(script("journal"), [self.unit, start]):
+            async for line in self.machine.shell.follow(script("journal"), [self.unit, start], until=moved):
                 if entry := _journal(line):
                     yield entry
         else:
-            await self._log_known.wait()
+            await moved.wait()
 
     @property
     def log_file(self) -> str:

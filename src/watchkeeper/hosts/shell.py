@@ -8,8 +8,8 @@ import asyncio
 import base64
 import os
 import signal
-from collections.abc import AsyncIterator, Sequence
-from contextlib import suppress
+from collections.abc import AsyncIterator, Callable, Generator, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -21,7 +21,7 @@ COMMAND = ("sh", "-s")
 """What is run, always and whatever is asked."""
 _PLAIN = frozenset(b"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-+=:,./@")
 _SCRIPTS = Path(__file__).parent / "scripts"
-_LINE_BYTES = 1 << 20
+_LINE_BYTES = 1 << 17
 """The longest log line that is read as one."""
 
 
@@ -57,8 +57,10 @@ class Shell(Protocol):
         """
         ...
 
-    def follow(self, script: str, arguments: Sequence[str] = ()) -> AsyncIterator[bytes]:
-        """The lines a script writes, as it writes them, until it ends. Raises WatchkeeperError."""
+    def follow(
+        self, script: str, arguments: Sequence[str] = (), *, until: asyncio.Event | None = None
+    ) -> AsyncIterator[bytes]:
+        """The lines a script writes, as it writes them, until it ends, or `until` is set. Raises WatchkeeperError."""
         ...
 
     async def reach(self, port: int, addresses: Sequence[str]) -> tuple[tuple[str, int], ...]:
@@ -125,16 +127,19 @@ class LocalShell:
             await _ended(process)
         return Output(process.returncode or 0, out, err)
 
-    async def follow(self, script: str, arguments: Sequence[str] = ()) -> AsyncIterator[bytes]:
+    async def follow(
+        self, script: str, arguments: Sequence[str] = (), *, until: asyncio.Event | None = None
+    ) -> AsyncIterator[bytes]:
         process = await self._start()
         assert process.stdin is not None
         assert process.stdout is not None
         try:
             process.stdin.write(compose(script, arguments, None))
             process.stdin.close()
-            async for line in process.stdout:
-                yield line
-        except (OSError, ValueError) as problem:  # ValueError: a line longer than the limit
+            with ended_by(until, lambda: _kill(process)):
+                while line := await _line(process.stdout):
+                    yield line
+        except OSError as problem:
             raise WatchkeeperError(f"A script on this machine broke off: {problem}.") from None
         finally:
             await _ended(process)
@@ -156,9 +161,35 @@ class LocalShell:
         )
 
 
+@contextmanager
+def ended_by(until: asyncio.Event | None, end: Callable[[], object]) -> Generator[None]:
+    """While inside, `end` is called once `until` is set."""
+    if until is None:
+        yield
+        return
+    waits = asyncio.create_task(until.wait(), name="until it is followed elsewhere")
+    waits.add_done_callback(lambda done: None if done.cancelled() else end())
+    try:
+        yield
+    finally:
+        waits.cancel()
+
+
+async def _line(stream: asyncio.StreamReader) -> bytes:
+    """The next line; of one that is too long to be held, that it was."""
+    try:
+        return await stream.readline()
+    except ValueError:
+        return f"(up to {2 * _LINE_BYTES:,} bytes of a line without an end were not read)\n".encode()
+
+
 async def _ended(process: asyncio.subprocess.Process) -> None:
     """End it and everything it started, but for what has a session of its own."""
     if process.returncode is None:
-        with suppress(ProcessLookupError):
-            os.killpg(process.pid, signal.SIGKILL)
+        _kill(process)
         await process.wait()
+
+
+def _kill(process: asyncio.subprocess.Process) -> None:
+    with suppress(ProcessLookupError):
+        os.killpg(process.pid, signal.SIGKILL)

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from watchkeeper.domain import WatchkeeperError
-from watchkeeper.hosts.shell import COMMAND, Output, compose
+from watchkeeper.hosts.shell import COMMAND, Output, compose, ended_by
 
 _CONNECT_SECONDS = 6.0
 _KEEPALIVE_SECONDS = 5.0
@@ -69,14 +69,17 @@ class SshShell:
             raise WatchkeeperError(f"The connection to {self.machine} broke while a script ran there.")
         return Output(int(process.returncode), bytes(out), bytes(err))
 
-    async def follow(self, script: str, arguments: Sequence[str] = ()) -> AsyncIterator[bytes]:
+    async def follow(
+        self, script: str, arguments: Sequence[str] = (), *, until: asyncio.Event | None = None
+    ) -> AsyncIterator[bytes]:
         process: Any = None
         try:
             _, process = await self._process()
             process.stdin.write(compose(script, arguments, None))
             process.stdin.write_eof()
-            async for line in process.stdout:
-                yield bytes(line)
+            with ended_by(until, process.close):
+                async for line in process.stdout:
+                    yield bytes(line)
         except (GeneratorExit, asyncio.CancelledError):
             raise
         except Exception as problem:

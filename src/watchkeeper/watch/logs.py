@@ -16,6 +16,8 @@ PER_MINUTE = 300
 """Entries kept per resource and minute; what is dropped is counted in an entry of its own."""
 PER_SECOND = 2000
 """Lines read per resource and second; of a flood the rest is counted, and that is said."""
+SAY_AFTER = 5.0
+"""Seconds after which it is said how much of a flood was left out, and again while it goes on."""
 _TRACEBACK = "Traceback (most recent call last):"
 _CHAINED = ("During handling of the above exception", "The above exception was the direct cause")
 _HELD = 8 * LONGEST
@@ -117,6 +119,79 @@ async def entries(
                 await pending
 
 
+class Flood:
+    """Lets so many lines a second through and counts the others, which `said` is called with within seconds, whether or
+    not more comes after them."""
+
+    def __init__(self, said: Callable[[datetime, int], Awaitable[None]]) -> None:
+        self._unread = Counted(said, SAY_AFTER)
+
+    async def bounded(self, lines: AsyncIterator[tuple[datetime, str]]) -> AsyncIterator[tuple[datetime, str]]:
+        """Those that are read."""
+        time = asyncio.get_running_loop().time
+        second = read = 0
+        async for at, line in lines:
+            if (present := int(time())) != second:
+                second, read = present, 0
+            read += 1
+            if read % 100 == 0:
+                await asyncio.sleep(0)  # others have their turn
+            if read <= PER_SECOND:
+                yield at, line
+            else:
+                self._unread.one(at)
+
+    async def stop(self) -> None:
+        await self._unread.stop()
+
+
+class Counted:
+    """How many there were of what is left out, until that is said: `seconds` after the first, or when asked to."""
+
+    def __init__(self, said: Callable[[datetime, int], Awaitable[None]], seconds: float) -> None:
+        self._said = said
+        self._seconds = seconds
+        self._at = now()
+        self._task: asyncio.Task[None] | None = None
+        self.number = 0
+
+    def one(self, at: datetime) -> None:
+        """One more."""
+        self.number += 1
+        self._at = at
+        if self._task is None or self._task.done():
+            self._task = asyncio.create_task(self._later(), name="tell of a flood")
+
+    async def tell(self) -> None:
+        """Say it now; what cannot be said now is said with the next."""
+        number, self.number = self.number, 0
+        try:
+            if number:
+                await self._said(self._at, number)
+        except BaseException:
+            self.number += number
+            raise
+
+    async def stop(self) -> None:
+        if self._task is not None:
+            self._task.cancel()
+            await asyncio.gather(self._task, return_exceptions=True)
+        try:
+            await self.tell()
+        except Exception as problem:
+            log.warning(
+                "lines of a log were not read, which could not be kept", lines=self.number, problem=str(problem)
+            )
+
+    async def _later(self) -> None:
+        while self.number:
+            await asyncio.sleep(self._seconds)  # one entry tells of all that came meanwhile
+            try:
+                await self.tell()
+            except Exception as problem:
+                log.debug("it cannot be told now how much was not read", problem=str(problem))
+
+
 class LogFollower:
     """Follows one host's log for one resource until stopped; begins again when the host was restarted.
 
@@ -140,26 +215,24 @@ class LogFollower:
         self._connector = connector
         self._keep = keep
         self._pause = pause
-        self._second = 0
-        self._read = 0
-        self._unread = 0
+        self._flood = Flood(self._not_read)
         self._minute = 0
         self._kept = 0
-        self._dropped = 0
+        self._dropped = Counted(self._not_kept, SAY_AFTER)
         self._task = asyncio.create_task(self._run(), name=f"logs {resource.slug}")
 
     async def stop(self) -> None:
         self._task.cancel()
         await asyncio.gather(self._task, return_exceptions=True)
+        await self._flood.stop()
+        await self._dropped.stop()
 
     async def _run(self) -> None:
         since = now()
         while True:
             try:
-                async for at, text in entries(self._host.logs(since=since)):
+                async for at, text in entries(self._flood.bounded(self._host.logs(since=since))):
                     since = at  # not the latest of all: a clock may have been set back
-                    if not await self._reads(at):
-                        continue
                     level = "ERROR" if text.startswith(_TRACEBACK) else self._connector.level(text)
                     self._learn(text, level, now())
                     if level:
@@ -168,34 +241,25 @@ class LogFollower:
                 log.debug("a log cannot be read now", resource=self._resource.id, problem=str(problem))
             await asyncio.sleep(self._pause)  # the stream ended with its host; nothing tells when there is a new one
 
-    async def _reads(self, at: datetime) -> bool:
-        """Whether the line is read: of a flood only so many a second are, and the others are counted."""
-        second = int(asyncio.get_running_loop().time())
-        if second != self._second:
-            if self._unread:
-                self._missed(self._unread)
-                said = f"{self._unread:,} lines were not read: more than {PER_SECOND:,} came within a second"
-                await self._keep(LogLine(at, "WARNING", said, self._resource.id))
-            self._second, self._read, self._unread = second, 0, 0
-        self._read += 1
-        if self._read % 100 == 0:
-            await asyncio.sleep(0)  # others have their turn
-        if self._read > PER_SECOND:
-            self._unread += 1
-        return self._read <= PER_SECOND
+    async def _not_read(self, at: datetime, number: int) -> None:
+        said = f"{number:,} lines were not read: more than {PER_SECOND:,} came within a second"
+        await self._keep(LogLine(at, "WARNING", said, self._resource.id))
+        self._missed(number)
+
+    async def _not_kept(self, at: datetime, number: int) -> None:
+        said = f"{number:,} entries were not kept: more than {PER_MINUTE} came within a minute"
+        await self._keep(LogLine(at, "WARNING", said, self._resource.id))
 
     async def _offer(self, at: datetime, level: Level, text: str) -> None:
         minute = int(at.timestamp() // 60)
         if minute != self._minute:
-            if self._dropped:
-                said = f"{self._dropped} entries that came within a minute were not kept"
-                await self._keep(LogLine(at, "WARNING", said, self._resource.id))
-            self._minute, self._kept, self._dropped = minute, 0, 0
+            await self._dropped.tell()
+            self._minute, self._kept = minute, 0
         if self._kept >= PER_MINUTE:
-            self._dropped += 1
-            if self._dropped == 1:
+            if not self._dropped.number:
                 said = f"more than {PER_MINUTE} entries within a minute: the rest is not kept"
                 await self._keep(LogLine(at, "WARNING", said, self._resource.id))
+            self._dropped.one(at)
             return
         self._kept += 1
         if len(text) > LONGEST:
