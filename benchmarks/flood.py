@@ -106,7 +106,7 @@ def container(folder: Path, number: int, content: Path) -> Iterator[Flood]:
     wait = "until [ -e /go ]; do sleep 0.2; done; cat /content"
     script = f"({wait}) & exec redis-server --save '' --protected-mode no"
     volume = f"{content}:/content:ro"
-    options = ["--name", name, "--network", "none", "-v", volume, IMAGE, "sh", "-c", script]
+    options = ["--name", name, "-v", volume, IMAGE, "sh", "-c", script]
     subprocess.run(["docker", "run", "-d", *options], check=True, stdout=subprocess.DEVNULL)
     try:
         yield Flood(f"docker/*/*/*{name}*", ["docker", "exec", name, "sh", "-c", ": >/go"], content, None)

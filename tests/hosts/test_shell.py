@@ -1,7 +1,9 @@
 """Scripts, arguments and content arrive as they are, whatever they contain."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator
+from pathlib import Path
+from typing import cast
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -96,3 +98,15 @@ async def test_lines_come_as_they_are_written(shell: Shell) -> None:
     async with asyncio.timeout(30):
         assert (await anext(following)).rstrip() == b"first line"
     await following.aclose()  # type: ignore[attr-defined]
+
+
+async def test_what_floods_is_ended_although_nobody_reads_it_any_more() -> None:
+    lines = cast("AsyncGenerator[bytes]", LocalShell().follow("echo $$; exec yes"))
+    pid = int(await anext(lines))
+    waits = 0
+    while waits < 20:  # until what is held of it is full, so that it waits to be read
+        waits = waits + 1 if Path(f"/proc/{pid}/wchan").read_text().endswith("pipe_write") else 0
+        await asyncio.sleep(0.01)
+    async with asyncio.timeout(30):
+        await lines.aclose()
+    assert not Path(f"/proc/{pid}").exists()

@@ -11,6 +11,9 @@ if TYPE_CHECKING:
 
     from watchkeeper.cli.client import Client
 
+MOST = 100
+"""Resources shown without being asked for more: the worst."""
+PAGE = 1000
 WIDE = 110
 """Columns from which on a table has room for what is told below it, too."""
 
@@ -22,6 +25,7 @@ def register(app: typer.Typer) -> None:
 def status(
     context: typer.Context,
     watch: Annotated[bool, typer.Option("--watch", "-w", help="Show it anew whenever something happens.")] = False,
+    limit: Annotated[int, typer.Option("--limit", "-n", min=0, help="How many at most; 0: all there are.")] = MOST,
 ) -> None:
     """How everything is, worst first; for what is unwell the cause, and what it would do now."""
     from watchkeeper.cli.screen import console, print_json
@@ -30,22 +34,33 @@ def status(
     screen = console()
     with options.client() as client:
         if not watch:
-            page = client.get("/api/resources/status")
+            page = worst(client, limit)
             if options.json:
                 print_json(page)
             else:
                 show(screen, page, waiting(client))
             return
         after = client.newest()
-        _look(client, screen, options.json)
+        _look(client, screen, limit, as_json=options.json)
         for _ in bursts(client, after):
-            _look(client, screen, options.json)
+            _look(client, screen, limit, as_json=options.json)
 
 
-def _look(client: "Client", screen: "Console", as_json: bool) -> None:
+def worst(client: "Client", limit: int) -> dict[str, Any]:
+    """The status of so many, worst first, or of all (0): as many pages as that takes."""
+    page = client.get(f"/api/resources/status?limit={min(limit or PAGE, PAGE)}")
+    while page["next"] and (not limit or len(page["items"]) < limit):
+        number = min(limit - len(page["items"]), PAGE) if limit else PAGE
+        following = client.get(f"/api/resources/status?limit={number}&after={page['next']}")
+        page["items"] += following["items"]
+        page["next"] = following["next"]
+    return page
+
+
+def _look(client: "Client", screen: "Console", limit: int, *, as_json: bool) -> None:
     import json
 
-    page = client.get("/api/resources/status")
+    page = worst(client, limit)
     if as_json:
         print(json.dumps(page, ensure_ascii=False), flush=True)
         return
@@ -94,10 +109,12 @@ def show(screen: "Console", page: dict[str, Any], approvals: list[dict[str, Any]
 
     items: list[dict[str, Any]] = page["items"]
     items = sorted(items, key=lambda item: WORST_FIRST.index(item["health"]))
-    screen.print(_head(page, items))
+    screen.print(_head(page))
     if items:
         screen.print()
         screen.print(resources_table(items, screen.width))
+        if more := page["total"] - len(items):
+            screen.print(Text(f"… and {more:,} more, none of them worse: `watchkeeper status --limit 0`", "dim"))
     else:
         screen.print(Text("\nNothing to watch was found. `watchkeeper doctor` says what is missing."))
     waits = {approval["incident"]: approval for approval in approvals if approval["incident"]}
@@ -129,14 +146,14 @@ def executors(screen: "Console", said: list[dict[str, Any]]) -> None:
         screen.print(Text(f"{line}, {one['address']}{here}"), soft_wrap=True)
 
 
-def _head(page: dict[str, Any], items: list[dict[str, Any]]) -> "RenderableType":
+def _head(page: dict[str, Any]) -> "RenderableType":
     from rich.text import Text
 
-    counted = {name: sum(item["health"] == name for item in items) for name in ("FAILED", "DEGRADED", "UNKNOWN")}
-    unwell = ", ".join(f"{number} {name.lower()}" for name, number in counted.items() if number)
+    counted = {name: page["counts"].get(name, 0) for name in ("FAILED", "DEGRADED", "UNKNOWN")}
+    unwell = ", ".join(f"{number:,} {name.lower()}" for name, number in counted.items() if number)
     line = Text.assemble(
-        (f"{len(items)} watched", "bold"),
-        f", {unwell}" if unwell else ", all well" if items else "",
+        (f"{page['total']:,} watched", "bold"),
+        f", {unwell}" if unwell else ", all well" if page["total"] else "",
         f" · mode {page['mode']}",
     )
     if page["paused"]:

@@ -21,6 +21,7 @@ COMMAND = ("sh", "-s")
 """What is run, always and whatever is asked."""
 _PLAIN = frozenset(b"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-+=:,./@")
 _SCRIPTS = Path(__file__).parent / "scripts"
+_END_SECONDS = 5.0
 _LINE_BYTES = 1 << 17
 """The longest log line that is read as one."""
 
@@ -184,10 +185,22 @@ async def _line(stream: asyncio.StreamReader) -> bytes:
 
 
 async def _ended(process: asyncio.subprocess.Process) -> None:
-    """End it and everything it started, but for what has a session of its own."""
+    """End it and everything it started, but for what has a session of its own.
+
+    What it had written is read, and forgotten: a process whose output nobody reads does not count as over.
+    """
     if process.returncode is None:
         _kill(process)
-        await process.wait()
+        streams = [stream for stream in (process.stdout, process.stderr) if stream is not None]
+        with suppress(TimeoutError):
+            async with asyncio.timeout(_END_SECONDS):
+                await asyncio.gather(process.wait(), *map(_forgotten, streams))
+
+
+async def _forgotten(stream: asyncio.StreamReader) -> None:
+    with suppress(RuntimeError):  # somebody reads it still, and is about to end
+        while await stream.read(1 << 16):
+            pass
 
 
 def _kill(process: asyncio.subprocess.Process) -> None:

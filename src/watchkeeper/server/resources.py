@@ -1,5 +1,6 @@
 """`/api/resources`: what is watched, and how it is."""
 
+from collections import Counter
 from dataclasses import asdict
 from datetime import timedelta
 from typing import Annotated
@@ -10,6 +11,7 @@ from watchkeeper import __version__
 from watchkeeper.domain import LOOP, Incident, LogLine, NotFound, Reading, Window, now
 from watchkeeper.incidents import ACTIVE
 from watchkeeper.server import elsewhere
+from watchkeeper.server.paging import After, Limit, page
 from watchkeeper.server.runtime import Runtime
 from watchkeeper.server.security import Here, Viewer
 from watchkeeper.server.silences import silence_view
@@ -44,29 +46,44 @@ def _state(watcher: Watcher) -> str:
 
 
 @router.get("")
-async def list_resources(runtime: Here, _: Viewer) -> Page[ResourceView]:
-    """Everything watched."""
+async def list_resources(runtime: Here, _: Viewer, limit: Limit = 500, after: After = None) -> Page[ResourceView]:
+    """Everything watched, by id."""
     incidents = await _incidents(runtime)
     watchers = dict(runtime.watch.watchers)
-    here = [
-        ResourceView(
-            **resource_view(w.resource, w.health, _state(w), w.since, incidents[key].id if key in incidents else None)
-        )
-        for key, w in watchers.items()
-    ]
-    others = [ResourceView(**detail.model_dump()) for _, detail in await elsewhere.items(runtime, watchers)]
-    return Page(items=sorted([*here, *others], key=lambda item: item.id))
+    others = {detail.id: detail for _, detail in await elsewhere.items(runtime, watchers)}
+    keys, following = page([*watchers, *others], lambda key: (key,), after, limit)
+
+    def view(key: str) -> ResourceView:
+        if key in others:
+            return ResourceView(**others[key].model_dump())
+        w = watchers[key]
+        incident = incidents[key].id if key in incidents else None
+        return ResourceView(**resource_view(w.resource, w.health, _state(w), w.since, incident))
+
+    return Page(items=[view(key) for key in keys], next=following)
+
+
+def _by_health(one: Watcher | StatusView) -> tuple[int, str, str]:
+    if isinstance(one, StatusView):
+        return (-one.health.rank, one.kind, one.slug)
+    return (-one.health.rank, one.connector.kind, one.resource.slug)
 
 
 @router.get("/status")
-async def status(runtime: Here, _: Viewer) -> StatusPage:
+async def status(runtime: Here, _: Viewer, limit: Limit = 500, after: After = None) -> StatusPage:
     """Health, the metric that matters, and for anything unwell what it would do now. Worst first."""
     incidents = await _incidents(runtime)
     at = now()
     windows = await runtime.decide.windows.standing(at)
     watchers = dict(runtime.watch.watchers)
-    items = [await _status(runtime, key, w, incidents.get(key), windows) for key, w in watchers.items()]
-    items += [status for status, _ in await elsewhere.items(runtime, watchers)]
+    every = [*watchers.values(), *(view for view, _ in await elsewhere.items(runtime, watchers))]
+    shown, following = page(every, _by_health, after, limit)
+    items = [
+        one
+        if isinstance(one, StatusView)
+        else await _status(runtime, one.resource.id, one, incidents.get(one.resource.id), windows)
+        for one in shown
+    ]
     silenced = await runtime.silences.over([alert for item in items for alert in item.alerts], at)
     for item in items:
         item.silenced = {alert.rule: silenced[alert.id].id for alert in item.alerts if alert.id in silenced}
@@ -78,7 +95,10 @@ async def status(runtime: Here, _: Viewer) -> StatusPage:
         maintenance=[window_view(window, at) for window in windows],
         breakers=[breaker_view(one, at) for one in await runtime.decide.history.breakers()],
         silences=[await silence_view(runtime, one) for one in await runtime.silences.standing(at)],
-        items=sorted(items, key=lambda item: (-item.health.rank, item.kind, item.slug)),
+        items=items,
+        next=following,
+        total=len(every),
+        counts=Counter(one.health for one in every),
         executors=[
             ExecutorView(**asdict(member), here=member.id == runtime.sharing.name)
             for member in await runtime.sharing.members()

@@ -49,7 +49,7 @@ class ExecutorView(View):
 
 
 class StatusPage(BaseModel):
-    """Everything watched, worst first, and how the watcher itself stands."""
+    """A page of what is watched, worst first, and how the watcher itself stands."""
 
     mode: str
     paused: str | None
@@ -59,6 +59,12 @@ class StatusPage(BaseModel):
     breakers: list[BreakerView]
     silences: list[SilenceView]
     items: list[StatusView]
+    next: str | None = None
+    """The cursor of the next page, as `after`; null on the last."""
+    total: int
+    """Everything watched, on whatever page."""
+    counts: dict[Health, int]
+    """How many of all of them are how."""
     executors: list[ExecutorView] = Field(default_factory=list[ExecutorView])
     """Those that share the store, where it is PostgreSQL; `here` is the one that answers."""
 

@@ -33,6 +33,7 @@ from watchkeeper.watch.fleet import Fleet, Found, Provider
 from watchkeeper.watch.keeping import Keeping
 from watchkeeper.watch.listening import Listening
 from watchkeeper.watch.overrides import overridden
+from watchkeeper.watch.pace import SPREAD, Pace
 from watchkeeper.watch.supervision import Supervision
 from watchkeeper.watch.survey import Survey, asking, renewing
 from watchkeeper.watch.telling import Teller
@@ -43,8 +44,6 @@ RING_IN_ALL = 300_000
 """Readings kept in memory of all resources together, about 4 KB each: the more there are, the fewer of each."""
 AT_ONCE = 500
 """Resources stored in one transaction."""
-SPREAD = 0.002
-"""Seconds by which the first looks of many new resources are apart."""
 MORE_LOOKS = 3
 """Looks after the time to settle is over."""
 _WORD = re.compile(r"[^\W_]+")
@@ -78,6 +77,7 @@ class Watch:
         self._vanished = vanished
         self._rules = overridden(registry.rules, settings, {known.kind: known.sample for known in registry})
         self.keeping = Keeping(store, settings.watch, self._ring)
+        self.pace = Pace(settings.watch.interval)
         self._tasks: list[asyncio.Task[None]] = []
         self._discovering = asyncio.Lock()
         self.survey = Survey(self.fleet, store, asking(self.watchers), lambda: self.busy, renewing(self.watchers))
@@ -118,8 +118,10 @@ class Watch:
     @property
     def problems(self) -> dict[str, str]:
         """What stands in the way of watching, by what is affected."""
-        store = {"store": self._store.problem} if self._store.problem else {}
-        return store | dict(self.fleet.problems) | self.supervision.problems
+        own = {"store": self._store.problem, "pace": self.pace.problem}
+        return (
+            {name: said for name, said in own.items() if said} | dict(self.fleet.problems) | self.supervision.problems
+        )
 
     def resource(self, key: str) -> Resource:
         return self.fleet.resource(key)
@@ -243,6 +245,7 @@ class Watch:
                     self._looked,
                     self.supervision.of(connector.kind),
                     remembers=max(SHORTEST_RING, min(RING, RING_IN_ALL // len(found))),
+                    pace=self.pace,
                 )
             )
         await self._begin(fresh, {resource.runs_on for resource, _, _ in found.values()})
@@ -274,7 +277,7 @@ class Watch:
                         text = f"{resource.slug} is another one now (recreated)"
                         event = Event("resource.recreated", resource.id, text, now(), resource=resource.id)
                         await transaction.emit(event)
-        spread = min(self._settings.watch.interval, SPREAD * len(fresh)) if len(fresh) > AT_ONCE / 10 else 0.0
+        spread = SPREAD * len(fresh) if len(fresh) > AT_ONCE / 10 else 0.0
         for watcher in fresh:
             resource = watcher.resource
             watcher.start(await self._known_alerts(resource, firing.get(resource.id, [])), random.uniform(0.0, spread))
@@ -344,6 +347,7 @@ class Watch:
         counted = 0
         while True:
             await asyncio.sleep(1.0)  # nothing tells that a clock was set
+            self.pace.follow(len(self.watchers), 1.0)
             if jump := clock.follow():
                 log.warning("the system's clock was set", seconds=round(jump, 1))
                 for watcher in self.watchers.values():

@@ -27,6 +27,7 @@ from watchkeeper.domain import (
 from watchkeeper.settings import WatchSettings
 from watchkeeper.watch import checked
 from watchkeeper.watch.conduct import Conduct, untold
+from watchkeeper.watch.pace import Pace
 from watchkeeper.watch.rules import next_alert
 
 log = structlog.get_logger(__name__)
@@ -57,8 +58,10 @@ class Watcher:
         looked: Callable[[Reading], None],
         conduct: Conduct | None = None,
         remembers: int = RING,
+        pace: Pace | None = None,
     ) -> None:
         self.conduct = conduct or Conduct(resource.kind, untold)
+        self._pace = pace or Pace(settings.interval)
         self.resource = resource
         self.host = host
         self.connector = connector
@@ -228,7 +231,8 @@ class Watcher:
             at = _time()
             await self._take(await self._look(), at)
             quick = self._waiting or any(alert.status == "pending" for alert in self.alerts.values())
-            interval = self._settings.quick if quick else self._settings.interval * random.uniform(0.9, 1.1)
+            usual = self._settings.interval * self._pace.factor * random.uniform(0.9, 1.1)
+            interval = self._settings.quick if quick else usual
             await self._pause(interval)
 
     async def _pause(self, seconds: float) -> None:

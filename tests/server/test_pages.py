@@ -1,0 +1,51 @@
+"""However much is watched, it is read page by page: the worst first, nothing twice, nothing left out."""
+
+from collections.abc import Callable
+from typing import Any
+
+import httpx
+
+from tests.server.conftest import Thing
+
+
+async def pages(viewer: httpx.AsyncClient, path: str, limit: int) -> list[dict[str, Any]]:
+    found: list[dict[str, Any]] = []
+    after = ""
+    while True:
+        page = (await viewer.get(f"{path}?limit={limit}{after}")).raise_for_status().json()
+        assert len(page["items"]) <= limit
+        found += page["items"]
+        if page["next"] is None:
+            return found
+        after = f"&after={page['next']}"
+
+
+async def test_all_pages_together_are_everything_once(viewer: httpx.AsyncClient, things: Callable[..., Any]) -> None:
+    made = {(await things()).id for _ in range(3)}
+    for path in ("/api/resources", "/api/resources/status"):
+        whole = [item["id"] for item in (await viewer.get(path)).json()["items"]]
+        paged = [item["id"] for item in await pages(viewer, path, 2)]
+        assert sorted(paged) == sorted(whole)
+        assert made <= set(paged)
+        assert len(set(paged)) == len(paged)
+
+
+async def test_the_first_page_of_the_status_has_the_worst_and_tells_of_all(
+    viewer: httpx.AsyncClient, things: Callable[..., Any]
+) -> None:
+    ill: Thing = (await things(), await things())[1]
+    ill.put(99)
+    await ill.event("incident.opened")
+    page = (await viewer.get("/api/resources/status?limit=1")).json()
+    assert [item["health"] for item in page["items"]] in (["FAILED"], ["DEGRADED"])
+    assert page["next"] is not None
+    assert page["total"] == sum(page["counts"].values()) > 1
+    assert sum(page["counts"].get(name, 0) for name in ("FAILED", "DEGRADED")) >= 1
+
+
+async def test_what_is_no_cursor_is_refused(viewer: httpx.AsyncClient, thing: Thing) -> None:
+    for cursor in ("nonsense", "e30", "WzFd", "Imgi"):
+        for path in ("/api/resources", "/api/resources/status"):
+            answer = await viewer.get(f"{path}?after={cursor}")
+            assert answer.status_code == 422, (path, cursor)
+            assert "not a cursor" in answer.json()["title"] + answer.json().get("detail", "")
