@@ -1,4 +1,4 @@
-"""Ten thousand resources discovered at once by a real `watchkeeper up`: does it answer, what does it cost, does it heal?
+"""Ten thousand resources discovered at once by a real `watchkeeper up`: does it answer and heal, at what cost?
 
 Run: .venv/bin/python -m benchmarks.many --json benchmarks/results/many.json
 

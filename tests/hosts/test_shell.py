@@ -100,13 +100,19 @@ async def test_lines_come_as_they_are_written(shell: Shell) -> None:
     await following.aclose()  # type: ignore[attr-defined]
 
 
+def wchan(pid: int) -> str:
+    """What it waits for in the kernel."""
+    place = Path(f"/proc/{pid}/wchan")
+    return place.read_text() if place.exists() else "gone"
+
+
 async def test_what_floods_is_ended_although_nobody_reads_it_any_more() -> None:
     lines = cast("AsyncGenerator[bytes]", LocalShell().follow("echo $$; exec yes"))
     pid = int(await anext(lines))
     waits = 0
     while waits < 20:  # until what is held of it is full, so that it waits to be read
-        waits = waits + 1 if Path(f"/proc/{pid}/wchan").read_text().endswith("pipe_write") else 0
+        waits = waits + 1 if wchan(pid).endswith("pipe_write") else 0
         await asyncio.sleep(0.01)
     async with asyncio.timeout(30):
         await lines.aclose()
-    assert not Path(f"/proc/{pid}").exists()
+    assert wchan(pid) == "gone"
