@@ -29,6 +29,7 @@ from watchkeeper.store import LeaseLost, Store, StoreAway, new_id
 from watchkeeper.waking import Waking
 from watchkeeper.watch import Watch, incident_for, lately, relapse_of, root_of, told_lately
 from watchkeeper.watch.clues import grounded, unexplained
+from watchkeeper.watch.correlation import suffering
 from watchkeeper.watch.joining import keep, unclaimed
 
 log = structlog.get_logger(__name__)
@@ -53,8 +54,10 @@ class Desk:
         """The same, asked in the store."""
         self._waking = Waking(self._heal)
         self._deadlines: set[asyncio.Task[None]] = set()
-        self._joining = asyncio.Lock()
-        self._writing = asyncio.Lock()
+        self.joining = asyncio.Lock()
+        """Held while it is decided what belongs to which incident."""
+        self.writing = asyncio.Lock()
+        """Held while an incident is read, changed and written."""
 
     # Alerts in ---------------------------------------------------------------------------------------------------
 
@@ -62,14 +65,22 @@ class Desk:
         """An alert began to fire or resolved: it joins an incident, reopens one, or opens one."""
         if self.holds is not None and not await self.holds(alert.resource):
             return alert  # another executor has taken it meanwhile, and sees it too
-        async with self._joining:
+        async with self.joining:
             if alert.status == "resolved":
                 await self._store.save(alert, self._told("alert.resolved", alert, f"{alert.rule} resolved"))
             else:
                 alert = await self._join(alert)
         if alert.incident:
             self.wake(alert.incident)
+            await self._wake_victims(alert)
         return alert
+
+    async def _wake_victims(self, alert: Alert) -> None:
+        """What alerts now may be what other incidents come from."""
+        suffers = suffering(alert.resource, self._seen_by().fleet.resources)
+        for incident in await self._store.select(Incident, status=ACTIVE):
+            if incident.id != alert.incident and suffers.intersection(incident.resources):
+                self.wake(incident.id)
 
     async def _join(self, alert: Alert) -> Alert:
         at = now()
@@ -86,7 +97,7 @@ class Desk:
             await self._store.save(alert, told)
             return alert  # worth showing, but nothing anybody must be called for
         changed = await lately(self._store, resources, (alert.resource,), at) if known is None else []
-        async with self._writing, self._store.transaction() as transaction:
+        async with self.writing, self._store.transaction() as transaction:
             if known is None:
                 incident = Incident(new_id("inc"), f"{alert.rule} on {name}", alert.resource, (alert.resource,), at)
                 text = f"{alert.rule} on {name}: {alert.why} {told_lately(changed, at)}".rstrip()
@@ -199,7 +210,7 @@ class Desk:
         self, key: str, to: Callable[[Incident], Incident], kind: str, text: str, by: str = LOOP.id
     ) -> Incident:
         """Read, change, write and tell, as one. What is closed stays so: only an alert reopens it."""
-        async with self._writing, self._store.transaction() as transaction:
+        async with self.writing, self._store.transaction() as transaction:
             current = await self._store.get(Incident, key)
             if current.status == "closed":
                 return current
@@ -219,7 +230,7 @@ class Desk:
     async def escalate(self, incident: Incident, reason: str, by: str = LOOP.id, *, anyway: bool = False) -> Incident:
         """Hand it to a person, unless a person has agreed to something meanwhile, which comes first."""
         await self._void_waiting(incident, "the incident was handed to a person")
-        async with self._writing:
+        async with self.writing:
             current = await self._store.get(Incident, incident.id)
             if current.status == "closed":
                 return current
@@ -267,9 +278,7 @@ class Desk:
         return await self.change(incident.id, lambda i: i.diagnosed(found), "incident.diagnosed", found.cause)
 
     async def _grounded(self, incident: Incident, diagnosis: Diagnosis) -> Diagnosis:
-        alerts = await self._store.select(Alert, incident=incident.id)
-        watch = self._seen_by()
-        return grounded(diagnosis, alerts, watch.fleet.resources, watch.listening, now())
+        return grounded(diagnosis, await self._store.select(Alert, incident=incident.id), self._seen_by(), now())
 
     async def refuse(self, incident: Incident, plan: Plan, reason: str) -> Incident:
         if self.score is not None:
@@ -298,7 +307,7 @@ class Desk:
         """The fix's first row, and its incident's change, in one transaction: from here on it is finished first."""
         text = f"{fix.plan.author} begins: {', '.join(step.tool for step in fix.plan.steps)}"
         event = Event("fix.started", fix.id, text, now(), by=fix.principal.id, incident=fix.incident)
-        async with self._writing, self._store.transaction() as transaction:
+        async with self.writing, self._store.transaction() as transaction:
             if fix.incident:
                 incident = await self._store.get(Incident, fix.incident)
                 await transaction.put(incident.fixing(fix))
@@ -322,7 +331,7 @@ class Desk:
             incident=approval.incident,
             data={"expires_at": approval.expires_at.isoformat(), "by_hand": [s.by_hand for s in approval.plan.steps]},
         )
-        async with self._writing, self._store.transaction() as transaction:
+        async with self.writing, self._store.transaction() as transaction:
             if incident is not None:
                 current = await self._store.get(Incident, incident.id)
                 if await self._agreed(current):
@@ -330,6 +339,8 @@ class Desk:
                     if approval.status == "waiting":
                         return approval  # a person was quicker
                     raise Conflict(f"Somebody has asked for a fix of {incident.id} already.", "It begins at once.")
+                if current.status == "closed":
+                    raise Conflict(f"{incident.id} is over.", f"`watchkeeper show {incident.id}` says how it ended.")
                 if current.open_fix:
                     raise Conflict(f"{incident.id} is being fixed already ({current.open_fix}).")
                 await transaction.put(current.wait_for_approval(approval.id))
@@ -348,8 +359,16 @@ class Desk:
         return await self._let_go(approval.decide("expired", LOOP, now()), "nobody decided in time")
 
     async def void(self, incident: Incident, approval: Approval, reason: str) -> Incident:
-        await self._settle(approval.decide("void", LOOP, now(), reason), reason)
+        event = Event("approval.void", approval.id, reason, now(), incident=approval.incident)
+        await self._store.save(approval.decide("void", LOOP, now(), reason), event)
         return await self.change(incident.id, lambda i: i.unasked(), "approval.void", reason)
+
+    async def withdraw(self, incident: Incident, approval: Approval, reason: str) -> Incident:
+        """It is asked for no more, unless a person has decided meanwhile."""
+        left = await self._let_go(approval.decide("void", LOOP, now(), reason), reason)
+        if left.status != "void":
+            return await self._store.get(Incident, incident.id)
+        return await self.change(incident.id, lambda i: i.unasked(), "incident.goes_on", reason)
 
     async def _void_waiting(self, incident: Incident, reason: str) -> None:
         for approval in await self._store.select(Approval, status="waiting", incident=incident.id):
@@ -364,11 +383,6 @@ class Desk:
                 return present
             await transaction.put(approval)
             await transaction.emit(event)
-        return approval
-
-    async def _settle(self, approval: Approval, text: str) -> Approval:
-        event = Event(f"approval.{approval.status}", approval.id, text, now(), incident=approval.incident)
-        await self._store.save(approval, event)
         return approval
 
     # Telling -----------------------------------------------------------------------------------------------------

@@ -30,6 +30,7 @@ from watchkeeper.domain import (
 from watchkeeper.domain.situation import Situation
 from watchkeeper.fixing import Fixing
 from watchkeeper.incidents import Desk
+from watchkeeper.merging import Merging
 from watchkeeper.store import Store
 from watchkeeper.verify import Subject, judge
 from watchkeeper.watch import Watch, root_of
@@ -57,6 +58,7 @@ class Loop:
     """`heal` is the product on a page; `submit` is the one entrance for everybody else's plans."""
 
     def __init__(self, store: Store, watch: Watch, decide: Decide, desk: Desk, fixing: Fixing) -> None:
+        self._merging = Merging(store, watch, desk)
         self._store = store
         self._watch = watch
         self._decide = decide
@@ -82,6 +84,8 @@ class Loop:
                 if not incident.active:
                     return incident
                 return await self._desk.escalate(incident, f"no alert fires any more, but {verdict.reasons[0]}")
+            if merged := await self._merging.into_cause(incident):
+                return merged  # it goes on with what it comes from
             if not incident.active:
                 return incident  # escalated: a person has it
             if stopped := await self._decide.stopped():
@@ -91,7 +95,11 @@ class Loop:
                 continue
             approval = await self._approval(incident)
             if approval is not None and approval.status == "waiting":
-                return incident  # a row in the store; nothing sleeps
+                if root in approval.plan.resources or approval.requested_by != LOOP:
+                    return incident  # a row in the store; nothing sleeps
+                why = f"the cause turned out to be {at.resources[root].slug}"
+                incident = await self._desk.withdraw(incident, approval, why)
+                continue
             if approval is not None and approval.status == "expired":
                 return await self._desk.escalate(incident, f"nobody decided on {approval.plan.author} in time")
             if approval is not None and approval.status == "rejected":

@@ -151,8 +151,12 @@ class Scorekeeper:
             return
         resolved = [a.resolved_at for a in await self._store.select(Alert, incident=key) if a.resolved_at]
         ended = min(max(resolved, default=incident.closed_at), incident.closed_at)
-        fixes = await self._store.select(Fix, incident=key)
-        for proposal in await self._store.select(Proposal, incident=key, status="open"):
+        if incident.merged_into is not None:
+            await self._settle(incident.merged_into)
+            return
+        alike = (key, *incident.absorbed)
+        fixes = [fix for one in alike for fix in await self._store.select(Fix, incident=one)]
+        for proposal in [p for one in alike for p in await self._store.select(Proposal, incident=one, status="open")]:
             changes = await self._store.happened(
                 CHANGES,
                 since=proposal.decided_at,

@@ -6,6 +6,7 @@ from typing import Any
 import httpx
 
 from tests.server.conftest import Thing
+from watchkeeper.domain import Event
 
 
 async def test_a_victim_joins_its_cause_and_is_left_alone_until_it_is_well_again(
@@ -53,3 +54,81 @@ async def test_a_victim_that_showed_first_joins_when_its_cause_shows(things: Cal
     await store.event("incident.opened")
     one = await shop.incident()
     assert (one["root"], len(one["alerts"])) == (store.id, 2)
+
+
+async def asked_after(event: Event, thing: Thing, operator: httpx.AsyncClient) -> str:
+    """The approval that waits for a plan on it, once it is asked for."""
+    await thing.event("approval.requested", after=event.seq)
+    found = (await operator.get("/api/approvals")).json()["items"]
+    return next(one["id"] for one in found if one["plan"]["steps"][0]["resource"] == thing.id)
+
+
+async def test_what_waits_for_a_person_is_withdrawn_when_the_cause_turns_out_to_be_another(
+    things: Callable[..., Any], operator: httpx.AsyncClient
+) -> None:
+    store: Thing = await things()
+    shop: Thing = await things(depends_on=(store.id,))
+    shop.put(0.95)
+    asked = await shop.approval()
+    store.put(0.95)
+    await asked_after(await store.event("alert.firing"), store, operator)
+    approvals = (await operator.get("/api/approvals", params={"status": "all"})).json()["items"]
+    (was,) = [one for one in approvals if one["id"] == asked["id"]]
+    assert (was["status"], was["note"]) == ("void", f"the cause turned out to be {store.slug}")
+
+
+async def test_two_open_incidents_become_one_when_their_cause_shows_and_each_keeps_its_history(
+    things: Callable[..., Any], operator: httpx.AsyncClient
+) -> None:
+    store: Thing = await things()
+    web: Thing = await things(depends_on=(store.id,))
+    shop: Thing = await things(depends_on=(store.id,))
+    web.put(0.95)
+    await web.approval()
+    shop.put(0.95)
+    asked = await shop.approval()
+    first, second = await web.incident(), await shop.incident()
+    assert first["id"] != second["id"]
+    store.put(0.95)
+    fired = await store.event("alert.firing")
+    merged = await shop.event("incident.merged")
+    assert merged.incident == second["id"]
+    (was,) = [one for one in await shop.incidents() if one["id"] == second["id"]]
+    assert (was["status"], was["outcome"], was["merged_into"]) == ("closed", "merged", first["id"])
+    assert (await operator.post(f"/api/approvals/{asked['id']}/approve", json={})).status_code == 409
+    shown = (await operator.get(f"/api/incidents/{first['id']}")).json()
+    assert shown["incident"]["absorbed"] == [second["id"]]
+    assert {alert["resource"] for alert in shown["incident"]["alerts"]} == {store.id, web.id, shop.id}
+    told = (await operator.get(f"/api/incidents/{second['id']}")).json()
+    assert [e["kind"] for e in told["events"]][-2:] == ["approval.void", "incident.merged"]
+    await operator.post(f"/api/approvals/{await asked_after(fired, store, operator)}/approve", json={})
+    await store.event("fix.executed")
+    web.put(0.1)
+    shop.put(0.1)
+    await store.event("incident.closed")
+    assert (web.changes, shop.changes, len(store.changes)) == ([], [], 1)
+
+
+async def test_an_incident_whose_fix_is_at_work_is_merged_only_when_that_is_judged(
+    things: Callable[..., Any], operator: httpx.AsyncClient
+) -> None:
+    store: Thing = await things()
+    web: Thing = await things(depends_on=(store.id,))
+    shop: Thing = await things(depends_on=(store.id,))
+    web.put(0.95)
+    await web.approval()
+    shop.put(0.75)
+    asked = await shop.approval()
+    own = (await shop.incident())["id"]
+    await operator.post(f"/api/approvals/{asked['id']}/approve", json={})
+    await shop.begun()
+    store.put(0.95)
+    await asked_after(await store.event("alert.firing"), store, operator)
+    (here,) = [one for one in await shop.incidents() if one["id"] == own]
+    assert (here["status"], here["merged_into"]) == ("fixing", None)
+    shop.let_go()
+    await shop.event("incident.merged", "incident.closed")
+    kinds = [e["kind"] for e in (await operator.get(f"/api/incidents/{own}")).json()["events"]]
+    assert kinds.index("fix.executed") < max(
+        n for n, kind in enumerate(kinds) if kind in ("incident.merged", "incident.closed")
+    )

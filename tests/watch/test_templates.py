@@ -8,9 +8,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.domain.making import T0, after, alert, resource
-from watchkeeper.domain import Diagnosis, Level
+from watchkeeper.domain import Level
 from watchkeeper.store import Masker
-from watchkeeper.watch.clues import grounded
+from watchkeeper.watch.clues import logged
 from watchkeeper.watch.listening import MOST, Listening
 from watchkeeper.watch.templates import SAMPLE, TEMPLATES, WHOLE, Miner, chance
 
@@ -217,10 +217,9 @@ def test_a_diagnosis_rests_on_what_the_logs_say_of_its_root_and_of_what_that_nee
         miners[name] = Miner(T0)
         every(miners[name], "cannot allocate {n}", 1000, 1003, 1, "ERROR")
     known = {one.id: one for one in (shop, cache, other)}
-    diagnosis = Diagnosis(shop.id, "It is slow.", "")
-    found = grounded(diagnosis, [alert(shop, at=after(1000))], known, heard(**miners), after(1010))
-    assert [evidence.resource for evidence in found.evidence] == [shop.id, cache.id]
-    assert found.evidence[0].what.endswith("ERROR: cannot allocate 1000")
+    found = logged(shop.id, [alert(shop, at=after(1000))], known, heard(**miners), after(1010))
+    assert [evidence.resource for evidence in found] == [shop.id, cache.id]
+    assert found[0].what.endswith("ERROR: cannot allocate 1000")
 
 
 def test_the_log_of_what_runs_in_a_container_is_the_containers() -> None:
@@ -228,8 +227,7 @@ def test_the_log_of_what_runs_in_a_container_is_the_containers() -> None:
     known = {one.id: one for one in (box, resource("cache", runs_on=box.id))}
     miner = Miner(T0)
     every(miner, "cannot allocate {n}", 1000, 1003, 1, "ERROR")
-    found = grounded(Diagnosis(box.id, "", ""), [alert(box, at=after(1000))], known, heard(cache=miner), after(1010))
-    assert len(found.evidence) == 1
+    assert len(logged(box.id, [alert(box, at=after(1000))], known, heard(cache=miner), after(1010))) == 1
 
 
 def test_more_than_a_few_remarkable_templates_are_counted() -> None:

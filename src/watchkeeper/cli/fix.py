@@ -15,7 +15,14 @@ if TYPE_CHECKING:
 
 WELL = ("healed", "recovered")
 JUDGED = ("fix.healed", "fix.not_healed", "fix.inconclusive")
-WITH_A_PERSON = ("incident.closed", "incident.escalated", "incident.held", "approval.requested", "fix.would")
+WITH_A_PERSON = (
+    "incident.closed",
+    "incident.merged",
+    "incident.escalated",
+    "incident.held",
+    "approval.requested",
+    "fix.would",
+)
 """Events after which an incident is over, or waits for a person: nothing more comes by itself."""
 
 

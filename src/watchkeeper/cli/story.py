@@ -23,6 +23,10 @@ def tell(screen: Console, detail: dict[str, Any]) -> None:
     screen.print(line.append(f" after {took}" if took else "").append(f" · root {incident['root']}", "none"))
     if incident["reason"]:
         screen.print(Text(incident["reason"]))
+    if incident["merged_into"]:
+        screen.print(Text(f"It goes on there: watchkeeper show {incident['merged_into']}", "bold"))
+    for absorbed in incident["absorbed"]:
+        screen.print(Text(f"{absorbed} turned out to be part of it: watchkeeper show {absorbed}"))
     if incident["reopened"]:
         screen.print(Text(f"It came back {incident['reopened']} times."))
     _heading(screen, "Alerts")
@@ -74,6 +78,8 @@ def _diagnosis(screen: Console, diagnosis: dict[str, Any]) -> None:
     prose(screen, f"{diagnosis['reasoning']}", 2)
     for evidence in diagnosis["evidence"]:
         prose(screen, f"- {clock(evidence['at'])} {evidence['what']}", 2)
+    for evidence in diagnosis["against"]:
+        prose(screen, f"- against it: {evidence['what']}", 2)
     for passed in diagnosis["ruled_out"]:
         prose(screen, f"- passed over: {passed}", 2)
 

@@ -10,7 +10,7 @@ from watchkeeper.domain.policy import Decision, Principal
 from watchkeeper.domain.reading import Probe, Reading
 
 IncidentStatus = Literal["open", "diagnosing", "awaiting_approval", "fixing", "verifying", "closed", "escalated"]
-IncidentOutcome = Literal["healed", "recovered", "gone", "by_human"]
+IncidentOutcome = Literal["healed", "recovered", "gone", "by_human", "merged"]
 StepStatus = Literal["intended", "acting", "done", "failed", "refused", "unknown", "skipped"]
 FixStatus = Literal["running", "executed", "undoing", "closed"]
 VerdictOutcome = Literal["healed", "not_healed", "inconclusive"]
@@ -110,6 +110,10 @@ class Incident:
     approval: str | None = None
     reason: str = ""
     reopened: int = 0
+    merged_into: str | None = None
+    """The incident whose root explains this one, which goes on there."""
+    absorbed: tuple[str, ...] = ()
+    """Incidents that turned out to be part of this one; their histories stay theirs."""
 
     @property
     def active(self) -> bool:
@@ -178,6 +182,19 @@ class Incident:
         if verdict.outcome == "inconclusive":
             return done.escalate(f"{fix.plan.author} was carried out, but nothing can tell whether it helped: {reason}")
         return replace(done, status="open", reason=reason)
+
+    def merge(self, into: str, at: datetime, reason: str) -> "Incident":
+        """Over as an incident of its own."""
+        return replace(self.close("merged", at, reason), merged_into=into)
+
+    def absorb(self, other: "Incident") -> "Incident":
+        """What was tried and refused there is not begun again here."""
+        return replace(
+            self.touching(*other.resources),
+            absorbed=tuple(dict.fromkeys((*self.absorbed, other.id, *other.absorbed))),
+            tried=tuple(dict.fromkeys((*self.tried, *other.tried))),
+            refused=tuple(dict.fromkeys((*self.refused, *other.refused))),
+        )
 
     def reopen(self) -> "Incident":
         return replace(self, status="open", outcome=None, closed_at=None, reopened=self.reopened + 1)

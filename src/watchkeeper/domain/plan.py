@@ -57,6 +57,8 @@ class Diagnosis:
     ruled_out: tuple[str, ...] = ()
     confidence: float | None = None
     author: str = ""
+    against: tuple[Evidence, ...] = ()
+    """What does not fit with it."""
 
 
 @dataclass(frozen=True, slots=True)

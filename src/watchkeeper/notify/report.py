@@ -56,6 +56,8 @@ def report_markdown(
         f"**{ended}**" + (f" after {lasted:.1f} s" if lasted is not None else "") + f" · root: `{incident.root}`",
         "",
         *([f"> {incident.reason}", ""] if incident.reason else []),
+        *([f"It goes on in {incident.merged_into}.", ""] if incident.merged_into else []),
+        *([f"Part of it: {', '.join(incident.absorbed)}.", ""] if incident.absorbed else []),
         "## Alerts",
         "",
         "| rule | resource | severity | fired | resolved |",
@@ -70,6 +72,8 @@ def report_markdown(
         diagnosis = incident.diagnosis
         lines += ["", "## Diagnosis", "", f"{diagnosis.cause} ({diagnosis.author})", "", diagnosis.reasoning, ""]
         lines += [f"- {evidence.what}" for evidence in diagnosis.evidence]
+        if diagnosis.against:
+            lines += ["", "Against it:", "", *(f"- {evidence.what}" for evidence in diagnosis.against)]
         if diagnosis.ruled_out:
             lines += ["", "Passed over:", "", *(f"- {passed}" for passed in diagnosis.ruled_out)]
     lines += ["", "## Changed lately", ""]

@@ -27,6 +27,7 @@ TOLD = frozenset(
         "incident.reopened",
         "incident.escalated",
         "incident.closed",
+        "incident.merged",
         "approval.requested",
         "approval.expired",
         "fix.would",

@@ -148,6 +148,10 @@ class IncidentView(View):
     alerts: list[Alert]
     fixes: list[str]
     approval: Approval | None
+    merged_into: str | None = None
+    """The incident it turned out to be part of."""
+    absorbed: list[str] = []
+    """Those that turned out to be part of it."""
     silenced: str | None = None
     """The silence because of which people are not told of it."""
 
@@ -168,6 +172,8 @@ class IncidentView(View):
             alerts=sorted(alerts, key=lambda alert: alert.pending_at),
             fixes=list(incident.fixes),
             approval=approval,
+            merged_into=incident.merged_into,
+            absorbed=list(incident.absorbed),
         )
 
 

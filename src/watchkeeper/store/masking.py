@@ -26,6 +26,8 @@ NAMES = frozenset(
         "kind",
         "tool",
         "incident",
+        "merged_into",
+        "absorbed",
         "fix",
         "fixes",
         "open_fix",

@@ -12,7 +12,7 @@ from watchkeeper.domain import Event, Fix, Incident, Reading, Resource, now
 from watchkeeper.domain.change import CREATED, STARTED, Difference, Fingerprint, compare, made_by, merged
 from watchkeeper.domain.spoken import spoken
 from watchkeeper.store import Store
-from watchkeeper.watch.correlation import upstream
+from watchkeeper.watch.correlation import ties
 
 log = structlog.get_logger(__name__)
 OTHERS = "others"
@@ -178,10 +178,9 @@ def _later(text: str | None, than: datetime) -> bool:
 
 def concerned(resources: Iterable[str], known: Mapping[str, Resource]) -> tuple[str, ...]:
     """These, what they need, and what runs on it: a change of any of them may be why, or what helped."""
-    mine = tuple(resources)
-    wanted = set(mine).union(*(upstream(key, known) for key in mine))
-    wanted |= {resource.id for resource in known.values() if resource.runs_on in wanted}
-    return tuple(sorted(wanted))
+    of = ties(known)
+    wanted = {needed for key in resources for needed in of.needs(key)}
+    return tuple(sorted(wanted.union(*(of.carried.get(key, ()) for key in wanted))))
 
 
 async def lately(

@@ -5,17 +5,23 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 
 from watchkeeper.domain import Alert, Diagnosis, Evidence, Resource
+from watchkeeper.watch.contradictions import against
+from watchkeeper.watch.correlation import ties
 from watchkeeper.watch.listening import Listening
+from watchkeeper.watch.watch import Watch
 
 EARLIER = timedelta(minutes=1)
 """What a log says so long before the first sign may belong to it."""
 
 
-def grounded(
-    diagnosis: Diagnosis, alerts: Sequence[Alert], resources: Mapping[str, Resource], heard: Listening, at: datetime
-) -> Diagnosis:
-    """The diagnosis with what the logs say: of its root, of what alerts, and of what the root needs at once."""
-    return replace(diagnosis, evidence=(*diagnosis.evidence, *_logged(diagnosis.root, alerts, resources, heard, at)))
+def grounded(diagnosis: Diagnosis, alerts: Sequence[Alert], watch: Watch, at: datetime) -> Diagnosis:
+    """The diagnosis with what the logs say (of its root, of what alerts, and of what the root needs at once), and with
+    what speaks against it."""
+    resources = watch.fleet.resources
+    evidence = logged(diagnosis.root, alerts, resources, watch.listening, at)
+    edges, apart = watch.fleet.graph.edges(), timedelta(seconds=watch.interval)
+    found = against(diagnosis.root, alerts, resources, edges, watch.health, at, apart)
+    return replace(diagnosis, evidence=(*diagnosis.evidence, *evidence), against=found)
 
 
 def unexplained(root: str, alerts: Sequence[Alert], passed: Sequence[str]) -> Diagnosis:
@@ -26,14 +32,14 @@ def unexplained(root: str, alerts: Sequence[Alert], passed: Sequence[str]) -> Di
     return Diagnosis(root, "No runbook knows the cause.", reasoning, evidence, tuple(passed), None, "watchkeeper")
 
 
-def _logged(
+def logged(
     root: str, alerts: Sequence[Alert], resources: Mapping[str, Resource], heard: Listening, at: datetime
 ) -> tuple[Evidence, ...]:
     needed = resources[root].upstream if root in resources else ()
     around = tuple(dict.fromkeys((root, *(alert.resource for alert in alerts), *needed)))
     places = dict.fromkeys(around)  # a container's log is followed as its service's, and the other way round
     for key in around:
-        places |= {known.id: None for known in resources.values() if known.runs_on == key}
+        places |= dict.fromkeys(ties(resources).carried.get(key, ()))
         if key in resources and (carrier := resources[key].runs_on):
             places[carrier] = None
     first = min((alert.pending_at for alert in alerts), default=at)

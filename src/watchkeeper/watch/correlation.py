@@ -11,43 +11,71 @@ RELAPSE = timedelta(minutes=10)
 """The same fault this soon after closing is a relapse: the incident is reopened and skips what failed."""
 
 
+class Ties:
+    """Who needs whom and what runs on what, in both directions: made once for each set of resources, which is replaced
+    and never changed."""
+
+    def __init__(self, resources: Mapping[str, Resource]) -> None:
+        self.of = resources
+        self.up = {key: value.upstream for key, value in resources.items()}
+        self.down: dict[str, list[str]] = {}
+        self.carried: dict[str, list[str]] = {}
+        for key, value in resources.items():
+            for needed in value.upstream:
+                self.down.setdefault(needed, []).append(key)
+            if value.runs_on:
+                self.carried.setdefault(value.runs_on, []).append(key)
+
+    def needs(self, resource: str) -> set[str]:
+        """The resource, and all it needs, directly or not."""
+        return _closure(resource, self.up)
+
+    def needing(self, resource: str) -> set[str]:
+        """The resource, and all that needs it, directly or not."""
+        return _closure(resource, self.down)
+
+
+_last = Ties({})
+
+
+def ties(resources: Mapping[str, Resource]) -> Ties:
+    """Asked for many times between two discoveries, made once."""
+    global _last
+    if _last.of is not resources:
+        _last = Ties(resources)
+    return _last
+
+
 def reach(resource: str, resources: Mapping[str, Resource]) -> frozenset[str]:
     """The resource, all it needs, directly or not, and all that needs it."""
-    up = _closure(resource, {key: value.upstream for key, value in resources.items()})
-    down: dict[str, tuple[str, ...]] = {}
-    for key, value in resources.items():
-        for needed in value.upstream:
-            down[needed] = (*down.get(needed, ()), key)
-    return frozenset(up | _closure(resource, down))
+    known = ties(resources)
+    return frozenset(known.needs(resource) | known.needing(resource))
 
 
 def upstream(resource: str, resources: Mapping[str, Resource]) -> tuple[str, ...]:
     """All it needs, directly or not."""
-    edges = {key: value.upstream for key, value in resources.items()}
-    return tuple(sorted(_closure(resource, edges) - {resource}))
+    return tuple(sorted(ties(resources).needs(resource) - {resource}))
+
+
+def place(resource: str, resources: Mapping[str, Resource]) -> frozenset[str]:
+    """The resource, what it runs on, and all that runs on the same."""
+    carrier = resources[resource].runs_on or resource
+    there = {carrier} if carrier in resources else set[str]()
+    return frozenset({resource, *there, *ties(resources).carried.get(carrier, ())})
 
 
 def suffering(root: str, resources: Mapping[str, Resource]) -> frozenset[str]:
     """What needs it, directly or not, and is elsewhere: not what runs on it or on the same."""
     if root not in resources:
         return frozenset()
-    carrier = resources[root].runs_on or root
-    place = {key for key, value in resources.items() if carrier in (key, value.runs_on)} | {root}
-    down: dict[str, tuple[str, ...]] = {}
-    for key, value in resources.items():
-        for needed in value.upstream:
-            down[needed] = (*down.get(needed, ()), key)
-    return frozenset({key for at in place for key in _closure(at, down)} - place)
+    here, known = place(root, resources), ties(resources)
+    return frozenset({key for at in here for key in known.needing(at)} - here)
 
 
 def neighbours(of: Sequence[str], resources: Mapping[str, Resource]) -> tuple[str, ...]:
     """One step up and one step down, without themselves."""
-    near: dict[str, None] = {}
-    for key, value in resources.items():
-        if key in of:
-            near.update(dict.fromkeys(value.upstream))
-        elif any(needed in of for needed in value.upstream):
-            near[key] = None
+    known = ties(resources)
+    near = dict.fromkeys(key for one in of for key in (*known.up.get(one, ()), *known.down.get(one, ())))
     return tuple(key for key in near if key not in of and key in resources)
 
 
@@ -63,15 +91,50 @@ def incident_for(
 
     `roots`: by incident, the root of what fires now; without it the incident's own.
     """
-    needed = {alert.resource, *upstream(alert.resource, resources)}
-    for incident in sorted(active, key=lambda known: known.opened_at):
+    known = ties(resources)
+    needed = known.needs(alert.resource)
+    for incident in sorted(active, key=lambda one: one.opened_at):
         root = (roots or {}).get(incident.id)
         if alert.resource in incident.resources or root in needed:
             return incident  # what it needs is ill now, for however long
         root = root or incident.root
-        explains = alert.resource in upstream(root, resources)
+        explains = alert.resource != root and alert.resource in known.needs(root)
         if (explains or root in needed) and at - incident.opened_at <= WINDOW:
             return incident
+    return None
+
+
+def cause_of(
+    incident: Incident,
+    active: Iterable[Incident],
+    firing: Mapping[str, Sequence[Alert]],
+    resources: Mapping[str, Resource],
+) -> Incident | None:
+    """The other active incident that this one turns out to be part of: its root, which began to alert at most WINDOW
+    before or after this one was opened, explains what fires here. Of two that explain each other the older stays. What
+    it runs on explains it only when that has failed.
+
+    `firing`: by incident, the alerts that fire now.
+    """
+    mine = firing.get(incident.id)
+    if not mine:
+        return None
+    root, known = root_of(mine, resources), ties(resources)
+    needed = known.needs(root) - {root}
+    for other in sorted(active, key=lambda one: (one.opened_at, one.id)):
+        theirs = firing.get(other.id)
+        if other.id == incident.id or not theirs or (above := root_of(theirs, resources)) not in needed:
+            continue
+        older = (incident.opened_at, incident.id) < (other.opened_at, other.id)
+        began = min(alert.firing_at or alert.pending_at for alert in theirs if alert.resource == above)
+        carried = [a for a in mine if a.resource in resources and resources[a.resource].runs_on == above]
+        failed = any(alert.resource == above and alert.health is Health.FAILED for alert in theirs)
+        if (
+            abs(began - incident.opened_at) <= WINDOW
+            and not (older and root in known.needs(above))
+            and not (carried and (not failed or any(alert.explains_host for alert in carried)))
+        ):
+            return other
     return None
 
 
@@ -99,7 +162,7 @@ def root_of(alerts: Sequence[Alert], resources: Mapping[str, Resource]) -> str:
         known = worst.get(alert.resource)
         if known is None or (-alert.health.rank, alert.pending_at) < (-known.health.rank, known.pending_at):
             worst[alert.resource] = alert
-    carriers = {value.runs_on for value in resources.values() if value.runs_on and value.id in worst}
+    carriers = {resources[key].runs_on for key in worst if key in resources}
     told = {resources[a.resource].runs_on for a in alerts if a.explains_host and a.resource in resources}
     candidates = {
         key: alert
@@ -107,8 +170,7 @@ def root_of(alerts: Sequence[Alert], resources: Mapping[str, Resource]) -> str:
         if key not in carriers or (alert.health is Health.FAILED and key not in told)
     } or worst
 
-    edges = {name: value.upstream for name, value in resources.items()}
-    needs = {key: _closure(key, edges) for key in candidates}
+    needs = {key: ties(resources).needs(key) for key in candidates}
     roots = [key for key in candidates if all(key in needs[up] for up in needs[key] & candidates.keys())]
     explained = {key: sum(key in needed for needed in needs.values()) for key in roots}
     return min(roots, key=lambda key: (-explained[key], -candidates[key].health.rank, candidates[key].pending_at, key))

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping
 from datetime import datetime
 
 from watchkeeper.domain import Alert, Resource
-from watchkeeper.watch.correlation import WINDOW, suffering
+from watchkeeper.watch.correlation import WINDOW, place, suffering
 from watchkeeper.watch.watcher import Watcher
 
 
@@ -14,10 +14,7 @@ def unclaimed(
     """Firing alerts of no incident, begun lately, on what needs the cause's resource or is at the same place."""
     if cause.resource not in resources:
         return []
-    place = resources[cause.resource].runs_on or cause.resource
-    near = suffering(cause.resource, resources) | {
-        key for key, resource in resources.items() if place in (key, resource.runs_on)
-    }
+    near = suffering(cause.resource, resources) | place(cause.resource, resources)
     return [
         alert
         for key in sorted(near)

@@ -208,6 +208,11 @@ class Watch:
         return any(known.id == rule and known.runbook for known in self._rules)
 
     @property
+    def interval(self) -> float:
+        """Seconds between two looks at a resource that is well."""
+        return self._settings.watch.interval
+
+    @property
     def rules(self) -> tuple[Rule, ...]:
         return self._rules
 
