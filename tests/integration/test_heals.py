@@ -1,14 +1,14 @@
 """The product's promise, on real services: each fault is found, fixed and proven; a control is left alone."""
 
+from collections.abc import AsyncGenerator
 from pathlib import Path
 
 import pytest
 
 from watchkeeper_lab import Lab
-from watchkeeper_lab.row import Row
 from watchkeeper_lab.runner import play
 from watchkeeper_lab.scenario import scenarios
-from watchkeeper_lab.server import watchkeeper_up
+from watchkeeper_lab.server import Server, watchkeeper_up
 
 pytestmark = pytest.mark.lab
 FAULTS = [name for name, one in scenarios().items() if not one.is_control]
@@ -17,14 +17,17 @@ CONTROL_SECONDS = 15.0
 """Shorter than in the benchmark, where a control lasts three times the slowest rule's `for`."""
 
 
-async def run(lab: Lab, name: str, folder: Path) -> Row:
-    async with watchkeeper_up(folder, lab.compose_project) as server:
-        return (await play(lab, scenarios()[name], server.base_url, control_seconds=CONTROL_SECONDS)).row
+@pytest.fixture(scope="module")
+async def one_that_watches_on(lab: Lab, tmp_path_factory: pytest.TempPathFactory) -> AsyncGenerator[Server]:
+    """One Watchkeeper through all controls, and through what is put right between them: none leaves anything behind."""
+    async with watchkeeper_up(tmp_path_factory.mktemp("controls"), lab.compose_project) as server:
+        yield server
 
 
 @pytest.mark.parametrize("name", FAULTS)
 async def test_a_fault_is_found_fixed_and_proven_with_nothing_lost(lab: Lab, name: str, tmp_path: Path) -> None:
-    row = await run(lab, name, tmp_path)
+    async with watchkeeper_up(tmp_path, lab.compose_project) as server:
+        row = (await play(lab, scenarios()[name], server.base_url)).row
     assert row.healed, row
     assert row.root_correct, row
     assert row.tool_correct, row
@@ -34,7 +37,8 @@ async def test_a_fault_is_found_fixed_and_proven_with_nothing_lost(lab: Lab, nam
 
 
 @pytest.mark.parametrize("name", CONTROLS)
-async def test_what_is_not_broken_is_left_alone(lab: Lab, name: str, tmp_path: Path) -> None:
-    row = await run(lab, name, tmp_path)
+async def test_what_is_not_broken_is_left_alone(lab: Lab, name: str, one_that_watches_on: Server) -> None:
+    url = one_that_watches_on.base_url
+    row = (await play(lab, scenarios()[name], url, control_seconds=CONTROL_SECONDS)).row
     assert row.actions == 0, row
     assert row.healed, row

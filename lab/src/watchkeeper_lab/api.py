@@ -1,5 +1,6 @@
 """What the lab reads from a running Watchkeeper: plain GETs, and the few fields of each answer that are needed."""
 
+import time
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
@@ -10,8 +11,10 @@ import httpx
 
 from watchkeeper_lab.containers import NUMBER_LABEL, PROJECT_LABEL, REPLICAS, SERVICE_LABEL
 from watchkeeper_lab.errors import LabError
+from watchkeeper_lab.loopback import loopback
 
 ENDED = frozenset({"closed", "escalated"})
+FRESH_SECONDS = 2.0
 NOT_DONE = frozenset({"", "intended", "refused", "skipped"})
 Fields = Mapping[str, Any]
 
@@ -100,9 +103,10 @@ class Watchkeeper:
     """
 
     def __init__(self, base_url: str, project: str, by_port: Mapping[int, str] | None = None) -> None:
-        self._client = httpx.AsyncClient(base_url=base_url, timeout=10.0, trust_env=False)
+        self._client = loopback(base_url, timeout=10.0)
         self._project = project
         self._by_port = by_port or {}
+        self._seen: tuple[float, dict[str, Resource]] = (0.0, {})
 
     async def __aenter__(self) -> Self:
         return self
@@ -118,7 +122,12 @@ class Watchkeeper:
         for item in await self._items("/api/resources"):
             if service := self._service(item):
                 found[item["id"]] = Resource(item["id"], item["kind"], service)
+        self._seen = (time.monotonic(), found)
         return found
+
+    async def _lately(self) -> dict[str, Resource]:
+        """The same, up to two seconds old: who follows an incident asks often, and they rarely change."""
+        return self._seen[1] if time.monotonic() - self._seen[0] < FRESH_SECONDS else await self.resources()
 
     def _service(self, item: Fields) -> str:
         """The lab's service that a resource is; empty where it is not the lab's."""
@@ -138,13 +147,13 @@ class Watchkeeper:
 
     async def incidents(self) -> list[Incident]:
         """Incidents about the lab's resources, oldest first."""
-        mine = await self.resources()
+        mine = await self._lately()
         found = [read_incident(item) for item in await self._items("/api/incidents")]
         return sorted((one for one in found if one.touches(mine)), key=lambda one: one.opened_at)
 
     async def fixes(self) -> list[Fix]:
         """Fixes with a step on one of the lab's resources, oldest first."""
-        mine = await self.resources()
+        mine = await self._lately()
         found = [read_fix(item) for item in await self._items("/api/fixes")]
         about = [one for one in found if any(step.resource in mine for step in one.steps)]
         return sorted(about, key=lambda one: one.planned_at or 0.0)

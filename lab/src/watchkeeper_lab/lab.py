@@ -20,7 +20,7 @@ from watchkeeper_lab.scenario import scenario
 from watchkeeper_lab.services import Ground, Services, ServiceState
 from watchkeeper_lab.visitors import Visitors
 
-READY_SECONDS = 60.0
+READY_SECONDS = 120.0
 
 
 def quiet(_: str) -> None:
@@ -46,6 +46,7 @@ class Lab:
         self.oracle = Oracle(instance, self.ledger, services)
         self.visitors = Visitors(instance)
         self.background = Background(instance)
+        self._as_it_was = False
 
     @property
     def compose_project(self) -> str:
@@ -136,7 +137,17 @@ class Lab:
 
         A name that is unknown, or left out on this ground, raises `BadInputError`.
         """
+        self._as_it_was = False
         return await INJECTORS[scenario(fault, self.ground).name](self.site)
+
+    async def ready(self) -> Judgement:
+        """Healthy and as it was, for what comes next: where nothing was injected since the last `reset` and the oracle
+        sees nothing wrong there is nothing to be undone, else it is reset."""
+        if self._as_it_was:
+            seen = await self.oracle.judge()
+            if seen.healthy:
+                return seen
+        return (await self.reset()).judgement
 
     async def reset(self) -> Restored:
         """Make the lab healthy again, whatever was done to it. Idempotent. Raises `LabError` where it cannot.
@@ -150,7 +161,9 @@ class Lab:
         await clear(self.site)
         if not self.visitors.running():
             self.visitors.start()
-        return Restored(await self._until_healthy(), found.lost)
+        restored = Restored(await self._until_healthy(), found.lost)
+        self._as_it_was = True
+        return restored
 
     async def down(self) -> None:
         """End visitors and background programs, and remove containers, networks, volumes, processes and files."""
@@ -173,7 +186,7 @@ class Lab:
                     f"Lab `{self.instance.name}` is not healthy: {why}.",
                     "Try `watchkeeper lab reset`; `watchkeeper lab down` and `watchkeeper lab up` make a new one.",
                 )
-            await asyncio.sleep(0.1)
+            await asyncio.sleep(0.1 if seen.healthy else 0.5)  # probing costs a busy machine what it lacks
 
     async def _more_visitors(self, rate: float, seconds: float) -> None:
         self.visitors.start(rate=rate, seconds=seconds, extra=True)

@@ -15,7 +15,8 @@ from watchkeeper_lab.row import Observed, Row, make_row
 from watchkeeper_lab.scenario import Scenario
 from watchkeeper_lab.survivors import SURVIVORS
 
-POLL_SECONDS = 0.1
+POLL_SECONDS = 0.2
+"""Each look costs the Watchkeeper a few requests, on a machine that the lab shares with it."""
 DEADLINE_SECONDS = 120.0
 """How long an incident may take to be closed or escalated."""
 SHORTEST_CONTROL = 30.0
@@ -92,7 +93,7 @@ async def play(
     again afterwards. Raises `LabError` where it or Watchkeeper is not fit to begin.
     """
     async with Watchkeeper(base_url, lab.compose_project, lab.instance.by_port) as server:
-        before = (await lab.reset()).judgement
+        before = await lab.ready()
         await _until_quiet(server)
         known = {mark(one) for one in [*await server.incidents(), *await server.fixes()]}
         began = time.time()

@@ -17,6 +17,7 @@ import httpx
 
 from watchkeeper_lab.errors import LabError
 from watchkeeper_lab.lab import Lab
+from watchkeeper_lab.loopback import loopback
 
 READY_SECONDS = 60.0
 STOP_SECONDS = 15.0
@@ -79,7 +80,7 @@ def watchkeeper_for(lab: Lab, folder: Path, mode: str = "auto") -> AbstractAsync
 
 
 async def _until_ready(server: Server, process: asyncio.subprocess.Process) -> None:
-    async with httpx.AsyncClient(timeout=2.0, trust_env=False) as client:
+    async with loopback(timeout=2.0) as client:
         for _ in range(int(READY_SECONDS / 0.1)):
             if process.returncode is not None:
                 break

@@ -7,6 +7,7 @@ import httpx
 
 from watchkeeper_lab.api import Alert, read_fix
 from watchkeeper_lab.contenders.attempt import Account, Stage
+from watchkeeper_lab.loopback import loopback
 
 if TYPE_CHECKING:
     import cel
@@ -40,7 +41,7 @@ class FirstMatchingTool:
 
 def _client(stage: Stage) -> httpx.AsyncClient:
     headers = {"Authorization": f"Bearer {stage.server.token}"}
-    return httpx.AsyncClient(base_url=stage.server.base_url, headers=headers, timeout=60.0, trust_env=False)
+    return loopback(stage.server.base_url, headers=headers, timeout=60.0)
 
 
 async def _answer(client: httpx.AsyncClient, alert: Alert, account: Account) -> bool:

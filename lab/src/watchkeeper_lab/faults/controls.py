@@ -11,6 +11,7 @@ from watchkeeper_lab.errors import LabError
 from watchkeeper_lab.faults.redis.clients import crowded
 from watchkeeper_lab.faults.site import Injector, Site
 from watchkeeper_lab.fill import Mix, fill
+from watchkeeper_lab.loopback import loopback
 from watchkeeper_lab.traffic import RATE
 
 SERVES_SECONDS = 30.0
@@ -51,7 +52,7 @@ async def deployment(site: Site) -> float:
 
 async def _until_it_serves(site: Site, service: str) -> None:
     deadline = time.monotonic() + SERVES_SECONDS
-    async with httpx.AsyncClient(timeout=2.0, trust_env=False) as client:
+    async with loopback(timeout=2.0) as client:
         while True:
             with contextlib.suppress(httpx.HTTPError, LabError):
                 if (await client.get(f"{await site.replica(service)}/ready")).status_code == 200:

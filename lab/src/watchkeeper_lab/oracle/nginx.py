@@ -4,6 +4,7 @@ import hashlib
 
 import httpx
 
+from watchkeeper_lab.loopback import loopback
 from watchkeeper_lab.nginx_link import active, capacity, nginx
 from watchkeeper_lab.oracle.finding import Finding, Place, brief
 
@@ -34,7 +35,7 @@ async def look(place: Place) -> Finding:
 async def _requests(place: Place, found: Finding, most: int) -> None:
     url = f"http://127.0.0.1:{place.instance.ports['NGINX_PORT']}"
     try:
-        async with httpx.AsyncClient(base_url=url, timeout=PROBE_SECONDS, trust_env=False) as client:
+        async with loopback(url, timeout=PROBE_SECONDS) as client:
             used = active((await client.get("/nginx_status")).text) / most
             found.facts["nginx_connection_ratio"] = round(used, 4)
             if used >= CONNECTION_LIMIT:

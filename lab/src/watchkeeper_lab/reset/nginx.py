@@ -3,6 +3,7 @@
 import httpx
 
 from watchkeeper_lab.faults.site import Site
+from watchkeeper_lab.loopback import loopback
 from watchkeeper_lab.nginx_link import CONFIG, active, capacity, nginx
 from watchkeeper_lab.reset.baseline import Kept
 
@@ -28,7 +29,7 @@ async def mend(site: Site, kept: Kept) -> None:
 async def restore(site: Site, kept: Kept) -> None:
     """Restart it where it answers nothing, or is crowded."""
     try:
-        async with httpx.AsyncClient(timeout=2.0, trust_env=False) as client:
+        async with loopback(timeout=2.0) as client:
             status = (await client.get(f"{site.shop_url}/nginx_status")).text
         if active(status) < CROWDED * capacity(kept["config"]):
             return

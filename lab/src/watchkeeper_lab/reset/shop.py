@@ -7,6 +7,7 @@ import httpx
 
 from watchkeeper_lab.errors import LabError
 from watchkeeper_lab.faults.site import Site
+from watchkeeper_lab.loopback import loopback
 from watchkeeper_lab.reset.baseline import Kept
 
 ANSWER_SECONDS = 20.0
@@ -24,7 +25,7 @@ async def mend(site: Site, kept: Kept) -> None:
 async def restore(site: Site, kept: Kept) -> None:
     """Have each replica give back what it leaked and end what was asked of it."""
     names = sorted(name for name in site.instance.services if name.startswith("shop-"))
-    async with httpx.AsyncClient(timeout=5.0, trust_env=False) as client:
+    async with loopback(timeout=5.0) as client:
         await asyncio.gather(*[_unload(site, client, name) for name in names])
 
 

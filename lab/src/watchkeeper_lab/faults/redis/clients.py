@@ -3,11 +3,11 @@
 import random
 import time
 
-import httpx
 from redis.exceptions import RedisError
 
 from watchkeeper_lab.errors import LabError
 from watchkeeper_lab.faults.site import Site
+from watchkeeper_lab.loopback import loopback
 from watchkeeper_lab.redis_link import client_ratio
 
 
@@ -36,6 +36,6 @@ async def crowded(site: Site) -> None:
 
 async def leak(site: Site, count: int) -> None:
     """Have the first replica leak up to `count` connections."""
-    async with httpx.AsyncClient(timeout=60.0, trust_env=False) as client:
+    async with loopback(timeout=60.0) as client:
         url = f"{await site.replica()}/load/cache/connections"
         (await client.post(url, params={"count": count})).raise_for_status()
