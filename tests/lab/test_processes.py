@@ -23,7 +23,7 @@ from watchkeeper_lab.scenario import left_out, scenario, scenarios
 from watchkeeper_lab.server import watchkeeper_for
 
 cli = CliRunner()
-LEFT_OUT = {"redis-memory-full-no-headroom"}
+LEFT_OUT = {"nginx-killed", "redis-memory-full-no-headroom"}
 
 
 @pytest.fixture(autouse=True)

@@ -1,5 +1,67 @@
 """Faults and controls of nginx."""
 
-from watchkeeper_lab.faults.site import Injector
+import asyncio
+import random
+import time
 
-INJECTORS: dict[str, Injector] = {}
+import httpx
+
+from watchkeeper_lab.errors import LabError
+from watchkeeper_lab.faults.site import Injector, Site
+from watchkeeper_lab.nginx_link import CONFIG, active, capacity, nginx
+
+ANSWER_SECONDS = 10.0
+TYPOS = (
+    ("proxy_pass http", "proxy_pas http"),
+    ("proxy_http_version 1.1;", "proxy_http_version 1.1"),
+    ("stub_status;", "stub_status maybe;"),
+    ("listen ", "lisen "),
+)
+"""What a hurried hand does to a configuration."""
+
+
+async def connections(site: Site) -> float:
+    """Hold 83 to 88 % of the connections with clients that hardly go on with their requests; they stay."""
+    config = await site.services.read_file("nginx", CONFIG[site.services.ground])
+    most = capacity(config)
+    await site.background.start(
+        "slow clients",
+        "watchkeeper_lab.slow_clients",
+        str(site.instance.ports["NGINX_PORT"]),
+        str(int(most * random.uniform(0.83, 0.88))),
+    )
+    held_at, deadline = time.time(), time.monotonic() + ANSWER_SECONDS
+    async with httpx.AsyncClient(timeout=2.0, trust_env=False) as client:
+        while True:
+            used = active((await client.get(f"{site.shop_url}/nginx_status")).text) / most
+            if used >= 0.8:
+                return held_at
+            if time.monotonic() > deadline:
+                raise LabError(f"Only {used:.0%} of nginx' connections are held.", "Run `watchkeeper lab reset`.")
+            await asyncio.sleep(0.1)
+
+
+async def broken_configuration(site: Site) -> float:
+    """Put a configuration in place that nginx would refuse; nobody reloads it."""
+    path = CONFIG[site.services.ground]
+    config = await site.services.read_file("nginx", path)
+    before, after = random.choice([pair for pair in TYPOS if pair[0] in config])
+    await site.services.write_file("nginx", path, config.replace(before, after, 1))
+    broken_at = time.time()
+    if (await nginx(site.services, "-t")).ok:
+        raise LabError("nginx takes the broken configuration.", "Run `watchkeeper lab reset` and try again.")
+    return broken_at
+
+
+async def killed(site: Site) -> float:
+    """SIGKILL; nothing starts it again."""
+    began = time.time()
+    await site.services.kill("nginx")
+    return began
+
+
+INJECTORS: dict[str, Injector] = {
+    "nginx-connections-held": connections,
+    "nginx-configuration-broken": broken_configuration,
+    "nginx-killed": killed,
+}

@@ -74,7 +74,7 @@ def again(session: NginxSession, present: Configuration, kept: Contents) -> dict
 )
 async def nginx_scale_connections(session: NginxSession, value: Annotated[int, Ge(64), Le(65535)]) -> dict[str, Any]:
     """Allow more connections for each worker: `worker_connections` is changed where it stands, the limit of open files
-    with it where that is too low, tested and loaded. No connection ends, no request is lost."""
+    with it where that is too low, tested and loaded. No request is cut off."""
     configuration = await _fresh(session)
     before = configuration.worker_connections
     needed = value * _FILES_FOR_EACH + _FILES_BESIDE
@@ -151,7 +151,7 @@ async def nginx_set_split(
     weights: Annotated[dict[str, Annotated[int, Ge(0), Le(1000)]], MinLen(1), MaxLen(100)],
 ) -> dict[str, Any]:
     """Share the requests of an `upstream` among its servers by these weights (`{"10.0.0.1:80": 9, "10.0.0.2:80": 1}`;
-    0 takes a server out). The lines are changed where they stand, tested and loaded. No request is lost."""
+    0 takes a server out). The lines are changed where they stand, tested and loaded. No request is cut off."""
     configuration = await _fresh(session)
     wanted = split(configuration, upstream, weights)
     before = {peer.address: 0 if peer.down else peer.weight for peer in configuration.upstreams[upstream]}

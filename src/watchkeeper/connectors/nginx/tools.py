@@ -103,7 +103,7 @@ async def nginx_test(session: NginxSession) -> dict[str, Any]:
 )
 async def nginx_reload(session: NginxSession) -> dict[str, Any]:
     """Load the configuration on disk, once it tests good. New workers take what is new; the old ones finish what they
-    have begun: no request is lost."""
+    have begun: no request is cut off. Idle keep-alive connections are closed."""
     return await editing.reload(session)
 
 

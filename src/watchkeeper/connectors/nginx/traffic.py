@@ -123,7 +123,8 @@ def _of_requests(recent: Sequence[Entry], seconds: float) -> dict[str, float]:
         ("own_errors", own),
     ):
         metrics[f"{name}_ratio"] = count / number if number else 0.0
-    times = sorted(request.seconds for request in recent if request.seconds is not None)
+    # A connection that was switched to another protocol (101: WebSocket) is meant to stay.
+    times = sorted(r.seconds for r in recent if r.seconds is not None and r.status != 101)
     if times:
         metrics |= {"request_p50_seconds": _share(times, 0.5), "request_p95_seconds": _share(times, 0.95)}
     theirs = sorted(request.upstream_seconds for request in recent if request.upstream_seconds is not None)
