@@ -19,6 +19,7 @@ from typing import Any
 import httpx
 import yaml
 from tests.conftest import start_redis
+from tests.crash import harness
 from tests.crash.harness import WATCHKEEPER, Server
 
 from benchmarks.flood import fill, memory
@@ -93,6 +94,7 @@ def run(folder: Path, number: int, interval: float = 2.0) -> dict[str, Any]:
     environment = {"PYTHONPATH": str(installed(folder)), "MANY": str(number), "WATCHKEEPER_WATCH__QUICK": "0.2"}
     environment["WATCHKEEPER_WATCH__INTERVAL"] = str(interval)
     server = Server(folder / "data", config, environment)
+    harness.PATIENCE = 300.0
     slow: dict[str, float] = {}
 
     def note(name: str, seconds: float) -> None:

@@ -1,10 +1,10 @@
 """One fix from its beginning to its verdict: what the loop and whoever submits a plan share."""
 
-import asyncio
 from collections.abc import Sequence
 from contextlib import AbstractAsyncContextManager, aclosing
 from dataclasses import replace
 from datetime import timedelta
+from functools import partial
 from typing import Any
 
 from watchkeeper.act import Act
@@ -172,10 +172,10 @@ class Fixing:
         for step in plan.steps:
             tool = self._decide.tool(step.tool)
             try:
-                async with asyncio.timeout(tool.timeout):
-                    outputs.append(await tool.run(self._watch.session(step.resource), **step.arguments))
-            except TimeoutError:
-                raise Conflict(f"{tool.name} gave no result within {tool.timeout:g} s.") from None
+                work = partial(tool.run, **step.arguments)
+                outputs.append(await self._watch.call(step.resource, tool.name, work, tool.timeout))
+            except TimeoutError as late:
+                raise Conflict(f"{late or f'{tool.name} gave no result within {tool.timeout:g} s'}.") from None
             text = f"{principal.id} called {tool.name}"
             await self._store.emit(Event("tool.called", tool.name, text, now(), principal.id, resource=step.resource))
         return outputs[0] if len(outputs) == 1 else outputs

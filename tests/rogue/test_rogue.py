@@ -42,6 +42,12 @@ def test_every_rogue_is_quarantined_and_told_and_a_redis_beside_them_is_healed(
     assert "watchkeeper connectors release blocks" in status["problems"]["blocks"]
     assert "used_ratio is not a number (NaN)" in status["problems"]["nonsense"]
 
+    for _ in range(3):
+        said = server.post("/api/mcp/tools/hands_count", {"resource": "hands-one", "arguments": {}})
+        assert said.status_code == 409, said.text
+        assert "hands_count blocked everything" in said.text
+    assert "hands_count blocked the event loop" in server.until(quarantined("hands"))["text"]
+
     fill(redis_server)
     healed = server.until(lambda event: event["kind"] == "incident.closed")
     assert "healed" in healed["text"]

@@ -6,7 +6,7 @@ repeated but left to be judged.
 """
 
 import asyncio
-from collections.abc import AsyncGenerator, Awaitable, Generator
+from collections.abc import AsyncGenerator, Awaitable, Callable, Generator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
 from dataclasses import replace
@@ -187,13 +187,20 @@ class Executor(DBOSConfiguredInstance):
             await self._fence.confirm(step.resource)
             fix = await self._record(fix, replace(record, status="acting"), undo=True)
             try:
-                async with asyncio.timeout(tool.timeout):
-                    await Fenced(tool.undo_run(self._eyes.session(step.resource), step.before), self._fence)
+                await self._take_back(tool.name, tool.undo_run, step, tool.timeout)
                 record = replace(record, status="done", after=await self._state(tool, step.resource))
             except Exception as problem:
                 record = replace(record, status="failed", error=_said(problem, tool.timeout))
         await self._record(fix, replace(record, finished_at=now()), undo=True)
         return record.status
+
+    async def _take_back(
+        self, name: str, undo: Callable[[Any, Any], Awaitable[None]], step: StepRecord, seconds: float
+    ) -> None:
+        def work(session: Any) -> Fenced:
+            return Fenced(undo(session, step.before), self._fence)
+
+        await self._eyes.call(step.resource, f"the undo of {name}", work, seconds)
 
     def has_undo(self, tool: str) -> bool:
         """Whether a tool's effect can be taken back."""
@@ -243,8 +250,11 @@ class Executor(DBOSConfiguredInstance):
     async def _run(self, tool: Tool[Any], record: StepRecord) -> StepRecord:
         try:
             arguments = tool.parse(record.arguments)
-            async with asyncio.timeout(tool.timeout):
-                output = await Fenced(tool.run(self._eyes.session(record.resource), **arguments), self._fence)
+
+            def work(session: Any) -> Fenced:
+                return Fenced(tool.run(session, **arguments), self._fence)
+
+            output = await self._eyes.call(record.resource, tool.name, work, tool.timeout)
             record = replace(record, status="done", output=output)
         except Refused as problem:
             record = replace(record, status="refused", error=problem.what)
@@ -257,8 +267,7 @@ class Executor(DBOSConfiguredInstance):
         if tool.state is None:
             return None
         try:
-            async with asyncio.timeout(5.0):
-                return await tool.state(self._eyes.session(resource))
+            return await self._eyes.call(resource, f"the state of {tool.name}", tool.state, 5.0)
         except Exception as problem:
             log.info("no state", tool=tool.name, resource=resource, problem=_said(problem, 5.0))
             return None
@@ -290,7 +299,7 @@ class Executor(DBOSConfiguredInstance):
 
 def _said(problem: Exception, timeout: float) -> str:
     if isinstance(problem, TimeoutError):
-        return f"cut off: no result within {timeout:g} s"
+        return f"cut off: {problem}" if str(problem) else f"cut off: no result within {timeout:g} s"
     return problem.what if isinstance(problem, WatchkeeperError) else f"{type(problem).__name__}: {problem}"
 
 

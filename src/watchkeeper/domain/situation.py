@@ -1,6 +1,6 @@
 """How things stand at one moment: what `watch` hands to those who decide, act and judge."""
 
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Protocol
@@ -43,8 +43,9 @@ class Eyes(Protocol):
         """By id or slug. Raises NotFound, which names the nearest."""
         ...
 
-    def session(self, resource: str) -> Any:
-        """The open session. Raises Conflict where there is none."""
+    async def call(self, resource: str, what: str, function: Callable[[Any], Awaitable[Any]], seconds: float) -> Any:
+        """What `function` makes of the open session, within so many seconds. Its code is the connector's: one that
+        blocks everything is cut off and told, as a look is. Raises Conflict where no session is open, TimeoutError."""
         ...
 
     def neighbours(self, resources: tuple[str, ...]) -> tuple[str, ...]:

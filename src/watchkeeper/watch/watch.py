@@ -132,6 +132,11 @@ class Watch:
             raise Conflict(f"{resource} is gone.", "It was removed while it was being handled.")
         return watcher.session
 
+    async def call(self, resource: str, what: str, function: Callable[[Any], Awaitable[Any]], seconds: float) -> Any:
+        """What a connector's `function` makes of the open session. Raises Conflict, TimeoutError."""
+        session = self.session(resource)
+        return await self.watchers[resource].conduct.call(what, lambda: function(session), seconds)
+
     def neighbours(self, resources: tuple[str, ...]) -> tuple[str, ...]:
         return neighbours(resources, self.fleet.resources)
 

@@ -8,7 +8,7 @@ from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 from typing import Any
 
-from watchkeeper.domain import Condition, Health, Probe, Reading, Resource, Rule, now
+from watchkeeper.domain import Condition, Effect, Health, Probe, Reading, Resource, Rule, now, tool
 
 
 def rule(kind: str) -> Rule:
@@ -18,13 +18,20 @@ def rule(kind: str) -> Rule:
     )
 
 
+@tool(Effect.READ, by_hand="sleep 3600")
+async def hands_count(session: Resource) -> str:
+    """Look at something, and let nobody else do anything meanwhile."""
+    time.sleep(3600)  # noqa: ASYNC251
+    return "never"
+
+
 class Rogue:
     metric = "used_ratio"
-    tools: Sequence[Any] = ()
     runbooks: Sequence[Any] = ()
 
     def __init__(self, kind: str) -> None:
         self.kind = kind
+        self.tools = (hands_count,) if kind == "hands" else ()
         self.rules = (rule(kind),)
         self.sample = Reading(kind, now(), 0.0, {"used_ratio": 0.5})
         self._tasks: list[asyncio.Task[None]] = []
@@ -94,3 +101,4 @@ async def forgotten() -> None:
 
 blocks, spins, raises, garbage = Rogue("blocks"), Rogue("spins"), Rogue("raises"), Rogue("garbage")
 endless, stubborn, leaks, nonsense = Rogue("endless"), Rogue("stubborn"), Rogue("leaks"), Rogue("nonsense")
+hands = Rogue("hands")
