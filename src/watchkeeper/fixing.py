@@ -175,7 +175,7 @@ class Fixing:
                 work = partial(tool.run, **step.arguments)
                 outputs.append(await self._watch.call(step.resource, tool.name, work, tool.timeout))
             except TimeoutError as late:
-                raise Conflict(f"{late or f'{tool.name} gave no result within {tool.timeout:g} s'}.") from None
+                raise Conflict(f"{str(late) or f'{tool.name} gave no result within {tool.timeout:g} s'}.") from None
             text = f"{principal.id} called {tool.name}"
             await self._store.emit(Event("tool.called", tool.name, text, now(), principal.id, resource=step.resource))
         return outputs[0] if len(outputs) == 1 else outputs

@@ -19,6 +19,12 @@ UNKEPT = 20_000
 """Readings held while the store cannot be written; beyond it the oldest are let go, and counted."""
 EVERY = 60.0
 """Seconds between the readings kept of a resource that is well."""
+PRUNED = 3600.0
+"""Seconds between two deletions of what is old."""
+SET_BY = 3600.0
+"""Seconds by which the clock must have been set for nothing to be deleted for a while."""
+NOT_PRUNED = 86_400.0
+"""Seconds of that while."""
 BATCH = 2.0
 """Seconds between writes."""
 
@@ -32,6 +38,7 @@ class Keeping:
         self._rings = rings
         self._kept: dict[str, float] = {}
         self._waiting: list[Reading] = []
+        self._prune_at = 0.0
         self.busy: set[str] = set()
         """Resources of active incidents: their readings are kept at full rate."""
         self.dropped = 0
@@ -62,16 +69,22 @@ class Keeping:
         waiting = {r.at for r in self._waiting if r.resource == resource}
         self._waiting += [r for r in self._rings(resource, since) if r.at not in stored and r.at not in waiting]
 
+    def clock_moved(self, seconds: float) -> None:
+        """The system's clock was set. By hours, and what is young may look old: nothing is deleted until a day has
+        passed in which somebody may set it right."""
+        if abs(seconds) > SET_BY:
+            self._prune_at = asyncio.get_running_loop().time() + NOT_PRUNED
+
     async def run(self) -> None:
         """Until cancelled."""
         loop = asyncio.get_running_loop()
-        pruned = loop.time()
+        self._prune_at = loop.time() + PRUNED
         while True:
             await asyncio.sleep(BATCH)  # readings are written in batches
             try:
                 await self.write()
-                if loop.time() - pruned > 3600:
-                    pruned = loop.time()
+                if loop.time() > self._prune_at:
+                    self._prune_at = loop.time() + PRUNED
                     await self._prune()
             except Exception as problem:
                 log.error("readings could not be kept", waiting=self.waiting, problem=str(problem))

@@ -360,6 +360,7 @@ class Watch:
             self.pace.follow(len(self.watchers), 1.0)
             if jump := clock.follow():
                 log.warning("the system's clock was set", seconds=round(jump, 1))
+                self.keeping.clock_moved(jump)
                 for watcher in self.watchers.values():
                     watcher.clock_moved(jump)
                 self._tell("clock.set", "watchkeeper", f"the system's clock was set by {jump:+.0f} s")
