@@ -7,9 +7,10 @@ from typing import Any
 
 from pydantic import TypeAdapter
 
-from watchkeeper.domain import Approval, Event, Fix, Incident, Plan
+from watchkeeper.domain import Alert, Approval, Event, Fix, Incident, Plan
 from watchkeeper.domain.proposal import Proposal, Score, score
 from watchkeeper.domain.spoken import spoken
+from watchkeeper.notify.figures import Cure, Figures, Place, Span, figures
 from watchkeeper.notify.report import seconds_between
 
 MANY = 30
@@ -34,6 +35,8 @@ class Morning:
     incidents: Sequence[Incident] = ()
     """Opened or closed within the time, or not over."""
     fixes: Sequence[Fix] = ()
+    alerts: Sequence[Alert] = ()
+    """Of these incidents."""
     proposals: Sequence[Proposal] = ()
     waiting: Sequence[Approval] = ()
     changes: Sequence[Event] = ()
@@ -45,6 +48,10 @@ class Morning:
     @property
     def score(self) -> Score:
         return score(self.proposals, self.until)
+
+    @property
+    def figures(self) -> Figures:
+        return figures(self.incidents, self.fixes, self.alerts, self.since, self.until)
 
     def name(self, resource: str) -> str:
         return self.names.get(resource, resource)
@@ -67,6 +74,7 @@ def morning_json(morning: Morning) -> dict[str, Any]:
             for p in morning.proposals
         ],
         "score": TypeAdapter(Score).dump_python(morning.score, mode="json"),
+        "figures": TypeAdapter(Figures).dump_python(morning.figures, mode="json"),
         "waiting": TypeAdapter(list[Approval]).dump_python(list(morning.waiting), mode="json"),
         "changes": TypeAdapter(list[Event]).dump_python(list(morning.changes), mode="json"),
         "blind": [{"resource": blind.resource, "why": blind.why} for blind in morning.blind],
@@ -79,8 +87,12 @@ def morning_markdown(morning: Morning) -> str:
     """Bold headings and bullets only: Slack and Markdown both show them."""
     head = f"*Watchkeeper, {_when(morning.since)} to {_when(morning.until)} UTC* (mode {morning.mode})"
     lines = [head, _summary(morning)]
+    counted = morning.figures
     for title, found in (
         ("Needs you", _needs(morning)),
+        ("Figures", _figures(counted)),
+        ("What fixed what", [_cure(cure) for cure in counted.cures]),
+        ("By resource", [_place(morning, place) for place in counted.places]),
         ("Incidents", [_incident(incident) for incident in morning.incidents]),
         ("Done", [_fix(morning, fix) for fix in morning.fixes]),
         ("It would have done", [_proposal(morning, proposal) for proposal in morning.proposals]),
@@ -175,6 +187,44 @@ def _score(counted: Score) -> list[str]:
             f"at most {spoken(counted.saved_seconds)} sooner, had each plan not denied by policy healed at once"
         )
     return lines
+
+
+def _figures(of: Figures) -> list[str]:
+    if not of.incidents:
+        return []
+    rate = "nothing was changed in any"
+    if of.success_ratio is not None:
+        rate = f"{of.success_ratio:.0%}: {of.healed} healed of {of.acted} in which something was changed"
+    return [
+        f"success: {rate}",
+        f"to detect: {_span(of.detect)}; to repair: {_span(of.repair)}",
+        f"{_count(of.did_not_help, 'fix', 'fixes')} did not help, {of.undone} undone, {of.needless} needless (it ended "
+        "by itself)",
+    ]
+
+
+def _span(span: Span) -> str:
+    if span.median is None or span.worst is None:
+        return "nothing to measure"
+    return f"{spoken(span.median)} (median of {span.number}), {spoken(span.worst)} at worst"
+
+
+def _cure(cure: Cure) -> str:
+    tools = " + ".join(f"`{tool}`" for tool in cure.tools)
+    took = f", {spoken(cure.median_seconds)} (median)" if cure.median_seconds is not None else ""
+    ends = ((cure.not_healed, "did not help"), (cure.inconclusive, "cannot be told"), (cure.undone, "undone"))
+    others = "".join(f", {number} {said}" for number, said in ends if number)
+    return f"{cure.cause} {tools} ({cure.author}): healed {cure.healed} of {cure.tried}{others}{took}"
+
+
+def _place(morning: Morning, place: Place) -> str:
+    ends = ((place.healed, "healed"), (place.recovered, "recovered"), (place.with_a_person, "with a person"))
+    told = ", ".join(f"{number} {said}" for number, said in ends if number)
+    back = f", came back {place.came_back}×" if place.came_back else ""
+    return (
+        f"{morning.name(place.resource)}: {_count(place.incidents, 'incident')}{f' ({told})' if told else ''}{back}, "
+        f"{_count(place.fixes, 'fix', 'fixes')}, unwell for {spoken(place.unwell_seconds)} in all"
+    )
 
 
 def _steps(morning: Morning, plan: Plan, *, where: bool = True) -> str:

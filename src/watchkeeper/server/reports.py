@@ -7,7 +7,7 @@ from typing import Any, Literal
 from fastapi import APIRouter
 from fastapi.responses import PlainTextResponse
 
-from watchkeeper.domain import Approval, Fix, Health, Incident, now
+from watchkeeper.domain import Alert, Approval, Fix, Health, Incident, now
 from watchkeeper.domain.drift import patches
 from watchkeeper.domain.proposal import Proposal
 from watchkeeper.incidents import ACTIVE
@@ -48,6 +48,8 @@ async def gathered(runtime: Runtime, since: datetime, until: datetime) -> Mornin
     known = {i.id: i for i in (*recent, *await store.select(Incident, status=ACTIVE))}
     touched = [i for i in known.values() if i.status != "closed" or (i.closed_at or i.opened_at) >= since]
     fixes = [f for f in await store.select(Fix, limit=MOST, before=until) if (f.finished_at or until) >= since]
+    mine = {incident.id for incident in touched}
+    alerts = [a for a in await store.select(Alert, limit=MOST, before=until) if a.incident in mine]
     proposals = [p for p in await store.select(Proposal, limit=MOST, before=until) if (p.ended_at or until) >= since]
     drifting, _, _ = await drift(store, runtime.watch.watchers)
     return Morning(
@@ -56,6 +58,7 @@ async def gathered(runtime: Runtime, since: datetime, until: datetime) -> Mornin
         runtime.settings.mode,
         incidents=sorted(touched, key=lambda incident: incident.opened_at),
         fixes=fixes[::-1],
+        alerts=alerts[::-1],
         proposals=proposals[::-1],
         waiting=(await store.select(Approval, status="waiting"))[::-1],
         changes=await store.happened(CHANGES, since=since, until=until, limit=MOST),
