@@ -15,7 +15,7 @@ from rich.table import Table
 from typer.core import TyperGroup
 
 from watchkeeper_lab import instance as instances
-from watchkeeper_lab.bench import Order, compare, read, tables, write
+from watchkeeper_lab.bench import Order, compare, read, tables
 from watchkeeper_lab.bench import bench as measure
 from watchkeeper_lab.bench.compare import table as changed
 from watchkeeper_lab.demo import demo as show
@@ -212,9 +212,7 @@ def bench_run(
 
 
 async def _bench(order: Order, path: Path | None, ground: Ground | None) -> int:
-    result = await measure(order, console, ground)
-    if path is not None:
-        write(result, path)
+    result = await measure(order, console, ground, path)
     console.print(tables(result))
     return 0 if all(row["right"] for row in result["scenarios"]) else 1
 

@@ -14,7 +14,7 @@ from watchkeeper_lab.errors import BadInputError, LabError
 from watchkeeper_lab.faults import INJECTORS, Site
 from watchkeeper_lab.instance import DEFAULT_NAME, Instance
 from watchkeeper_lab.ledger import Ledger, Write
-from watchkeeper_lab.oracle import Judgement, Oracle
+from watchkeeper_lab.oracle import Facts, Judgement, Oracle
 from watchkeeper_lab.reset import clear, restore, take_baseline
 from watchkeeper_lab.scenario import scenario
 from watchkeeper_lab.services import Ground, Services, ServiceState
@@ -46,7 +46,7 @@ class Lab:
         self.oracle = Oracle(instance, self.ledger, services)
         self.visitors = Visitors(instance)
         self.background = Background(instance)
-        self._as_it_was = False
+        self._as_it_was: Facts | None = None
 
     @property
     def compose_project(self) -> str:
@@ -137,15 +137,15 @@ class Lab:
 
         A name that is unknown, or left out on this ground, raises `BadInputError`.
         """
-        self._as_it_was = False
+        self._as_it_was = None
         return await INJECTORS[scenario(fault, self.ground).name](self.site)
 
     async def ready(self) -> Judgement:
-        """Healthy and as it was, for what comes next: where nothing was injected since the last `reset` and the oracle
-        sees nothing wrong there is nothing to be undone, else it is reset."""
-        if self._as_it_was:
+        """Healthy and as it was, for what comes next: where nothing was injected since the last `reset`, the
+        oracle sees nothing wrong, and nothing was restarted, set or added, there is nothing to be undone."""
+        if self._as_it_was is not None:
             seen = await self.oracle.judge()
-            if seen.healthy:
+            if seen.healthy and seen.untouched == self._as_it_was:
                 return seen
         return (await self.reset()).judgement
 
@@ -162,7 +162,7 @@ class Lab:
         if not self.visitors.running():
             self.visitors.start()
         restored = Restored(await self._until_healthy(), found.lost)
-        self._as_it_was = True
+        self._as_it_was = restored.judgement.untouched
         return restored
 
     async def down(self) -> None:

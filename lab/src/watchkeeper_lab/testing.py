@@ -31,5 +31,5 @@ async def lab() -> AsyncGenerator[Lab]:
 @pytest_asyncio.fixture(loop_scope="session")
 async def healthy_lab(lab: Lab) -> Lab:
     """The session's lab, healthy at the start of each test."""
-    await lab.reset()
+    await lab.ready()
     return lab

@@ -5,6 +5,7 @@ import os
 import platform
 import random
 import tempfile
+from dataclasses import dataclass, field
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,7 @@ from watchkeeper_lab.api import Watchkeeper
 from watchkeeper_lab.bench.schedule import Order, schedule
 from watchkeeper_lab.contenders import BASELINES, Attempt, Contender, Stage
 from watchkeeper_lab.engine import engine_version
+from watchkeeper_lab.errors import LabError
 from watchkeeper_lab.lab import Lab
 from watchkeeper_lab.row import Row, summary
 from watchkeeper_lab.runner import BASELINE_SECONDS, Followed, play, run_scenario
@@ -25,42 +27,83 @@ from watchkeeper_lab.services import Ground
 LAB_NAME = "bench"
 
 
-async def bench(order: Order, console: Console, ground: Ground | None = None) -> dict[str, Any]:
+@dataclass(slots=True)
+class Results:
+    """What has been measured so far; written to `path`, where there is one, after each run: nothing is lost."""
+
+    order: Order
+    path: Path | None
+    rows: list[Row] = field(default_factory=lambda: list[Row]())
+    baselines: dict[str, list[Row]] = field(default_factory=lambda: dict[str, list[Row]]())
+    begun_anew: list[str] = field(default_factory=lambda: list[str]())
+    ground: Ground = "container"
+    versions: dict[str, str] = field(default_factory=lambda: dict[str, str]())
+
+    def add(self, row: Row, baseline: str = "") -> None:
+        """One more row."""
+        (self.baselines.setdefault(baseline, []) if baseline else self.rows).append(row)
+        self.write(complete=False)
+
+    def write(self, *, complete: bool) -> dict[str, Any]:
+        """Everything in the shape of the JSON, and into the file."""
+        others = {name: summary(rows) for name, rows in self.baselines.items()}
+        told = {
+            "scenarios": in_order(self.rows),
+            "baselines": {name: in_order(rows) for name, rows in self.baselines.items()},
+            "summary": summary(self.rows) | {"baselines": others},
+            "complete": complete,
+            "begun_anew": self.begun_anew,
+            "suite": self.order.suite,
+            "seed": self.order.seed,
+            "ground": self.ground,
+            "left_out": left_out(self.ground),
+            "machine": machine(),
+            "versions": self.versions,
+        }
+        if self.path is not None:
+            write(told, self.path)
+        return told
+
+
+async def bench(
+    order: Order, console: Console, ground: Ground | None = None, path: Path | None = None
+) -> dict[str, Any]:
     """Run the benchmark and return it in the shape of its JSON; prints one line per run, and what is left out and why.
 
-    Each run gets a Watchkeeper with an empty store, for a fault that came a minute ago would be taken for a relapse.
-    A run that could not even begin is an error and ends the benchmark: no row is left out silently.
+    Each run gets a Watchkeeper with an empty store, for a fault that came a minute ago would be taken for a relapse. A
+    run that could not even begin is begun once more, and told; where it cannot again, that ends the benchmark.
     """
     schedule(order.only, order.runs, random.Random(), None, order.suite)
     command()
     console.print(f"The order, and the sizes of what is injected, are drawn with `--seed {order.seed}`.")
-    dice = random.Random(order.seed)
-    rows: list[Row] = []
-    others: dict[str, list[Row]] = {}
+    dice, results = random.Random(order.seed), Results(order, path)
     async with Lab.running(f"{LAB_NAME}-{os.getpid()}", console.print, ground) as lab:
+        results.ground, results.versions = lab.ground, await versions()
         turns = schedule(order.only, order.runs, dice, lab.ground, order.suite)
         for number, (one, run) in enumerate(turns, 1):
-            row = await _run(lab, one, order, run)
-            rows.append(row)
+            results.add(row := await _begun(results, lab, one, run, console))
             _tell(console, f"{number}/{len(turns)}", row)
         for name, baseline in BASELINES.items() if order.baseline_runs else ():
             again = schedule(order.only, order.baseline_runs, dice, lab.ground, order.suite)
             again = [(one, run) for one, run in again if not one.is_long]
             for number, (one, run) in enumerate(again, 1):
-                row = await _run(lab, one, order, run, baseline())
-                others.setdefault(name, []).append(row)
+                results.add(row := await _begun(results, lab, one, run, console, baseline), name)
                 _tell(console, f"{name} {number}/{len(again)}", row)
-    return {
-        "scenarios": in_order(rows),
-        "baselines": {name: in_order(found) for name, found in others.items()},
-        "suite": order.suite,
-        "seed": order.seed,
-        "ground": lab.ground,
-        "left_out": left_out(lab.ground),
-        "summary": summary(rows) | {"baselines": {name: summary(found) for name, found in others.items()}},
-        "machine": machine(),
-        "versions": await versions(),
-    }
+    return results.write(complete=True)
+
+
+async def _begun(
+    results: Results, lab: Lab, one: Scenario, run: int, console: Console, baseline: type[Contender] | None = None
+) -> Row:
+    """A run; where it could not begin, one more try, which is written down."""
+    try:
+        return await _run(lab, one, results.order, run, baseline() if baseline else None)
+    except LabError as problem:
+        told = f"{one.name}, run {run}, was begun anew: {problem.what}"
+        results.begun_anew.append(told)
+        console.print(told, style="yellow", soft_wrap=True)
+        await lab.reset()
+        return await _run(lab, one, results.order, run, baseline() if baseline else None)
 
 
 async def _run(lab: Lab, one: Scenario, order: Order, run: int, contender: Contender | None = None) -> Row:
