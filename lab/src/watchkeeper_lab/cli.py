@@ -110,7 +110,7 @@ def faults() -> None:
     console.print(f"Labs that are up: {', '.join(one.name for one in up_now) or 'none'}.")
     console.print("Left out in a lab of plain processes:")
     for name, why in left_out("process").items():
-        console.print(f"  {name} needs a container: {why}", soft_wrap=True)
+        console.print(f"  {name} needs a {scenarios()[name].needs}: {why}", soft_wrap=True)
 
 
 @app.command("break")

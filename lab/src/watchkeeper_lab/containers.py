@@ -9,6 +9,7 @@ from importlib.resources import files
 from pathlib import Path, PurePosixPath
 from typing import Any
 
+from watchkeeper_lab import disk
 from watchkeeper_lab.command import Finished, attempt, run
 from watchkeeper_lab.errors import LabError
 from watchkeeper_lab.images import Images
@@ -28,6 +29,7 @@ async def compose_up(compose: tuple[str, ...], instance: Instance, images: Image
     recipe = files("watchkeeper_lab") / "assets" / "compose.yaml"
     (instance.folder / "compose.yaml").write_text(recipe.read_text())
     values: dict[str, Any] = {**instance.ports, "POSTGRES_PASSWORD": instance.postgres_password}
+    values["POSTGRES_DISK"] = await disk.make(instance)
     values |= {f"{service.upper()}_IMAGE": tag for service, tag in images.tags.items()}
     values_path = instance.folder / ".env"
     values_path.touch(mode=0o600)

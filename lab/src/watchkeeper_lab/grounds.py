@@ -3,6 +3,7 @@
 import shutil
 from dataclasses import replace
 
+from watchkeeper_lab import disk
 from watchkeeper_lab.containers import Containers, compose_up, names_by_service, remove_project
 from watchkeeper_lab.engine import Say, ensure_compose, ensure_engine
 from watchkeeper_lab.errors import BadInputError, LabError
@@ -10,7 +11,7 @@ from watchkeeper_lab.images import ensure_images
 from watchkeeper_lab.instance import Instance
 from watchkeeper_lab.processes import Processes, forget_cluster
 from watchkeeper_lab.programs import ensure_programs, prepare
-from watchkeeper_lab.scenario import left_out
+from watchkeeper_lab.scenario import left_out, scenarios
 from watchkeeper_lab.services import Ground, Services
 
 PHRASE = {"container": "in containers", "process": "as plain processes"}
@@ -38,7 +39,7 @@ async def choose(known: Instance | None, wanted: Ground | None, say: Say) -> Gro
             say(f"{error.what} So the services run as plain processes of this machine.")
     await ensure_programs(say)
     for name, why in left_out("process").items():
-        say(f"Left out here: {name} needs a container: {why}.")
+        say(f"Left out here: {name} needs a {scenarios()[name].needs}: {why}.")
     return "process"
 
 
@@ -73,4 +74,6 @@ async def remove(name: str, instance: Instance | None) -> bool:
         return False
     existed = bool(await names_by_service(project)) or instance is not None
     await remove_project(project)
+    if instance is not None:
+        await disk.remove(instance)
     return existed

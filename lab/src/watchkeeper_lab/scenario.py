@@ -9,6 +9,7 @@ from typing import Any, Literal, cast
 
 import yaml
 
+from watchkeeper_lab import disk
 from watchkeeper_lab.errors import BadInputError, LabError
 from watchkeeper_lab.instance import SERVICES
 from watchkeeper_lab.services import Ground
@@ -38,8 +39,9 @@ class Scenario:
     its incident. `expect` is the right answer; a fault may be one that is to be escalated, with no tool accepted.
     `ends` are services that are to be stopped when it is over, because somebody stopped them on purpose. `survives` are
     things that run through it and through its fix, and have to live: see `watchkeeper_lab.survivors`. `needs` is
-    `container` where plain processes cannot have it, `because` of what. `seconds` is how long a control is watched,
-    where that is longer than usual: it is then none of the suite `lab`.
+    `container` where plain processes cannot have it, `disk` where it also takes a disk of PostgreSQL's own, `because`
+    of what. `seconds` is how long a control is watched, where that is longer than usual: it is then none of the suite
+    `lab`.
     """
 
     name: str
@@ -51,7 +53,7 @@ class Scenario:
     one_incident: bool = False
     ends: Mapping[str, Literal["stopped"]] = field(default_factory=lambda: dict[str, Literal["stopped"]]())
     survives: tuple[str, ...] = ()
-    needs: Literal["", "container"] = ""
+    needs: Literal["", "container", "disk"] = ""
     because: str = ""
     seconds: float = 0.0
 
@@ -114,7 +116,7 @@ def _check(found: Scenario, source: str) -> None:
         raise LabError(f"{source}: nothing called `{unknown[0]}` survives.", f"Known are {', '.join(SURVIVORS)}.")
     if found.seconds and not found.is_control:
         raise LabError(f"{source}: `seconds` is for controls.", "A fault takes as long as it takes.")
-    if found.needs not in {"", "container"} or bool(found.needs) != bool(found.because):
+    if found.needs not in {"", "container", "disk"} or bool(found.needs) != bool(found.because):
         raise LabError(f"{source}: needs and because do not fit together.", "`needs: container` takes a `because`.")
 
 
@@ -128,7 +130,8 @@ def scenarios() -> dict[str, Scenario]:
 
 def left_out(ground: Ground) -> dict[str, str]:
     """What cannot be had on this ground, and why, by name."""
-    return {one.name: one.because for one in scenarios().values() if one.needs not in ("", ground)}
+    lacking = {"container": ground != "container", "disk": ground != "container" or not disk.possible()}
+    return {one.name: one.because for one in scenarios().values() if lacking.get(one.needs, False)}
 
 
 def scenario(name: str, ground: Ground | None = None) -> Scenario:
@@ -137,7 +140,7 @@ def scenario(name: str, ground: Ground | None = None) -> Scenario:
     known = scenarios()
     if ground and (why := left_out(ground).get(name)):
         raise BadInputError(
-            f"{name} is left out in a lab of plain processes: it needs a container: {why}.",
+            f"{name} is left out here: it needs a {known[name].needs}: {why}.",
             "`watchkeeper lab faults` lists what there is.",
         )
     if name in known:

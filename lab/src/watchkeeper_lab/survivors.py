@@ -1,6 +1,7 @@
 """What runs through a fault and through every fix, and has to survive: work that is long and right.
 
 `query` is a dump: one long transaction that reads every table. `request` is a download of orders through nginx.
+`waiters` are sessions that wait for what a fault holds, and get through when it is gone.
 """
 
 from collections.abc import Awaitable, Callable
@@ -24,4 +25,8 @@ async def request(instance: Instance, background: Background) -> None:
     await background.start("request", "watchkeeper_lab.download", url)
 
 
-SURVIVORS: dict[str, Begin] = {"query": query, "request": request}
+async def waiters(instance: Instance, background: Background) -> None:
+    """Begun by the fault itself, under this name: sessions that do nothing wrong while others hold them up."""
+
+
+SURVIVORS: dict[str, Begin] = {"query": query, "request": request, "waiters": waiters}

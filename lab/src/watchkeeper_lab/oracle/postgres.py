@@ -24,6 +24,11 @@ SELECT count(*), current_setting('max_connections')::int,
                    AND cardinality(pg_blocking_pids(pid)) > 0)
 FROM pg_stat_activity WHERE backend_type = 'client backend' AND pid <> pg_backend_pid()
 """
+VISITS = """
+SELECT obj_description(c.oid), s.n_dead_tup, s.n_live_tup,
+  'autovacuum_enabled=false' = ANY (coalesce(c.reloptions, '{}'))
+FROM pg_class c JOIN pg_stat_user_tables s ON s.relid = c.oid WHERE c.relname = 'visits'
+"""
 SETTINGS = "SELECT name, setting FROM pg_settings WHERE source <> 'client' AND source <> 'session' ORDER BY name"
 
 
@@ -37,6 +42,7 @@ async def look(place: Place) -> Finding:
             settings = await (await connection.execute(SETTINGS)).fetchall()
             found.untouched["postgres config"] = hashlib.blake2b(repr(settings).encode(), digest_size=8).hexdigest()
             await _write_and_read(connection, found)
+            await _visits(connection, found)
     except (psycopg.Error, OSError) as error:
         found.reasons.append(f"PostgreSQL did not serve a write and a read: {brief(error)}")
     return found
@@ -67,6 +73,32 @@ async def _write_and_read(connection: Connection, found: Finding) -> None:
         row = await (await connection.execute("SELECT value FROM lab_probe WHERE id = 1")).fetchone()
     if row != (value,):
         found.reasons.append("PostgreSQL did not return what was written")
+
+
+async def seconds_of_count(connection: Connection) -> float:
+    """How long the server takes to count the rows of `visits`; the least of three."""
+    took: list[float] = []
+    for _ in range(3):
+        row = await (await connection.execute("EXPLAIN (ANALYZE, FORMAT JSON) SELECT count(*) FROM visits")).fetchone()
+        assert row is not None
+        took.append(float(row[0][0]["Execution Time"]) / 1000)
+    return min(took)
+
+
+async def _visits(connection: Connection, found: Finding) -> None:
+    """The table that the fault makes: its comment says how long a count took with all the dead rows in it."""
+    row = await (await connection.execute(VISITS)).fetchone()
+    if row is None or row[0] is None:
+        return
+    slow, dead, live, off = float(row[0]), *row[1:]
+    seconds = await seconds_of_count(connection)
+    found.facts |= {"postgres_slow_query_seconds": round(seconds, 5), "postgres_dead_rows": dead}
+    if dead > live:
+        found.reasons.append(f"{dead} of {dead + live} rows of visits are dead")
+    if seconds > slow / 2:
+        found.reasons.append(f"the slow query takes {seconds * 1000:.1f} ms still, as it did ({slow * 1000:.1f} ms)")
+    if off:
+        found.reasons.append("autovacuum is switched off for visits")
 
 
 def _disk(place: Place, found: Finding) -> None:

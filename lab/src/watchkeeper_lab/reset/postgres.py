@@ -1,11 +1,14 @@
 """PostgreSQL as it was: it answers, nobody holds a session up, its settings and those of its tables, no table more."""
 
 import asyncio
+import shutil
 import time
+from pathlib import Path
 
 import psycopg
 from psycopg import sql
 
+from watchkeeper_lab.disk import DATA, SPARE, mounted
 from watchkeeper_lab.errors import LabError
 from watchkeeper_lab.faults.site import Site
 from watchkeeper_lab.postgres_link import Connection
@@ -40,7 +43,21 @@ async def keep(site: Site) -> Kept:
 
 
 async def mend(site: Site, kept: Kept) -> None:
-    """Nothing to be done before it runs."""
+    """Make room on its disk, where it has one of its own: take away what a fault left there, and on the spare one."""
+    states = await site.services.states()
+    volumes = dict(states["postgres"].volumes) if "postgres" in states else dict[str, str]()
+    if mounted(volumes.get(DATA, "")):
+        _tidy(volumes[DATA], volumes[SPARE])
+
+
+def _tidy(*folders: str) -> None:
+    for path in [path for folder in folders for path in Path(folder).iterdir()]:
+        if path.name in ("pgdata", "lost+found"):
+            continue
+        if path.is_dir():
+            shutil.rmtree(path)
+        else:
+            path.unlink()
 
 
 async def restore(site: Site, kept: Kept) -> None:

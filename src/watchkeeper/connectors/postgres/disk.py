@@ -37,25 +37,29 @@ async def look_at_disk(session: PostgresSession, metrics: dict[str, float], fact
         return
     if found is None:
         return
-    metrics |= {"disk_free_bytes": found.free, "disk_used_ratio": found.used_ratio}
+    size = {"disk_free_bytes": found.free, "disk_used_ratio": found.used_ratio}
     if found.used_ratio < LOOK_FROM_RATIO:
         _forget(session, metrics, facts)
+        metrics |= size
         return
-    # It may take longer than a look may: what it finds is told with the next one.
-    if session.searching is None:
-        session.searching = asyncio.create_task(_find(session, host, folder, found.size))
-    elif session.searching.done():
-        _forget(session, metrics, facts, search=session.searching.result())
-    await asyncio.wait({session.searching} if session.searching else set(), timeout=hosting.HOST_SECONDS)
-    if session.searching and session.searching.done():
-        _forget(session, metrics, facts, search=session.searching.result())
+    # It may take longer than a look may; and until it has ended once a full disk is not told of: whoever hears of it
+    # would find that nothing can be done.
+    search = session.searching or asyncio.create_task(_find(session, host, folder, found.size))
+    session.searching = search
+    await asyncio.wait({search}, timeout=hosting.HOST_SECONDS)
+    if search.done():
+        _forget(session, metrics, facts, search=search.result())
+    if search.done() or metrics.get("disk_used_ratio", 0.0) >= LOOK_FROM_RATIO:
+        metrics |= size
 
 
 def _forget(
     session: PostgresSession, metrics: dict[str, float], facts: dict[str, str], *, search: ExecResult | None = None
 ) -> None:
     """Take what a search found in place of what was known."""
-    session.searching = None
+    if session.searching is not None:
+        session.searching.cancel()
+        session.searching = None
     for name in ("stray_bytes", "spare_free_bytes"):
         metrics.pop(name, None)
     for name in ("stray_file", "stray_refused"):

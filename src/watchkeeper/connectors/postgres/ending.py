@@ -100,7 +100,9 @@ async def _signal(session: PostgresSession, function: str, rows: Sequence[Mappin
 
 async def _still(session: PostgresSession, rows: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
     began = {row["pid"]: row["started"] for row in rows}
-    return [row for row in await session.query(queries.SESSIONS) if began.get(row["pid"]) == row["started"]]
+    return [
+        row for row in await session.query(queries.SESSIONS, timeout=3.0) if began.get(row["pid"]) == row["started"]
+    ]
 
 
 async def _spared(session: PostgresSession) -> tuple[str, str, str]:

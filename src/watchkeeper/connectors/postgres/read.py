@@ -121,7 +121,9 @@ async def _good(session: PostgresSession, at: datetime, metrics: dict[str, float
 
 
 async def _disk(session: PostgresSession, metrics: dict[str, float], facts: dict[str, str]) -> None:
-    often = SOON if metrics.get("disk_used_ratio", 0.0) > LOOK_FROM_RATIO or session.searching else _DISK_EVERY
+    often = SOON if metrics.get("disk_used_ratio", 0.0) > LOOK_FROM_RATIO else _DISK_EVERY
+    if session.searching is not None:
+        session.soon("disk")
     if session.due("disk", often):
         await look_at_disk(session, metrics, facts)
 

@@ -2,7 +2,9 @@
 # What the official image does with POSTGRES_USER, POSTGRES_PASSWORD and POSTGRES_DB: makes the cluster once.
 set -e
 if [ "$(id -u)" = 0 ]; then
+    mkdir -p "$PGDATA"
     chown -R postgres:postgres "$PGDATA" /run/postgresql
+    chmod 700 "$PGDATA"
     exec setpriv --reuid postgres --regid postgres --clear-groups -- "$0" "$@"
 fi
 if [ ! -s "$PGDATA/PG_VERSION" ]; then
