@@ -1,15 +1,18 @@
 """How the host of a service is, as metrics: what tells a server that is down from one whose container was stopped."""
 
 import asyncio
+from collections.abc import Sequence
 from dataclasses import dataclass
 
-from watchkeeper.domain import Host, HostState, WatchkeeperError
+from watchkeeper.domain import ExecResult, Host, HostState, WatchkeeperError
 from watchkeeper.hosts import ContainerHost
+from watchkeeper.hosts.beside import exec_beside
 from watchkeeper.hosts.usage import disk_here
 
 HOST_SECONDS = 0.3
 """A host that is asked beside a look must not make it late."""
 OFF = ("host_stopped_on_purpose", "host_stopped_before_watch")
+ENDED = ("exited", "dead", "created")
 FLAGS = ("host_paused", "host_stopped_on_purpose", "host_stopped_unknown", "host_stopped_before_watch")
 
 
@@ -58,14 +61,22 @@ class Disk:
         return 1.0 - self.free / self.size if self.size else 0.0
 
 
+async def on_its_files(host: Host, command: Sequence[str], *, timeout: float) -> ExecResult:
+    """Run a command that sees the host's files: in it, or beside a container that has ended. Raises
+    WatchkeeperError."""
+    if isinstance(host, ContainerHost) and (await host.state()).status in ENDED:
+        return await exec_beside(host, command, timeout=timeout)
+    return await host.exec(command, timeout=timeout)
+
+
 async def disk_of(host: Host, folder: str) -> Disk | None:
-    """The file system that a folder of the host is on; None where it cannot be told, as for a stopped container. A
-    container of this machine is looked into without starting a process in it. Raises WatchkeeperError."""
+    """The file system that a folder of the host is on; None where it cannot be told. A container of this machine is
+    looked into without starting a process in it. Raises WatchkeeperError."""
     if isinstance(host, ContainerHost):
         state = await host.state()
         found = await asyncio.to_thread(disk_here, state.pid, host.incarnation, folder)
-        if found or state.status != "running":
-            return Disk(*found) if found else None
-    told = await host.exec(["df", "-B1", "--output=size,avail", folder])
+        if found:
+            return Disk(*found)
+    told = await on_its_files(host, ["df", "-B1", "--output=size,avail", folder], timeout=10.0)
     words = told.stdout.split()[-2:]
     return Disk(*map(float, words)) if len(words) == 2 and all(word.isdigit() for word in words) else None

@@ -253,7 +253,7 @@ class ContainerHost:
             async with asyncio.timeout(timeout):
                 begin = {"Detach": False, "Tty": False}
                 async with self._engine.open(f"exec/{ident}/start", "POST", data=begin, timeout=None) as response:
-                    async for stream, data in _frames(response.content):
+                    async for stream, data in frames(response.content):
                         out.setdefault(stream, bytearray()).extend(data)
         except TimeoutError:
             raise WatchkeeperError(f"{command[0]} in {self._name} did not end within {timeout:g} s.") from None
@@ -324,7 +324,7 @@ class ContainerHost:
                     if entry := _entry(line):
                         yield entry
                 return
-            async for _, data in _frames(response.content):
+            async for _, data in frames(response.content):
                 if entry := _entry(data):
                     yield entry
 
@@ -341,7 +341,7 @@ class ContainerHost:
         return await self._engine.call(path, method, params=params, data=data, timeout=timeout)
 
 
-async def _frames(content: Any) -> AsyncIterator[tuple[int, bytes]]:
+async def frames(content: Any) -> AsyncIterator[tuple[int, bytes]]:
     """The engine's multiplexed stream: (1 stdout or 2 stderr, data)."""
     while True:
         try:

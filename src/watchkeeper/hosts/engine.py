@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 CALL_SECONDS = 5.0
 """How long a look may take; calls that act bring a limit of their own."""
 _RETRY_SECONDS = 1.0
+BESIDE = "watchkeeper.beside"
+"""Label of a helper of ours that lives for one command: no resource."""
 _QUEUE = 1000
 _UNREACHABLE = (DockerError, aiohttp.ClientError, OSError, TimeoutError, AssertionError, ValueError)
 
@@ -86,6 +88,7 @@ class Engine:
             self.problem = str(problem)
             return []
         self.problem = None
+        rows = [row for row in rows if BESIDE not in part(row, "Labels")]
         for row in rows:
             known = self._hosts.get(row["Id"])
             name = str((items(row, "Names") or [row["Id"][:12]])[0]).lstrip("/")

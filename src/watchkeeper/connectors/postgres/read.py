@@ -37,8 +37,6 @@ _CARRIED = (
     "database_bytes",
     "disk_free_bytes",
     "disk_used_ratio",
-    "stray_bytes",
-    "spare_free_bytes",
     "dead_rows",
     "dead_rows_ratio",
     "bloated_seconds",
@@ -64,8 +62,6 @@ _CARRIED_FACTS = (
     "bloated_table",
     "bloated_database",
     "data_directory",
-    "stray_file",
-    "stray_refused",
 )
 _RATES = {
     "commits_per_second": "commits_total",
@@ -126,6 +122,8 @@ async def _disk(session: PostgresSession, metrics: dict[str, float], facts: dict
         session.soon("disk")
     if session.due("disk", often):
         await look_at_disk(session, metrics, facts)
+    metrics |= session.stray_metrics
+    facts |= session.stray_facts
 
 
 async def _totals(session: PostgresSession, at: datetime, metrics: dict[str, float]) -> None:

@@ -16,6 +16,7 @@ from watchkeeper.connectors.postgres.trouble import Trouble, trouble
 from watchkeeper.domain import ExecResult, Host, Resource, WatchkeeperError
 
 CALL_SECONDS = 1.0
+_POLL_SECONDS = 0.1
 _CONNECT_SECONDS = 1.0
 _OVERDUE_SECONDS = 4.0
 """After this long without a reply a second connection is tried: the kept one may be dead without knowing."""
@@ -53,6 +54,9 @@ class PostgresSession:
         """Loop time of the last look at each other database."""
         self.bloated: tuple[str, float] = ("", 0.0)
         """The table that is full of dead rows, and the loop time since when."""
+        self.stray_metrics: dict[str, float] = {}
+        self.stray_facts: dict[str, str] = {}
+        """What was found last to fill the disk."""
         self.searching: asyncio.Task[ExecResult] | None = None
         """Looks for what fills the disk."""
         self.spared: tuple[int, ...] = ()
@@ -257,3 +261,17 @@ class PostgresSession:
 
 def _only_reads(statement: str) -> bool:
     return statement.lstrip().upper().startswith(("SELECT", "WITH", "SHOW"))
+
+
+async def until_it_answers(session: PostgresSession, seconds: float) -> None:
+    """Wait for an answer. Raises the last Trouble when none comes."""
+    loop = asyncio.get_running_loop()
+    until = loop.time() + seconds
+    while True:
+        try:
+            await session.query("SELECT 1")
+            return
+        except Trouble as problem:
+            if loop.time() >= until or problem.category in ("password", "denied"):
+                raise
+        await asyncio.sleep(_POLL_SECONDS)

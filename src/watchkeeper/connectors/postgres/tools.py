@@ -1,6 +1,5 @@
 """What can be done with a PostgreSQL. Ending sessions is in `ending`, what is done with tables in `tables`."""
 
-import asyncio
 from collections.abc import Mapping
 from typing import Annotated, Any
 
@@ -9,13 +8,12 @@ from annotated_types import Ge, Le, MaxLen
 from watchkeeper.connectors.postgres import ending, preconditions, queries
 from watchkeeper.connectors.postgres.disk import postgres_move_stray_file
 from watchkeeper.connectors.postgres.figures import crowd_of, head_of, is_protected, normalised
-from watchkeeper.connectors.postgres.session import PostgresSession
+from watchkeeper.connectors.postgres.session import PostgresSession, until_it_answers
 from watchkeeper.connectors.postgres.tables import postgres_enable_autovacuum, postgres_vacuum
 from watchkeeper.connectors.postgres.trouble import Trouble
 from watchkeeper.domain import Effect, Refused, Tool, WatchkeeperError, tool
 
 _PSQL = "{inside}psql -U postgres -c "
-_POLL_SECONDS = 0.1
 Seconds = Annotated[float, Ge(1), Le(86400)]
 
 
@@ -194,7 +192,7 @@ async def postgres_restart(session: PostgresSession) -> dict[str, Any]:
         raise Refused("It is known only by its address; nothing here can restart it.")
     await session.host.restart()
     await session.close()
-    await _until_it_answers(session, 40.0)
+    await until_it_answers(session, 40.0)
     return await start_count(session)
 
 
@@ -217,7 +215,7 @@ async def postgres_scale_connections(
     await session.query(f"ALTER SYSTEM SET max_connections = {int(value)}")
     await session.host.restart()
     await session.close()
-    await _until_it_answers(session, 40.0)
+    await until_it_answers(session, 40.0)
     return {"before": before["value"], "now": (await max_connections(session))["value"]}
 
 
@@ -230,21 +228,7 @@ async def restore_connections(session: PostgresSession, before: dict[str, Any]) 
     await session.query(f"ALTER SYSTEM {change}")
     await session.host.restart()
     await session.close()
-    await _until_it_answers(session, 40.0)
-
-
-async def _until_it_answers(session: PostgresSession, seconds: float) -> None:
-    """Wait for an answer. Raises the last Trouble when none comes."""
-    loop = asyncio.get_running_loop()
-    until = loop.time() + seconds
-    while True:
-        try:
-            await session.query("SELECT 1")
-            return
-        except Trouble as problem:
-            if loop.time() >= until or problem.category in ("password", "denied"):
-                raise
-        await asyncio.sleep(_POLL_SECONDS)
+    await until_it_answers(session, 40.0)
 
 
 TOOLS: tuple[Tool[PostgresSession], ...] = (

@@ -25,7 +25,7 @@ async def bloated(site: Site) -> float:
         await connection.execute(sql.SQL("COMMENT ON TABLE visits IS {}").format(sql.Literal(f"{slow:.6f}")))
         found = await connection.execute("SELECT n_dead_tup FROM pg_stat_user_tables WHERE relname = 'visits'")
         row = await found.fetchone()
-    if row is None or row[0] < 50_000:
+    if row is None or row[0] < 30_000:
         raise LabError("The rows are not dead.", "Run `watchkeeper lab reset` and try again.")
     return at
 
@@ -36,7 +36,7 @@ async def bulk_delete(site: Site) -> float:
 
 
 async def _fill(site: Site, *, autovacuum: bool) -> float:
-    rows = random.randint(180_000, 240_000)
+    rows = random.randint(60_000, 80_000)
     kept = int(rows * random.uniform(0.01, 0.03))
     async with site.postgres(timeout=60.0) as connection:
         await connection.execute(sql.SQL(MAKE).format(autovacuum=sql.Literal(autovacuum)))

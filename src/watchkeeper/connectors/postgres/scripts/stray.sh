@@ -1,16 +1,19 @@
 # What fills the disk of a PostgreSQL and is none of its own: `find`, `moved`, `move FILE`, `back FILE`.
-# Arguments: MODE DATA SPARE LEAST_KIB LEAST_MINUTES [FILE]. Prints words for people on the error output.
+# Arguments: MODE DATA SPARE LEAST_PERCENT LEAST_MINUTES [FILE]. Prints words for people on the error output.
 # A file is only ever moved by copying, flushing, comparing, and then removing: never just removed.
 set -u
 LC_ALL=C PATH=$PATH:/usr/sbin:/sbin:/usr/bin:/bin
 export LC_ALL PATH
-mode=$1 data=$2 spare=$3 least=$4 minutes=$5 file=${6:-}
+mode=$1 data=$2 spare=$3 minutes=$5 file=${6:-}
 refuse() { echo "$*" >&2; exit 3; }
 device() { stat -c %d -- "$1" 2>/dev/null; }
-free_kib() { df -Pk -- "$1" | sed -n 2p | sed 's/  */ /g' | cut -d' ' -f4; }
+df_field() { df -Pk -- "$1" | sed -n 2p | sed 's/  */ /g' | cut -d' ' -f"$2"; }
+free_kib() { df_field "$1" 4; }
 
 data=$(realpath -- "$data") || refuse "the data directory is not there"
 disk=$(device "$data")
+least=$(($(df_field "$data" 2) * $4 / 100))
+[ "$mode" != find ] || echo "disk $(df_field "$data" 2) $(free_kib "$data")"
 top=$data
 while [ "$top" != / ]; do
   above=${top%/*}
@@ -52,12 +55,12 @@ in_a_store() {
 # Of every process it must be possible to see which files it holds open: a container's root may not look at those of
 # other users' processes, so each is looked at as its own user. Who may follow its `cwd` may follow its open files.
 open_files() {
-  for user in $(stat -c %u /proc/[0-9]* 2>/dev/null | sort -u); do
+  for who in $(stat -c %u:%g /proc/[0-9]* 2>/dev/null | sort -u); do
     look='for p in /proc/[0-9]*; do [ -e "$p/cwd" ] && echo "seen ${p#/proc/}"; done
       printf "%s\n" /proc/[0-9]*/fd/* /proc/[0-9]*/cwd | xargs stat -L -c "file %d:%i" | sort -u
       cat /proc/[0-9]*/maps | sed -n "s/^[^ ]* [^ ]* [^ ]* [^ ]* \([1-9][0-9]*\) .*/map \1/p" | sort -u'
-    if [ "$user" = "$(id -u)" ]; then sh -c "$look"
-    else setpriv --reuid "$user" --clear-groups sh -c "$look" || su-exec "$user" sh -c "$look"
+    if [ "$who" = "$(id -u):$(id -g)" ]; then sh -c "$look"
+    else setpriv --reuid "${who%:*}" --regid "${who#*:}" --clear-groups sh -c "$look" || su-exec "$who" sh -c "$look"
     fi 2>/dev/null
   done
 }
