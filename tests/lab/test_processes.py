@@ -66,7 +66,7 @@ async def test_without_an_engine_the_shop_runs_as_processes_is_healed_and_leaves
         assert said[0].startswith("No Docker engine can run here. So the services run as plain processes")
         for name in LEFT_OUT:
             assert any(line.startswith(f"Left out here: {name} needs a {scenarios()[name].needs}: ") for line in said)
-            with pytest.raises(BadInputError, match="needs a (container|disk)"):
+            with pytest.raises(BadInputError, match=r"needs a (container|disk)"):
                 await lab.inject(name)
         started = {name: state.where for name, state in (await lab.services.states()).items()}
         assert set(started) == {"redis", "postgres", "nginx", "shop-1", "shop-2"}
