@@ -77,7 +77,8 @@ class Loop:
             if not self._desk.firing(incident, at):
                 verdict = await self._recovered(incident)
                 if verdict.outcome == "healed":
-                    return await self._desk.close(incident, "recovered", "; ".join(verdict.reasons))
+                    ended = "healed" if incident.cured else "recovered"
+                    return await self._desk.close(incident, ended, "; ".join(verdict.reasons))
                 if self._desk.firing(incident, self._watch.situation(incident.resources)):
                     continue
                 self._desk.wake_later(incident.id, AGAIN)

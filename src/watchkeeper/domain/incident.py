@@ -110,6 +110,8 @@ class Incident:
     approval: str | None = None
     reason: str = ""
     reopened: int = 0
+    cured: str | None = None
+    """The fix that was proven to have healed the root, while something else still alerted."""
     merged_into: str | None = None
     """The incident whose root explains this one, which goes on there."""
     absorbed: tuple[str, ...] = ()
@@ -145,6 +147,7 @@ class Incident:
             status="fixing",
             approval=None,
             open_fix=fix.id,
+            cured=None,
             fixes=(*self.fixes, fix.id) if fix.id not in self.fixes else self.fixes,
             tried=(*self.tried, fix.plan.key),
         )
@@ -164,9 +167,9 @@ class Incident:
         tried = tuple(key for key in self.tried if key != fix.plan.key)
         return replace(self, status="open", open_fix=None, tried=tried)
 
-    def going_on(self, reason: str) -> "Incident":
-        """The fix is over, the incident is not."""
-        return replace(self, status="open", open_fix=None, reason=reason)
+    def going_on(self, fix: Fix, reason: str) -> "Incident":
+        """The fix is over and has healed, the incident is not."""
+        return replace(self, status="open", open_fix=None, cured=fix.id, reason=reason)
 
     def verifying(self) -> "Incident":
         return replace(self, status="verifying")
@@ -197,4 +200,4 @@ class Incident:
         )
 
     def reopen(self) -> "Incident":
-        return replace(self, status="open", outcome=None, closed_at=None, reopened=self.reopened + 1)
+        return replace(self, status="open", outcome=None, closed_at=None, cured=None, reopened=self.reopened + 1)

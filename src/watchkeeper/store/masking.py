@@ -26,6 +26,7 @@ NAMES = frozenset(
         "kind",
         "tool",
         "incident",
+        "cured",
         "merged_into",
         "absorbed",
         "fix",
