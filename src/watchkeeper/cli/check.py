@@ -37,6 +37,7 @@ def check(context: typer.Context) -> None:
     else:
         problems += own(settings, registry)
         problems += [*rules(settings, registry), *resources(settings, registry), *policy(settings), *notify(settings)]
+        problems += checks(settings, registry)
     problems += [*broken(registry), *references(registry)]
     fine = {
         "connectors": len(list(registry)),
@@ -126,6 +127,15 @@ def installed(kinds: list[str]) -> str:
 async def _discover(connector: Any, named: list[dict[str, Any]]) -> None:
     async for _ in connector.discover((), {"resources": named}):
         pass
+
+
+def checks(settings: "Settings", registry: "Registry") -> Iterator[Problem]:
+    """The runbooks that checks name are there. What else can be wrong with one is found as the file is read."""
+    known = [runbook.name for runbook in registry.runbooks]
+    for said in settings.checks:
+        if said.runbook is not None and said.runbook not in known:
+            what = f"checks, {said.name}: there is no runbook `{said.runbook}`{nearest(said.runbook, known)}."
+            yield what, "`watchkeeper runbooks` lists them; yours stand in the folder of `runbooks:`."
 
 
 def policy(settings: "Settings") -> Iterator[Problem]:

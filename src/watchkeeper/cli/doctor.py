@@ -105,6 +105,7 @@ def examine(options: Options) -> Iterator[Finding]:
     yield from commands()
     if settings:
         yield from credentials(settings)
+        yield from checks(settings)
         yield from webhook(settings)
 
 
@@ -246,6 +247,7 @@ def credentials(settings: "Settings") -> Iterator[Finding]:
     from watchkeeper.settings import secret
 
     references = [(said.name, said.password) for said in settings.resources if said.password]
+    references += [(f"check {said.name}", reference) for said in settings.checks for reference in said.references]
     hook = settings.notify.webhook
     if hook is not None and hook.url.startswith(("env:", "file:")):
         references.append(("notify.webhook", hook.url))
@@ -255,6 +257,26 @@ def credentials(settings: "Settings") -> Iterator[Finding]:
             yield Finding("credentials", "ok", f"{name}: {reference}")
         except ConfigurationError as problem:
             yield Finding("credentials", "broken", f"{name}: {problem.what}", problem.next_step)
+
+
+def checks(settings: "Settings") -> Iterator[Finding]:
+    """Each of the user's own, made once; of a command only whether it is there, for what it does is not known."""
+    from watchkeeper.connectors.check.run import Result, carry_out
+
+    async def make() -> list[Result]:
+        return await asyncio.gather(*(carry_out(said) for said in settings.checks if said.command is None))
+
+    found = iter(asyncio.run(make()))
+    for said in settings.checks:
+        on = f"{said.name}: {said.said}" + (f", on {said.resource}" if said.resource else "")
+        if said.command is not None:
+            where = shutil.which(said.command[0])
+            advice = "" if where else f"There is no program {said.command[0]} here, or it may not be run."
+            yield Finding("checks", "ok" if where else "broken", on + (", not tried" if where else ""), advice)
+            continue
+        result = next(found)
+        text = result.problem or f"as expected, in {result.seconds * 1000:.0f} ms"
+        yield Finding("checks", "missing" if result.problem else "ok", f"{on}: {text}")
 
 
 def webhook(settings: "Settings") -> Iterator[Finding]:

@@ -19,6 +19,7 @@ from watchkeeper.domain.complaints import complain
 from watchkeeper.domain.duration import seconds
 from watchkeeper.domain.plan import Effect
 from watchkeeper.domain.policy import Outcome
+from watchkeeper.settings.checks import CheckSettings
 from watchkeeper.settings.machines import HostsSettings
 from watchkeeper.settings.part import REFERENCE, REFERENCES, Part
 
@@ -231,6 +232,7 @@ class Settings(BaseSettings):
     notify: NotifySettings = Field(default_factory=NotifySettings)
     hosts: HostsSettings = Field(default_factory=HostsSettings)
     resources: list[ResourceSettings] = Field(default_factory=list[ResourceSettings])
+    checks: list[CheckSettings] = Field(default_factory=list[CheckSettings])
     maintenance: list[MaintenanceSettings] = Field(default_factory=list[MaintenanceSettings])
     rules: dict[str, RuleOverride] = Field(default_factory=dict[str, RuleOverride])
     runbooks: Path | None = None
@@ -249,6 +251,14 @@ class Settings(BaseSettings):
     ) -> tuple[PydanticBaseSettingsSource, ...]:
         """The environment overrides the file, which arrives as keyword arguments."""
         return env_settings, init_settings
+
+    @field_validator("checks")
+    @classmethod
+    def _unique(cls, value: list[CheckSettings]) -> list[CheckSettings]:
+        names = [check.key for check in value]
+        if twice := next((check.name for check in value if names.count(check.key) > 1), None):
+            raise ValueError(f"the name {twice} is there twice")
+        return value
 
     @field_validator("store")
     @classmethod

@@ -80,12 +80,13 @@ class Fleet:
         renamed: dict[str, str] = {}
         for connector in self._registry:
             named = [r.model_dump() for r in self._settings.resources if r.kind == connector.kind]
+            given = {"resources": named, "checks": self._settings.checks}
             conduct = self._supervision.of(connector.kind)
             if conduct.quarantined:
                 self.problems.pop(connector.kind, None)
                 found |= {key: value for key, value in before.items() if value[2] is connector}
                 continue
-            listed, problem = await conduct.discover(connector, hosts, {"resources": named}, DISCOVERY)
+            listed, problem = await conduct.discover(connector, hosts, given, DISCOVERY)
             for resource in listed:
                 kept = self._configured(resource)
                 if kept is not None:

@@ -10,7 +10,7 @@ from datetime import datetime, timedelta
 
 import structlog
 
-from watchkeeper.domain import Reading, now
+from watchkeeper.domain import Alert, Reading, now
 from watchkeeper.settings import WatchSettings
 from watchkeeper.store import Store
 
@@ -111,3 +111,11 @@ class Keeping:
             readings_before=present - timedelta(days=self._settings.readings_days),
             logs_before=present - timedelta(days=self._settings.logs_days),
         )
+
+
+async def still_firing(store: Store) -> dict[str, list[Alert]]:
+    """What the store still has as firing, by resource."""
+    firing: dict[str, list[Alert]] = {}
+    for alert in await store.select(Alert, status="firing", limit=100_000):
+        firing.setdefault(alert.resource, []).append(alert)
+    return firing

@@ -28,9 +28,10 @@ from watchkeeper.domain import (
 from watchkeeper.domain.situation import Situation
 from watchkeeper.settings import Settings
 from watchkeeper.store import Store
+from watchkeeper.watch.checks import Checks
 from watchkeeper.watch.correlation import neighbours, upstream
 from watchkeeper.watch.fleet import Fleet, Found, Provider
-from watchkeeper.watch.keeping import Keeping
+from watchkeeper.watch.keeping import Keeping, still_firing
 from watchkeeper.watch.listening import Listening
 from watchkeeper.watch.overrides import overridden
 from watchkeeper.watch.pace import SPREAD, Pace
@@ -75,7 +76,9 @@ class Watch:
         self._providers = list(providers)
         self._alerted = alerted
         self._vanished = vanished
-        self._rules = overridden(registry.rules, settings, {known.kind: known.sample for known in registry})
+        self.checks = Checks(settings.checks, store.masker.text, store.masker.learn)
+        shipped = overridden(registry.rules, settings, {known.kind: known.sample for known in registry})
+        self._rules = (*shipped, *self.checks.rules)
         self.keeping = Keeping(store, settings.watch, self._ring)
         self.pace = Pace(settings.watch.interval)
         self._tasks: list[asyncio.Task[None]] = []
@@ -107,6 +110,7 @@ class Watch:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
         await asyncio.gather(self.listening.stop(), *(w.stop() for w in self.watchers.values()))
+        await self.checks.stop()
         self.supervision.stop()
         try:
             await self.keeping.write()
@@ -119,6 +123,7 @@ class Watch:
     def problems(self) -> dict[str, str]:
         """What stands in the way of watching, by what is affected."""
         own = {"store": self._store.problem, "pace": self.pace.problem}
+        own |= self.checks.problems(self.fleet.resources)
         return (
             {name: said for name, said in own.items() if said} | dict(self.fleet.problems) | self.supervision.problems
         )
@@ -221,6 +226,10 @@ class Watch:
     def rules(self) -> tuple[Rule, ...]:
         return self._rules
 
+    def _rules_of(self, resource: Resource) -> list[Rule]:
+        kinds = self.checks.kinds(resource)
+        return [rule for rule in self._rules if rule.kind in kinds]
+
     # Finding -----------------------------------------------------------------------------------------------------
 
     async def discover(self) -> None:
@@ -248,8 +257,8 @@ class Watch:
                 Watcher(
                     resource,
                     host,
-                    connector,
-                    [rule for rule in self._rules if rule.kind == resource.kind],
+                    self.checks.beside(resource, connector),
+                    self._rules_of(resource),
                     self._settings.watch,
                     self._alert_changed,
                     self._looked,
@@ -276,7 +285,7 @@ class Watch:
         """Begin to watch these; many at once are stored in few transactions, and their first looks are spread."""
         if not fresh:
             return
-        firing = await self._firing()
+        firing = await still_firing(self._store)
         old = {w.resource.id: known for w in fresh if (known := self.watchers.pop(w.resource.id, None)) is not None}
         await asyncio.gather(*(watcher.stop() for watcher in old.values()))
         for start in range(0, len(fresh), AT_ONCE):
@@ -294,16 +303,9 @@ class Watch:
             self.watchers[resource.id] = watcher
             await self.listening.begin(watcher, carriers)
 
-    async def _firing(self) -> dict[str, list[Alert]]:
-        """What the store still has as firing, by resource."""
-        firing: dict[str, list[Alert]] = {}
-        for alert in await self._store.select(Alert, status="firing", limit=100_000):
-            firing.setdefault(alert.resource, []).append(alert)
-        return firing
-
     async def _known_alerts(self, resource: Resource, firing: Sequence[Alert]) -> list[Alert]:
         """Those that fire still; one whose rule is no more can never clear, and ends."""
-        rules = {rule.id for rule in self._rules if rule.kind == resource.kind} if firing else set[str]()
+        rules = {rule.id for rule in self._rules_of(resource)} if firing else set[str]()
         for alert in firing:
             if alert.rule not in rules:
                 await self._resolve(alert, f"the rule {alert.rule} is no more")
