@@ -75,7 +75,8 @@ async def look(session: PostgresSession, last: Reading | None) -> Reading:
     begun, at = time.perf_counter(), now()
     metrics = {name: last.metrics[name] for name in _CARRIED if last and name in last.metrics}
     facts = {name: last.facts[name] for name in _CARRIED_FACTS if last and name in last.facts}
-    metrics["host_known"] = float(session.host is not None)
+    metrics |= session.stray_metrics | {"host_known": float(session.host is not None)}
+    facts |= session.stray_facts
     try:
         async with asyncio.timeout(1.3):
             await _good(session, at, metrics, facts)
