@@ -2,6 +2,7 @@
 
 from watchkeeper.hosts.container import ContainerHost
 from watchkeeper.hosts.engine import Change, Engine
+from watchkeeper.hosts.kept import Kept
 from watchkeeper.hosts.machine import Machine
 from watchkeeper.hosts.service import ServiceHost, ServiceUsage
 from watchkeeper.hosts.shell import LocalShell, Shell
@@ -13,6 +14,7 @@ __all__ = [
     "ContainerHost",
     "ContainerStats",
     "Engine",
+    "Kept",
     "LocalShell",
     "Machine",
     "ServiceHost",

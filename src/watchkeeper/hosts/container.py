@@ -14,6 +14,7 @@ from watchkeeper.domain import ExecResult, HostState, Limits, Network, NotFound,
 from watchkeeper.hosts import sockets
 from watchkeeper.hosts.answers import items, moment, part
 from watchkeeper.hosts.engine import Engine
+from watchkeeper.hosts.kept import FileStat
 from watchkeeper.hosts.networks import described, seen_here
 from watchkeeper.hosts.story import Story
 from watchkeeper.hosts.usage import ContainerStats, from_cgroup, from_engine
@@ -271,6 +272,12 @@ class ContainerHost:
             if content is None:
                 raise NotFound(f"{path} in {self._name} is not a regular file.")
             return content.read()
+
+    async def stat_file(self, path: str) -> FileStat:
+        """Size and time of a file, also while it is stopped. Raises NotFound."""
+        address = f"containers/{self._incarnation}/archive"
+        async with self._engine.open(address, "HEAD", params={"path": path}, timeout=5.0) as response:
+            return FileStat.of(response.headers.get("X-Docker-Container-Path-Stat", ""))
 
     async def write_file(self, path: str, content: bytes) -> None:
         """Put a file there; its folder must exist. Mode, owner and group of one that is there are kept."""

@@ -16,6 +16,7 @@ from aiodocker.exceptions import DockerError
 
 from watchkeeper.domain import Conflict, Forbidden, NotFound, WatchkeeperError, now
 from watchkeeper.hosts.answers import items, part
+from watchkeeper.hosts.kept import Kept
 from watchkeeper.hosts.story import ACTIONS, Story, Told
 
 if TYPE_CHECKING:
@@ -50,8 +51,10 @@ class Engine:
     every later call tries again.
     """
 
-    def __init__(self, url: str | None = None) -> None:
+    def __init__(self, url: str | None = None, kept: Kept | None = None) -> None:
         self.url = url
+        self.kept = kept or Kept()
+        """Former contents of its containers' configuration files."""
         self.problem: str | None = None
         self._docker: aiodocker.Docker | None = None
         self._hosts: dict[str, ContainerHost] = {}

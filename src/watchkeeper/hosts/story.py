@@ -13,7 +13,7 @@ from typing import Any
 from watchkeeper.domain import StopCause
 from watchkeeper.hosts.answers import part
 
-ACTIONS = ("create", "start", "die", "kill", "stop", "oom", "pause", "unpause", "destroy")
+ACTIONS = ("create", "start", "die", "kill", "stop", "oom", "pause", "unpause", "restart", "destroy")
 """The events worth hearing: health checks cause an `exec` event every few seconds, which are left out."""
 
 _SECOND = 1_000_000_000
@@ -72,12 +72,17 @@ class Story:
             self.hear(told)
 
     def crashes_since(self, since: datetime) -> int:
-        """How often it ended since then with a fault, without anybody having told the engine to end it."""
+        """How often it ended since then with a fault, without anybody having told the engine to end it.
+
+        Whoever restarts it begins anew."""
+        again = [e.when for e in self.events if e.action == "restart"]
+        since = max([since, *again])
         ends = [e for e in self.events if e.action == "die" and e.when >= since and e.exit_code]
         return sum(not self._told_to_end(end) for end in ends)
 
     def _told_to_end(self, end: Told) -> bool:
-        return any(e.action == "kill" and end.at - _LEAD <= e.at <= end.at for e in self.events)
+        begun = max((e.at for e in self.events if e.action == "start" and e.at < end.at), default=0)
+        return any(e.action == "kill" and max(begun, end.at - _LEAD) <= e.at <= end.at for e in self.events)
 
     def stopping(self, at: datetime, stop_signal: str) -> bool:
         """Whether it was told to end, politely and a moment ago, and has not been started since."""

@@ -18,7 +18,7 @@ from watchkeeper.connectors import Registry
 from watchkeeper.decide import Decide, Policy
 from watchkeeper.domain import ConfigurationError, Event, Principal, Reading, now
 from watchkeeper.fixing import Fixing
-from watchkeeper.hosts import Engine
+from watchkeeper.hosts import Engine, Kept
 from watchkeeper.incidents import Desk
 from watchkeeper.loop import Loop
 from watchkeeper.notify import Silences, Webhook
@@ -107,7 +107,7 @@ async def _assembled(
 ) -> AsyncGenerator[Runtime]:
     desk = Desk(store)
     decide = Decide(registry, policy, store, settings.maintenance)
-    async with Engine() as engine, AsyncExitStack() as stack:
+    async with Engine(kept=Kept(settings.data / "kept")) as engine, AsyncExitStack() as stack:
         machines = [await stack.enter_async_context(machine) for machine in machines_of(settings.hosts)]
         watch = Watch(registry, settings, store, [engine, *machines], desk.alerted, desk.vanished)
         noticer = Noticer(store, lambda: watch.fleet.resources)

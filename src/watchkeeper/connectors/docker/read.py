@@ -2,10 +2,12 @@
 
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from contextlib import suppress
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 
 from watchkeeper.connectors.docker.configuration import configuration
+from watchkeeper.connectors.docker.files import SHOWN, Files
 from watchkeeper.domain import HostState, Limits, Probe, Reading, Resource, WatchkeeperError, now
 from watchkeeper.hosts import ContainerHost, ContainerStats
 
@@ -23,6 +25,10 @@ class ContainerSession:
     host: ContainerHost
     configured: Mapping[str, str] | None = None
     """What it was configured with when that was last told."""
+    files: Files = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.files = Files(self.host, self.resource.may_act)
 
 
 async def look(session: ContainerSession, last: Reading | None) -> Reading:
@@ -40,8 +46,9 @@ async def look(session: ContainerSession, last: Reading | None) -> Reading:
         return reading({"running": 0.0}, {"status": "gone"}, "removed", "The container does not exist any more.")
     if state.status == "unreachable":
         return reading({}, {"status": "unreachable"}, "unknown", "The Docker engine does not answer.")
-    configured = await _configured(session)
     metrics, facts = _of_state(state, last, at)
+    await _files(session, state, metrics, facts)
+    configured = await _configured(session)
     metrics["restarts"], facts["starts"] = _starts(state, last, at)
     metrics["crashes"] = float(host.story.crashes_since(at - LOOP_WINDOW))
     if not metrics["running"]:
@@ -55,10 +62,22 @@ async def look(session: ContainerSession, last: Reading | None) -> Reading:
     return reading(metrics, facts, "paused" if state.status == "paused" else state.health or "running")
 
 
+async def _files(session: ContainerSession, state: HostState, metrics: dict[str, float], facts: dict[str, str]) -> None:
+    """Whether its configuration files are as they were when it last ran well; without the right to look, they are."""
+    files = session.files
+    with suppress(WatchkeeperError, TimeoutError, OSError):
+        shown = await session.host.inspect(fresh=False)
+        await files.look(state, shown, well=state.status == "running" and not metrics["health_failing"])
+    changed = files.changed
+    metrics["config_changed"] = float(bool(changed))
+    facts["config_file"] = changed[0] if changed else ""
+    facts["config_good"] = files.good[changed[0]][:SHOWN] if changed else ""
+
+
 async def _configured(session: ContainerSession) -> Mapping[str, str] | None:
     """What it is configured with, where it is the first look or something is another than told before."""
     try:
-        found = configuration(await session.host.inspect(fresh=False))
+        found = configuration(await session.host.inspect(fresh=False)) | session.files.told
     except (WatchkeeperError, TimeoutError):
         return None
     if found == session.configured:
@@ -80,6 +99,7 @@ def _of_state(state: HostState, last: Reading | None, at: datetime) -> tuple[dic
         "stopped_unknown": float(cause == "unknown"),
         "stopped_before_watch": float(old),
         "failed": float(cause in ("killed", "oom") or (cause == "exited" and state.exit_code != 0)),
+        "crashed": float(cause == "exited" and state.exit_code != 0),
         "oom_killed": float(cause == "oom"),
         "health_failing": float(state.health == "unhealthy"),
         "start_count": float(state.start_count),
@@ -190,6 +210,8 @@ SAMPLE = Reading(
         "stopped_unknown": 0.0,
         "stopped_before_watch": 0.0,
         "failed": 0.0,
+        "crashed": 0.0,
+        "config_changed": 0.0,
         "oom_killed": 0.0,
         "health_failing": 0.0,
         "start_count": 1767225600000.0,
@@ -212,6 +234,13 @@ SAMPLE = Reading(
         "disk_written_bytes_per_second": 0.0,
         "pids": 6.0,
     },
-    facts={"status": "running", "stopped_by": "", "health": "", "starts": "1767225600000"},
+    facts={
+        "status": "running",
+        "stopped_by": "",
+        "health": "",
+        "starts": "1767225600000",
+        "config_file": "/etc/shop/shop.toml",
+        "config_good": "0123456789ab",
+    },
     state="running",
 )

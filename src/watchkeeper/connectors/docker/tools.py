@@ -7,6 +7,7 @@ from annotated_types import Ge, Le
 
 from watchkeeper.connectors.docker.configuration import FLAG
 from watchkeeper.connectors.docker.read import ContainerSession
+from watchkeeper.connectors.docker.restore import docker_restore_config
 from watchkeeper.connectors.docker.scale import docker_scale
 from watchkeeper.domain import Effect, Reading, Refused, Tool, tool
 from watchkeeper.domain.rights import calls
@@ -190,6 +191,7 @@ TOOLS: tuple[Tool[ContainerSession], ...] = (
     docker_restart,
     docker_update_limits,
     docker_scale,
+    docker_restore_config,
     docker_logs,
     docker_stats,
     docker_inspect,
