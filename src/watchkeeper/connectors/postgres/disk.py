@@ -19,6 +19,8 @@ _LEAST_MINUTES = 60
 """What was written to within so long is not forgotten."""
 LOOK_FROM_RATIO = 0.85
 """From so full on it is looked for what fills it."""
+_TOLD = (0, 3)
+"""The script's own exit codes: it found out, or refuses and says why. Any other is no answer."""
 _FIND_SECONDS = 10.0
 _MOVE_SECONDS = 280.0
 _START_SECONDS = 60.0
@@ -50,10 +52,12 @@ async def look_at_disk(session: PostgresSession, metrics: dict[str, float], fact
     # would find that nothing can be done.
     search = session.searching = session.searching or asyncio.create_task(_find(session, host, folder))
     await asyncio.wait({search}, timeout=hosting.HOST_SECONDS)
-    if search.done():
+    if search.done() and search.result().exit_code in _TOLD:
         found = _take(session, search.result()) or found
-    elif metrics.get("disk_used_ratio", 0.0) < LOOK_FROM_RATIO:
-        return
+    else:
+        session.searching = None if search.done() else search  # it could not be asked: once more with the next look
+        if metrics.get("disk_used_ratio", 0.0) < LOOK_FROM_RATIO:
+            return
     if found is not None:
         _tell(metrics, found)
 
