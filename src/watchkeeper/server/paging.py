@@ -31,10 +31,9 @@ def page(items: Iterable[T], key: Callable[[T], Key], after: str | None, limit: 
     ordered = sorted(items, key=key)
     if after is not None:
         last = _key(after)
-        try:
-            ordered = [item for item in ordered if key(item) > last]
-        except TypeError:
-            raise _none() from None
+        if ordered and [type(part) for part in key(ordered[0])] != [type(part) for part in last]:
+            raise _none()
+        ordered = [item for item in ordered if key(item) > last]
     given = list(islice(ordered, limit))
     return given, _cursor(key(given[-1])) if len(ordered) > limit else None
 
