@@ -28,6 +28,8 @@ lint: setup ## ruff, pyright, import-linter, loq
 
 bench: setup ## Every fault and control, several runs, twenty healthy minutes, the baselines, 200 kills, the cost of watching; figures to benchmarks/results/
 	@$(BIN)/python benchmarks/watching.py --json benchmarks/results/watching.json
+	@$(BIN)/python -m benchmarks.flood --json benchmarks/results/flood.json
+	@$(BIN)/python -m benchmarks.many --json benchmarks/results/many.json
 	@$(BIN)/python -m benchmarks.crash --kills 200 --json benchmarks/results/crash.json
 	@$(BIN)/watchkeeper bench all --runs 5 --json benchmarks/results/lab.json
 

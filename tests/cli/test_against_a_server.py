@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from tests.cli.conftest import Run, Shop
+from watchkeeper.cli import status as cli_status
 from watchkeeper.cli.installed import PATHS, here
 from watchkeeper.settings import load_settings
 
@@ -35,6 +36,21 @@ def test_status_shows_health_in_shape_and_word_and_the_metric_that_matters(shop:
     row = next(line for line in said.out.splitlines() if line.startswith("cache "))
     assert "● HEALTHY" in row
     assert "used memory" in row
+
+
+def test_status_shows_the_worst_and_says_how_many_more_there_are(shop: Shop, run: Run) -> None:
+    said = run(*shop.where, "status", "--limit", "1").out
+    assert sum(line.startswith(tuple(f"{name} " for name in shop.redis)) for line in said.splitlines()) == 1
+    assert "3 watched" in said
+    assert "… and 2 more, none of them worse: `watchkeeper status --limit 0`" in said
+
+
+def test_status_reads_as_many_pages_as_there_are(shop: Shop, run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(cli_status, "PAGE", 2)
+    for limit in ("0", "3"):
+        page = run("status", "--json", "--limit", limit, *shop.where).json
+        assert sorted(item["slug"] for item in page["items"]) == sorted(shop.redis)
+        assert page["next"] is None
 
 
 def test_status_as_json_is_what_the_api_gives(shop: Shop, run: Run) -> None:

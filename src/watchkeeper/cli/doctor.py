@@ -148,7 +148,7 @@ def server(options: Options) -> Finding:
 
     try:
         with options.client() as client:
-            page = client.get("/api/resources/status?limit=1")
+            page = client.get("/api/resources/status", limit=1)
             said = f"runs at {client.url}, mode {page['mode']}, watches {page['total']:,}"
             if page["paused"]:
                 return Finding("server", "missing", f"{said}, {page['paused']}", "Go on with `watchkeeper resume`.")

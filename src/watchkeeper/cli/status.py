@@ -48,10 +48,10 @@ def status(
 
 def worst(client: "Client", limit: int) -> dict[str, Any]:
     """The status of so many, worst first, or of all (0): as many pages as that takes."""
-    page = client.get(f"/api/resources/status?limit={min(limit or PAGE, PAGE)}")
+    page = client.get("/api/resources/status", limit=min(limit or PAGE, PAGE))
     while page["next"] and (not limit or len(page["items"]) < limit):
         number = min(limit - len(page["items"]), PAGE) if limit else PAGE
-        following = client.get(f"/api/resources/status?limit={number}&after={page['next']}")
+        following = client.get("/api/resources/status", limit=number, after=page["next"])
         page["items"] += following["items"]
         page["next"] = following["next"]
     return page
