@@ -185,3 +185,16 @@ async def test_tasks_that_do_not_end_are_its_own_and_end_with_its_quarantine() -
         )
     finally:
         supervision.stop()
+
+
+async def test_time_limits_of_its_own_that_are_over_are_no_reason_to_end_it(heard: Heard) -> None:
+    async def patient() -> str:
+        for _ in range(3):
+            with suppress(TimeoutError):
+                async with asyncio.timeout(0.05):
+                    await asyncio.Event().wait()
+            await asyncio.sleep(0.45)  # together more than what is left to somebody who is to end
+        return "there"
+
+    assert await heard.conduct.call("read", patient, 60.0) == "there"
+    assert heard.conduct.offences == {}

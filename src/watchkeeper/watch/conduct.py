@@ -214,6 +214,10 @@ def _driven(conduct: Conduct, what: str, function: Callable[[], Any]) -> Generat
                 return end.value
             finally:
                 meter.leave()
+            if grace is not None and _goes_on():  # a time limit of its own was over, and it saw to that
+                grace.cancel()
+                grace = None
+                overdue.clear()
             try:
                 yield waits
                 thrown = None
@@ -236,6 +240,12 @@ def _steps(made: Any) -> Any:
     if not isinstance(made, Awaitable):
         raise Garbage(f"it gave a {type(made).__name__} where something to await is due")
     return made.__await__()  # pyright: ignore[reportUnknownVariableType,reportUnknownMemberType]
+
+
+def _goes_on() -> bool:
+    """Whether nobody wants the task to end: what was cancelled was a part of it, by itself (`asyncio.timeout`)."""
+    task = asyncio.current_task()
+    return task is not None and not task.cancelling()
 
 
 def _in_grace(overdue: list[bool]) -> asyncio.TimerHandle:
