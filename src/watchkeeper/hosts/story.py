@@ -75,14 +75,23 @@ class Story:
         """How often it ended since then with a fault, without anybody having told the engine to end it.
 
         Whoever restarts it begins anew."""
-        again = [e.when for e in self.events if e.action == "restart"]
-        since = max([since, *again])
+        return len(self._crashes(since))
+
+    def crashed_from(self, since: datetime) -> datetime | None:
+        """When the last life began that ended so; None where none did."""
+        ends = self._crashes(since)
+        return datetime.fromtimestamp(self._begun(ends[-1]) / _SECOND, UTC) if ends else None
+
+    def _crashes(self, since: datetime) -> list[Told]:
+        since = max([since, *(e.when for e in self.events if e.action == "restart")])
         ends = [e for e in self.events if e.action == "die" and e.when >= since and e.exit_code]
-        return sum(not self._told_to_end(end) for end in ends)
+        return [end for end in ends if not self._told_to_end(end)]
+
+    def _begun(self, end: Told) -> int:
+        return max((e.at for e in self.events if e.action == "start" and e.at < end.at), default=0)
 
     def _told_to_end(self, end: Told) -> bool:
-        begun = max((e.at for e in self.events if e.action == "start" and e.at < end.at), default=0)
-        return any(e.action == "kill" and max(begun, end.at - _LEAD) <= e.at <= end.at for e in self.events)
+        return any(e.action == "kill" and max(self._begun(end), end.at - _LEAD) <= e.at <= end.at for e in self.events)
 
     def stopping(self, at: datetime, stop_signal: str) -> bool:
         """Whether it was told to end, politely and a moment ago, and has not been started since."""

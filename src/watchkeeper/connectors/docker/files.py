@@ -58,6 +58,7 @@ class Files:
     _seen: dict[str, datetime] = field(default_factory=dict[str, datetime])
     _unread: dict[str, int] = field(default_factory=dict[str, int])
     """By path, the start in which it was changed while it ran: its time may say otherwise (`docker cp` keeps it)."""
+    _modified: dict[str, datetime] = field(default_factory=dict[str, datetime])
     _due: float = 0.0
     _start: int = 0
     _recalled: bool = False
@@ -71,6 +72,10 @@ class Files:
     def changed(self) -> tuple[str, ...]:
         """Those that are not as they were when it last ran well."""
         return tuple(path for path, digest in self.good.items() if self.now.get(path, digest) != digest)
+
+    def read_by(self, start: datetime | None) -> bool:
+        """Whether a life that began then has read what was changed: it began after the change."""
+        return start is not None and any(self._modified.get(path, start) <= start for path in self.changed)
 
     async def look(self, state: HostState, shown: Mapping[str, Any], *, well: bool) -> None:
         """Look at them where that is due. Raises WatchkeeperError where the engine does not answer."""
@@ -100,7 +105,7 @@ class Files:
             if self.now.get(path, digest) != digest and state.started_at and self._seen[path] >= state.started_at:
                 self._unread[path] = state.start_count
             self.now[path], self.stamps[path] = digest, stamp
-        self._seen[path] = now()
+        self._seen[path], self._modified[path] = now(), stat.modified
         read = self._unread.get(path) != state.start_count
         if well and read and _proven(stat.modified, state) and self.good.get(path) != self.now[path]:
             self.good[path] = self.now[path]

@@ -70,6 +70,8 @@ async def _files(session: ContainerSession, state: HostState, metrics: dict[str,
         await files.look(state, shown, well=state.status == "running" and not metrics["health_failing"])
     changed = files.changed
     metrics["config_changed"] = float(bool(changed))
+    crashed_from = state.started_at if metrics["crashed"] else session.host.story.crashed_from(now() - LOOP_WINDOW)
+    metrics["config_crashed"] = float(files.read_by(crashed_from))
     facts["config_file"] = changed[0] if changed else ""
     facts["config_good"] = files.good[changed[0]][:SHOWN] if changed else ""
 
@@ -212,6 +214,7 @@ SAMPLE = Reading(
         "failed": 0.0,
         "crashed": 0.0,
         "config_changed": 0.0,
+        "config_crashed": 0.0,
         "oom_killed": 0.0,
         "health_failing": 0.0,
         "start_count": 1767225600000.0,

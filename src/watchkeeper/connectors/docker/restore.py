@@ -30,7 +30,7 @@ def has_changed(reading: Reading, arguments: Mapping[str, Any]) -> str | None:
     metrics = reading.metrics
     if metrics.get("config_changed", 0.0) < 1.0:
         return "Its configuration files are as they were when it last ran well, as far as is known."
-    if not metrics.get("crashed") and not metrics.get("crashes") and not metrics.get("health_failing"):
+    if not metrics.get("config_crashed") and not metrics.get("health_failing"):
         return "It runs: that a file changed is no reason to put it back."
     return None
 
