@@ -102,7 +102,13 @@ async def play(
                 await SURVIVORS[survivor](lab.instance, lab.background)
             in_effect_at = await lab.inject(scenario.name)
             narrator = Narrator(lambda line: tell(time.time() - in_effect_at, line))
-            watched = follow(server, began) if follow else Watched(server, known, began, narrator)
+            watched = (
+                follow(server, began)
+                if follow
+                else Watched(
+                    server, known, began, narrator, expected=1 if scenario.one_incident else len(scenario.roots)
+                )
+            )
             look = look_at_fault or scenario.is_control
             looking = asyncio.create_task(lab.oracle.judge(with_audit=False)) if look else None
             if scenario.is_control:
@@ -191,10 +197,23 @@ def mark(one: Incident | Fix) -> tuple[object, ...]:
 
 
 class Watched:
-    """Incidents and fixes that are new, or reopened, since `known` was written down at `since` (Unix time)."""
+    """Incidents and fixes that are new, or reopened, since `known` was written down at `since` (Unix time).
 
-    def __init__(self, server: Watchkeeper, known: set[tuple[object, ...]], since: float, narrator: Narrator) -> None:
+    `expected`: how many roots there must be before it can be over: of several faults one may be healed before the
+    next is noticed.
+    """
+
+    def __init__(
+        self,
+        server: Watchkeeper,
+        known: set[tuple[object, ...]],
+        since: float,
+        narrator: Narrator,
+        *,
+        expected: int = 1,
+    ) -> None:
         self._server = server
+        self._expected = expected
         self._known = known
         self._since = since
         self._narrator = narrator
@@ -213,11 +232,13 @@ class Watched:
         return replace(incident, alerts=tuple(new))
 
     async def until_ended(self, seconds: float) -> None:
-        """Return as soon as every new incident has ended and there is one, or after so many seconds."""
+        """Return as soon as every new incident has ended and as many roots as are expected were theirs, or after so
+        many seconds."""
         deadline = time.monotonic() + seconds
         while time.monotonic() < deadline:
             incidents, _ = await self.look()
-            if incidents and all(one.ended for one in incidents):
+            roots = {root for one in incidents for root in one.roots}
+            if incidents and len(roots) >= self._expected and all(one.ended for one in incidents):
                 return
             await asyncio.sleep(POLL_SECONDS)
 

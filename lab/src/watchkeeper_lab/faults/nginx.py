@@ -60,7 +60,15 @@ async def killed(site: Site) -> float:
     return began
 
 
+async def upstream_gone(site: Site) -> float:
+    """Kill every replica of the shop: nginx has nobody to ask."""
+    began = time.time()
+    await asyncio.gather(*(site.services.kill(service) for service in await site.replicas()))
+    return began
+
+
 INJECTORS: dict[str, Injector] = {
+    "nginx-upstream-gone": upstream_gone,
     "nginx-connections-held": connections,
     "nginx-configuration-broken": broken_configuration,
     "nginx-killed": killed,

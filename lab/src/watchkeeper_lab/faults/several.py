@@ -23,4 +23,7 @@ async def orders_locked(site: Site) -> float:
     return locked_at
 
 
-INJECTORS: dict[str, Injector] = {"cascade-orders-locked": orders_locked, "redis-full-and-postgres-chain": redis_full_and_postgres_chain}
+INJECTORS: dict[str, Injector] = {
+    "cascade-orders-locked": orders_locked,
+    "redis-full-and-postgres-chain": redis_full_and_postgres_chain,
+}
