@@ -5,7 +5,9 @@ import time
 
 import httpx
 
+from watchkeeper_lab.containers import docker
 from watchkeeper_lab.errors import LabError
+from watchkeeper_lab.faults.shop import CONFIG, MARK
 from watchkeeper_lab.faults.site import Site
 from watchkeeper_lab.loopback import loopback
 from watchkeeper_lab.reset.baseline import Kept
@@ -14,23 +16,38 @@ ANSWER_SECONDS = 20.0
 
 
 async def keep(site: Site) -> Kept:
-    """Nothing of theirs changes."""
-    return {}
+    """Their configuration file, where they run in containers."""
+    if site.services.ground != "container":
+        return {}
+    return {name: await site.services.read_file(name, CONFIG) for name in _replicas(site)}
 
 
 async def mend(site: Site, kept: Kept) -> None:
-    """Nothing to be done before they run."""
+    """The configuration file of each as it was, and nothing that starts it again and again."""
+    mark = site.instance.folder / MARK
+    if not mark.exists():
+        return
+    states = await site.services.states()
+    for name, text in kept.items():
+        await docker("update", "--restart", "no", states[name].where)
+        if await site.services.read_file(name, CONFIG) != text:
+            await site.services.write_file(name, CONFIG, text)
+            await site.services.restart(name)
+    mark.unlink()
 
 
 async def restore(site: Site, kept: Kept) -> None:
     """Have each replica give back what it leaked and end what was asked of it."""
-    names = sorted(name for name in site.instance.services if name.startswith("shop-"))
     async with loopback(timeout=5.0) as client:
-        await asyncio.gather(*[_unload(site, client, name) for name in names])
+        await asyncio.gather(*[_unload(site, client, name) for name in _replicas(site)])
 
 
 async def clear(site: Site) -> None:
     """Nothing to be taken out."""
+
+
+def _replicas(site: Site) -> list[str]:
+    return sorted(name for name in site.instance.services if name.startswith("shop-"))
 
 
 async def _unload(site: Site, client: httpx.AsyncClient, name: str) -> None:

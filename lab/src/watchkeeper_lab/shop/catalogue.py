@@ -8,11 +8,11 @@ from typing import Any
 from fastapi import APIRouter, HTTPException, Response
 from redis.exceptions import RedisError
 
+from .settings import SETTINGS
 from .stores import Shop
 
 router = APIRouter()
 log = logging.getLogger("shop")
-CACHED_SECONDS = 600
 
 
 @router.get("/catalogue")
@@ -43,7 +43,7 @@ async def product(product: int, shop: Shop) -> Response:
         raise HTTPException(404, f"There is no product {product}.")
     body = json.dumps(dict(zip(("id", "name", "price_cents", "description"), row, strict=True)))
     try:
-        await shop.cache.send("SET", key, body, "EX", CACHED_SECONDS + random.randrange(60))
+        await shop.cache.send("SET", key, body, "EX", SETTINGS.cached_seconds + random.randrange(60))
     except RedisError as error:
         log.warning("cache write of %s failed: %s", key, error)
     return Response(body, media_type="application/json")

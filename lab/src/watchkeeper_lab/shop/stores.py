@@ -15,6 +15,8 @@ from redis.asyncio.retry import Retry
 from redis.backoff import ExponentialBackoff
 from redis.exceptions import ConnectionError as RedisConnectionError
 
+from .settings import SETTINGS
+
 PATIENCE = 1.0
 """Seconds that the shop waits for a store before it answers 503."""
 
@@ -69,7 +71,7 @@ async def own_cache() -> AsyncGenerator[Cache]:
 
 
 def _database_pool(url: str) -> "AsyncConnectionPool[psycopg.AsyncConnection[Any]]":
-    return AsyncConnectionPool(url, min_size=1, max_size=6, timeout=PATIENCE, open=False)
+    return AsyncConnectionPool(url, min_size=1, max_size=SETTINGS.connections, timeout=PATIENCE, open=False)
 
 
 @dataclass(frozen=True, slots=True)

@@ -83,7 +83,8 @@ class Files:
         paths = candidates(shown)
         if not paths or (loop.time() < self._due and (well or self._start == state.start_count)):
             return
-        self._due, self._start = loop.time() + (EVERY if well else 1.0), state.start_count
+        known = all(path in self.good for path in paths)
+        self._due, self._start = loop.time() + (EVERY if well and known else 1.0), state.start_count
         if not self._recalled:
             self.good, self._recalled = self.host.engine.kept.noted(self.host.incarnation), True
         for path in paths:

@@ -5,9 +5,9 @@ A module has a `router`, and `end`, which gives back whatever its bug holds.
 
 from fastapi import APIRouter
 
-from . import cache, database
+from . import cache, database, errors, memory
 
-PARTS = (cache, database)
+PARTS = (cache, database, errors, memory)
 router = APIRouter()
 for part in PARTS:
     router.include_router(part.router)
