@@ -53,6 +53,8 @@ async def test_a_healthy_server_raises_nothing_and_tells_all_that_rules_name(loo
         "commits_per_second",
         "rollbacks_per_second",
         "deadlocks_per_second",
+        "stray_bytes",
+        "spare_free_bytes",
     }
     crowd = {name for name in connector.sample.metrics if name.startswith(("crowd_", "head_"))}
     tables = {"table_bytes"}

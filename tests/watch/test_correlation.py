@@ -271,6 +271,11 @@ def test_another_fault_is_no_relapse() -> None:
     assert relapse_of(alert(named("orders")), [closed()], [OLD], after(90)) is None
 
 
+def test_what_only_suffered_then_may_suffer_from_something_else_now() -> None:
+    suffered = alert(named("shop"), incident="inc-1", status="resolved")
+    assert relapse_of(alert(named("shop")), [closed()], [OLD, suffered], after(90)) is None
+
+
 def test_what_recovered_by_itself_or_was_removed_does_not_relapse() -> None:
     for outcome in ("recovered", "gone", "by_human"):
         assert relapse_of(alert(named("cache")), [closed(outcome)], [OLD], after(90)) is None

@@ -139,12 +139,16 @@ def cause_of(
 
 
 def relapse_of(alert: Alert, closed: Iterable[Incident], alerts: Iterable[Alert], at: datetime) -> Incident | None:
-    """The closed incident that this alert shows not to be over: the same rule on the same resource, soon after."""
+    """The closed incident that this alert shows not to be over: the same rule on its root, soon after. What only
+    suffered then may suffer from something else now."""
     recent = {i.id: i for i in closed if i.closed_at and at - i.closed_at <= RELAPSE and i.outcome == "healed"}
     same = [
         recent[known.incident]
         for known in alerts
-        if known.incident in recent and known.rule == alert.rule and known.resource == alert.resource
+        if known.incident in recent
+        and known.rule == alert.rule
+        and known.resource == alert.resource
+        and alert.resource == recent[known.incident].root
     ]
     return max(same, key=lambda incident: incident.closed_at or at, default=None)
 

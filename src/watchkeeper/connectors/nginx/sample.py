@@ -57,6 +57,7 @@ SAMPLE = Reading(
         "request_p95_seconds": 0.02,
         "upstream_p95_seconds": 0.018,
         "upstream_errors": 0.0,
+        "upstream_errors_lately": 0.0,
         **{f"upstream_{cause}": 0.0 for cause in CAUSES},
         "connections_refused_short": 0.0,
         "files_exhausted": 0.0,

@@ -12,6 +12,9 @@ WINDOW = 10.0
 """Seconds over which rates and times are told."""
 ERRORS_WINDOW = 30.0
 """Seconds over which error log entries are counted by cause."""
+ENDED_WINDOW = 15.0
+"""Seconds without such an entry after which it is over: nginx asks an upstream that failed again every 10 s
+(nginx.org, `fail_timeout`)."""
 DEATHS_WINDOW = 300.0
 """Seconds within which the deaths of workers belong together, as for containers that crash."""
 _MOST = 20_000
@@ -99,6 +102,8 @@ class Traffic:
             counted = Counter(cause for when, cause, _ in self.errors if when > at - ERRORS_WINDOW)
             metrics |= {f"upstream_{name}": float(counted[name]) for name in CAUSES}
             metrics["upstream_errors"] = float(sum(counted[name] for name in CAUSES))
+            lately = sum(when > at - ENDED_WINDOW and cause in CAUSES for when, cause, _ in self.errors)
+            metrics["upstream_errors_lately"] = float(lately)
             metrics["connections_refused_short"] = float(counted["short"])
             metrics["files_exhausted"] = float(counted["no_files"])
             metrics["worker_deaths"] = float(sum(when > at - DEATHS_WINDOW for when in self.deaths))
