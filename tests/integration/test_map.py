@@ -106,7 +106,10 @@ async def test_renaming_every_service_changes_neither_the_map_nor_the_root(tmp_p
     recipe = yaml.safe_load((files("watchkeeper_lab") / "assets" / "compose.yaml").read_text())
     (tmp_path / "compose.yaml").write_text(yaml.safe_dump(renamed(recipe, to, tmp_path)))
     images = await ensure_images(print)
-    values = {f"{service.upper()}_IMAGE": tag for service, tag in images.tags.items()} | {"POSTGRES_PASSWORD": "x"}
+    values = {f"{service.upper()}_IMAGE": tag for service, tag in images.tags.items()} | {
+        "POSTGRES_PASSWORD": "x",
+        "POSTGRES_DISK": "postgres-data",
+    }
     (tmp_path / ".env").write_text("".join(f"{key}={value}\n" for key, value in values.items()))
     compose = await ensure_compose()
     try:

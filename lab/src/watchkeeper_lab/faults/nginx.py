@@ -14,7 +14,6 @@ ANSWER_SECONDS = 10.0
 TYPOS = (
     ("proxy_pass http", "proxy_pas http"),
     ("proxy_http_version 1.1;", "proxy_http_version 1.1"),
-    ("stub_status;", "stub_status maybe;"),
     ("listen ", "lisen "),
 )
 """What a hurried hand does to a configuration."""
