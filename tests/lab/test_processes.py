@@ -23,7 +23,15 @@ from watchkeeper_lab.scenario import left_out, scenario, scenarios
 from watchkeeper_lab.server import watchkeeper_for
 
 cli = CliRunner()
-LEFT_OUT = {"nginx-killed", "postgres-disk-full", "redis-memory-full-no-headroom"}
+LEFT_OUT = {
+    "nginx-killed",
+    "nginx-upstream-gone",
+    "postgres-disk-full",
+    "redis-memory-full-no-headroom",
+    "shop-crash-loop",
+    "shop-memory-leak",
+    "shop-replica-errors",
+}
 
 
 @pytest.fixture(autouse=True)
