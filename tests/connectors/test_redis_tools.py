@@ -287,11 +287,13 @@ async def test_a_script_that_has_written_is_not_ended_and_the_reason_is_clear(
 ) -> None:
     one = await server("--busy-reply-threshold", "100")
     session = connect(one)
-    await running_script(one, "redis.call('set', 'a', 1); while true do end")
+    script = await running_script(one, "redis.call('set', 'a', 1); while true do end")
     with pytest.raises(WatchkeeperError, match="has written already") as said:
         await tools.redis_script_kill.run(session)
     assert "redis_restart" in said.value.next_step
     assert await tools.busy(session) is True
+    script.kill()
+    await script.wait()
 
 
 # restart ----------------------------------------------------------------------------------------------------------

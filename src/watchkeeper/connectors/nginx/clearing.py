@@ -4,7 +4,6 @@ The kernel knows of each connection when data last came and went (`ss -i`). ngin
 read it, so a request that is being served has a connection to an upstream whose clock agrees with its own.
 """
 
-import asyncio
 import os
 import re
 import shutil
@@ -12,6 +11,7 @@ from collections import Counter
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, replace
 
+from watchkeeper.connectors.namespaces import within
 from watchkeeper.domain import Refused
 
 TOLERANCE_MS = 250
@@ -26,6 +26,7 @@ SLOW_BYTES_PER_SECOND = 100.0
 """Slower than any line that a request would come over; ours."""
 _BATCH = 100
 _SECONDS = 5.0
+"""So many sockets are listed no faster."""
 _NUMBER = re.compile(r"\b(bytes_sent|bytes_received|lastsnd|lastrcv|notsent|unacked):(\d+)")
 _PIDS = re.compile(r"pid=(\d+)")
 
@@ -189,7 +190,7 @@ async def listed(pid: int) -> list[Connection]:
     """The established connections in the network namespace of a process. Raises Refused where it cannot be told."""
     if why := impossible():
         raise Refused(f"The connections of the server cannot be listed: {why}.")
-    return parse(await _within(pid, "ss", "-Htnoip", "state", "established", "state", "syn-sent"))
+    return parse(await within(pid, "ss", "-Htnoip", "state", "established", "state", "syn-sent", seconds=_SECONDS))
 
 
 async def end(pid: int, connections: Sequence[Connection]) -> None:
@@ -197,20 +198,4 @@ async def end(pid: int, connections: Sequence[Connection]) -> None:
     for start in range(0, len(connections), _BATCH):
         batch = connections[start : start + _BATCH]
         which = " or ".join(f"( src {one.local} and dst {one.peer} )" for one in batch)
-        await _within(pid, "ss", "-K", "-Htn", "state", "established", f"( {which} )")
-
-
-async def _within(pid: int, *command: str) -> str:
-    process = await asyncio.create_subprocess_exec(
-        "nsenter", "-t", str(pid), "-n", *command, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE
-    )
-    try:
-        async with asyncio.timeout(_SECONDS):
-            out, err = await process.communicate()
-    except BaseException:
-        process.kill()
-        await process.wait()
-        raise
-    if process.returncode:
-        raise Refused(f"`{command[0]} {command[1]}` in the server's network namespace failed: {err.decode()[:200]}")
-    return out.decode()
+        await within(pid, "ss", "-K", "-Htn", "state", "established", f"( {which} )", seconds=_SECONDS)

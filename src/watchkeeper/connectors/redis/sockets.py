@@ -4,18 +4,17 @@ The server's process id leads into its network namespace (`nsenter -t PID -n`), 
 one (`ss -K`, needs root and a kernel with INET_DIAG_DESTROY). A freed slot is a way in.
 """
 
-import asyncio
 import os
 import re
 import shutil
 from collections import Counter, defaultdict
 from dataclasses import dataclass
 
+from watchkeeper.connectors.namespaces import within
 from watchkeeper.connectors.redis.figures import peer
 from watchkeeper.domain import Refused
 
 _LAST_RECEIVED = re.compile(r"\blastrcv:(\d+)")
-_SECONDS = 2.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +43,7 @@ async def connections(pid: int, port: int) -> list[Socket]:
     """The established connections to the server's port. Raises Refused with the reason where it cannot be told."""
     if why := impossible():
         raise Refused(f"The connections of the server cannot be listed: {why}.")
-    text = await _in_namespace(pid, "ss", "-Htnoi", "state", "established", f"sport = :{port}")
+    text = await within(pid, "ss", "-Htnoi", "state", "established", f"sport = :{port}")
     found: list[Socket] = []
     for line in text.splitlines():
         if line[:1].isspace() and found:
@@ -71,20 +70,4 @@ def quietest(sockets: list[Socket], address: str = "") -> list[Socket]:
 
 async def end(pid: int, port: int, socket: Socket) -> None:
     """End one connection from inside; its client sees a reset. Raises Refused where the kernel cannot."""
-    await _in_namespace(pid, "ss", "-K", "-Htn", "state", "established", "dst", socket.peer, f"sport = :{port}")
-
-
-async def _in_namespace(pid: int, *command: str) -> str:
-    process = await asyncio.create_subprocess_exec(
-        "nsenter", "-t", str(pid), "-n", *command, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE
-    )
-    try:
-        async with asyncio.timeout(_SECONDS):
-            out, err = await process.communicate()
-    except BaseException:
-        process.kill()
-        await process.wait()
-        raise
-    if process.returncode:
-        raise Refused(f"`{' '.join(command)}` in the server's network namespace failed: {err.decode().strip()[:200]}")
-    return out.decode()
+    await within(pid, "ss", "-K", "-Htn", "state", "established", "dst", socket.peer, f"sport = :{port}")
