@@ -6,31 +6,19 @@ ends when its session is ended.
 
 import os
 import sys
-import time
+from contextlib import suppress
 
 import psycopg
 from psycopg import sql
-
-SIGN_OF_LIFE = 0.2
-"""Seconds between two looks whether the session is still there."""
 
 
 def main() -> None:
     with psycopg.connect(os.environ["LAB_DATABASE_URL"], application_name="nightly") as connection:
         connection.execute(sql.SQL("LOCK TABLE {} IN ACCESS EXCLUSIVE MODE").format(sql.Identifier(sys.argv[1])))
         print("ready", flush=True)
-        while not connection.closed and _there(connection):
-            time.sleep(SIGN_OF_LIFE)
-
-
-def _there(connection: "psycopg.Connection[tuple[object, ...]]") -> bool:
-    """Whether the server has not ended it; without a statement, which would make it anything but idle."""
-    try:
-        for _ in connection.notifies(timeout=0):
-            pass
-    except psycopg.Error:
-        return False
-    return True
+        with suppress(psycopg.OperationalError):  # it is ended; until then no statement, so that it idles
+            for _ in connection.notifies():
+                pass
 
 
 if __name__ == "__main__":
