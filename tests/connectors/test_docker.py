@@ -10,17 +10,30 @@ from watchkeeper.connectors.docker import connector
 from watchkeeper.connectors.docker import tools as hands
 from watchkeeper.connectors.docker.read import ContainerSession
 from watchkeeper.connectors.redis import connector as redis
+from watchkeeper.connectors.redis.session import RedisSession
 from watchkeeper.domain import Reading, Refused, now
 from watchkeeper.hosts import ContainerHost, Engine
 
 pytestmark = pytest.mark.lab
 REDIS = ("redis-server", "--save", "", "--maxmemory", "50mb", "--protected-mode", "no")
+PATIENCE = 60.0
+"""Seconds until what must come has come, or the test fails."""
 LABELS = ["-l", "watchkeeper.environment=lab", "-l", "watchkeeper.act=true", "-m", "256m"]
 
 
 async def session_with(host: ContainerHost) -> ContainerSession:
     (resource,) = [r async for r in connector.discover([host], {})]
     return ContainerSession(resource, host)
+
+
+async def redis_seen(session: RedisSession, last: Reading | None, **wanted: float) -> Reading:
+    """The first reading of Redis that tells this: a server takes a moment to listen, a busy engine one to answer."""
+    async with asyncio.timeout(PATIENCE):
+        while True:
+            reading = await redis.read(session, last)
+            if all(reading.metrics.get(name) == value for name, value in wanted.items()):
+                return reading
+            await asyncio.sleep(0.05)  # the rate of looking
 
 
 def firing(reading: Reading) -> set[str]:
@@ -157,7 +170,7 @@ async def test_no_look_up_shows_a_secret(run: Run) -> None:
     assert "hunter2" not in repr(shown)
     assert "hunter2" not in repr(await connector.read(session, None))
     assert await hands.docker_stats.run(session)
-    async with asyncio.timeout(10):  # the engine hands a line on a moment after it was written
+    async with asyncio.timeout(PATIENCE):  # the engine hands a line on a moment after it was written
         async for _, line in host.logs(since=now() - timedelta(minutes=1)):
             if "Ready to accept" in line:
                 break
@@ -184,17 +197,16 @@ async def test_a_redis_in_a_container_is_found_looked_at_and_probed(run: Run, en
     (resource,) = [r async for r in redis.discover([host], {})]
     assert resource.runs_on == f"docker/lab/container/{host.name}"
     async with redis.connect(resource, host) as session:
-        reading = await redis.read(session, None)
+        reading = await redis_seen(session, None, up=1)
         assert reading.ok
         assert reading.metrics["safe_maxmemory_bytes"] == int(0.6 * (256 << 20))
         assert (await redis.probe(session)).ok is True
         await docker("pause", host.name)
-        paused = await redis.read(session, reading)
+        paused = await redis_seen(session, reading, host_paused=1)
         await docker("unpause", host.name)
-        assert (paused.metrics["host_paused"], paused.metrics["unresponsive_seconds"]) == (1, 0)
+        assert paused.metrics["unresponsive_seconds"] == 0
         await docker("stop", "-t", "5", host.name)
-        stopped = await redis.read(session, paused)
-        assert stopped.metrics["host_stopped_on_purpose"] == 1
+        stopped = await redis_seen(session, paused, host_stopped_on_purpose=1)
         assert {rule.id for rule in redis.rules if rule.when.holds(stopped.scope())} == set()
 
 
@@ -206,7 +218,7 @@ async def test_a_slot_is_freed_inside_the_containers_own_network(run: Run) -> No
         for address in {ip for ip, _ in await host.endpoints(6379)}
     ]
     async with redis.connect(resource, host) as session:
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(PATIENCE):
             while True:
                 reading = await redis.read(session, None)
                 await session.close()  # as if we had crashed: no session is left

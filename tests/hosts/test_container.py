@@ -15,6 +15,8 @@ from watchkeeper.hosts.sockets import namespace
 pytestmark = pytest.mark.lab
 IGNORES_TERM = ("sh", "-c", "trap '' TERM; while :; do sleep 0.1; done")
 REDIS = ("redis-server", "--save", "")
+PATIENCE = 60.0
+"""Seconds until what must come has come, or the test fails."""
 
 
 async def test_a_stop_on_purpose_is_told_from_a_kill(run: Run) -> None:
@@ -51,7 +53,7 @@ async def test_an_end_of_its_own_is_told_with_its_exit_code(run: Run) -> None:
 async def test_out_of_memory_is_told(run: Run) -> None:
     host = await run("sh", "-c", "head -c 100m /dev/zero | tail", options=["-m", "16m", "--memory-swap", "16m"])
     await until_stopped(host)
-    async with asyncio.timeout(5):  # the engine's notice of it may come after the end
+    async with asyncio.timeout(PATIENCE):  # the engine's notice of it may come after the end
         while True:
             if (await host.state()).stopped_by == "oom":
                 return
@@ -72,7 +74,7 @@ async def test_a_stop_whose_event_is_lost_is_unknown(run: Run, engine: Engine, m
     await docker("kill", host.name)
     ended = (await until_stopped(host)).finished_at
     assert ended
-    async with asyncio.timeout(10):  # heard first, so that it does not come once it is forgotten
+    async with asyncio.timeout(PATIENCE):  # heard first, so that it does not come once it is forgotten
         while not host.story.knows_end(ended):  # noqa: ASYNC110
             await asyncio.sleep(0.02)
 
@@ -132,7 +134,7 @@ async def test_changes_come_as_they_happen(run: Run, engine: Engine) -> None:
     await asyncio.sleep(0)  # it listens from its first step on
     for action in ("pause", "unpause", "kill"):
         await docker(action, host.name)
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(PATIENCE):
         actions = [(await heard.get()).action for _ in range(4)]
     task.cancel()
     assert actions == ["pause", "unpause", "kill", "die"]
@@ -165,7 +167,7 @@ async def test_logs_are_followed_over_a_restart(run: Run) -> None:
     host = await run("sh", "-c", "echo hello; sleep 60")
     lines: list[str] = []
     restarted = False
-    async with asyncio.timeout(15):
+    async with asyncio.timeout(PATIENCE):
         async for at, line in host.logs(since=began):
             assert at > began
             lines.append(line)
