@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import AsyncIterator, Awaitable, Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -213,3 +214,18 @@ async def test_its_output_is_its_log(start: Start, tmp_path: Path) -> None:
             await asyncio.wait({following}, timeout=0.2)
     assert following.result()[1] == "one line"
     await lines.aclose()  # type: ignore[attr-defined]
+
+
+async def test_a_process_seen_while_it_ends_keeps_the_command_it_was_started_with(
+    machine: Machine, start: Start
+) -> None:
+    """Between losing its memory and being gone, a process has no command line: the kernel shows an empty one."""
+    service = await start()
+    command = await service.processes()
+    survey = await machine.look(full=True)
+    survey.processes[service.pid] = replace(survey.processes[service.pid], argv=())
+    service.update(survey)
+    os.kill(service.pid, signal.SIGTERM)
+    await until(service, "exited")
+
+    assert await service.processes() == command

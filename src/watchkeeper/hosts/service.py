@@ -129,7 +129,9 @@ class ServiceHost:
 
     def adopt(self, process: Process, survey: Survey) -> None:
         """This is its main process now."""
-        if self.process and (self.process.pid, self.process.start) != (process.pid, process.start):
+        if self.process and (self.process.pid, self.process.start) == (process.pid, process.start):
+            process = _merged(self.process, process)
+        else:
             self._recipe = None
         self.process, self.running = process, process.alive
         self._ooms = survey.oom_kills
@@ -380,10 +382,11 @@ class ServiceHost:
 
 
 def _merged(known: Process, fresh: Process) -> Process:
-    """A quick survey leaves out what does not change."""
-    if fresh.argv or fresh.cgroup:
-        return fresh
-    return replace(fresh, uid=known.uid, argv=known.argv, cgroup=known.cgroup, depth=known.depth)
+    """The same process seen anew. A quick survey leaves out what does not change; a process that is ending has lost its
+    command line before it is gone."""
+    if not fresh.cgroup:
+        return replace(fresh, uid=known.uid, argv=known.argv, cgroup=known.cgroup, depth=known.depth)
+    return fresh if fresh.argv else replace(fresh, argv=known.argv)
 
 
 def _journal(line: bytes) -> tuple[datetime, str] | None:
