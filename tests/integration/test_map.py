@@ -68,14 +68,15 @@ def until_mapped(server: Server, back: dict[str, str], visit: str) -> None:
 
 
 def until_joined(server: Server, victim: str) -> dict[str, Any]:
-    """The one incident there is, once its victim is in it."""
+    """The one incident that goes on, once its victim is in it: two that begin apart merge when their cause shows."""
     server.until_kind("incident.opened")
     deadline = time.monotonic() + PATIENCE
-    while not any(victim in resource for resource in server.incident()["resources"]):
-        assert time.monotonic() < deadline, server.incident()
+    while True:
+        going_on = [one for one in server.get("/api/incidents")["items"] if one["status"] != "closed"]
+        if len(going_on) == 1 and any(victim in resource for resource in going_on[0]["resources"]):
+            return going_on[0]
+        assert time.monotonic() < deadline, going_on
         time.sleep(0.2)  # the rate of asking
-    (only,) = server.get("/api/incidents")["items"]
-    return only
 
 
 def renamed(recipe: dict[str, Any], to: dict[str, str], folder: Path) -> dict[str, Any]:
