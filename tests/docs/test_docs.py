@@ -186,6 +186,7 @@ def test_every_setting_is_described() -> None:
         "": settings.Settings,
         "server.": settings.ServerSettings,
         "watch.": settings.WatchSettings,
+        "mcp.": settings.McpSettings,
         "policy.": settings.PolicySettings,
         "notify.webhook.": settings.WebhookSettings,
         "notify.heartbeat.": settings.HeartbeatSettings,
@@ -194,7 +195,8 @@ def test_every_setting_is_described() -> None:
         f"{prefix}{field.alias or name}"
         for prefix, model in parts.items()
         for name, field in model.model_fields.items()
-        if name not in ("server", "watch", "policy", "notify") and f"| `{prefix}{field.alias or name}`" not in text
+        if name not in ("server", "watch", "policy", "notify", "mcp")
+        and f"| `{prefix}{field.alias or name}`" not in text
     ]
     for model in (settings.ResourceSettings, settings.RuleOverride, settings.MaintenanceSettings):
         missing += [

@@ -34,6 +34,7 @@ class Client(AbstractContextManager["Client"]):
 
     def __init__(self, url: str, token: str = "") -> None:
         self.url = url
+        self.token = token
         headers = {"Authorization": f"Bearer {token}"} if token else {}
         timeout = httpx.Timeout(ANSWER_SECONDS, connect=CONNECT_SECONDS)
         try:

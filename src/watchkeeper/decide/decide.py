@@ -164,6 +164,13 @@ class Decide:
         refusal = tool.refusal(reading, parsed) if reading is not None and tool.effect is not Effect.READ else None
         if refusal:
             raise Refused(f"{name} is refused: {refusal}", "Nothing was changed.")
-        step = Step(name, resource.id, parsed, "asked for by hand", "", tool.effect_on(reading))
+        step = Step(
+            name,
+            resource.id,
+            parsed,
+            "asked for by hand" if principal.kind == "person" else f"asked for by {principal.id}",
+            "",
+            tool.effect_on(reading),
+        )
         step = replace(step, by_hand=by_hand(tool, resource, parsed))
-        return Plan(f"human:{principal.name}", (step,), now())
+        return Plan(f"{'human' if principal.kind == 'person' else principal.kind}:{principal.name}", (step,), now())

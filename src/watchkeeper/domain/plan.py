@@ -63,7 +63,7 @@ class Diagnosis:
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """A sequence of steps with its author (`runbook:memory-full#2`, `llm:…`, `human:…`, `rollout:…`)."""
+    """A sequence of steps with its author (`runbook:memory-full#2`, `llm:…`, `human:…`, `agent:…`, `rollout:…`)."""
 
     author: str
     steps: tuple[Step, ...]

@@ -1,6 +1,7 @@
 """The FastAPI application."""
 
 from fastapi import FastAPI
+from starlette.routing import Route
 
 from watchkeeper import __version__
 from watchkeeper.server import (
@@ -16,6 +17,7 @@ from watchkeeper.server import (
     tools,
 )
 from watchkeeper.server.elsewhere import Clerk
+from watchkeeper.server.mcp import Gate
 from watchkeeper.server.reports import router as reports
 from watchkeeper.server.runtime import Runtime
 from watchkeeper.server.security import Doorkeeper
@@ -44,4 +46,5 @@ def create_app(runtime: Runtime) -> FastAPI:
     ):
         app.include_router(router)
     app.include_router(reports)
+    app.router.routes.append(Route("/mcp", Gate(runtime), include_in_schema=False))
     return app

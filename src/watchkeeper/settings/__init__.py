@@ -21,6 +21,7 @@ from watchkeeper.domain.plan import Effect
 from watchkeeper.domain.policy import Outcome
 from watchkeeper.settings.checks import CheckSettings
 from watchkeeper.settings.machines import HostsSettings
+from watchkeeper.settings.mcp import McpSettings
 from watchkeeper.settings.part import REFERENCE, REFERENCES, Part
 
 Mode = Literal["observe", "approve", "auto"]
@@ -231,6 +232,7 @@ class Settings(BaseSettings):
     policy: PolicySettings = Field(default_factory=PolicySettings)
     notify: NotifySettings = Field(default_factory=NotifySettings)
     hosts: HostsSettings = Field(default_factory=HostsSettings)
+    mcp: McpSettings = Field(default_factory=McpSettings)
     resources: list[ResourceSettings] = Field(default_factory=list[ResourceSettings])
     checks: list[CheckSettings] = Field(default_factory=list[CheckSettings])
     maintenance: list[MaintenanceSettings] = Field(default_factory=list[MaintenanceSettings])

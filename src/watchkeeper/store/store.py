@@ -278,6 +278,30 @@ class Store:
         rows = await self.rows(query)
         return [LogLine(row["at"], row["level"], row["text"], row["resource"]) for row in reversed(rows)]
 
+    async def search_logs(
+        self,
+        *,
+        text: str = "",
+        resources: Sequence[str] | None = None,
+        levels: Sequence[str],
+        since: datetime,
+        before: int | None = None,
+        limit: int = 100,
+    ) -> list[tuple[int, LogLine]]:
+        """Lines kept that hold a text in whatever case, newest first, with their numbers; `before`: only lower ones."""
+        table = schema.logs
+        query = sa.select(table).where(table.c.at >= since, table.c.level.in_(levels)).order_by(table.c.seq.desc())
+        if text:
+            query = query.where(table.c.text.icontains(text, autoescape=True))
+        if resources is not None:
+            query = query.where(table.c.resource.in_(resources))
+        if before is not None:
+            query = query.where(table.c.seq < before)
+        return [
+            (row["seq"], LogLine(row["at"], row["level"], row["text"], row["resource"]))
+            for row in await self.rows(query.limit(limit))
+        ]
+
     async def setting(self, key: str, default: Any = None) -> Any:
         query = sa.select(schema.settings.c.value).where(schema.settings.c.key == key)
         found = await self.rows(query)

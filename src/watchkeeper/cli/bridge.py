@@ -1,0 +1,102 @@
+"""From stdio to the running server's `/mcp`: every request is handed on, with progress and cancellation."""
+
+from collections.abc import Awaitable
+from typing import Any, TypeVar
+
+import httpx2
+from mcp import Client, MCPError, types
+from mcp.client.streamable_http import streamable_http_client
+from mcp.server import Server, ServerRequestContext
+from mcp.server.stdio import stdio_server
+from mcp_types import INTERNAL_ERROR
+
+from watchkeeper import __version__
+from watchkeeper.domain.errors import WatchkeeperError
+
+T = TypeVar("T")
+Context = ServerRequestContext[Any, Any]
+CONNECT_SECONDS = 3.0
+SILENCE_SECONDS = 60.0
+"""A long call shows a sign of life every 15 s."""
+
+
+async def serve(url: str, token: str) -> None:
+    """Until standard input ends. Raises WatchkeeperError where the server does not speak MCP or takes no token."""
+    timeout = httpx2.Timeout(SILENCE_SECONDS, connect=CONNECT_SECONDS)
+    headers = {"Authorization": f"Bearer {token}"}
+    async with httpx2.AsyncClient(headers=headers, timeout=timeout, trust_env=False) as http:
+        await _answers(http, f"{url}/mcp")
+        async with Client(streamable_http_client(f"{url}/mcp", http_client=http), cache=None) as client:
+            server = Bridge(client, url).server()
+            async with stdio_server() as (incoming, outgoing):
+                await server.run(incoming, outgoing, server.create_initialization_options())
+
+
+async def _answers(http: httpx2.AsyncClient, url: str) -> None:
+    """A body that is none: refused by the protocol where everything before it is right."""
+    answer = await http.post(url, json={}, headers={"Accept": "application/json, text/event-stream"})
+    if answer.headers.get("content-type", "").startswith("application/problem+json"):
+        said = answer.json()
+        raise WatchkeeperError(said["detail"], said["next"])
+
+
+class Bridge:
+    """Hands on what a client asks, and hands back what is answered."""
+
+    def __init__(self, client: Client, url: str) -> None:
+        self._client = client
+        self._url = url
+
+    def server(self) -> Server[Any]:
+        return Server(
+            "watchkeeper",
+            title="Watchkeeper",
+            version=__version__,
+            instructions=self._client.instructions,
+            on_list_tools=self.list_tools,
+            on_call_tool=self.call_tool,
+            on_list_resources=self.list_resources,
+            on_list_resource_templates=self.list_templates,
+            on_read_resource=self.read_resource,
+            on_list_prompts=self.list_prompts,
+            on_get_prompt=self.get_prompt,
+        )
+
+    async def list_tools(self, context: Context, params: types.PaginatedRequestParams | None) -> types.ListToolsResult:
+        return await self._asked(self._client.list_tools())
+
+    async def call_tool(self, context: Context, params: types.CallToolRequestParams) -> types.CallToolResult:
+        async def told(progress: float, total: float | None, message: str | None) -> None:
+            await context.session.report_progress(progress, total, message)
+
+        return await self._asked(self._client.call_tool(params.name, params.arguments or {}, progress_callback=told))
+
+    async def list_resources(
+        self, context: Context, params: types.PaginatedRequestParams | None
+    ) -> types.ListResourcesResult:
+        return await self._asked(self._client.list_resources())
+
+    async def list_templates(
+        self, context: Context, params: types.PaginatedRequestParams | None
+    ) -> types.ListResourceTemplatesResult:
+        return await self._asked(self._client.list_resource_templates())
+
+    async def read_resource(
+        self, context: Context, params: types.ReadResourceRequestParams
+    ) -> types.ReadResourceResult:
+        return await self._asked(self._client.read_resource(str(params.uri)))
+
+    async def list_prompts(
+        self, context: Context, params: types.PaginatedRequestParams | None
+    ) -> types.ListPromptsResult:
+        return await self._asked(self._client.list_prompts())
+
+    async def get_prompt(self, context: Context, params: types.GetPromptRequestParams) -> types.GetPromptResult:
+        return await self._asked(self._client.get_prompt(params.name, params.arguments))
+
+    async def _asked(self, answer: Awaitable[T]) -> T:
+        """A server that has gone is told in words; once it is there again, so is this."""
+        try:
+            return await answer
+        except httpx2.TransportError:
+            raise MCPError(INTERNAL_ERROR, f"No server runs at {self._url}: `watchkeeper up` starts it.") from None
