@@ -1,6 +1,7 @@
 """How an incident goes on and ends."""
 
 from tests.domain.making import after, fix, incident
+from watchkeeper.domain import Diagnosis
 
 
 def test_what_healed_the_root_is_remembered_while_victims_have_yet_to_recover() -> None:
@@ -12,3 +13,17 @@ def test_what_healed_once_does_not_count_for_a_further_fix_or_a_relapse() -> Non
     cured = incident().fixing(fix()).going_on(fix(), "its victims still alert")
     assert cured.fixing(fix(id="fix-2")).cured is None
     assert cured.close("healed", after(9)).reopen().cured is None
+
+
+def test_all_roots_of_an_incident_are_named_whichever_is_handled_last() -> None:
+    first = Diagnosis("docker/lab/redis/cache", "full", "it says so", others=("docker/lab/postgres/orders",))
+    both = incident().diagnosed(first)
+    assert both.roots == ("docker/lab/redis/cache", "docker/lab/postgres/orders")
+    healed = both.fixing(fix()).going_on(fix(), "another has joined")
+    last = healed.diagnosed(Diagnosis("docker/lab/postgres/orders", "locked", "it says so")).fixing(fix(id="fix-2"))
+    assert set(last.close("healed", after(9)).roots) == {*fix().plan.resources[:1], "docker/lab/postgres/orders"}
+
+
+def test_what_turns_out_to_be_a_victim_is_no_root_any_more() -> None:
+    victim = incident().diagnosed(Diagnosis("docker/lab/nginx/front", "502", "it says so"))
+    assert victim.diagnosed(Diagnosis("docker/lab/http/shop", "down", "it says so")).roots == ("docker/lab/http/shop",)

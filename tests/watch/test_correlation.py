@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from tests.domain.making import after, alert, incident, resource
 from watchkeeper.domain import Alert, Health, Incident, Resource
 from watchkeeper.watch import incident_for, reach, relapse_of, root_of
-from watchkeeper.watch.correlation import WINDOW, neighbours, suffering, upstream
+from watchkeeper.watch.correlation import WINDOW, neighbours, roots_of, suffering, upstream
 
 Graph = dict[str, Resource]
 
@@ -89,6 +89,28 @@ def test_the_first_alert_of_a_resource_counts_whichever_is_told_first() -> None:
     early, late = alert(named("orders"), at=after(1)), alert(named("orders"), rule="slow", at=after(9))
     between = alert(named("cache"), at=after(5))
     assert root_of([early, between, late], resources) == root_of([late, between, early], resources) == named("orders")
+
+
+def test_two_faults_with_one_victim_are_two_roots_and_the_victim_is_none() -> None:
+    resources = graph("shop>cache", "shop>orders", "front>shop")
+    alerts = [alert(named(name), id=name, at=after(at)) for at, name in enumerate(("front", "orders", "shop", "cache"))]
+    assert set(roots_of(alerts, resources)) == {named("cache"), named("orders")}
+
+
+def test_one_fault_is_one_root_also_where_what_carries_it_alerts_too() -> None:
+    resources = graph("shop>cache", carriers="cache:box")
+    stopped = [alert(named(name), id=name, at=after(1), health=Health.FAILED) for name in ("cache", "box", "shop")]
+    assert roots_of(stopped, resources) == (named("box"),)
+    full = [alert(named(name), id=name, at=after(1), health=Health.DEGRADED) for name in ("cache", "box", "shop")]
+    assert roots_of(full, resources) == (named("cache"),)
+
+
+@given(outages())
+def test_the_first_of_all_roots_is_the_root_and_none_needs_another(outage: tuple[Graph, list[Alert]]) -> None:
+    resources, alerts = outage
+    roots = roots_of(alerts, resources)
+    assert roots[0] == root_of(alerts, resources)
+    assert not any(set(upstream(later, resources)) & set(roots[:at]) for at, later in enumerate(roots))
 
 
 @given(outages(), st.permutations(range(7)))

@@ -73,6 +73,10 @@ class Background:
                 reasons.append(f"{name} did not survive: {lines[-1] if lines else 'it was never started'}")
         return reasons
 
+    def said(self, name: str) -> list[str]:
+        """The lines of the one of that name so far; none where it was never started."""
+        return next((_lines(Path(one.log)) for one in self._known() if one.name == name), [])
+
     async def end(self) -> None:
         """End all of them, and forget what they said. Idempotent."""
         found = self._known()

@@ -7,6 +7,8 @@ import sys
 
 import httpx
 
+SERVED_BY = "served by "
+"""Begins the line that names the replica which serves it."""
 SILENCE = 8.0
 """Seconds without a line after which it gives up."""
 
@@ -17,6 +19,7 @@ def main(url: str) -> None:
         answer.raise_for_status()
         lines = answer.iter_lines()
         next(lines)
+        print(f"{SERVED_BY}{answer.headers.get('x-replica', '')}", flush=True)
         print("ready", flush=True)
         for _ in lines:
             pass

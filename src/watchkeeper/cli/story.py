@@ -20,7 +20,7 @@ def tell(screen: Console, detail: dict[str, Any]) -> None:
     screen.print(Text(f"{incident['id']}  {incident['title']}", "bold"))
     line = standing(incident)
     took = between(incident["opened_at"], incident["closed_at"])
-    screen.print(line.append(f" after {took}" if took else "").append(f" · root {incident['root']}", "none"))
+    screen.print(line.append(f" after {took}" if took else "").append(f" · {roots(incident)}", "none"))
     if incident["reason"]:
         screen.print(Text(incident["reason"]))
     if incident["merged_into"]:
@@ -50,6 +50,12 @@ def tell(screen: Console, detail: dict[str, Any]) -> None:
     _heading(screen, "Time line")
     for event in detail["events"]:
         screen.print(feed.line(event, screen.width if screen.is_terminal else None))
+
+
+def roots(incident: dict[str, Any]) -> str:
+    """Its root, or where several faults have one incident all of them."""
+    found: list[str] = incident["roots"]
+    return f"root {found[0]}" if len(found) == 1 else f"roots {', '.join(found)}"
 
 
 def between(start: str | None, end: str | None) -> str:

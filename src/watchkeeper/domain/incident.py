@@ -114,6 +114,10 @@ class Incident:
     """The fix that was proven to have healed the root, while something else still alerted."""
     merged_into: str | None = None
     """The incident whose root explains this one, which goes on there."""
+    others: tuple[str, ...] = ()
+    """Roots besides `root`: what was proven to be healed here before, and what fires now and it does not explain."""
+    mended: tuple[str, ...] = ()
+    """Roots that were proven to be healed, in the order of it."""
     absorbed: tuple[str, ...] = ()
     """Incidents that turned out to be part of this one; their histories stay theirs."""
 
@@ -122,7 +126,14 @@ class Incident:
         return self.status not in ("closed", "escalated")
 
     def diagnosed(self, diagnosis: Diagnosis) -> "Incident":
-        return replace(self, status="diagnosing", diagnosis=diagnosis, root=diagnosis.root)
+        others = dict.fromkeys((*self.mended, *diagnosis.others))
+        others.pop(diagnosis.root, None)
+        return replace(self, status="diagnosing", diagnosis=diagnosis, root=diagnosis.root, others=tuple(others))
+
+    @property
+    def roots(self) -> tuple[str, ...]:
+        """All of its roots, in the order in which they were healed; several faults at once may have one incident."""
+        return tuple(dict.fromkeys((*self.mended, self.root, *self.others)))
 
     def touching(self, *resources: str) -> "Incident":
         return replace(self, resources=tuple(dict.fromkeys((*self.resources, *resources))))
@@ -169,7 +180,8 @@ class Incident:
 
     def going_on(self, fix: Fix, reason: str) -> "Incident":
         """The fix is over and has healed, the incident is not."""
-        return replace(self, status="open", open_fix=None, cured=fix.id, reason=reason)
+        mended = tuple(dict.fromkeys((*self.mended, *fix.plan.resources[:1])))
+        return replace(self, status="open", open_fix=None, cured=fix.id, reason=reason, mended=mended)
 
     def verifying(self) -> "Incident":
         return replace(self, status="verifying")
@@ -197,6 +209,7 @@ class Incident:
             absorbed=tuple(dict.fromkeys((*self.absorbed, other.id, *other.absorbed))),
             tried=tuple(dict.fromkeys((*self.tried, *other.tried))),
             refused=tuple(dict.fromkeys((*self.refused, *other.refused))),
+            mended=tuple(dict.fromkeys((*self.mended, *other.mended))),
         )
 
     def reopen(self) -> "Incident":

@@ -59,6 +59,8 @@ class Diagnosis:
     author: str = ""
     against: tuple[Evidence, ...] = ()
     """What does not fit with it."""
+    others: tuple[str, ...] = ()
+    """Other resources with a fault of their own that it does not explain; each has its turn."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -219,8 +219,12 @@ class ContainerHost:
         self.changed()
 
     async def restart(self, *, grace: float = _STOP_GRACE_SECONDS) -> None:
-        """Stop it, by force after `grace` seconds, and start it. A paused one is unpaused first: it could not hear."""
-        if (await self.inspect())["State"].get("Paused"):
+        """Stop it, by force after `grace` seconds, or sooner where it declares that it needs less (compose's
+        `stop_grace_period`), and start it. A paused one is unpaused first: it could not hear."""
+        shown = await self.inspect()
+        declared = part(shown, "Config").get("StopTimeout")
+        grace = min(grace, declared) if isinstance(declared, int) and declared >= 0 else grace
+        if shown["State"].get("Paused"):
             await self.unpause()
         await self._call("restart", "POST", params={"t": str(int(grace))}, timeout=grace + 30.0)
         self.changed()

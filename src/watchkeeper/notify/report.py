@@ -53,7 +53,7 @@ def report_markdown(
     lines = [
         f"# {incident.id}: {incident.title}",
         "",
-        f"**{ended}**" + (f" after {lasted:.1f} s" if lasted is not None else "") + f" · root: `{incident.root}`",
+        f"**{ended}**" + (f" after {lasted:.1f} s" if lasted is not None else "") + f" · {_roots(incident)}",
         "",
         *([f"> {incident.reason}", ""] if incident.reason else []),
         *([f"It goes on in {incident.merged_into}.", ""] if incident.merged_into else []),
@@ -82,6 +82,11 @@ def report_markdown(
         lines += ["", *_fix(fix)]
     lines += ["", "## Time line", "", *(f"- {_clock(event.at)} `{event.kind}` {event.text}" for event in events)]
     return "\n".join(lines) + "\n"
+
+
+def _roots(incident: Incident) -> str:
+    named = ", ".join(f"`{root}`" for root in incident.roots)
+    return f"root: {named}" if len(incident.roots) == 1 else f"roots: {named}"
 
 
 def beside(at: datetime, opened_at: datetime) -> str:

@@ -139,6 +139,8 @@ class IncidentView(View):
     status: IncidentStatus
     outcome: IncidentOutcome | None
     root: str
+    roots: list[str]
+    """`root`, and where several faults have one incident the others: each healed, or to be healed, in its turn."""
     resources: list[str]
     opened_at: datetime
     closed_at: datetime | None
@@ -163,6 +165,7 @@ class IncidentView(View):
             status=incident.status,
             outcome=incident.outcome,
             root=incident.root,
+            roots=list(incident.roots),
             resources=list(incident.resources),
             opened_at=incident.opened_at,
             closed_at=incident.closed_at,

@@ -27,6 +27,8 @@ NAMES = frozenset(
         "tool",
         "incident",
         "cured",
+        "others",
+        "mended",
         "merged_into",
         "absorbed",
         "fix",

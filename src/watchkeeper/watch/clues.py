@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 
 from watchkeeper.domain import Alert, Diagnosis, Evidence, Resource
 from watchkeeper.watch.contradictions import against
-from watchkeeper.watch.correlation import ties
+from watchkeeper.watch.correlation import roots_of, ties
 from watchkeeper.watch.listening import Listening
 from watchkeeper.watch.watch import Watch
 
@@ -21,7 +21,9 @@ def grounded(diagnosis: Diagnosis, alerts: Sequence[Alert], watch: Watch, at: da
     evidence = logged(diagnosis.root, alerts, resources, watch.listening, at)
     edges, apart = watch.fleet.graph.edges(), timedelta(seconds=watch.interval)
     found = against(diagnosis.root, alerts, resources, edges, watch.health, at, apart)
-    return replace(diagnosis, evidence=(*diagnosis.evidence, *evidence), against=found)
+    calls = [a for a in alerts if a.status == "firing" and (a.severity == "critical" or watch.has_runbook(a.rule))]
+    others = tuple(key for key in roots_of(calls, resources) if key != diagnosis.root)
+    return replace(diagnosis, evidence=(*diagnosis.evidence, *evidence), against=found, others=others)
 
 
 def unexplained(root: str, alerts: Sequence[Alert], passed: Sequence[str]) -> Diagnosis:

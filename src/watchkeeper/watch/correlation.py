@@ -1,6 +1,6 @@
 """Which alerts belong together, and which of them explains the rest. Pure."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence, Set
 from datetime import datetime, timedelta
 
 from watchkeeper.domain import Alert, Health, Incident, Resource
@@ -161,6 +161,30 @@ def root_of(alerts: Sequence[Alert], resources: Mapping[str, Resource]) -> str:
     of what the service itself tells (`explains_host`: a full disk). In a circle each explains
     the other, and none is more upstream.
     """
+    candidates = _candidates(alerts, resources)
+    needs = {key: ties(resources).needs(key) for key in candidates}
+    explained = {key: sum(key in needed for needed in needs.values()) for key in candidates}
+    return min(
+        _unexplained(needs),
+        key=lambda key: (-explained[key], -candidates[key].health.rank, candidates[key].pending_at, key),
+    )
+
+
+def roots_of(alerts: Sequence[Alert], resources: Mapping[str, Resource]) -> tuple[str, ...]:
+    """All resources with an alert that nothing else explains, the root first: one for each fault. Of a circle in which
+    each explains the other, one; what a root runs on, or what runs on it, is no other fault."""
+    left, found = list(alerts), list[str]()
+    while left:
+        root = root_of(left, resources)
+        found.append(root)
+        told = ties(resources).needing(root) | place(root, resources) if root in resources else {root}
+        told |= {key for near in told & resources.keys() for key in ties(resources).needing(near)}
+        left = [alert for alert in left if alert.resource not in told]
+    return tuple(found)
+
+
+def _candidates(alerts: Sequence[Alert], resources: Mapping[str, Resource]) -> dict[str, Alert]:
+    """By resource that may be a root, its worst alert."""
     worst: dict[str, Alert] = {}
     for alert in alerts:
         known = worst.get(alert.resource)
@@ -168,16 +192,16 @@ def root_of(alerts: Sequence[Alert], resources: Mapping[str, Resource]) -> str:
             worst[alert.resource] = alert
     carriers = {resources[key].runs_on for key in worst if key in resources}
     told = {resources[a.resource].runs_on for a in alerts if a.explains_host and a.resource in resources}
-    candidates = {
+    return {
         key: alert
         for key, alert in worst.items()
         if key not in carriers or (alert.health is Health.FAILED and key not in told)
     } or worst
 
-    needs = {key: ties(resources).needs(key) for key in candidates}
-    roots = [key for key in candidates if all(key in needs[up] for up in needs[key] & candidates.keys())]
-    explained = {key: sum(key in needed for needed in needs.values()) for key in roots}
-    return min(roots, key=lambda key: (-explained[key], -candidates[key].health.rank, candidates[key].pending_at, key))
+
+def _unexplained(needs: Mapping[str, Set[str]]) -> list[str]:
+    """Those that need none of the others, unless that one needs them too."""
+    return [key for key in needs if all(key in needs[up] for up in needs[key] & needs.keys())]
 
 
 def _closure(start: str, edges: Mapping[str, Sequence[str]]) -> set[str]:

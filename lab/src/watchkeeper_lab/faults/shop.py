@@ -6,6 +6,7 @@ import time
 from datetime import UTC, datetime
 
 from watchkeeper_lab.containers import docker
+from watchkeeper_lab.download import SERVED_BY
 from watchkeeper_lab.errors import LabError
 from watchkeeper_lab.faults.site import Injector, Site
 from watchkeeper_lab.loopback import loopback
@@ -20,7 +21,7 @@ SETTLED_SECONDS = 20.0
 
 async def misconfigured(site: Site) -> float:
     """Change the configuration file of one replica to nonsense and restart it: it ends at each start."""
-    service = random.choice(("shop-1", "shop-2"))
+    service = await _one(site)
     where = await _settled(site, service)
     text = await site.services.read_file(service, CONFIG)
     (site.instance.folder / MARK).touch()
@@ -34,7 +35,7 @@ async def misconfigured(site: Site) -> float:
 
 async def leaking(site: Site) -> float:
     """Leak 30 to 60 MiB a second in one replica until the kernel ends it; nothing starts it again."""
-    service = random.choice(("shop-1", "shop-2"))
+    service = await _one(site)
     await _post(site, service, "/load/memory", per_second=random.randint(30, 60) << 20)
     deadline = time.monotonic() + EFFECT_SECONDS
     while time.monotonic() < deadline:
@@ -46,8 +47,20 @@ async def leaking(site: Site) -> float:
 
 async def broken(site: Site) -> float:
     """Have one replica answer everything but its liveness with 500."""
-    await _post(site, random.choice(("shop-1", "shop-2")), "/load/errors")
+    await _post(site, await _one(site), "/load/errors")
     return time.time()
+
+
+async def _one(site: Site) -> str:
+    """A replica to break; not the one that serves a download which is to survive."""
+    said = site.background.said("request")
+    serves = next((line.removeprefix(SERVED_BY) for line in said if line.startswith(SERVED_BY)), None)
+    async with loopback(timeout=10.0) as client:
+        names = {
+            service: (await client.get(f"{url}/health")).headers.get("x-replica", "")
+            for service, url in (await site.replicas()).items()
+        }
+    return random.choice([service for service in sorted(names) if names[service] != serves])
 
 
 async def _settled(site: Site, service: str) -> str:

@@ -95,7 +95,8 @@ async def docker_unpause(session: ContainerSession) -> None:
     by_hand="docker restart {host}",
 )
 async def docker_restart(session: ContainerSession) -> None:
-    """Stop and start a container: ten seconds to end in order, then by force. What it kept only in memory is lost."""
+    """Stop and start a container: it has ten seconds to end in order, or less where it declares that (`StopTimeout`),
+    then it ends by force. What it kept only in memory is lost."""
     await session.host.restart()
 
 

@@ -79,7 +79,8 @@ async def http_request(session: HttpSession, path: Annotated[str, MaxLen(2000)] 
 )
 async def http_restart(session: HttpSession) -> dict[str, Any]:
     """Restart what the service runs on, and wait until it answers. Requests it has under way get the time to end that
-    its host grants (ten seconds for a container); what it kept only in memory is lost."""
+    its host grants (ten seconds for a container, or less where it declares that); what it kept only in memory is
+    lost."""
     if session.host is None:
         raise Refused("It is known only by its address; nothing here can restart it.")
     await session.host.restart()

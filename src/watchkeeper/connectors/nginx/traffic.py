@@ -2,9 +2,10 @@
 
 import re
 from collections import Counter, deque
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
+from watchkeeper.connectors.nginx.bouts import Bout
 from watchkeeper.connectors.nginx.formats import Entry, entry
 from watchkeeper.domain import Level
 
@@ -13,8 +14,8 @@ WINDOW = 10.0
 ERRORS_WINDOW = 30.0
 """Seconds over which error log entries are counted by cause."""
 ENDED_WINDOW = 15.0
-"""Seconds without such an entry after which it is over: nginx asks an upstream that failed again every 10 s
-(nginx.org, `fail_timeout`)."""
+"""Seconds without such an entry after which it is over, where nothing tells sooner that the upstream answers again:
+nginx asks one that failed again every 10 s (nginx.org, `fail_timeout`)."""
 DEATHS_WINDOW = 300.0
 """Seconds within which the deaths of workers belong together, as for containers that crash."""
 _MOST = 20_000
@@ -27,6 +28,7 @@ _LEVELS: dict[str, Level] = {
     "emerg": "CRITICAL",
 }
 _UPSTREAM = re.compile(r'upstream: "(?:\w+://)?([^"/]+)')
+_ADDRESS = re.compile(r"(\d+(\.\d+){3}|\[.*\]):\d+$")
 _BY_CAUSE = (
     ("refused", re.compile(r"connect\(\) failed \(111|Connection refused\) while connecting to upstream")),
     ("timed_out", re.compile(r"upstream timed out")),
@@ -65,6 +67,10 @@ class Traffic:
     requests: deque[tuple[float, Entry]] = field(default_factory=lambda: deque(maxlen=_MOST))
     errors: deque[tuple[float, str, str]] = field(default_factory=lambda: deque(maxlen=_MOST))
     deaths: deque[float] = field(default_factory=lambda: deque(maxlen=1000))
+    bouts: dict[str, Bout] = field(default_factory=lambda: {name: Bout() for name in _FAILS})
+    """Of answers, by kind of failure."""
+    upstreams: dict[str, Bout] = field(default_factory=dict[str, Bout])
+    """Of each upstream that failed lately, by its address; by its name, or none, where it did not come to one."""
     unread: int = 0
     """Lines that were passed over, more than could be read."""
 
@@ -76,14 +82,27 @@ class Traffic:
         for log_format in formats:
             if request := entry(line, log_format):
                 if not request.ours:
-                    self.requests.append((at, request))
+                    self._request(at, request)
                 return
+
+    def _request(self, at: float, request: Entry) -> None:
+        self.requests.append((at, request))
+        for name, fails in _FAILS.items():
+            self.bouts[name].took(at, failed=fails(request))
+        if not request.upstream or request.status in _GATEWAY:
+            return  # the error log tells what went wrong with whom
+        for peer, bout in self.upstreams.items():
+            # Which of several upstreams has no address cannot be told: then all answers count, and it takes more.
+            if peer == request.upstream or not _ADDRESS.match(peer):
+                bout.took(at, failed=False)
 
     def _error(self, at: float, text: str) -> None:
         peer = _UPSTREAM.search(text)
         cause = next((name for name, pattern in _BY_CAUSE if pattern.search(text)), "")
         if cause:
-            self.errors.append((at, cause, peer[1] if peer else ""))
+            who = peer[1] if peer else ""
+            self.errors.append((at, cause, who))
+            self.upstreams.setdefault(who, Bout()).took(at, failed=True)
         elif _SHORT.search(text):
             self.errors.append((at, "short", ""))
         elif _NO_FILES.search(text):
@@ -96,14 +115,13 @@ class Traffic:
         have been `since`."""
         metrics, facts = dict[str, float](), {"upstream_error": "", "upstream_address": ""}
         if access:
-            recent = [request for when, request in self.requests if when > at - WINDOW]
-            metrics |= _of_requests(recent, max(1.0, min(WINDOW, at - since)))
+            recent = [(when, request) for when, request in self.requests if when > at - WINDOW]
+            metrics |= _of_requests([request for _, request in recent], max(1.0, min(WINDOW, at - since)))
+            metrics |= self._of_failures(recent)
         if errors:
+            metrics |= self._of_upstreams(at)
             counted = Counter(cause for when, cause, _ in self.errors if when > at - ERRORS_WINDOW)
             metrics |= {f"upstream_{name}": float(counted[name]) for name in CAUSES}
-            metrics["upstream_errors"] = float(sum(counted[name] for name in CAUSES))
-            lately = sum(when > at - ENDED_WINDOW and cause in CAUSES for when, cause, _ in self.errors)
-            metrics["upstream_errors_lately"] = float(lately)
             metrics["connections_refused_short"] = float(counted["short"])
             metrics["files_exhausted"] = float(counted["no_files"])
             metrics["worker_deaths"] = float(sum(when > at - DEATHS_WINDOW for when in self.deaths))
@@ -113,21 +131,45 @@ class Traffic:
                 facts = {"upstream_error": cause.replace("_", " "), "upstream_address": peer}
         return metrics, facts
 
+    def _of_failures(self, recent: Sequence[tuple[float, Entry]]) -> dict[str, float]:
+        """Of the requests, the share that failed; without the failures of bouts that are over."""
+        shares = dict[str, float]()
+        for name, fails in _FAILS.items():
+            standing = self.bouts[name].standing
+            count = sum(fails(request) and standing(when) for when, request in recent)
+            shares[f"{name}_ratio"] = count / len(recent) if recent else 0.0
+        return shares
+
+    def _of_upstreams(self, at: float) -> dict[str, float]:
+        """Failures of upstreams that are not over."""
+        there = {peer for when, _, peer in self.errors if when > at - ERRORS_WINDOW}
+        self.upstreams = {peer: bout for peer, bout in self.upstreams.items() if peer in there}
+        failed = [w for w, cause, peer in self.errors if peer in there and cause in CAUSES and self._stands(peer, w)]
+        return {
+            "upstream_errors": float(sum(when > at - ERRORS_WINDOW for when in failed)),
+            "upstream_errors_lately": float(sum(when > at - ENDED_WINDOW for when in failed)),
+        }
+
+    def _stands(self, peer: str, at: float) -> bool:
+        bout = self.upstreams.get(peer)
+        return bout is None or bout.standing(at)
+
+
+_GATEWAY = (502, 504)
+_FAILS: dict[str, Callable[[Entry], bool]] = {
+    "bad_gateway": lambda request: request.status in _GATEWAY,
+    "server_errors": lambda request: request.status >= 500,
+    "own_errors": lambda request: (
+        request.status >= 500 and request.status not in _GATEWAY and request.upstream_status is None
+    ),
+}
+
 
 def _of_requests(recent: Sequence[Entry], seconds: float) -> dict[str, float]:
     number = len(recent)
     metrics = {"logged_requests": float(number), "logged_requests_per_second": number / seconds}
-    gateway = sum(request.status in (502, 504) for request in recent)
-    server = sum(request.status >= 500 for request in recent)
     client = sum(400 <= request.status < 500 for request in recent)
-    own = sum(r.status >= 500 and r.status not in (502, 504) and r.upstream_status is None for r in recent)
-    for name, count in (
-        ("bad_gateway", gateway),
-        ("server_errors", server),
-        ("client_errors", client),
-        ("own_errors", own),
-    ):
-        metrics[f"{name}_ratio"] = count / number if number else 0.0
+    metrics["client_errors_ratio"] = client / number if number else 0.0
     # A connection that was switched to another protocol (101: WebSocket) is meant to stay.
     times = sorted(r.seconds for r in recent if r.seconds is not None and r.status != 101)
     if times:

@@ -1,0 +1,126 @@
+"""When failures are over: shown by what was answered since. Pure."""
+
+import pytest
+
+from watchkeeper.connectors.nginx.bouts import CALM, LEAST, Bout
+from watchkeeper.connectors.nginx.traffic import ENDED_WINDOW, ERRORS_WINDOW, WINDOW, Traffic
+
+FORMAT = '$remote_addr "$request" $status $upstream_addr'
+REFUSED = (
+    "2026/01/01 10:00:00 [error] 7#7: *5 connect() failed (111: Connection refused) while connecting to upstream, "
+    'client: 10.0.0.9, server: , request: "GET / HTTP/1.1", upstream: "http://{peer}/", host: "shop"'
+)
+UNRESOLVED = "2026/01/01 10:00:00 [error] 7#7: *5 shop could not be resolved (3: Host not found), client: 10.0.0.9"
+ONE, OTHER = "10.0.0.1:8000", "10.0.0.2:8000"
+
+
+def answered(status: int, peer: str) -> str:
+    return f'10.0.0.9 "GET / HTTP/1.1" {status} {peer}'
+
+
+def failing(until: float = 10.0, line: str = REFUSED.format(peer=ONE)) -> Traffic:
+    """Ten failures a second, which visitors see as 502."""
+    traffic = Traffic()
+    for tenth in range(int(until * 10)):
+        traffic.line(tenth / 10, line, [FORMAT])
+        traffic.line(tenth / 10, answered(502, ONE), [FORMAT])
+    return traffic
+
+
+def answers(traffic: Traffic, peer: str, since: float, seconds: float, per_second: int = 15) -> None:
+    for number in range(int(seconds * per_second)):
+        traffic.line(since + (number + 1) / per_second, answered(200, peer), [FORMAT])
+
+
+def metrics(traffic: Traffic, at: float) -> dict[str, float]:
+    return traffic.told(at, since=-60.0, access=True, errors=True)[0]
+
+
+def test_an_upstream_that_answers_again_is_well_before_its_failures_leave_the_window() -> None:
+    traffic = failing()
+    assert metrics(traffic, 10.0)["upstream_errors"] == 100
+    answers(traffic, ONE, 10.0, CALM + 0.5)
+    told = metrics(traffic, 10.0 + CALM + 0.5)
+    assert (told["upstream_errors"], told["upstream_errors_lately"]) == (0, 0)
+    assert (told["bad_gateway_ratio"], told["server_errors_ratio"]) == (0, 0)
+    assert told["upstream_refused"] == 100  # what it was is told still
+
+
+def test_that_another_upstream_answers_says_nothing_of_the_one_that_failed() -> None:
+    traffic = failing()
+    answers(traffic, OTHER, 10.0, ENDED_WINDOW - 1)
+    assert metrics(traffic, 10.0 + ENDED_WINDOW - 1)["upstream_errors_lately"] > 0
+    assert metrics(traffic, 10.0 + ENDED_WINDOW + 1)["upstream_errors_lately"] == 0
+
+
+def test_silence_proves_nothing() -> None:
+    traffic = failing()
+    told = metrics(traffic, 10.0 + WINDOW / 2)
+    assert told["bad_gateway_ratio"] == 1.0
+    assert told["upstream_errors"] == 100
+
+
+def test_a_few_answers_and_many_within_a_moment_prove_nothing() -> None:
+    few, sudden = failing(), failing()
+    answers(few, ONE, 10.0, 3.0, per_second=2)
+    assert metrics(few, 13.0)["upstream_errors"] > 0
+    answers(sudden, ONE, 10.0, CALM / 2, per_second=500)
+    assert metrics(sudden, 10.0 + CALM / 2)["bad_gateway_ratio"] > 0
+
+
+def test_what_fails_now_and_then_needs_so_many_answers_that_it_would_have_shown() -> None:
+    bout = Bout()
+    for number in range(100):
+        bout.took(number / 10, failed=number % 20 == 0)  # one in twenty
+    assert bout.needed == pytest.approx(60, abs=5)
+    assert failing_every(20)
+    assert failing_every(12)
+    assert not failing_every(0)
+
+
+def failing_every(number: int) -> bool:
+    """Whether one that goes on to fail so often (0: not any more) is still counted after a while."""
+    traffic = failing()
+    for turn in range(1, 9 * 15):
+        at, bad = 10.0 + turn / 15, number and turn % number == 0
+        traffic.line(at, REFUSED.format(peer=ONE) if bad else answered(200, ONE), [FORMAT])
+    return metrics(traffic, 19.0)["upstream_errors"] > 0
+
+
+def test_a_name_that_cannot_be_resolved_is_well_when_enough_of_all_requests_are_answered() -> None:
+    traffic = failing(line=UNRESOLVED)
+    answers(traffic, OTHER, 10.0, CALM + 1)
+    assert metrics(traffic, 11.0 + CALM)["upstream_errors"] == 0
+
+
+def test_a_name_that_few_requests_need_is_not_proven_by_the_others() -> None:
+    traffic = Traffic()
+    for number in range(150):
+        at = number / 15
+        rare = number % 50 == 0  # one request in fifty
+        traffic.line(at, UNRESOLVED if rare else answered(200, OTHER), [FORMAT])
+    answers(traffic, OTHER, 10.0, 5.0)
+    assert metrics(traffic, 15.0)["upstream_errors"] > 0
+
+
+def test_failures_that_come_back_count_again() -> None:
+    traffic = failing()
+    answers(traffic, ONE, 10.0, CALM + 1)
+    traffic.line(14.0, REFUSED.format(peer=ONE), [FORMAT])
+    assert metrics(traffic, 14.0)["upstream_errors"] == 1
+
+
+def test_what_is_forgotten_is_forgotten_altogether() -> None:
+    traffic = failing()
+    metrics(traffic, 10.0 + ERRORS_WINDOW + 1)
+    assert not traffic.upstreams
+
+
+def test_too_few_are_never_enough() -> None:
+    bout = Bout()
+    bout.took(0.0, failed=True)
+    for number in range(LEAST - 1):
+        bout.took(5.0 + number, failed=False)
+    assert bout.standing(0.0)
+    bout.took(99.0, failed=False)
+    assert not bout.standing(0.0)
