@@ -16,7 +16,11 @@ from watchkeeper.connectors.postgres.trouble import Trouble, trouble
 from watchkeeper.domain import Probe, Reading, WatchkeeperError, now
 
 SELDOM_EVERY = 15.0
-"""Seconds between looks at what changes slowly or costs much: tables, settings."""
+"""Seconds between looks at what changes slowly or costs much: settings, sizes, other databases' tables."""
+TABLES_EVERY = 5.0
+"""Seconds between looks at the tables of the database it is connected to: what it counted, in one statement."""
+TABLES_SHARE = 0.01
+"""Share of the time they may take at most; where there are very many they are looked at more rarely."""
 _DISK_EVERY = 5.0
 SOON = 3.0
 """Seconds between them while something there is wrong."""
@@ -114,6 +118,8 @@ async def _good(session: PostgresSession, at: datetime, metrics: dict[str, float
     often = SOON if metrics.get("dead_rows_ratio", 0.0) > BLOATED else SELDOM_EVERY
     if session.due("seldom", often) or "autovacuum_enabled" not in metrics:
         await _seldom(session, metrics, facts)
+    elif session.due("tables", max(TABLES_EVERY, session.tables_seconds / TABLES_SHARE)):
+        await _tables(session, metrics, facts, others=False)
     await _disk(session, metrics, facts)
 
 
@@ -195,7 +201,10 @@ async def _seldom(session: PostgresSession, metrics: dict[str, float], facts: di
         "may_end_sessions": float(bool(row["superuser"])),
         "database_bytes": row["database_bytes"] or 0.0,
     }
-    await _tables(session, metrics, facts)
+    session.autovacuum = bool(row["autovacuum"])
+    for name in ("data_directory", "stray_file", "stray_refused"):
+        facts.pop(name, None)
+    await _tables(session, metrics, facts, others=True)
     if metrics["is_replica"]:
         (behind,) = await session.query(queries.REPLICA)
         metrics |= {name: float(value) for name, value in behind.items()}
@@ -206,11 +215,14 @@ async def _seldom(session: PostgresSession, metrics: dict[str, float], facts: di
         await _of_the_host(session, metrics)
 
 
-async def _tables(session: PostgresSession, metrics: dict[str, float], facts: dict[str, str]) -> None:
+async def _tables(session: PostgresSession, metrics: dict[str, float], facts: dict[str, str], *, others: bool) -> None:
     metrics |= {"dead_rows": 0.0, "dead_rows_ratio": 0.0, "bloated_seconds": 0.0}
-    for name in ("bloated_table", "bloated_database", "data_directory", "stray_file", "stray_refused"):
+    for name in ("bloated_table", "bloated_database"):
         facts.pop(name, None)
-    table = await worst_table(session, room=metrics["connections_ratio"] < _CROWDED)
+    begun = time.perf_counter()
+    table = await worst_table(session, room=others and metrics["connections_ratio"] < _CROWDED)
+    session.tables_seconds = time.perf_counter() - begun
+    metrics["autovacuum_enabled"] = float(session.autovacuum)
     if table is None:
         session.bloated = ("", 0.0)
         return
@@ -219,8 +231,7 @@ async def _tables(session: PostgresSession, metrics: dict[str, float], facts: di
         "dead_rows_ratio": table["dead"] / (table["dead"] + table["live"]),
         "table_bytes": table["bytes"],
     }
-    if not table["autovacuum"]:
-        metrics["autovacuum_enabled"] = 0.0
+    metrics["autovacuum_enabled"] = float(session.autovacuum and table["autovacuum"])
     facts |= {"bloated_table": str(table["name"]), "bloated_database": str(table["database"])}
     which, present = f"{table['database']}:{table['name']}", asyncio.get_running_loop().time()
     if metrics["dead_rows_ratio"] <= BLOATED:

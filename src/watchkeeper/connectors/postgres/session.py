@@ -50,6 +50,10 @@ class PostgresSession:
         self.answered = False
         self.tables: dict[str, list[Row]] = {}
         """By database, the table with the most dead rows, as it was when that database was last looked at."""
+        self.autovacuum = True
+        """Whether it is on for the server."""
+        self.tables_seconds = 0.0
+        """How long it took to look at them last."""
         self.looked: dict[str, float] = {}
         """Loop time of the last look at each other database."""
         self.bloated: tuple[str, float] = ("", 0.0)
