@@ -56,6 +56,7 @@ def test_a_name_like_none_lists_them_all() -> None:
         (GOOD + "ends: {redis: burnt}\n", "burnt"),
         (GOOD + "ends: {kafka: stopped}\n", "no service `kafka`"),
         (GOOD + "survives: [cockroach]\n", "cockroach"),
+        (GOOD + "unless_logged: PANIC\n", "excuses nothing"),
         (GOOD + "needs: container\n", "takes a `because`|do not fit"),
         ("just text", "not a mapping"),
     ],

@@ -145,6 +145,11 @@ class Containers:
             file.chmod(0o644)
             await docker("cp", str(file), f"{await self._name(service)}:{path}")
 
+    async def log(self, service: str, since: float) -> str:
+        """`docker logs`."""
+        told = await attempt(["docker", "logs", "--since", f"{since:.3f}", await self._name(service)], timeout=20.0)
+        return told.out + told.err
+
     async def _docker(self, verb: str, service: str) -> None:
         await docker(verb, await self._name(service))
 

@@ -130,6 +130,10 @@ class Processes:
         """A file in its folder."""
         (self._programs[service].folder / path).write_text(text)
 
+    async def log(self, service: str, since: float) -> str:
+        """Its whole log."""
+        return self._programs[service].log.read_text(errors="replace")
+
     async def remove(self, service: str) -> None:
         """There are no replicas but the lab's own."""
         raise LabError(f"{service} is the lab's own.")

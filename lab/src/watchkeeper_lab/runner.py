@@ -120,7 +120,7 @@ async def play(
             after = await lab.oracle.judge()
             if follow and not scenario.is_control:
                 after = await _in_time(lab, after)
-            faltered = lab.background.faltered(scenario.survives)
+            faltered = await _faltered(lab, scenario, began)
             requests = lab.ledger.requests(began, ended_at)
             incidents, fixes = await watched.look()
             resources = await server.resources()
@@ -133,6 +133,15 @@ async def play(
             in_effect_at, ended_at, incidents, fixes, resources, after.healthy, expected, reasons, lost, requests
         )
         return Run(make_row(scenario, seen, planner=planner, run=run), before, broken, after)
+
+
+async def _faltered(lab: Lab, scenario: Scenario, since: float) -> Sequence[str]:
+    """What was to survive and did not, but by the fault itself."""
+    faltered = lab.background.faltered(scenario.survives)
+    if faltered and scenario.unless_logged:
+        logged = await lab.services.log(scenario.roots[0].service, since)
+        return () if scenario.unless_logged in logged else faltered
+    return faltered
 
 
 async def _in_time(lab: Lab, seen: Judgement) -> Judgement:

@@ -18,7 +18,7 @@ from watchkeeper_lab.survivors import SURVIVORS
 Expected = Literal["healed", "escalated", "no_action"]
 FIELDS = {
     "name", "kind", "description", "root", "roots", "one_incident", "accepted_tools", "expect", "ends", "survives",
-    "needs", "because", "seconds",
+    "unless_logged", "needs", "because", "seconds",
 }  # fmt: skip
 
 
@@ -38,10 +38,10 @@ class Scenario:
     with an incident of its own or named by a common one. `one_incident` is a cascade: what follows from the root joins
     its incident. `expect` is the right answer; a fault may be one that is to be escalated, with no tool accepted.
     `ends` are services that are to be stopped when it is over, because somebody stopped them on purpose. `survives` are
-    things that run through it and through its fix, and have to live: see `watchkeeper_lab.survivors`. `needs` is
-    `container` where plain processes cannot have it, `disk` where it also takes a disk of PostgreSQL's own, `because`
-    of what. `seconds` is how long a control is watched, where that is longer than usual: it is then none of the suite
-    `lab`.
+    things that run through it and through its fix, and have to live: see `watchkeeper_lab.survivors`; but where the
+    first root's service logs `unless_logged`, the fault itself has ended them. `needs` is `container` where plain
+    processes cannot have it, `disk` where it also takes a disk of PostgreSQL's own, `because` of what. `seconds`
+    is how long a control is watched, where that is longer than usual: it is then none of the suite `lab`.
     """
 
     name: str
@@ -53,6 +53,7 @@ class Scenario:
     one_incident: bool = False
     ends: Mapping[str, Literal["stopped"]] = field(default_factory=lambda: dict[str, Literal["stopped"]]())
     survives: tuple[str, ...] = ()
+    unless_logged: str = ""
     needs: Literal["", "container", "disk"] = ""
     because: str = ""
     seconds: float = 0.0
@@ -88,6 +89,7 @@ def parse(text: str, source: str) -> Scenario:
             one_incident=given.get("one_incident", False),
             ends=dict(given.get("ends", {})),
             survives=tuple(given.get("survives", [])),
+            unless_logged=given.get("unless_logged", ""),
             needs=given.get("needs", ""),
             because=given.get("because", ""),
             seconds=float(given.get("seconds", 0.0)),
@@ -114,6 +116,8 @@ def _check(found: Scenario, source: str) -> None:
         raise LabError(f"{source}: there is no service `{unknown[0]}`.", f"There are {', '.join(sorted(SERVICES))}.")
     if unknown := sorted(set(found.survives) - set(SURVIVORS)):
         raise LabError(f"{source}: nothing called `{unknown[0]}` survives.", f"Known are {', '.join(SURVIVORS)}.")
+    if found.unless_logged and not (found.survives and found.roots):
+        raise LabError(f"{source}: `unless_logged` excuses nothing.", "It goes with `survives` and a root.")
     if found.seconds and not found.is_control:
         raise LabError(f"{source}: `seconds` is for controls.", "A fault takes as long as it takes.")
     if found.needs not in {"", "container", "disk"} or bool(found.needs) != bool(found.because):

@@ -87,6 +87,10 @@ class Services(Protocol):
         """Put this text in its place."""
         ...
 
+    async def log(self, service: str, since: float) -> str:
+        """What it has logged since a moment (Unix time), or before where a plain process' log does not tell when."""
+        ...
+
     async def remove(self, service: str) -> None:
         """Remove a replica that the lab did not start."""
         ...

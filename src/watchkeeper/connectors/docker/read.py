@@ -6,6 +6,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 
+from watchkeeper.connectors.docker import health
 from watchkeeper.connectors.docker.configuration import configuration
 from watchkeeper.connectors.docker.files import SHOWN, Files
 from watchkeeper.domain import HostState, Limits, Probe, Reading, Resource, WatchkeeperError, now
@@ -184,7 +185,8 @@ def _stopped(state: HostState, metrics: Mapping[str, float]) -> str:
 
 
 async def try_out(session: ContainerSession) -> Probe:
-    """It runs, and its own health check passes where it has one; `starting` proves nothing yet."""
+    """It runs, and its own health check passes where it has one. Until the engine has come to it for the first time
+    (half a minute by default) it is asked here, where changes are permitted; `starting` alone proves nothing."""
     begun, at = time.perf_counter(), now()
     state = await session.host.state()
     ok: bool | None = state.status == "running"
@@ -195,6 +197,8 @@ async def try_out(session: ContainerSession) -> Probe:
     elif ok and state.health:
         what = "the container runs and its health check passes"
         ok = {"healthy": True, "unhealthy": False}.get(state.health)
+        if ok is None and session.resource.may_act and await health.passes(session.host):
+            ok = True
         error = None if ok else f"its health check says {state.health}"
     return Probe(session.resource.id, at, ok, time.perf_counter() - begun, what, error)
 
