@@ -10,6 +10,7 @@ from typing import Any
 from watchkeeper.act import Act
 from watchkeeper.decide import Decide
 from watchkeeper.domain import (
+    Alert,
     Approval,
     Condition,
     Conflict,
@@ -48,6 +49,9 @@ class Fixing:
         self._approval_life = approval_life
 
     async def complete(self, fix: Fix, incident: Incident | None) -> Fix:
+        """Execute or resume, judge, and undo what did not help."""
+        if fix.status == "closed":
+            return fix
         fix = await self._act.complete(fix)  # the durable workflow: executes, or resumes; seconds to minutes
         if incident is not None:
             incident = await self._desk.verifying(incident, fix)  # as it is now: alerts may have joined meanwhile
@@ -73,8 +77,6 @@ class Fixing:
             seconds = max(self._decide.tool(step.tool).settle for step in fix.plan.steps)
             looks = self._watch.settle((*mine, *subject.neighbours), seconds)
             verdict = await judge(subject, looks, self._watch.probe)
-            if verdict.outcome == "healed" and incident is not None:
-                await self._aftermath(incident, suffers)
             fix = replace(fix, verdict=verdict)
             await self._store.save(fix)
         if fix.verdict is not None and fix.verdict.outcome == "not_healed":
@@ -83,15 +85,27 @@ class Fixing:
         await self._store.save(fix, *await self._decide.history.ended(fix))
         return fix
 
-    async def _aftermath(self, incident: Incident, suffers: frozenset[str]) -> None:
+    async def aftermath(self, fix: Fix, incident: Incident) -> None:
         """The root is proven to be well: wait until what suffered from it has noticed, or for so long that it has
         something of its own; not where something else is wrong besides, which is next."""
+        if fix.verdict is None or fix.verdict.outcome != "healed":
+            return
+        suffers = suffering(fix.plan.resources[0], self._watch.fleet.resources)
         resources = (await self._store.get(Incident, incident.id)).resources
         async with aclosing(self._watch.settle(resources, AFTERMATH)) as looks:
             async for at in looks:
                 firing = [alert for alert in self._desk.firing(incident, at) if alert.severity != "info"]
                 if not firing or any(alert.resource not in suffers for alert in firing):
                     return
+
+    async def subsides(self, incident: Incident, firing: Sequence[Alert]) -> bool:
+        """Whether all that fires is what suffers from a root that was healed a moment ago: it may notice late."""
+        if incident.cured is None:
+            return False
+        fix = await self._store.get(Fix, incident.cured)
+        suffers = suffering(fix.plan.resources[0], self._watch.fleet.resources)
+        lately = fix.finished_at is not None and (now() - fix.finished_at).total_seconds() < AFTERMATH
+        return lately and all(alert.resource in suffers for alert in firing)
 
     async def begin(
         self,

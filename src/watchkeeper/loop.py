@@ -71,7 +71,8 @@ class Loop:
         if incident.open_fix:  # what was begun is finished first
             fix = await self._store.get(Fix, incident.open_fix)
             async with self._fixing.hands(fix.plan):
-                incident = await self.finish(fix, incident)
+                fix = await self._fixing.complete(fix, incident)
+            incident = await self.finish(fix, incident)
         while (incident := await self._store.get(Incident, incident.id)).status != "closed":
             at = await self._watch.look(self._scope(incident))
             if not self._desk.firing(incident, at):
@@ -113,6 +114,9 @@ class Loop:
                     incident = await self._desk.void(incident, agreed, "things have changed since it was approved")
                     continue
                 plan = agreed.plan
+            if plan is None and await self._fixing.subsides(incident, self._desk.firing(incident, at)):
+                await self._watch.next_look(root, quickly=False)
+                continue
             if plan is None:
                 incident = await self._desk.puzzled(incident, root, passed)
                 return await self._desk.escalate(incident, nothing_left(incident, passed))
@@ -134,12 +138,13 @@ class Loop:
                 if waited:
                     continue  # another fix was at work nearby: look again first
                 fix = await self._fixing.begin(plan, at, who, decision, incident.id, agreed)
-                incident = await self.finish(fix, await self._store.get(Incident, incident.id))
+                fix = await self._fixing.complete(fix, await self._store.get(Incident, incident.id))
+            incident = await self.finish(fix, incident)  # others may begin: nothing is done any more
         return incident
 
     async def finish(self, fix: Fix, incident: Incident) -> Incident:
-        """Execute or resume, judge, undo what did not help, and say so."""
-        fix = await self._fixing.complete(fix, incident)
+        """What was executed, judged, and undone where it did not help: wait for what suffered, and say how it ended."""
+        await self._fixing.aftermath(fix, incident)
         if fix.verdict is None:
             raise RuntimeError(f"{fix.id} was finished without a verdict")
         if held_back(fix) and (stopped := await self._fixing.stopped(fix)):

@@ -70,7 +70,7 @@ def test_a_few_answers_and_many_within_a_moment_prove_nothing() -> None:
 
 def test_what_fails_now_and_then_needs_so_many_answers_that_it_would_have_shown() -> None:
     bout = Bout()
-    for number in range(100):
+    for number in range(1000):
         bout.took(number / 10, failed=number % 20 == 0)  # one in twenty
     assert bout.needed == pytest.approx(60, abs=5)
     assert failing_every(20)
@@ -93,14 +93,16 @@ def test_a_name_that_cannot_be_resolved_is_well_when_enough_of_all_requests_are_
     assert metrics(traffic, 11.0 + CALM)["upstream_errors"] == 0
 
 
-def test_a_name_that_few_requests_need_is_not_proven_by_the_others() -> None:
+def test_what_fails_for_few_requests_is_not_proven_to_be_well_by_the_many() -> None:
     traffic = Traffic()
-    for number in range(150):
-        at = number / 15
-        rare = number % 50 == 0  # one request in fifty
-        traffic.line(at, UNRESOLVED if rare else answered(200, OTHER), [FORMAT])
-    answers(traffic, OTHER, 10.0, 5.0)
-    assert metrics(traffic, 15.0)["upstream_errors"] > 0
+    for number in range(25 * 60):
+        rare = number % 50 == 0  # one request in fifty, every two seconds
+        traffic.line(number / 25, UNRESOLVED if rare else answered(200, OTHER), [FORMAT])
+    assert metrics(traffic, 60.0)["upstream_errors"] > 10
+    answers(traffic, OTHER, 60.0, 3.0, per_second=25)
+    assert metrics(traffic, 63.0)["upstream_errors"] > 0
+    answers(traffic, OTHER, 63.0, 3.0, per_second=25)
+    assert metrics(traffic, 66.0)["upstream_errors"] == 0
 
 
 def test_failures_that_come_back_count_again() -> None:

@@ -363,3 +363,14 @@ def test_a_service_that_tells_why_its_container_ended_is_the_root() -> None:
     assert root_of([ended, down], resources) == named("container")
     full = replace(alert(named("postgres"), id="full", health=Health.FAILED), explains_host=True)
     assert root_of([ended, down, full], resources) == named("postgres")
+
+
+def test_more_of_what_is_wrong_with_a_root_joins_its_own_incident_not_that_of_a_common_victim() -> None:
+    resources = graph("front>one", "front>other")
+    first = incident(named("one"), id="inc-1", resources=(named("one"), named("front")))
+    second = incident(named("other"), id="inc-2", at=after(1))
+    fires = {"inc-1": named("front"), "inc-2": named("other")}  # the first's root is well by now, its victim not yet
+    again = alert(named("other"), rule="unhealthy", at=after(9))
+    found = incident_for(again, [first, second], resources, after(9), fires)
+    assert found is not None
+    assert found.id == "inc-2"

@@ -93,7 +93,11 @@ def incident_for(
     """
     known = ties(resources)
     needed = known.needs(alert.resource)
-    for incident in sorted(active, key=lambda one: one.opened_at):
+    active = sorted(active, key=lambda one: one.opened_at)
+    for incident in active:
+        if alert.resource in (incident.root, (roots or {}).get(incident.id)):
+            return incident  # more of the same, whoever else suffers from it
+    for incident in active:
         root = (roots or {}).get(incident.id)
         if alert.resource in incident.resources or root in needed:
             return incident  # what it needs is ill now, for however long

@@ -1,12 +1,19 @@
 """When a bout of failures is over: shown by what was answered since, not by waiting until it has left a window."""
 
 import math
-from dataclasses import dataclass
+from collections import deque
+from dataclasses import dataclass, field
 
 LEAST = 20
 """Answers in a row that are needed at least, however much failed before; ours."""
 CALM = 2.0
 """Seconds since the last failure that are needed at least, however many answers there are; ours."""
+
+
+WINDOW = 30.0
+"""Seconds of failures from which it is told how often it fails."""
+_MOST = 1000
+"""Failures from which that is told at most: the last."""
 
 
 @dataclass(slots=True)
@@ -26,30 +33,36 @@ class Bout:
 
     over: float = -math.inf
     """Failures up to here are over."""
-    _last: float = -math.inf
-    _failed: int = 0
-    _tried: int = 0
-    """How many, up to the last failure of the bout."""
+    _failures: deque[tuple[float, int]] = field(default_factory=deque[tuple[float, int]])
+    """When, and how many answers came since the one before."""
+    _between: int = 0
+    """The sum of those answers."""
     _row: int = 0
 
     def took(self, at: float, *, failed: bool) -> None:
         """One more was asked for at that time, and answered or not."""
         if failed:
-            self._last = at
-            self._failed += 1
-            self._tried += self._row + 1
+            self._failures.append((at, self._row))
+            self._between += self._row
             self._row = 0
+            while self._failures[0][0] < at - WINDOW or len(self._failures) > _MOST:
+                self._between -= self._failures.popleft()[1]
             return
-        if not self._failed:
+        if not self._failures:
             return  # what was answered before the first failure says nothing of it
         self._row += 1
-        if self._row >= self.needed and at - self._last >= CALM:
-            self.over, self._failed, self._tried, self._row = self._last, 0, 0, 0
+        last = self._failures[-1][0]
+        if self._row >= self.needed and at - last >= CALM:
+            self.over = last
 
     @property
     def needed(self) -> int:
         """Answers in a row after which it is over."""
-        return max(LEAST, math.ceil(3 * self._tried / self._failed)) if self._failed else 0
+        if not self._failures:
+            return 0
+        number = len(self._failures)
+        tried = number + self._between - self._failures[0][1]  # from the first failure to the last
+        return max(LEAST, math.ceil(3 * tried / number))
 
     def standing(self, at: float) -> bool:
         """Whether a failure of that time is part of a bout that is not over."""
