@@ -9,9 +9,9 @@ from typing import Any
 import httpx
 import httpx2
 import pytest
+from mcp import Client, MCPError
 from mcp.client.streamable_http import streamable_http_client
 
-from mcp import Client, MCPError
 from tests.server.conftest import PATIENCE, Thing
 from tests.server.test_approvals import closed
 from tests.server.test_door import problem
