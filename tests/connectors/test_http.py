@@ -154,7 +154,7 @@ async def test_what_is_named_is_found_and_bad_entries_are_refused(web: Service) 
     async with connector.connect(resource, None) as session:
         assert (await connector.read(session, None)).ok
     for wrong, said in (
-        ({"url": "ftp://h/x"}, "no URL of HTTP"),
+        ({"url": "ftp://h/x"}, "no address of an HTTP service"),
         ({"url": "https://u:pw@h/x"}, "reference"),
         ({"url": "https://h:port/x"}, "not a number"),
         ({"settings": {"helth": "/x"}}, "did you mean `health`"),

@@ -82,16 +82,13 @@ async def test_an_entry_without_a_url_is_about_a_server_found_elsewhere() -> Non
 @pytest.mark.parametrize(
     ("entry", "said"),
     [
-        ({"url": 6379}, "`url` must be text"),
-        ({"act": "yes"}, "`act` must be true or false"),
         ({"url": "http://10.0.0.1"}, "no address of a Redis"),
         ({"url": "redis://:hunter2@10.0.0.1"}, "contains a password"),
         ({"url": "redis://10.0.0.1:port"}, "not a number"),
-        ({"settings": {"password": "hunter2"}}, "must be a reference"),
         ({"settings": {"cache_keys": 5}}, "cache_keys must be globs"),
     ],
 )
-async def test_settings_of_the_wrong_type_are_errors_that_show_no_secret(entry: dict[str, Any], said: str) -> None:
+async def test_settings_that_are_not_valid_are_errors_that_show_no_secret(entry: dict[str, Any], said: str) -> None:
     with pytest.raises(ConfigurationError) as problem:
         await found([], NAMED | entry)
     assert said in str(problem.value)

@@ -73,6 +73,14 @@ def _parse(model: type[M], content: Any, where: str) -> M:
         raise complain(model, problem, where) from None
 
 
+def define(
+    folder: Path, *, kind: str, sample: Reading, tools: Sequence[Tool[Any]]
+) -> tuple[tuple[Rule, ...], tuple[Runbook, ...]]:
+    """The rules and runbooks in a connector's folder. Raises ConfigurationError that names file and fault."""
+    rules = load_rules(folder / "rules.yaml", kind=kind, sample=sample)
+    return rules, load_runbooks(folder / "runbooks", kind=kind, sample=sample, tools=tools)
+
+
 def load_rules(path: Path, *, kind: str, sample: Reading) -> tuple[Rule, ...]:
     """Read a `rules.yaml`. Raises ConfigurationError that names file, rule and fault."""
     return parse_rules(path.read_text(), kind=kind, sample=sample, where=path.name)

@@ -1,10 +1,11 @@
 """How the host of a service is, as metrics: what tells a server that is down from one whose container was stopped."""
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
-from watchkeeper.domain import ExecResult, Host, HostState, WatchkeeperError
+from watchkeeper.domain import ExecResult, Host, HostState, Reading, Refused, WatchkeeperError
 from watchkeeper.hosts import ContainerHost
 from watchkeeper.hosts.beside import exec_beside
 from watchkeeper.hosts.usage import disk_here
@@ -14,6 +15,9 @@ HOST_SECONDS = 0.3
 OFF = ("host_stopped_on_purpose", "host_stopped_before_watch")
 ENDED = ("exited", "dead", "created")
 FLAGS = ("host_paused", "host_stopped_on_purpose", "host_stopped_unknown", "host_stopped_before_watch")
+RUNNING = {"host_known": 1.0, "host_running": 1.0, **dict.fromkeys(FLAGS, 0.0)}
+"""All that a look may say of a host; of one that runs."""
+_NO_HANDS = "It is known only by its address; nothing here can handle what it runs on."
 
 
 async def state_of(host: Host | None) -> HostState | None:
@@ -80,3 +84,23 @@ async def disk_of(host: Host, folder: str) -> Disk | None:
     told = await on_its_files(host, ["df", "-B1", "--output=size,avail", folder], timeout=10.0)
     words = told.stdout.split()[-2:]
     return Disk(*map(float, words)) if len(words) == 2 and all(word.isdigit() for word in words) else None
+
+
+def has_a_host(reading: Reading, arguments: Mapping[str, Any]) -> str | None:
+    """A precondition: what it runs on can be handled, and nobody stopped it."""
+    if reading.metrics.get("host_known", 0.0) < 1.0:
+        return _NO_HANDS
+    if reading.metrics.get("host_stopped_on_purpose", 0.0) > 0:
+        return "It was stopped on purpose."
+    return None
+
+
+async def start_count(host: Host | None) -> dict[str, Any]:
+    """What a restart changes, and nothing else does. Raises Refused without a host, WatchkeeperError where it does not
+    answer."""
+    if host is None:
+        raise Refused(_NO_HANDS)
+    state = await host.state()
+    if state.status == "unreachable":
+        raise WatchkeeperError("The host cannot be asked how often it was started.")
+    return {"start_count": state.start_count}

@@ -1,7 +1,6 @@
 """How a resource found on a host is named, and whether its labels permit changes."""
 
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import replace
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from watchkeeper.domain import Host, Resource
@@ -37,20 +36,6 @@ def resource_on(host: Host, *, kind: str, suffix: str = "", runs_on: str | None 
 
 Found = tuple[Resource, Sequence[tuple[str, int]]]
 """A service on a host, and the addresses at which it is reached from here."""
-
-
-def address_of(named: Resource) -> tuple[str, int]:
-    """Where a resource that is named by its address (`host:port` is its incarnation) is reached."""
-    host, _, port = named.incarnation.rpartition(":")
-    return ("127.0.0.1" if host in ("localhost", "::1") else host), int(port)
-
-
-def with_host(named: Resource, found: Iterable[Found]) -> Resource:
-    """One that is named by its address and found on a host too is one resource: with its name, and the host's hands."""
-    for one, endpoints in found:
-        if address_of(named) in endpoints:
-            return replace(named, runs_on=one.runs_on, incarnation=one.incarnation, labels=one.labels)
-    return named
 
 
 def _replica(labels: Mapping[str, str]) -> str:

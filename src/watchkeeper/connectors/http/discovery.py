@@ -6,11 +6,12 @@ import re
 import time
 from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, cast
+from typing import Any
 
+from watchkeeper.connectors.addressed import Addresses, address_of, with_host
 from watchkeeper.connectors.asking import ask, client
-from watchkeeper.connectors.http.wanted import from_labels, named_url, port_of, wanted
-from watchkeeper.connectors.naming import address_of, service_on
+from watchkeeper.connectors.http.wanted import EXAMPLE, from_labels, port_of, wanted
+from watchkeeper.connectors.naming import Found, service_on
 from watchkeeper.domain import ConfigurationError, Host, Resource, WatchkeeperError
 from watchkeeper.hosts import ContainerHost
 from watchkeeper.hosts.answers import items, part
@@ -25,6 +26,7 @@ _SECONDS = 0.5
 _AT_ONCE = 8
 _LONGEST = 600.0
 _MOST_PORTS = 3
+_ADDRESSES = Addresses("http", "an HTTP service", {"http": 80, "https": 443}, EXAMPLE, keeps=("url",), check=wanted)
 
 
 @dataclass
@@ -49,19 +51,13 @@ class Discovery:
 
         Raises ConfigurationError, at the end, for settings or labels that are not valid.
         """
-        given: Any = settings.get("resources") or []
-        entries = [e for e in cast("list[Mapping[str, Any]]", given) if e.get("kind") == "http" and e.get("url")]
         answers = await asyncio.gather(*(self._on(host) for host in hosts), return_exceptions=True)
-        wrong = [answer for answer in answers if isinstance(answer, ConfigurationError)]
         found = [answer for answer in answers if isinstance(answer, tuple)]
         there = {host.incarnation for host in hosts}
         self._tried = {key: tried for key, tried in self._tried.items() if key in there}
-        named: list[Resource] = []
-        for entry in entries:
-            try:
-                named.append(await _named(entry, hosts, found))
-            except ConfigurationError as problem:
-                wrong.append(problem)
+        said, wrong = _ADDRESSES.named(settings)
+        wrong += [answer for answer in answers if isinstance(answer, ConfigurationError)]
+        named = [await _with_hands(resource, hosts, found) for resource in said]
         taken = {resource.incarnation for resource in named if resource.runs_on}
         for resource, _ in found:
             if resource.incarnation not in taken:
@@ -71,7 +67,7 @@ class Discovery:
         if wrong:
             raise wrong[0]
 
-    async def _on(self, host: Host) -> "tuple[Resource, Sequence[tuple[str, int]]] | None":
+    async def _on(self, host: Host) -> Found | None:
         labels = host.labels
         if labels.get("watchkeeper.http", "").strip().lower() in ("false", "no", "0"):
             return None
@@ -169,38 +165,16 @@ def _usual(ports: Sequence[int]) -> int:
     return next((port for port in (80, 8000, 8080, 3000, 5000, 443) if port in ports), ports[0] if ports else 80)
 
 
-async def _named(
-    entry: Mapping[str, Any],
-    hosts: Sequence[Host],
-    found: Sequence[tuple[Resource, Sequence[tuple[str, int]]]],
-) -> Resource:
-    """The resource of an entry with a URL, with the hands of the host it is on where that is known."""
-    name, url = str(entry.get("name") or "http"), named_url(entry)
-    beside = dict(cast("Mapping[str, Any]", entry.get("settings") or {}))
-    wanted(beside | {"url": url}, f"resources, {name}, settings")
-    port = port_of(url)
-    hostname = str(url.split("://", 1)[1].partition("/")[0].rpartition("@")[2]).rpartition(":")[0]
-    hostname = (hostname or url.split("://", 1)[1].partition("/")[0].partition("?")[0]).strip("[]")
-    provider = "local" if hostname in ("127.0.0.1", "localhost", "::1") else "remote"
-    resource = Resource(
-        id=f"{provider}/{entry.get('environment') or 'production'}/http/{name}",
-        slug=name.lower(),
-        incarnation=f"{hostname}:{port}",
-        may_act=bool(entry.get("act")),
-        settings={**beside, "url": url},
-    )
+async def _with_hands(resource: Resource, hosts: Sequence[Host], found: Sequence[Found]) -> Resource:
+    """One that is named with a URL, with the hands of the host it is on where that is known."""
+    if (handled := with_host(resource, found)) is not resource:
+        return handled
     address = address_of(resource)
-    for one, endpoints in found:
-        if address in endpoints:
-            carrier = one.runs_on
-            return replace(resource, runs_on=carrier, incarnation=one.incarnation, labels=one.labels, ports=one.ports)
     for host in hosts:
         inside = await _inside(host, address)
         if inside is not None:
-            one = service_on(host, kind="http")
-            return replace(
-                resource, runs_on=one.runs_on, incarnation=one.incarnation, labels=one.labels, ports=(inside,)
-            )
+            one = replace(service_on(host, kind="http"), ports=(inside,))
+            return with_host(resource, [(one, (address,))])
     return resource
 
 

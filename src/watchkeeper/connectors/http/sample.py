@@ -2,6 +2,7 @@
 
 from datetime import UTC, datetime
 
+from watchkeeper.connectors import hosting
 from watchkeeper.domain import Reading
 
 SAMPLE = Reading(
@@ -30,12 +31,7 @@ SAMPLE = Reading(
         "slow_limit_seconds": 0.8,
         "certificate_days": 60.0,
         "certificate_valid": 1.0,
-        "host_known": 1.0,
-        "host_running": 1.0,
-        "host_paused": 0.0,
-        "host_stopped_on_purpose": 0.0,
-        "host_stopped_unknown": 0.0,
-        "host_stopped_before_watch": 0.0,
+        **hosting.RUNNING,
     },
     facts={"error": "", "dependency": "", "parts": "cache: ok, database: ok"},
     state="200 in 4 ms",

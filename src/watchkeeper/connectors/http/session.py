@@ -35,7 +35,7 @@ class HttpSession:
         self._took: deque[tuple[float, float]] = deque(maxlen=4000)
         self._client: httpx.AsyncClient | None = None
 
-    async def close(self) -> None:
+    async def aclose(self) -> None:
         if self._client is not None:
             await self._client.aclose()
             self._client = None

@@ -7,6 +7,7 @@ from typing import Annotated, Any
 
 from annotated_types import MaxLen
 
+from watchkeeper.connectors import hosting
 from watchkeeper.connectors.asking import unmet
 from watchkeeper.connectors.http.session import HttpSession
 from watchkeeper.domain import Effect, Reading, Refused, Tool, WatchkeeperError, tool
@@ -15,15 +16,6 @@ from watchkeeper.settings.expect import Expect
 _POLL_SECONDS = 0.1
 _SHOWN = 2000
 _HEADERS = ("content-type", "content-length", "server", "date", "retry-after", "location", "cache-control")
-
-
-def has_a_host(reading: Reading, arguments: Mapping[str, Any]) -> str | None:
-    """A restart needs hands on what it runs on."""
-    if reading.metrics.get("host_known", 0.0) < 1.0:
-        return "It is known only by its address; nothing here can restart it."
-    if reading.metrics.get("host_stopped_on_purpose", 0.0) > 0:
-        return "It was stopped on purpose."
-    return None
 
 
 def names_no_other(reading: Reading, arguments: Mapping[str, Any]) -> str | None:
@@ -40,12 +32,7 @@ def is_not_starting(reading: Reading, arguments: Mapping[str, Any]) -> str | Non
 
 async def start_count(session: HttpSession) -> dict[str, Any]:
     """Changes with every start of what it runs on."""
-    if session.host is None:
-        raise Refused("It is known only by its address; nothing here can restart it.")
-    state = await session.host.state()
-    if state.status == "unreachable":
-        raise WatchkeeperError("The host cannot be asked how often it was started.")
-    return {"start_count": state.start_count}
+    return await hosting.start_count(session.host)
 
 
 @tool(Effect.READ, timeout=10.0, by_hand="curl -si URL{path}")
@@ -74,7 +61,7 @@ async def http_request(session: HttpSession, path: Annotated[str, MaxLen(2000)] 
     state=start_count,
     settle=20.0,
     timeout=90.0,
-    requires=(has_a_host, names_no_other, is_not_starting),
+    requires=(hosting.has_a_host, names_no_other, is_not_starting),
     by_hand="{restart}",
 )
 async def http_restart(session: HttpSession) -> dict[str, Any]:
@@ -84,7 +71,7 @@ async def http_restart(session: HttpSession) -> dict[str, Any]:
     if session.host is None:
         raise Refused("It is known only by its address; nothing here can restart it.")
     await session.host.restart()
-    await session.close()
+    await session.aclose()
     begun = time.perf_counter()
     answer = await session.get(session.wanted.health)
     while not answer.answered:

@@ -7,7 +7,6 @@ from urllib.parse import urljoin, urlsplit
 
 from pydantic import Field, ValidationError, field_validator
 
-from watchkeeper.domain import ConfigurationError
 from watchkeeper.domain.complaints import complain
 from watchkeeper.settings import secret
 from watchkeeper.settings.expect import Expect, duration
@@ -105,21 +104,6 @@ def from_labels(given: Mapping[str, Any], where: str) -> dict[str, Any]:
         settings["expect"] = expect
     wanted(settings, where)
     return settings
-
-
-def named_url(entry: Mapping[str, Any]) -> str:
-    """The URL of an entry. Raises ConfigurationError where it is none for HTTP."""
-    name, url = str(entry.get("name") or "http"), str(entry["url"])
-    parts = urlsplit(url)
-    if parts.scheme not in ("http", "https") or not parts.hostname:
-        raise ConfigurationError(f"resources, {name}: {url!r} is no URL of HTTP.", EXAMPLE)
-    if parts.password or parts.username:
-        raise ConfigurationError(f"resources, {name}: the URL contains a password; it must be a reference.", EXAMPLE)
-    try:
-        _ = parts.port
-    except ValueError:
-        raise ConfigurationError(f"resources, {name}: the port in the URL is not a number.", EXAMPLE) from None
-    return url
 
 
 def port_of(url: str) -> int:

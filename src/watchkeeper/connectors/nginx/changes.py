@@ -4,6 +4,7 @@ from typing import Annotated, Any
 
 from annotated_types import Ge, Le, MaxLen, MinLen
 
+from watchkeeper.connectors import hosting
 from watchkeeper.connectors.nginx import editing, learning, preconditions
 from watchkeeper.connectors.nginx.configuration import Configuration, digest, understood
 from watchkeeper.connectors.nginx.editing import Contents
@@ -64,7 +65,7 @@ def again(session: NginxSession, present: Configuration, kept: Contents) -> dict
     timeout=45.0,
     effect_now=cut_short,
     requires=(
-        preconditions.has_a_host,
+        hosting.has_a_host,
         preconditions.tests_good,
         preconditions.nothing_pending,
         preconditions.leaves_room,
@@ -97,7 +98,7 @@ async def restore_connections(session: NginxSession, before: dict[str, Any]) -> 
     state=editing.as_it_is,
     settle=5.0,
     timeout=45.0,
-    requires=(preconditions.has_a_host, preconditions.tests_bad, preconditions.knows_a_good_one),
+    requires=(hosting.has_a_host, preconditions.tests_bad, preconditions.knows_a_good_one),
     by_hand="{inside}nginx -t  # put back the file it names",
 )
 async def nginx_restore_config(session: NginxSession) -> dict[str, Any]:
@@ -142,7 +143,7 @@ async def put_the_other_back(session: NginxSession, before: dict[str, Any]) -> N
     settle=5.0,
     timeout=45.0,
     effect_now=cut_short,
-    requires=(preconditions.has_a_host, preconditions.tests_good, preconditions.nothing_pending),
+    requires=(hosting.has_a_host, preconditions.tests_good, preconditions.nothing_pending),
     by_hand="# set weight= of each server in `upstream {upstream}`, then {inside}nginx -t && {inside}nginx -s reload",
 )
 async def nginx_set_split(

@@ -1,17 +1,17 @@
 """The connector for nginx: what others build on; looks are in `read`, hands in `tools`."""
 
-from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import aclosing
 from pathlib import Path
 from typing import Any
 
-from watchkeeper.connectors.definitions import load_rules, load_runbooks
+from watchkeeper.connectors.definitions import define
 from watchkeeper.connectors.nginx import discovery, traffic
 from watchkeeper.connectors.nginx.read import look, try_out
 from watchkeeper.connectors.nginx.sample import SAMPLE
 from watchkeeper.connectors.nginx.session import NginxSession
 from watchkeeper.connectors.nginx.tools import TOOLS
-from watchkeeper.domain import Host, Level, Probe, Reading, Resource, Rule, Runbook, Tool
+from watchkeeper.domain import Host, Level, Probe, Reading, Resource, Tool
 
 _HERE = Path(__file__).parent
 
@@ -23,25 +23,15 @@ class NginxConnector:
     metric = "connections_ratio"
     sample: Reading = SAMPLE
     tools: Sequence[Tool[NginxSession]] = TOOLS
-
-    def __init__(self) -> None:
-        self.rules: Sequence[Rule] = load_rules(_HERE / "rules.yaml", kind=self.kind, sample=self.sample)
-        self.runbooks: Sequence[Runbook] = load_runbooks(
-            _HERE / "runbooks", kind=self.kind, sample=self.sample, tools=self.tools
-        )
+    rules, runbooks = define(_HERE, kind=kind, sample=SAMPLE, tools=TOOLS)
 
     def discover(self, hosts: Sequence[Host], settings: Mapping[str, Any]) -> AsyncIterator[Resource]:
         """In containers, under whatever name; units and plain processes; or named in the settings."""
         return discovery.discover(hosts, settings)
 
-    @asynccontextmanager
-    async def connect(self, resource: Resource, host: Host | None) -> AsyncGenerator[NginxSession]:
+    def connect(self, resource: Resource, host: Host | None) -> aclosing[NginxSession]:
         """A session learns its configuration with the first look."""
-        session = NginxSession(resource, host)
-        try:
-            yield session
-        finally:
-            await session.close()
+        return aclosing(NginxSession(resource, host))
 
     async def read(self, session: NginxSession, last: Reading | None) -> Reading:
         """Answer, connections and logs; the configuration where its files changed."""

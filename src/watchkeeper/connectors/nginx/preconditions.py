@@ -9,15 +9,6 @@ SHORT = 0.6
 """Below this share of its connections nobody is thrown out."""
 
 
-def has_a_host(reading: Reading, arguments: Mapping[str, Any]) -> str | None:
-    """Its files and processes are reached through what it runs on."""
-    if reading.metrics.get("host_known", 0.0) < 1.0:
-        return "It is known only by its address; nothing here can handle it."
-    if reading.metrics.get("host_stopped_on_purpose", 0.0) > 0:
-        return "It was stopped on purpose."
-    return None
-
-
 def tests_good(reading: Reading, arguments: Mapping[str, Any]) -> str | None:
     """Nothing is loaded that `nginx -t` refuses."""
     valid = reading.metrics.get("configuration_valid")

@@ -2,6 +2,7 @@
 
 from datetime import UTC, datetime
 
+from watchkeeper.connectors import hosting
 from watchkeeper.connectors.nginx.traffic import CAUSES
 from watchkeeper.domain import Reading
 
@@ -62,12 +63,7 @@ SAMPLE = Reading(
         "connections_refused_short": 0.0,
         "files_exhausted": 0.0,
         "unread_lines_total": 0.0,
-        "host_known": 1.0,
-        "host_running": 1.0,
-        "host_paused": 0.0,
-        "host_stopped_on_purpose": 0.0,
-        "host_stopped_unknown": 0.0,
-        "host_stopped_before_watch": 0.0,
+        **hosting.RUNNING,
     },
     facts={
         "error": "",

@@ -62,7 +62,7 @@ class NginxSession:
         self._built: dict[str, str] | None = None
         self._due: dict[str, float] = {}
 
-    async def close(self) -> None:
+    async def aclose(self) -> None:
         """Follow its logs no more, and let go of what is being read."""
         if self.learning is not None:
             self.learning.cancel()

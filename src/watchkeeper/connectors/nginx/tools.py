@@ -5,6 +5,7 @@ from typing import Annotated, Any
 
 from annotated_types import Ge, Le, MaxLen
 
+from watchkeeper.connectors import hosting
 from watchkeeper.connectors.nginx import clearing, editing, learning, preconditions
 from watchkeeper.connectors.nginx.changes import (
     cut_short,
@@ -25,12 +26,7 @@ _BETWEEN_SECONDS = 0.4
 
 async def start_count(session: NginxSession) -> dict[str, Any]:
     """Changes with every start of what it runs on."""
-    if session.host is None:
-        raise Refused("It is known only by its address; nothing here can restart it.")
-    state = await session.host.state()
-    if state.status == "unreachable":
-        raise WatchkeeperError("The host cannot be asked how often it was started.")
-    return {"start_count": state.start_count}
+    return await hosting.start_count(session.host)
 
 
 async def loaded(session: NginxSession) -> dict[str, Any]:
@@ -77,7 +73,7 @@ async def nginx_info(session: NginxSession) -> dict[str, Any]:
     return told
 
 
-@tool(Effect.READ, timeout=15.0, requires=(preconditions.has_a_host,), by_hand="{inside}nginx -t")
+@tool(Effect.READ, timeout=15.0, requires=(hosting.has_a_host,), by_hand="{inside}nginx -t")
 async def nginx_test(session: NginxSession) -> dict[str, Any]:
     """Test the configuration on disk as it is now (`nginx -t`), and whether it is the one that is loaded."""
     await learning.now(session)
@@ -98,7 +94,7 @@ async def nginx_test(session: NginxSession) -> dict[str, Any]:
     settle=5.0,
     timeout=30.0,
     effect_now=cut_short,
-    requires=(preconditions.has_a_host, preconditions.tests_good),
+    requires=(hosting.has_a_host, preconditions.tests_good),
     by_hand="{inside}nginx -s reload",
 )
 async def nginx_reload(session: NginxSession) -> dict[str, Any]:
@@ -112,7 +108,7 @@ async def nginx_reload(session: NginxSession) -> dict[str, Any]:
     state=start_count,
     settle=10.0,
     timeout=60.0,
-    requires=(preconditions.has_a_host, preconditions.serves_what_is_loaded, preconditions.not_the_upstream),
+    requires=(hosting.has_a_host, preconditions.serves_what_is_loaded, preconditions.not_the_upstream),
     by_hand="{restart}",
 )
 async def nginx_restart(session: NginxSession) -> dict[str, Any]:
@@ -156,7 +152,7 @@ async def crowded(session: NginxSession) -> dict[str, Any]:
     state=crowded,
     settle=5.0,
     timeout=30.0,
-    requires=(preconditions.has_a_host, preconditions.short_of_connections, preconditions.someone_holds),
+    requires=(hosting.has_a_host, preconditions.short_of_connections, preconditions.someone_holds),
     by_hand="nsenter -t PID -n ss -K state established dst {address}",
 )
 async def nginx_clear_connections(

@@ -1,18 +1,18 @@
 """The connector for PostgreSQL: what others build on; looks are in `read`, hands in `tools`."""
 
 import re
-from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import aclosing
 from pathlib import Path
 from typing import Any
 
-from watchkeeper.connectors.definitions import load_rules, load_runbooks
+from watchkeeper.connectors.definitions import define
 from watchkeeper.connectors.postgres import discovery
 from watchkeeper.connectors.postgres.read import look, try_out
 from watchkeeper.connectors.postgres.sample import SAMPLE
 from watchkeeper.connectors.postgres.session import PostgresSession
 from watchkeeper.connectors.postgres.tools import TOOLS
-from watchkeeper.domain import Host, Level, Probe, Reading, Resource, Rule, Runbook, Tool
+from watchkeeper.domain import Host, Level, Probe, Reading, Resource, Tool
 
 _HERE = Path(__file__).parent
 _LINE = re.compile(r"\b(?P<level>WARNING|ERROR|FATAL|PANIC):\s+(?P<text>.*)")
@@ -26,25 +26,15 @@ class PostgresConnector:
     metric = "connections_ratio"
     sample: Reading = SAMPLE
     tools: Sequence[Tool[PostgresSession]] = TOOLS
-
-    def __init__(self) -> None:
-        self.rules: Sequence[Rule] = load_rules(_HERE / "rules.yaml", kind=self.kind, sample=self.sample)
-        self.runbooks: Sequence[Runbook] = load_runbooks(
-            _HERE / "runbooks", kind=self.kind, sample=self.sample, tools=self.tools
-        )
+    rules, runbooks = define(_HERE, kind=kind, sample=SAMPLE, tools=TOOLS)
 
     def discover(self, hosts: Sequence[Host], settings: Mapping[str, Any]) -> AsyncIterator[Resource]:
         """In containers, under whatever name, or named in the settings."""
         return discovery.discover(hosts, settings)
 
-    @asynccontextmanager
-    async def connect(self, resource: Resource, host: Host | None) -> AsyncGenerator[PostgresSession]:
+    def connect(self, resource: Resource, host: Host | None) -> aclosing[PostgresSession]:
         """A session that connects with the first look and keeps its one connection open."""
-        session = PostgresSession(resource, host)
-        try:
-            yield session
-        finally:
-            await session.close()
+        return aclosing(PostgresSession(resource, host))
 
     async def read(self, session: PostgresSession, last: Reading | None) -> Reading:
         """Sessions and locks; counters, tables and disk less often."""

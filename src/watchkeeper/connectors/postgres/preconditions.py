@@ -103,12 +103,3 @@ def leaves_memory(reading: Reading, arguments: Mapping[str, Any]) -> str | None:
     if safe is not None and value > safe:
         return f"{value:.0f} connections need more memory than its container has ({safe:.0f} fit)."
     return None
-
-
-def has_a_host(reading: Reading, arguments: Mapping[str, Any]) -> str | None:
-    """A restart needs hands on what it runs on."""
-    if reading.metrics.get("host_known", 0.0) < 1.0:
-        return "It is known only by its address; nothing here can restart it."
-    if reading.metrics.get("host_stopped_on_purpose", 0.0) > 0:
-        return "It was stopped on purpose."
-    return None

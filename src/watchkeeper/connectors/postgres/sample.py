@@ -2,6 +2,7 @@
 
 from datetime import UTC, datetime
 
+from watchkeeper.connectors import hosting
 from watchkeeper.domain import Reading
 
 SAMPLE = Reading(
@@ -65,12 +66,7 @@ SAMPLE = Reading(
         "may_end_sessions": 1.0,
         "safe_max_connections": 200.0,
         "uptime_seconds": 3600.0,
-        "host_known": 1.0,
-        "host_running": 1.0,
-        "host_paused": 0.0,
-        "host_stopped_on_purpose": 0.0,
-        "host_stopped_unknown": 0.0,
-        "host_stopped_before_watch": 0.0,
+        **hosting.RUNNING,
     },
     facts={
         "version": "15.18",

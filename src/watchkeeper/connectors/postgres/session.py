@@ -74,7 +74,7 @@ class PostgresSession:
         self._limits: WeakKeyDictionary[Connection, int] = WeakKeyDictionary()
         """`statement_timeout` in milliseconds, as it was set on each connection."""
 
-    async def close(self) -> None:
+    async def aclose(self) -> None:
         """Without waiting for anybody: the server notices."""
         if self.searching is not None:
             self.searching.cancel()
@@ -121,7 +121,7 @@ class PostgresSession:
                 else:
                     self._heard()
                 if self._connection is not None and self._connection.closed:
-                    await self.close()
+                    await self.aclose()
                 raise found from None
             except WatchkeeperError as problem:
                 raise Trouble("password", str(problem)) from None
@@ -189,7 +189,7 @@ class PostgresSession:
         if overdue and not self._owed.done() and self.due("beside", _OVERDUE_SECONDS):
             with contextlib.suppress(psycopg.Error, OSError, WatchkeeperError):
                 fresh = await self._connect()
-                await self.close()
+                await self.aclose()
                 self._connection = fresh
                 return
         await asyncio.wait({self._owed})

@@ -5,13 +5,14 @@ from typing import Annotated, Any
 
 from annotated_types import Ge, Le, MaxLen
 
+from watchkeeper.connectors import hosting
 from watchkeeper.connectors.postgres import ending, preconditions, queries
 from watchkeeper.connectors.postgres.disk import postgres_move_stray_file
 from watchkeeper.connectors.postgres.figures import crowd_of, head_of, is_protected, normalised
 from watchkeeper.connectors.postgres.session import PostgresSession, until_it_answers
 from watchkeeper.connectors.postgres.tables import postgres_enable_autovacuum, postgres_vacuum
 from watchkeeper.connectors.postgres.trouble import Trouble
-from watchkeeper.domain import Effect, Refused, Tool, WatchkeeperError, tool
+from watchkeeper.domain import Effect, Refused, Tool, tool
 
 _PSQL = "{inside}psql -U postgres -c "
 Seconds = Annotated[float, Ge(1), Le(86400)]
@@ -22,10 +23,7 @@ async def start_count(session: PostgresSession) -> dict[str, Any]:
     if session.host is None:
         (row,) = await session.query("SELECT pg_postmaster_start_time()::text AS started")
         return {"started": row["started"]}
-    state = await session.host.state()
-    if state.status == "unreachable":
-        raise WatchkeeperError("The host cannot be asked how often it was started.")
-    return {"start_count": state.start_count}
+    return await hosting.start_count(session.host)
 
 
 async def crowded(session: PostgresSession) -> bool:
@@ -183,7 +181,7 @@ async def postgres_kill_blocker(
     state=start_count,
     settle=15.0,
     timeout=60.0,
-    requires=(preconditions.has_a_host,),
+    requires=(hosting.has_a_host,),
     by_hand="{restart}",
 )
 async def postgres_restart(session: PostgresSession) -> dict[str, Any]:
@@ -191,7 +189,7 @@ async def postgres_restart(session: PostgresSession) -> dict[str, Any]:
     if session.host is None:
         raise Refused("It is known only by its address; nothing here can restart it.")
     await session.host.restart()
-    await session.close()
+    await session.aclose()
     await until_it_answers(session, 40.0)
     return await start_count(session)
 
@@ -201,7 +199,7 @@ async def postgres_restart(session: PostgresSession) -> dict[str, Any]:
     state=max_connections,
     settle=15.0,
     timeout=60.0,
-    requires=(preconditions.has_a_host, preconditions.leaves_memory),
+    requires=(hosting.has_a_host, preconditions.leaves_memory),
     by_hand=_PSQL + "'ALTER SYSTEM SET max_connections = {value}' && {restart}",
 )
 async def postgres_scale_connections(
@@ -214,7 +212,7 @@ async def postgres_scale_connections(
     before = await max_connections(session)
     await session.query(f"ALTER SYSTEM SET max_connections = {int(value)}")
     await session.host.restart()
-    await session.close()
+    await session.aclose()
     await until_it_answers(session, 40.0)
     return {"before": before["value"], "now": (await max_connections(session))["value"]}
 
@@ -227,7 +225,7 @@ async def restore_connections(session: PostgresSession, before: dict[str, Any]) 
     change = f"SET max_connections = {int(before['value'])}" if before["altered"] else "RESET max_connections"
     await session.query(f"ALTER SYSTEM {change}")
     await session.host.restart()
-    await session.close()
+    await session.aclose()
     await until_it_answers(session, 40.0)
 
 

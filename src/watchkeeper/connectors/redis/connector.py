@@ -1,12 +1,12 @@
 """The connector for Redis: what others build on; looks are in `read`, hands in `tools`."""
 
 import re
-from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import aclosing
 from pathlib import Path
 from typing import Any
 
-from watchkeeper.connectors.definitions import load_rules, load_runbooks
+from watchkeeper.connectors.definitions import define
 from watchkeeper.connectors.redis import discovery
 from watchkeeper.connectors.redis.declared import declared
 from watchkeeper.connectors.redis.read import look, peers, try_out
@@ -14,7 +14,7 @@ from watchkeeper.connectors.redis.rights import RedisAccess
 from watchkeeper.connectors.redis.sample import SAMPLE
 from watchkeeper.connectors.redis.session import RedisSession
 from watchkeeper.connectors.redis.tools import TOOLS
-from watchkeeper.domain import Host, Level, Probe, Reading, Resource, Rule, Runbook, Tool
+from watchkeeper.domain import Host, Level, Probe, Reading, Resource, Tool
 from watchkeeper.domain.drift import Declared
 
 _HERE = Path(__file__).parent
@@ -34,26 +34,16 @@ class RedisConnector:
     metric = "used_memory_ratio"
     sample: Reading = SAMPLE
     tools: Sequence[Tool[RedisSession]] = TOOLS
+    rules, runbooks = define(_HERE, kind=kind, sample=SAMPLE, tools=TOOLS)
     access = RedisAccess()
-
-    def __init__(self) -> None:
-        self.rules: Sequence[Rule] = load_rules(_HERE / "rules.yaml", kind=self.kind, sample=self.sample)
-        self.runbooks: Sequence[Runbook] = load_runbooks(
-            _HERE / "runbooks", kind=self.kind, sample=self.sample, tools=self.tools
-        )
 
     def discover(self, hosts: Sequence[Host], settings: Mapping[str, Any]) -> AsyncIterator[Resource]:
         """In containers, under whatever name; named in the settings; or plainly on this machine's usual port."""
         return discovery.discover(hosts, settings)
 
-    @asynccontextmanager
-    async def connect(self, resource: Resource, host: Host | None) -> AsyncGenerator[RedisSession]:
+    def connect(self, resource: Resource, host: Host | None) -> aclosing[RedisSession]:
         """A session that connects with the first look and keeps its one connection open."""
-        session = RedisSession(resource, host)
-        try:
-            yield session
-        finally:
-            await session.close()
+        return aclosing(RedisSession(resource, host))
 
     async def read(self, session: RedisSession, last: Reading | None) -> Reading:
         """INFO and a timed PING, and seldom a little more."""

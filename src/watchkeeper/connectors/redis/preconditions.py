@@ -86,15 +86,6 @@ def may_be_busy(reading: Reading, arguments: Mapping[str, Any]) -> str | None:
     return None
 
 
-def has_a_host(reading: Reading, arguments: Mapping[str, Any]) -> str | None:
-    """A restart needs hands on what it runs on."""
-    if reading.metrics.get("host_known", 0.0) < 1.0:
-        return "It is known only by its address; nothing here can restart it."
-    if reading.metrics.get("host_stopped_on_purpose", 0.0) > 0:
-        return "It was stopped on purpose."
-    return None
-
-
 def effect_of_restart(reading: Reading) -> Effect:
     """What a restart does from this state: destroys what is kept only in memory."""
     metrics = reading.metrics

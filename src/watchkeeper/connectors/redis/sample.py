@@ -2,6 +2,7 @@
 
 from datetime import UTC, datetime
 
+from watchkeeper.connectors import hosting
 from watchkeeper.domain import Reading
 
 SAMPLE = Reading(
@@ -60,12 +61,7 @@ SAMPLE = Reading(
         "slowlog_entries": 2.0,
         "cpu_seconds_total": 12.0,
         "uptime_seconds": 3600.0,
-        "host_known": 1.0,
-        "host_running": 1.0,
-        "host_paused": 0.0,
-        "host_stopped_on_purpose": 0.0,
-        "host_stopped_unknown": 0.0,
-        "host_stopped_before_watch": 0.0,
+        **hosting.RUNNING,
     },
     facts={
         "version": "7.0.15",

@@ -40,7 +40,7 @@ class RedisSession:
         self._tried_beside = 0.0
         self._due: dict[str, float] = {}
 
-    async def close(self) -> None:
+    async def aclose(self) -> None:
         if self._wire:
             self._wire.close()
             self._wire = None

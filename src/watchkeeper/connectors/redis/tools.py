@@ -6,6 +6,7 @@ from typing import Annotated, Any
 
 from annotated_types import Ge, Le
 
+from watchkeeper.connectors import hosting
 from watchkeeper.connectors.redis import eviction, keys, preconditions
 from watchkeeper.connectors.redis.figures import info, pairs
 from watchkeeper.connectors.redis.session import RedisSession
@@ -50,10 +51,7 @@ async def start_count(redis: RedisSession) -> dict[str, Any]:
     """Changes with every start of what it runs on."""
     if redis.host is None:
         return {"run_id": info(await redis.call("INFO", "server"))["run_id"]}
-    state = await redis.host.state()
-    if state.status == "unreachable":
-        raise WatchkeeperError("The host cannot be asked how often it was started.")
-    return {"start_count": state.start_count}
+    return await hosting.start_count(redis.host)
 
 
 @tool(Effect.READ, timeout=5.0, rights=commands("info"), by_hand=_CLI + " INFO {section}")
@@ -236,7 +234,7 @@ async def redis_script_kill(redis: RedisSession) -> dict[str, str]:
     settle=15.0,
     timeout=60.0,
     effect_now=preconditions.effect_of_restart,
-    requires=(preconditions.has_a_host,),
+    requires=(hosting.has_a_host,),
     rights=(*commands("ping", "info"), *calls(*RESTART)),
     by_hand="{restart}",
 )
@@ -245,7 +243,7 @@ async def redis_restart(redis: RedisSession) -> dict[str, Any]:
     if redis.host is None:
         raise Refused("It is known only by its address; nothing here can restart it.")
     await redis.host.restart()
-    await redis.close()
+    await redis.aclose()
     await _until_it_answers(redis, 40.0)
     return await start_count(redis)
 

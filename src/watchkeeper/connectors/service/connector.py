@@ -1,21 +1,19 @@
 """The connector for services of a machine: what others build on; looks are in `read`, hands in `tools`."""
 
-import re
 from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
-from watchkeeper.connectors.definitions import load_rules, load_runbooks
+from watchkeeper.connectors.definitions import define
+from watchkeeper.connectors.levels import level_of
 from watchkeeper.connectors.naming import resource_on
 from watchkeeper.connectors.service.read import SAMPLE, ServiceSession, look, try_out
 from watchkeeper.connectors.service.tools import TOOLS
-from watchkeeper.domain import ConfigurationError, Host, Level, Probe, Reading, Resource, Rule, Runbook, Tool
+from watchkeeper.domain import ConfigurationError, Host, Level, Probe, Reading, Resource, Tool
 from watchkeeper.hosts import ServiceHost
 
 _HERE = Path(__file__).parent
-_PLAIN = re.compile(r"^.{0,80}?\b(WARN|WARNING|ERR|ERROR|CRIT|CRITICAL|FATAL|PANIC|EMERG|ALERT)\b")
-_LEVELS: dict[str, Level] = {"WARN": "WARNING", "WARNING": "WARNING", "ERR": "ERROR", "ERROR": "ERROR"}
 
 
 class ServiceConnector:
@@ -25,12 +23,7 @@ class ServiceConnector:
     metric = "memory_ratio"
     sample: Reading = SAMPLE
     tools: Sequence[Tool[ServiceSession]] = TOOLS
-
-    def __init__(self) -> None:
-        self.rules: Sequence[Rule] = load_rules(_HERE / "rules.yaml", kind=self.kind, sample=self.sample)
-        self.runbooks: Sequence[Runbook] = load_runbooks(
-            _HERE / "runbooks", kind=self.kind, sample=self.sample, tools=self.tools
-        )
+    rules, runbooks = define(_HERE, kind=kind, sample=SAMPLE, tools=TOOLS)
 
     async def discover(self, hosts: Sequence[Host], settings: Mapping[str, Any]) -> AsyncIterator[Resource]:
         """Each is a resource; those that are not named and that nothing else knows are left out later."""
@@ -54,8 +47,7 @@ class ServiceConnector:
         return await try_out(session)
 
     def level(self, line: str) -> Level | None:
-        """The level of a plain line."""
-        return _LEVELS.get(found[1], "CRITICAL") if (found := _PLAIN.match(line)) else None
+        return level_of(line)
 
 
 connector = ServiceConnector()

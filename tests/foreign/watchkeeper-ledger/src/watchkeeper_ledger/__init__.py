@@ -17,7 +17,7 @@ from typing import Any
 
 from redis.asyncio import Redis
 
-from watchkeeper.connectors import load_rules, load_runbooks
+from watchkeeper.connectors import define
 from watchkeeper.domain import Effect, Host, Level, Probe, Reading, Resource, now, tool
 
 HERE = Path(__file__).parent
@@ -87,10 +87,7 @@ class LedgerConnector:
     metric = "broken"
     sample = Reading("ledger", now(), 0.0, {"broken": 0.0, "stubborn": 0.0, "untold": 0.0}, {}, "fine")
     tools = (ledger_mend, ledger_try, ledger_blind)
-
-    def __init__(self) -> None:
-        self.rules = load_rules(HERE / "rules.yaml", kind=self.kind, sample=self.sample)
-        self.runbooks = load_runbooks(HERE / "runbooks", kind=self.kind, sample=self.sample, tools=self.tools)
+    rules, runbooks = define(HERE, kind=kind, sample=sample, tools=tools)
 
     async def discover(self, hosts: Sequence[Host], settings: Mapping[str, Any]) -> AsyncIterator[Resource]:
         for said in settings["resources"]:
