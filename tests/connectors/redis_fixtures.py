@@ -180,7 +180,7 @@ async def connect() -> AsyncIterator[Connect]:
 
     yield make
     for session in opened:
-        await session.close()
+        await session.aclose()
 
 
 @contextlib.contextmanager

@@ -221,7 +221,7 @@ async def test_a_slot_is_freed_inside_the_containers_own_network(run: Run) -> No
         async with asyncio.timeout(PATIENCE):
             while True:
                 reading = await redis.read(session, None)
-                await session.close()  # as if we had crashed: no session is left
+                await session.aclose()  # as if we had crashed: no session is left
                 if reading.facts.get("error") == "exhausted":
                     break
                 await asyncio.sleep(0.1)

@@ -115,7 +115,7 @@ async def test_with_every_slot_taken_and_no_session_open_it_still_gets_in(
     assert told["freed_to_get_in"] >= 1
     left = await hands.postgres_activity.run(session)
     assert [row["user"] for row in left if row["state"] == "active"] == ["billing"] * 3
-    await session.close()
+    await session.aclose()
 
 
 async def test_the_head_of_a_chain_four_deep_is_found_and_ended(look: Eye, sit: Sit) -> None:
@@ -226,7 +226,7 @@ async def test_a_wrong_password_is_told_with_what_to_do(orders: Postgres, monkey
     assert reading.metrics["may_end_sessions"] == 0.0
     with pytest.raises(Trouble, match="permission denied"):
         await session.query("SELECT pg_read_file('/etc/passwd') AS nothing")
-    await session.close()
+    await session.aclose()
 
 
 async def test_what_is_named_is_found_and_bad_addresses_are_refused() -> None:

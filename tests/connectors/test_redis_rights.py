@@ -145,7 +145,7 @@ async def test_what_was_not_read_is_not_made_up(redis: Server, as_user: Any) -> 
     for right in ("client|setname", "slowlog|len", "config|get", "randomkey"):
         assert f"needs `{right}`" in reading.facts["not_read"]
     await give(redis, line(ACCESS.look))  # and it is noticed once it is given
-    await session.close()
+    await session.aclose()
     session.soon("configuration")  # it is asked for every 15 s
     assert (await CONNECTOR.read(session, reading)).facts["not_read"] == ""
 
