@@ -32,7 +32,7 @@ def doctor(
         str, typer.Option("--for", metavar="WHAT", help="Rights for what: watch, probe, act, or a tool's name.")
     ] = "act",
     way: Annotated[
-        str | None, typer.Option("--as", metavar="FORM", help="Only that: acl, nginx, or proxy-env.")
+        str | None, typer.Option("--as", metavar="FORM", help="Only that: acl, sql, sudoers, nginx, or proxy-env.")
     ] = None,
 ) -> None:
     """What can be reached from here, with which rights, and what is missing, with what to do.

@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from watchkeeper.hosts import Machine
     from watchkeeper.settings import HostsSettings
 
-_SUDOERS = "a line for sudoers that allows `systemctl start` and `restart` is in docs/hosts.md"
+_SUDOERS = "the line that `watchkeeper doctor --rights --as sudoers` prints"
 
 
 def machines(settings: "HostsSettings") -> Iterator[Finding]:

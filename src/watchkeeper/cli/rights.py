@@ -5,7 +5,8 @@ import difflib
 import getpass
 import os
 import stat
-from collections.abc import AsyncIterator, Iterator, Sequence
+from collections.abc import AsyncIterator, Iterable, Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
     from watchkeeper.hosts import Engine
     from watchkeeper.settings import Settings
 
-WAYS = ("acl", "nginx", "proxy-env")
+WAYS = ("acl", "sql", "sudoers", "nginx", "proxy-env")
 SECONDS = 5.0
 """How long one server may take to say what its user may do."""
 
@@ -31,9 +32,12 @@ def access_of(connector: "Connector[Any]") -> "Access | None":
 
 def needed(registry: "Registry", wanted: str) -> "dict[str, tuple[Right, ...]]":
     """The rights by connector for `watch`, `probe`, `act` (every tool but those that
-    would be as good as root), or one tool. Raises WatchkeeperError."""
+    would be as good as root), or one tool. Raises WatchkeeperError.
+
+    What is as good as root and something goes without is only among them where a tool is named that uses it.
+    """
     from watchkeeper.domain.errors import WatchkeeperError
-    from watchkeeper.hosts.rights import AS_GOOD_AS_ROOT, LOOK
+    from watchkeeper.hosts.rights import LOOK
 
     if wanted not in ("watch", "probe", "act") and wanted not in registry.tools:
         near = difflib.get_close_matches(wanted, ["watch", "probe", "act", *registry.tools], n=1)
@@ -50,11 +54,23 @@ def needed(registry: "Registry", wanted: str) -> "dict[str, tuple[Right, ...]]":
         if access and wanted == "probe":
             rights += access.probe(writes=True)
         for tool in connector.tools:
-            grave = any(right.what in AS_GOOD_AS_ROOT for right in tool.rights)
-            if tool.name == wanted or (wanted == "act" and not grave):
+            if wanted == "act" and not any(_grave(right) and not right.gives for right in tool.rights):
                 rights += tool.rights
-        found[connector.kind] = tuple(dict.fromkeys(rights))
+        rights = [right for right in rights if not _grave(right)]
+        named = next((tool.rights for tool in connector.tools if tool.name == wanted), ())
+        found[connector.kind] = tuple(dict.fromkeys([*rights, *named]))
     return found
+
+
+def _grave(right: "Right") -> bool:
+    from watchkeeper.hosts.rights import AS_GOOD_AS_ROOT
+
+    return right.kind == "call" and right.what in AS_GOOD_AS_ROOT
+
+
+def concerned(registry: "Registry", wanted: str) -> "list[Connector[Any]]":
+    """The connector that has the tool; all of them for `watch`, `probe` and `act`."""
+    return [one for one in registry if any(tool.name == wanted for tool in one.tools)] or list(registry)
 
 
 def printed(settings: "Settings | None", registry: "Registry", wanted: str, way: str | None) -> Iterator[str]:
@@ -64,13 +80,18 @@ def printed(settings: "Settings | None", registry: "Registry", wanted: str, way:
     found = needed(registry, wanted)
     every = [right for rights in found.values() for right in rights]
     purpose = {"watch": "look", "probe": "look and probe", "act": "look and act"}.get(wanted, f"look, and for {wanted}")
-    if way in (None, "acl"):
-        for connector in registry:
-            if access := access_of(connector):
-                for resource in [*named(settings, connector.kind)] or [None]:
-                    if way is None:
-                        yield f"# {connector.kind}{f', {resource.slug}' if resource else ''}, to {purpose}:"
-                    yield access.grant(found[connector.kind], resource)
+    for connector in concerned(registry, wanted):
+        access = access_of(connector)
+        if access is None or access.form == "sudoers" or way not in (None, access.form):
+            continue
+        for resource in [*named(settings, connector.kind)] or [None]:
+            said = access.grant(found[connector.kind], resource)
+            if said and way is None:
+                yield f"# {connector.kind}{f', {resource.slug}' if resource else ''}, to {purpose}:"
+            if said:
+                yield said
+    if line := _of_units(settings, [right for one in concerned(registry, wanted) for right in found[one.kind]], way):
+        yield line
     if way is None:
         yield f"# Docker, to {purpose}, as a filtering proxy (`--as nginx` prints its configuration):"
         yield from (f"#   {call}" for call in dict.fromkeys(r.what for r in every if r.kind == "call"))
@@ -79,9 +100,38 @@ def printed(settings: "Settings | None", registry: "Registry", wanted: str, way:
         yield from environment(every)
     if way == "nginx":
         yield nginx(every, purpose=purpose).rstrip("\n")
-    here = [right for right in dict.fromkeys(every) if right.kind == "machine"]
-    if way is None and here:
-        yield f"# This machine: {', '.join(right.what for right in here)}: {here[0].gives}."
+    if way is None:
+        yield from _of_machine(right for one in concerned(registry, wanted) for right in found[one.kind])
+
+
+def _of_units(settings: "Settings | None", rights: "Iterable[Right]", way: str | None) -> str:
+    """For each machine that is named with its user, else for an example."""
+    from watchkeeper.hosts.sudoers import EXAMPLE, sudoers
+
+    if way not in (None, "sudoers"):
+        return ""
+    wanted = list(rights)
+    found = [("", "watchkeeper", settings.hosts.local.services if settings else [])]
+    found += [
+        (said.name, said.user or "watchkeeper", said.services) for said in (settings.hosts.ssh if settings else [])
+    ]
+    rows: list[str] = []
+    for machine, user, patterns in found:
+        names = [name if name.endswith(".service") else f"{name}.service" for name in patterns if "*" not in name]
+        if line := sudoers(wanted, names or [EXAMPLE], user=user):
+            where = f"on {machine}" if machine else "on this machine"
+            rows += [f"# {where}, /etc/sudoers.d/watchkeeper, for units:"] if way is None or machine else []
+            rows.append(line)
+    return "\n".join(rows)
+
+
+def _of_machine(rights: "Iterable[Right]") -> Iterator[str]:
+    by_purpose: dict[str, dict[str, None]] = {}
+    for right in rights:
+        if right.kind == "machine":
+            by_purpose.setdefault(right.gives, {})[right.what] = None
+    for gives, whats in by_purpose.items():
+        yield f"# This machine: {', '.join(whats)}: {gives}."
 
 
 def named(settings: "Settings | None", kind: str) -> "Iterator[Resource]":
@@ -90,7 +140,7 @@ def named(settings: "Settings | None", kind: str) -> "Iterator[Resource]":
 
     for said in settings.resources if settings else ():
         if said.kind == kind and not said.ignore:
-            given = {"username": said.username} if said.username else {}
+            given = {key: value for key in ("username", "url") if (value := getattr(said, key, None))}
             name = f"local/{said.environment or 'production'}/{kind}/{said.name}"
             yield Resource(name, said.name, may_act=bool(said.act), settings={**given, **said.settings})
 
@@ -139,24 +189,25 @@ async def of_resource(
     parts = {"look": access.look, "probe": access.probe(writes=resource.may_act)}
     every = [*access.look, *parts["probe"], *(right for tool in tools for right in tool.rights if resource.may_act)]
     held = await access.held(session, every)
-    lacks = {right.what for right in held.missing}
-    unknown = {right.what for right in held.unknown} - lacks
+    if not held.rights:
+        return []  # nothing is asked of it itself, but of its engine
 
     def can(rights: "Sequence[Right]") -> str:
-        asked = [right.what for right in rights if right.kind == "command"]
-        if missing := [f"`{what}`" for what in dict.fromkeys(asked) if what in lacks]:
-            return f"lacks {', '.join(missing)}"
-        if unsure := [f"`{what}`" for what in dict.fromkeys(asked) if what in unknown]:
-            return f"not known without trying: {', '.join(unsure)}"
+        asked = {(right.kind, right.what) for right in rights}
+        if missing := dict.fromkeys(r.said for r in held.missing if (r.kind, r.what) in asked):
+            return f"lacks {', '.join(f'`{said}`' for said in missing)}"
+        if unsure := dict.fromkeys(r.said for r in held.unknown if (r.kind, r.what) in asked):
+            return f"not known without trying: {', '.join(f'`{said}`' for said in unsure)}"
         return "✓"
 
     acts = [right for tool in tools for right in tool.rights]
     act = f"can act: {can(acts)}" if resource.may_act else "may not act (not named for it)"
     said = f"as {held.user}; can look: {can(access.look)}; can probe: {can(parts['probe'])}; {act}"
-    line = access.grant(held.missing, resource, more=True, version=held.version) if held.missing else ""
+    whose = replace(resource, settings={**resource.settings, "username": held.name}) if held.name else resource
+    line = access.grant(held.missing, whose, more=True, version=held.version) if held.missing else ""
     findings = [Finding(resource.slug, "missing" if held.missing else "ok", "; ".join([said, *held.notes]), line)]
     if held.more:
-        least = access.grant(every, resource, version=held.version)
+        least = access.grant(every, whose, version=held.version)
         findings.append(Finding(resource.slug, "more", f"its user may also: {', '.join(held.more)}", least))
     return findings
 

@@ -6,7 +6,7 @@ from typing import Any, Literal, Protocol
 
 from watchkeeper.domain.resource import Resource
 
-RightKind = Literal["command", "call", "machine"]
+RightKind = Literal["command", "call", "machine", "grant", "unit"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -15,7 +15,9 @@ class Right:
 
     `command`: of a server, as its access list names it (`config|get`), `on` the keys that match a pattern (`DECLARED`
     stands for those the resource declares). `call`: of the container engine's API (`POST /containers/{id}/restart`).
-    `machine`: on the machine Watchkeeper runs on (`root`, a program).
+    `machine`: on the machine Watchkeeper runs on (`root`, a program). `grant`: of a database role, as GRANT names it
+    (`pg_signal_backend`, `CONNECT ON DATABASE`), `on` what it is for (`DECLARED`: what is found there). `unit`: a verb
+    of systemctl, `on` a unit.
     """
 
     kind: RightKind
@@ -23,6 +25,11 @@ class Right:
     on: str = ""
     gives: str = ""
     """What is not known or not done without it, where the rest goes on; empty: nothing goes without it."""
+
+    @property
+    def said(self) -> str:
+        """Its name, for people."""
+        return f"{self.what} {self.on}".strip() if self.kind in ("grant", "unit") else self.what
 
 
 DECLARED = "{declared}"
@@ -43,6 +50,16 @@ def machine(*whats: str, gives: str = "") -> tuple[Right, ...]:
     return tuple(Right("machine", what, gives=gives) for what in whats)
 
 
+def grants(*whats: str, on: str = "", gives: str = "") -> tuple[Right, ...]:
+    """`grants("pg_signal_backend")`, `grants("CONNECT ON DATABASE", on=DECLARED)`"""
+    return tuple(Right("grant", what, on, gives) for what in whats)
+
+
+def units(*verbs: str) -> tuple[Right, ...]:
+    """`units("restart")`"""
+    return tuple(Right("unit", verb, DECLARED) for verb in verbs)
+
+
 def of_kind(rights: Iterable[Right], kind: RightKind) -> tuple[Right, ...]:
     """Those of one kind, each once."""
     return tuple(dict.fromkeys(right for right in rights if right.kind == kind))
@@ -60,6 +77,8 @@ class Held:
     """What it may besides, and does not need."""
     notes: tuple[str, ...] = ()
     version: str = ""
+    name: str = ""
+    """The same user as a grant writes it, where that is not in the settings."""
     missing: tuple[Right, ...] = field(init=False)
     unknown: tuple[Right, ...] = field(init=False)
 
@@ -71,6 +90,8 @@ class Held:
 class Access(Protocol):
     """What a connector says of the rights at its servers, as `connector.access`; a connector may do without."""
 
+    form: str
+    """Of what it prints: `acl`, `sql`, `sudoers`."""
     look: Sequence[Right]
 
     def probe(self, *, writes: bool) -> Sequence[Right]:
@@ -80,8 +101,8 @@ class Access(Protocol):
     def grant(
         self, rights: Iterable[Right], resource: Resource | None, *, more: bool = False, version: str = ""
     ) -> str:
-        """The line that gives a user exactly these rights; with `more` those besides what it has. `resource` says who
-        the user is, and which keys are declared; None for an example. Empty where no line is needed."""
+        """What gives a user exactly these rights, a line or more; with `more` those besides what it has. `resource`
+        says who the user is, and which keys are declared; None for an example. Empty where no line is needed."""
         ...
 
     async def held(self, session: Any, rights: Iterable[Right]) -> Held:

@@ -6,7 +6,7 @@ import time
 from collections.abc import Iterable, Mapping
 
 from watchkeeper.domain import Forbidden, NotFound, Right, WatchkeeperError
-from watchkeeper.domain.rights import calls
+from watchkeeper.domain.rights import calls, machine, units
 from watchkeeper.hosts.engine import Engine
 
 INSPECT = "GET /containers/{id}/json"
@@ -20,6 +20,11 @@ UPDATE = ("POST /containers/{id}/update",)
 EXEC = ("POST /containers/{id}/exec", "POST /exec/{id}/start", "GET /exec/{id}/json")
 FILES = ("GET /containers/{id}/archive", "PUT /containers/{id}/archive")
 FREEZE = ("POST /containers/{id}/pause",)
+
+OTHERS = machine("root, or the user a plain process runs as", gives="a plain process of another user is not touched")
+STARTS = (*calls(*START), *units("start"), *OTHERS)
+RESTARTS = (*calls(*RESTART), *units("restart"), *OTHERS)
+"""What starts and restarts whatever a service runs on: a container, a unit, a plain process."""
 
 SCALE = (
     "POST /containers/create",

@@ -312,7 +312,7 @@ class ServiceHost:
         if out.exit_code:
             raise WatchkeeperError(
                 f"`systemctl {what} {self.unit}` failed on {self.machine.shell.machine}: {out.said}",
-                f"See `journalctl -u {self.unit}`; for rights, docs/hosts.md shows the line for sudoers.",
+                f"See `journalctl -u {self.unit}`; `doctor --rights --as sudoers` prints the line it needs.",
             )
 
     async def exec(self, command: Sequence[str], *, timeout: float = 10.0) -> ExecResult:

@@ -11,10 +11,13 @@ from watchkeeper.connectors import hosting
 from watchkeeper.connectors.asking import unmet
 from watchkeeper.connectors.http.session import HttpSession
 from watchkeeper.domain import Effect, Reading, Refused, Tool, WatchkeeperError, tool
+from watchkeeper.domain.rights import machine
+from watchkeeper.hosts.rights import RESTARTS
 from watchkeeper.settings.expect import Expect
 
 _POLL_SECONDS = 0.1
 _SHOWN = 2000
+REACHES = machine("a way to its port over the network", gives="anything of an HTTP service; nothing else is needed")
 _HEADERS = ("content-type", "content-length", "server", "date", "retry-after", "location", "cache-control")
 
 
@@ -35,7 +38,7 @@ async def start_count(session: HttpSession) -> dict[str, Any]:
     return await hosting.start_count(session.host)
 
 
-@tool(Effect.READ, timeout=10.0, by_hand="curl -si URL{path}")
+@tool(Effect.READ, timeout=10.0, rights=REACHES, by_hand="curl -si URL{path}")
 async def http_request(session: HttpSession, path: Annotated[str, MaxLen(2000)] = "") -> dict[str, Any]:
     """GET a path of the service (by default its health) and show status, time, the telling headers and how the answer
     begins. Never more than looking: no other method, nothing sent."""
@@ -62,6 +65,7 @@ async def http_request(session: HttpSession, path: Annotated[str, MaxLen(2000)] 
     settle=20.0,
     timeout=90.0,
     requires=(hosting.has_a_host, names_no_other, is_not_starting),
+    rights=(*REACHES, *RESTARTS),
     by_hand="{restart}",
 )
 async def http_restart(session: HttpSession) -> dict[str, Any]:

@@ -5,7 +5,7 @@ from typing import Annotated, Any
 from annotated_types import Ge, Le, MaxLen, MinLen
 
 from watchkeeper.connectors import hosting
-from watchkeeper.connectors.nginx import editing, learning, preconditions
+from watchkeeper.connectors.nginx import editing, learning, needs, preconditions
 from watchkeeper.connectors.nginx.configuration import Configuration, digest, understood
 from watchkeeper.connectors.nginx.editing import Contents
 from watchkeeper.connectors.nginx.files import changed
@@ -70,6 +70,7 @@ def again(session: NginxSession, present: Configuration, kept: Contents) -> dict
         preconditions.nothing_pending,
         preconditions.leaves_room,
     ),
+    rights=needs.CHANGE,
     by_hand="{inside}sed -i 's/worker_connections .*;/worker_connections {value};/' /etc/nginx/nginx.conf"
     " && {inside}nginx -t && {inside}nginx -s reload",
 )
@@ -99,6 +100,7 @@ async def restore_connections(session: NginxSession, before: dict[str, Any]) -> 
     settle=5.0,
     timeout=45.0,
     requires=(hosting.has_a_host, preconditions.tests_bad, preconditions.knows_a_good_one),
+    rights=needs.RESTORE,
     by_hand="{inside}nginx -t  # put back the file it names",
 )
 async def nginx_restore_config(session: NginxSession) -> dict[str, Any]:
@@ -144,6 +146,7 @@ async def put_the_other_back(session: NginxSession, before: dict[str, Any]) -> N
     timeout=45.0,
     effect_now=cut_short,
     requires=(hosting.has_a_host, preconditions.tests_good, preconditions.nothing_pending),
+    rights=needs.CHANGE,
     by_hand="# set weight= of each server in `upstream {upstream}`, then {inside}nginx -t && {inside}nginx -s reload",
 )
 async def nginx_set_split(

@@ -8,6 +8,7 @@ from typing import Any
 from watchkeeper.connectors.definitions import define
 from watchkeeper.connectors.nginx import discovery, traffic
 from watchkeeper.connectors.nginx.read import look, try_out
+from watchkeeper.connectors.nginx.rights import NginxAccess
 from watchkeeper.connectors.nginx.sample import SAMPLE
 from watchkeeper.connectors.nginx.session import NginxSession
 from watchkeeper.connectors.nginx.tools import TOOLS
@@ -24,6 +25,7 @@ class NginxConnector:
     sample: Reading = SAMPLE
     tools: Sequence[Tool[NginxSession]] = TOOLS
     rules, runbooks = define(_HERE, kind=kind, sample=SAMPLE, tools=TOOLS)
+    access = NginxAccess()
 
     def discover(self, hosts: Sequence[Host], settings: Mapping[str, Any]) -> AsyncIterator[Resource]:
         """In containers, under whatever name; units and plain processes; or named in the settings."""

@@ -6,7 +6,7 @@ from typing import Annotated, Any
 from annotated_types import Ge, Le, MaxLen
 
 from watchkeeper.connectors import hosting
-from watchkeeper.connectors.nginx import clearing, editing, learning, preconditions
+from watchkeeper.connectors.nginx import clearing, editing, learning, needs, preconditions
 from watchkeeper.connectors.nginx.changes import (
     cut_short,
     nginx_restore_config,
@@ -17,6 +17,7 @@ from watchkeeper.connectors.nginx.read import QUIET, sort
 from watchkeeper.connectors.nginx.session import NginxSession
 from watchkeeper.connectors.nginx.status import ask
 from watchkeeper.domain import Effect, Refused, Tool, WatchkeeperError, tool
+from watchkeeper.hosts.rights import RESTARTS
 
 _POLL_SECONDS = 0.1
 _PASSES = 4
@@ -34,7 +35,7 @@ async def loaded(session: NginxSession) -> dict[str, Any]:
     return {"workers": session.family.generation if session.family else ""}
 
 
-@tool(Effect.READ, timeout=10.0, by_hand="{inside}nginx -T")
+@tool(Effect.READ, timeout=10.0, rights=(*needs.READS, *needs.ENDS), by_hand="{inside}nginx -T")
 async def nginx_info(session: NginxSession) -> dict[str, Any]:
     """How it is set up and what it does: workers, connections and what they are doing, where it listens, what it hands
     requests on to, its files and logs. No content of its configuration."""
@@ -73,7 +74,7 @@ async def nginx_info(session: NginxSession) -> dict[str, Any]:
     return told
 
 
-@tool(Effect.READ, timeout=15.0, requires=(hosting.has_a_host,), by_hand="{inside}nginx -t")
+@tool(Effect.READ, timeout=15.0, requires=(hosting.has_a_host,), rights=needs.TEST, by_hand="{inside}nginx -t")
 async def nginx_test(session: NginxSession) -> dict[str, Any]:
     """Test the configuration on disk as it is now (`nginx -t`), and whether it is the one that is loaded."""
     await learning.now(session)
@@ -95,6 +96,7 @@ async def nginx_test(session: NginxSession) -> dict[str, Any]:
     timeout=30.0,
     effect_now=cut_short,
     requires=(hosting.has_a_host, preconditions.tests_good),
+    rights=needs.RELOAD,
     by_hand="{inside}nginx -s reload",
 )
 async def nginx_reload(session: NginxSession) -> dict[str, Any]:
@@ -109,6 +111,7 @@ async def nginx_reload(session: NginxSession) -> dict[str, Any]:
     settle=10.0,
     timeout=60.0,
     requires=(hosting.has_a_host, preconditions.serves_what_is_loaded, preconditions.not_the_upstream),
+    rights=RESTARTS,
     by_hand="{restart}",
 )
 async def nginx_restart(session: NginxSession) -> dict[str, Any]:
@@ -153,6 +156,7 @@ async def crowded(session: NginxSession) -> dict[str, Any]:
     settle=5.0,
     timeout=30.0,
     requires=(hosting.has_a_host, preconditions.short_of_connections, preconditions.someone_holds),
+    rights=(*needs.COUNTS, *needs.ENDS),
     by_hand="nsenter -t PID -n ss -K state established dst {address}",
 )
 async def nginx_clear_connections(

@@ -9,6 +9,7 @@ from typing import Any
 from watchkeeper.connectors.definitions import define
 from watchkeeper.connectors.postgres import discovery
 from watchkeeper.connectors.postgres.read import look, try_out
+from watchkeeper.connectors.postgres.rights import PostgresAccess
 from watchkeeper.connectors.postgres.sample import SAMPLE
 from watchkeeper.connectors.postgres.session import PostgresSession
 from watchkeeper.connectors.postgres.tools import TOOLS
@@ -27,6 +28,7 @@ class PostgresConnector:
     sample: Reading = SAMPLE
     tools: Sequence[Tool[PostgresSession]] = TOOLS
     rules, runbooks = define(_HERE, kind=kind, sample=SAMPLE, tools=TOOLS)
+    access = PostgresAccess()
 
     def discover(self, hosts: Sequence[Host], settings: Mapping[str, Any]) -> AsyncIterator[Resource]:
         """In containers, under whatever name, or named in the settings."""

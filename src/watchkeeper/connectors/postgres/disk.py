@@ -11,6 +11,9 @@ from watchkeeper.connectors.postgres import access, preconditions, queries
 from watchkeeper.connectors.postgres.session import PostgresSession, until_it_answers
 from watchkeeper.connectors.postgres.trouble import Trouble
 from watchkeeper.domain import Effect, ExecResult, Host, Refused, WatchkeeperError, tool
+from watchkeeper.domain.rights import calls, machine
+from watchkeeper.hosts.beside import CALLS
+from watchkeeper.hosts.rights import EXEC, STARTS
 
 SCRIPT = (Path(__file__).parent / "scripts" / "stray.sh").read_text()
 _LEAST_PERCENT = 2
@@ -138,6 +141,12 @@ async def moved_aside(session: PostgresSession) -> dict[str, Any]:
     settle=30.0,
     timeout=_MOVE_SECONDS + _START_SECONDS + 10,
     requires=(preconditions.disk_is_short, preconditions.spare_has_room),
+    rights=(
+        *calls(*EXEC),
+        *calls(*CALLS, gives="files of a container that has ended for want of room"),
+        *STARTS,
+        *machine("root", gives="files of a server that runs without a container"),
+    ),
     by_hand="{inside}cp -p {path} SPARE_FOLDER && {inside}cmp {path} SPARE_FOLDER/… && {inside}rm {path}",
 )
 async def postgres_move_stray_file(session: PostgresSession, path: Annotated[str, MaxLen(1000)]) -> dict[str, Any]:

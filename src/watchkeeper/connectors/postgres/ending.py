@@ -7,7 +7,7 @@ from typing import Any
 from watchkeeper.connectors.postgres import queries
 from watchkeeper.connectors.postgres.figures import is_protected
 from watchkeeper.connectors.postgres.session import PostgresSession
-from watchkeeper.connectors.postgres.trouble import Trouble
+from watchkeeper.connectors.postgres.trouble import Trouble, denied
 from watchkeeper.domain import Refused
 
 _GRACE_SECONDS = 2.0
@@ -40,6 +40,15 @@ the server knows. `$3` is their parent, where other servers' sessions may be see
 nothing else (documentation, "pg_terminate_backend")."""
 
 
+async def of_others(session: PostgresSession, statement: str) -> list[dict[str, Any]]:
+    """What a statement says of others' sessions. Raises Trouble where they are hidden from us: none is not what is
+    there."""
+    rows = await session.query(statement, timeout=3.0)
+    if not (await session.query(queries.SEES))[0]["sees"]:
+        raise denied("pg_read_all_stats", "what other users' sessions do is hidden")
+    return rows
+
+
 async def matching(
     session: PostgresSession,
     *,
@@ -51,7 +60,7 @@ async def matching(
     clock = "query_seconds" if state == "active" else "state_seconds"
     return [
         row
-        for row in await session.query(queries.SESSIONS, timeout=3.0)
+        for row in await of_others(session, queries.SESSIONS)
         if not is_protected(row, session.protect)
         and (not query_hash or row["query_hash"] == query_hash)
         and (not state or str(row["state"]).startswith(state))

@@ -1,16 +1,17 @@
-"""What is asked of a server. Each works with the right `pg_monitor`, from PostgreSQL 14 on."""
+"""What is asked of a server, from PostgreSQL 14 on; with which rights is in `rights`."""
 
 OVERVIEW = """
 WITH s AS (
-  SELECT *, backend_type = 'client backend' AND pid <> pg_backend_pid() AS client FROM pg_stat_activity
+  SELECT *, backend_type = 'client backend' AND pid <> pg_backend_pid() AS client,
+    backend_type IS NULL AND datid IS NOT NULL AS hidden FROM pg_stat_activity
 )
 SELECT
-  count(*) FILTER (WHERE backend_type IN ('client backend', 'walsender')) AS connections,
+  count(*) FILTER (WHERE backend_type IN ('client backend', 'walsender') OR hidden) AS connections,
   current_setting('max_connections')::int AS max_connections,
   count(*) FILTER (WHERE client AND state = 'active') AS active_sessions,
   count(*) FILTER (WHERE client AND state = 'idle') AS idle_sessions,
   count(*) FILTER (WHERE client AND state LIKE 'idle in transaction%') AS idle_in_transaction,
-  count(*) FILTER (WHERE client AND state IS NULL) AS hidden_sessions,
+  count(*) FILTER (WHERE hidden) AS hidden_sessions,
   count(*) FILTER (WHERE client AND wait_event_type = 'Lock') AS waiting_sessions,
   coalesce(max(extract(epoch FROM clock_timestamp() - query_start))
     FILTER (WHERE client AND state = 'active'), 0)::float8 AS longest_query_seconds,
@@ -68,10 +69,14 @@ SELDOM = """
 SELECT current_setting('autovacuum')::bool AS autovacuum,
   (SELECT max(age(datfrozenxid)) FROM pg_database WHERE datallowconn)::float8 AS transaction_age,
   current_setting('superuser_reserved_connections')::int AS reserved_connections,
-  (SELECT rolsuper FROM pg_roles WHERE rolname = current_user) AS superuser,
-  pg_has_role(current_user, 'pg_monitor', 'member') AS monitors,
+  pg_has_role(current_user, 'pg_signal_backend', 'usage') AS signals,
+  pg_has_role(current_user, 'pg_read_all_stats', 'usage') AS sees_sessions,
+  pg_has_role(current_user, 'pg_read_all_settings', 'usage') AS sees_settings,
+  (SELECT count(*) FROM pg_database WHERE datallowconn AND NOT datistemplate
+   AND NOT has_database_privilege(oid, 'CONNECT')) AS closed_databases,
   (SELECT sum(pg_database_size(oid)) FROM pg_database
-   WHERE has_database_privilege(oid, 'CONNECT'))::float8 AS database_bytes
+   WHERE has_database_privilege(oid, 'CONNECT') OR pg_has_role(current_user, 'pg_read_all_stats', 'usage'))::float8
+   AS database_bytes
 """
 
 DATABASES = """
@@ -79,6 +84,13 @@ SELECT datname AS name FROM pg_database
 WHERE datallowconn AND NOT datistemplate AND datname <> current_database() AND has_database_privilege(oid, 'CONNECT')
 ORDER BY 1 LIMIT 200
 """
+
+OTHERS = """
+SELECT datname AS name FROM pg_database
+WHERE datallowconn AND NOT datistemplate AND datname <> current_database() ORDER BY 1 LIMIT 50
+"""
+
+SEES = "SELECT pg_has_role(current_user, 'pg_read_all_stats', 'usage') AS sees"
 
 AUTOVACUUM_OFF = """
 SELECT format('%I.%I', n.nspname, c.relname) AS name, o.option_value AS said
@@ -91,8 +103,18 @@ SELECT (SELECT option_value FROM pg_options_to_table(c.reloptions) WHERE option_
 FROM pg_class c WHERE c.oid = to_regclass(%(name)s)
 """
 
+OWNED = """
+SELECT pg_has_role(c.relowner, 'usage') OR pg_has_role(d.datdba, 'usage') AS ours, pg_get_userbyid(c.relowner) AS owner,
+  current_setting('server_version_num')::int AS version
+FROM pg_class c, pg_database d WHERE c.oid = to_regclass(%(name)s) AND d.datname = current_database()
+"""
+
+MAINTAINED = "SELECT has_table_privilege(to_regclass(%(name)s), 'MAINTAIN') AS ours"
+"""From PostgreSQL 17 on."""
+
 SERVER_SWITCH = """
-SELECT setting::bool AS on, source, coalesce(sourcefile LIKE '%postgresql.auto.conf', false) AS altered
+SELECT setting::bool AS on, source, coalesce(sourcefile LIKE '%postgresql.auto.conf', false) AS altered,
+  pg_has_role(current_user, 'pg_read_all_settings', 'usage') AS told
 FROM pg_settings WHERE name = 'autovacuum'
 """
 

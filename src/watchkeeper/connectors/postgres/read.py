@@ -5,6 +5,7 @@ import secrets
 import time
 from collections.abc import Mapping
 from datetime import datetime
+from typing import Any
 
 from watchkeeper.connectors import hosting
 from watchkeeper.connectors.postgres import queries
@@ -14,6 +15,8 @@ from watchkeeper.connectors.postgres.session import PostgresSession
 from watchkeeper.connectors.postgres.tables import BLOATED, worst_table
 from watchkeeper.connectors.postgres.trouble import Trouble, trouble
 from watchkeeper.domain import Probe, Reading, WatchkeeperError, now
+from watchkeeper.domain.rights import DECLARED, calls, grants
+from watchkeeper.hosts.rights import EXEC
 
 SELDOM_EVERY = 15.0
 """Seconds between looks at what changes slowly or costs much: settings, sizes, other databases' tables."""
@@ -31,6 +34,18 @@ _PER_CONNECTION_BYTES = 1 << 20
 """Memory set aside for each connection out of half of what there is; ours, neither measured nor from a source."""
 _AGE_LIMIT = 2_000_000_000
 """Transactions until the server stops taking writes (documentation, "Preventing Transaction ID Wraparound")."""
+
+LOOK = (
+    *grants("CONNECT ON DATABASE", on=DECLARED),
+    *grants("pg_read_all_stats", gives="what others' sessions do, and who waits for whom"),
+    *grants("pg_read_all_settings", gives="where its data directory is, and what ALTER SYSTEM has set"),
+    *grants("CONNECT ON EVERY DATABASE", on=DECLARED, gives="the tables of other databases"),
+    *grants("pg_use_reserved_connections", gives="a way in where every slot but the reserved ones is taken"),
+    *calls(*EXEC, gives="how full its disk is, and what fills it, where its container cannot be looked into from here"),
+)
+"""What looking must be allowed."""
+PROBE_WRITES = grants("TEMPORARY ON DATABASE", on=DECLARED)
+"""What the probe must be allowed besides: it writes only where changes are permitted, and else reads a catalogue."""
 
 _CARRIED = (
     "max_connections",
@@ -60,12 +75,23 @@ _CARRIED = (
     "deadlocks_per_second",
 )
 """What is not asked for with each look, or stays known when one fails."""
+_OF_OTHERS = (
+    "active_sessions",
+    "idle_sessions",
+    "idle_in_transaction",
+    "waiting_sessions",
+    "longest_query_seconds",
+    "longest_transaction_seconds",
+    "longest_idle_in_transaction_seconds",
+)
+"""What is known of other users' sessions only with a right of its own."""
 _CARRIED_FACTS = (
     "version",
     "started",
     "bloated_table",
     "bloated_database",
     "data_directory",
+    "not_read",
 )
 _RATES = {
     "commits_per_second": "commits_total",
@@ -108,10 +134,14 @@ async def _good(session: PostgresSession, at: datetime, metrics: dict[str, float
     slots = metrics["max_connections"]
     metrics["connections_ratio"] = metrics["connections"] / slots
     metrics["connections_exhausted"] = float(metrics["connections"] >= slots)
-    metrics |= {"blocked_sessions": 0.0, "blocking_depth": 0.0, "longest_blocked_seconds": 0.0}
-    if metrics["waiting_sessions"]:
+    if metrics["hidden_sessions"]:
+        for name in _OF_OTHERS:  # what they do is not known: none of it is 0
+            metrics.pop(name, None)
+    else:
+        metrics |= {"blocked_sessions": 0.0, "blocking_depth": 0.0, "longest_blocked_seconds": 0.0}
+    if metrics.get("waiting_sessions"):
         await _blocking(session, metrics, facts)
-    if metrics["connections_ratio"] > _CROWDED:
+    if metrics["connections_ratio"] > _CROWDED and not metrics["hidden_sessions"]:
         await _crowd(session, metrics, facts)
     if session.due("totals", _TOTALS_EVERY) or "commits_total" not in metrics:
         await _totals(session, at, metrics)
@@ -198,9 +228,10 @@ async def _seldom(session: PostgresSession, metrics: dict[str, float], facts: di
         "autovacuum_enabled": float(row["autovacuum"]),
         "transaction_age_ratio": (row["transaction_age"] or 0.0) / _AGE_LIMIT,
         "reserved_connections": float(row["reserved_connections"]),
-        "may_end_sessions": float(bool(row["superuser"])),
+        "may_end_sessions": float(bool(row["signals"])),
         "database_bytes": row["database_bytes"] or 0.0,
     }
+    facts["not_read"] = _unread(row)
     session.autovacuum = bool(row["autovacuum"])
     for name in ("data_directory", "stray_file", "stray_refused"):
         facts.pop(name, None)
@@ -213,6 +244,19 @@ async def _seldom(session: PostgresSession, metrics: dict[str, float], facts: di
         metrics |= {name: float(value) for name, value in ahead.items()}
     if session.host is not None:
         await _of_the_host(session, metrics)
+
+
+def _unread(row: Mapping[str, Any]) -> str:
+    """What is not known for want of which right."""
+    lacks = {
+        "pg_read_all_stats": not row["sees_sessions"],
+        "pg_read_all_settings": not row["sees_settings"],
+        "CONNECT ON EVERY DATABASE": row["closed_databases"] > 0,
+    }
+    told = {"CONNECT ON EVERY DATABASE": f"CONNECT` on {row['closed_databases']} databases more"}
+    return "; ".join(
+        f"{right.gives} (needs `{told.get(right.what, f'{right.what}`')})" for right in LOOK if lacks.get(right.what)
+    )
 
 
 async def _tables(session: PostgresSession, metrics: dict[str, float], facts: dict[str, str], *, others: bool) -> None:

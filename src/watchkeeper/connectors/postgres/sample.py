@@ -69,6 +69,7 @@ SAMPLE = Reading(
         **hosting.RUNNING,
     },
     facts={
+        "not_read": "",
         "version": "15.18",
         "started": "1767225600.0",
         "error": "",

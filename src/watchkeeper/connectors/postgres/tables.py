@@ -8,8 +8,9 @@ from psycopg import sql
 
 from watchkeeper.connectors.postgres import preconditions, queries
 from watchkeeper.connectors.postgres.session import Ask, PostgresSession, Row
-from watchkeeper.connectors.postgres.trouble import Trouble
+from watchkeeper.connectors.postgres.trouble import Trouble, denied
 from watchkeeper.domain import Effect, Refused, tool
+from watchkeeper.domain.rights import DECLARED, grants
 
 _PSQL = "{inside}psql -U postgres -d {database} -c "
 _BESIDE_SECONDS = 0.5
@@ -20,6 +21,11 @@ _RELOAD_SECONDS = 5.0
 _POLL_SECONDS = 0.05
 Name = Annotated[str, MaxLen(140)]
 Database = Annotated[str, MaxLen(63)]
+_MAINTAIN_SINCE = 170000
+"""`server_version_num` from which MAINTAIN can be granted."""
+MAINTAINS = grants("MAINTAIN ON TABLES OF", on=DECLARED)
+"""Before PostgreSQL 17 that is to own them."""
+OWNS = grants("OWNER OF TABLES OF", on=DECLARED)
 
 
 async def worst_table(session: PostgresSession, *, room: bool) -> Row | None:
@@ -50,6 +56,7 @@ async def worst_table(session: PostgresSession, *, room: bool) -> Row | None:
     settle=20.0,
     timeout=300.0,
     requires=(preconditions.worth_vacuuming,),
+    rights=MAINTAINS,
     by_hand=_PSQL + "'VACUUM (ANALYZE) {table}'",
 )
 async def postgres_vacuum(session: PostgresSession, table: Name, database: Database = "") -> dict[str, Any]:
@@ -57,6 +64,7 @@ async def postgres_vacuum(session: PostgresSession, table: Name, database: Datab
     out, nothing is lost; it costs reading and writing. `database`: by default the one it is connected to."""
     async with session.beside(database) as ask:
         name = await _known(ask, table, database)
+        await _may_vacuum(ask, table)
         await ask(sql.SQL("VACUUM (ANALYZE) {}").format(name).as_string(), timeout=290.0)
         session.soon("seldom")
         session.looked.pop(database, None)
@@ -66,6 +74,17 @@ async def postgres_vacuum(session: PostgresSession, table: Name, database: Datab
             {"name": table},
         )
     return row
+
+
+async def _may_vacuum(ask: Ask, table: str) -> None:
+    """The server itself only warns, and passes over the table. Raises Trouble."""
+    (row,) = await ask(queries.OWNED, {"name": table})
+    if row["ours"]:
+        return
+    if row["version"] < _MAINTAIN_SINCE:
+        raise denied(f"owner of {table}", f"it belongs to {row['owner']}")
+    if not (await ask(queries.MAINTAINED, {"name": table}))[0]["ours"]:
+        raise denied(f"MAINTAIN ON TABLE {table}", f"it belongs to {row['owner']}")
 
 
 async def autovacuum_off(session: PostgresSession) -> dict[str, Any]:
@@ -82,6 +101,8 @@ async def autovacuum_off(session: PostgresSession) -> dict[str, Any]:
                 raise
             found[f"{row['name']}:"] = problem.category
     (server,) = await session.query(queries.SERVER_SWITCH)
+    if not server["told"]:  # an undo would take back what somebody else has set
+        raise denied("pg_read_all_settings", "whether ALTER SYSTEM has set autovacuum is not told")
     return {"tables": found, "server": server["on"], "altered": bool(server["altered"])}
 
 
@@ -91,6 +112,11 @@ async def autovacuum_off(session: PostgresSession) -> dict[str, Any]:
     settle=20.0,
     timeout=30.0,
     requires=(preconditions.autovacuum_is_off,),
+    rights=(
+        *OWNS,
+        *grants("pg_read_all_settings", "ALTER SYSTEM ON PARAMETER autovacuum"),
+        *grants("EXECUTE ON FUNCTION pg_reload_conf()"),
+    ),
     by_hand=_PSQL + "'ALTER TABLE {table} RESET (autovacuum_enabled)'",
 )
 async def postgres_enable_autovacuum(session: PostgresSession, table: Name, database: Database = "") -> dict[str, Any]:

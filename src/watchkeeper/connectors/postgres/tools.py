@@ -11,11 +11,19 @@ from watchkeeper.connectors.postgres.disk import postgres_move_stray_file
 from watchkeeper.connectors.postgres.figures import crowd_of, head_of, is_protected, normalised
 from watchkeeper.connectors.postgres.session import PostgresSession, until_it_answers
 from watchkeeper.connectors.postgres.tables import postgres_enable_autovacuum, postgres_vacuum
-from watchkeeper.connectors.postgres.trouble import Trouble
+from watchkeeper.connectors.postgres.trouble import Trouble, denied
 from watchkeeper.domain import Effect, Refused, Tool, tool
+from watchkeeper.domain.rights import calls, grants
+from watchkeeper.hosts.rights import EXEC, RESTARTS
 
 _PSQL = "{inside}psql -U postgres -c "
 Seconds = Annotated[float, Ge(1), Le(86400)]
+_SEES = grants("pg_read_all_stats")
+_ENDS = (
+    *grants("pg_read_all_stats", "pg_signal_backend"),
+    *calls(*EXEC, gives="a way in where every slot is taken and no session of ours is open"),
+)
+"""Sessions of superusers are ended by superusers alone."""
 
 
 async def start_count(session: PostgresSession) -> dict[str, Any]:
@@ -40,26 +48,33 @@ async def crowded(session: PostgresSession) -> bool:
 async def max_connections(session: PostgresSession) -> dict[str, Any]:
     """The setting, and whether ALTER SYSTEM had set it."""
     (row,) = await session.query(
-        "SELECT setting::int AS value, sourcefile LIKE '%%postgresql.auto.conf' AS altered FROM pg_settings "
-        "WHERE name = %(name)s",
+        "SELECT setting::int AS value, sourcefile LIKE '%%postgresql.auto.conf' AS altered, "
+        "pg_has_role(current_user, 'pg_read_all_settings', 'usage') AS told FROM pg_settings WHERE name = %(name)s",
         {"name": "max_connections"},
     )
+    if not row["told"]:  # an undo would take back what somebody else has set
+        raise denied("pg_read_all_settings", "whether ALTER SYSTEM has set max_connections is not told")
     return {"value": row["value"], "altered": bool(row["altered"])}
 
 
-@tool(Effect.READ, timeout=5.0, by_hand=_PSQL + "'SELECT * FROM pg_stat_activity'")
+@tool(Effect.READ, timeout=5.0, rights=_SEES, by_hand=_PSQL + "'SELECT * FROM pg_stat_activity'")
 async def postgres_activity(
     session: PostgresSession, count: Annotated[int, Ge(1), Le(500)] = 30
 ) -> list[dict[str, Any]]:
     """Who does what, for how long: sessions, the longest transaction first. Literals in statements are left out."""
-    rows = sorted(await session.query(queries.SESSIONS, timeout=3.0), key=lambda row: -row["transaction_seconds"])
+    rows = sorted(await ending.of_others(session, queries.SESSIONS), key=lambda row: -row["transaction_seconds"])
     return [_told(row) for row in rows[:count]]
 
 
-@tool(Effect.READ, timeout=5.0, by_hand=_PSQL + "'SELECT pid, pg_blocking_pids(pid), query FROM pg_stat_activity'")
+@tool(
+    Effect.READ,
+    timeout=5.0,
+    rights=_SEES,
+    by_hand=_PSQL + "'SELECT pid, pg_blocking_pids(pid), query FROM pg_stat_activity'",
+)
 async def postgres_locks(session: PostgresSession) -> dict[str, Any]:
     """Who waits for whom: the session at the head of the largest blocking tree, and all that wait, with whom for."""
-    rows = await session.query(queries.WAITING, timeout=3.0)
+    rows = await ending.of_others(session, queries.WAITING)
     head = head_of(rows)
     return {
         "head": _told(head.session) | {"blocked": head.blocked, "depth": head.depth} if head else None,
@@ -79,6 +94,7 @@ def _told(row: Mapping[str, Any]) -> dict[str, Any]:
     settle=3.0,
     timeout=20.0,
     requires=(preconditions.short_of_slots, preconditions.crowd_works, preconditions.long_enough),
+    rights=_ENDS,
     by_hand=_PSQL + "'SELECT pg_cancel_backend(pid) FROM pg_stat_activity WHERE …'",
 )
 async def postgres_kill_long_queries(
@@ -91,7 +107,7 @@ async def postgres_kill_long_queries(
     slots are short. Dumps, backups, maintenance and protected applications are left alone."""
     freed = await ending.get_in(session)
     if not query_hash:
-        crowd = crowd_of(await session.query(queries.SESSIONS, timeout=3.0), session.protect)
+        crowd = crowd_of(await ending.of_others(session, queries.SESSIONS), session.protect)
         if crowd is None or crowd.state != "active" or crowd.sessions < 2:
             raise Refused("No group of sessions runs the same statement.")
         query_hash = crowd.query_hash
@@ -109,6 +125,7 @@ async def postgres_kill_long_queries(
     settle=3.0,
     timeout=20.0,
     requires=(preconditions.short_of_slots, preconditions.crowd_idles, preconditions.long_enough),
+    rights=_ENDS,
     by_hand=_PSQL + "'SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE …'",
 )
 async def postgres_kill_idle_sessions(
@@ -132,6 +149,7 @@ async def postgres_kill_idle_sessions(
     settle=3.0,
     timeout=15.0,
     requires=(preconditions.idles_in_transaction,),
+    rights=grants("pg_read_all_stats", "pg_signal_backend"),
     by_hand=_PSQL + "'SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE …'",
 )
 async def postgres_kill_idle_in_transaction(
@@ -141,7 +159,7 @@ async def postgres_kill_idle_in_transaction(
     until they go. What they had not committed is rolled back. `only_blocking`: only those that others wait for."""
     rows = await ending.matching(session, state="idle in transaction", min_seconds=min_seconds)
     if only_blocking:
-        waiting = await session.query(queries.WAITING, timeout=3.0)
+        waiting = await ending.of_others(session, queries.WAITING)
         blockers = {pid for row in waiting for pid in row["blockers"]}
         rows = [row for row in rows if row["pid"] in blockers]
     if not rows:
@@ -155,6 +173,7 @@ async def postgres_kill_idle_in_transaction(
     settle=3.0,
     timeout=15.0,
     requires=(preconditions.someone_waits, preconditions.head_may_be_ended),
+    rights=grants("pg_read_all_stats", "pg_signal_backend"),
     by_hand=_PSQL + "'SELECT pg_terminate_backend({pid})'",
 )
 async def postgres_kill_blocker(
@@ -162,7 +181,7 @@ async def postgres_kill_blocker(
 ) -> dict[str, Any]:
     """End the session at the head of a blocking chain: it waits for nobody, and others wait for it. `started` is when
     it began, so that nobody else is hit. A statement at work is cancelled first."""
-    head = head_of(await session.query(queries.WAITING, timeout=3.0))
+    head = head_of(await ending.of_others(session, queries.WAITING))
     if head is None or head.session["pid"] != pid or head.session["started"] != started:
         raise Refused(f"Session {pid} is not at the head of a blocking chain (any more).")
     if is_protected(head.session, session.protect):
@@ -170,7 +189,7 @@ async def postgres_kill_blocker(
     rows = [head.session]
     if head.session["state"] == "active":
         left = await ending.cancel(session, rows)
-        still = head_of(await session.query(queries.WAITING, timeout=3.0))
+        still = head_of(await ending.of_others(session, queries.WAITING))
         if not left or still is None or still.session["pid"] != pid:
             return {"cancelled": 1, "ended": 0, "blocked": head.blocked}
     return {"cancelled": 0, "ended": await ending.terminate(session, rows), "blocked": head.blocked}
@@ -182,6 +201,7 @@ async def postgres_kill_blocker(
     settle=15.0,
     timeout=60.0,
     requires=(hosting.has_a_host,),
+    rights=RESTARTS,
     by_hand="{restart}",
 )
 async def postgres_restart(session: PostgresSession) -> dict[str, Any]:
@@ -200,6 +220,7 @@ async def postgres_restart(session: PostgresSession) -> dict[str, Any]:
     settle=15.0,
     timeout=60.0,
     requires=(hosting.has_a_host, preconditions.leaves_memory),
+    rights=(*grants("pg_read_all_settings", "ALTER SYSTEM ON PARAMETER max_connections"), *RESTARTS),
     by_hand=_PSQL + "'ALTER SYSTEM SET max_connections = {value}' && {restart}",
 )
 async def postgres_scale_connections(

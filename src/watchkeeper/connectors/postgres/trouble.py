@@ -1,5 +1,8 @@
 """What a failure tells of the server: some of them say more than a good look does."""
 
+import re
+from collections.abc import Mapping
+
 import psycopg
 from psycopg import errors
 
@@ -8,6 +11,11 @@ from watchkeeper.domain import Conflict
 PASSWORD_HELP = (
     "Give user and password as references: `username`, `password: env:NAME` or `file:PATH` for this resource in "
     "watchkeeper.yaml, or the label watchkeeper.postgres.password."
+)
+
+
+RIGHTS_HELP = (
+    "`watchkeeper doctor --rights --as sql` prints the least it needs, and `watchkeeper doctor` what it lacks."
 )
 
 
@@ -41,6 +49,8 @@ _WORDS = (
     ("password authentication failed", "password"),
     ("no password supplied", "password"),
     ("pg_hba.conf", "password"),
+    ("is not permitted to log in", "password"),
+    ("permission denied for database", "denied"),
     ("does not exist", "password"),
     ("timeout expired", "silent"),
     ("Connection refused", "refused"),
@@ -51,6 +61,38 @@ _SAID = {
     "exhausted": "All connection slots are taken.",
     "silent": "No answer in time.",
 }
+
+
+_LACKS: Mapping[str, str] = {
+    r'permission denied for database "(.+?)"': "CONNECT ON DATABASE {0}",
+    r'create temporary tables in database "(.+?)"': "TEMPORARY ON DATABASE {0}",
+    r'permission denied to set parameter "(.+?)"': "ALTER SYSTEM ON PARAMETER {0}",
+    r"permission denied for function (\w+)": "EXECUTE ON FUNCTION {0}()",
+    r"must be (?:a )?superuser to (?:terminate|cancel)|Only roles with the SUPERUSER attribute may": "superuser",
+    r"pg_signal_backend": "pg_signal_backend",
+    r"to examine \"|pg_read_all_settings": "pg_read_all_settings",
+    r"must be owner of (.+?)(?: [A-Z]+:|$)": "owner of {0}",
+    r"permission denied for schema (\S+)": "USAGE ON SCHEMA {0}",
+    r"must be superuser": "superuser",
+}
+"""The right, by what the server says where it is missing: it has no name for it but its words."""
+
+
+def lacking(said: str) -> str:
+    """The right that a refusal is about, as GRANT names it; empty where that is not known.
+
+    >>> lacking('permission denied to set parameter "max_connections"')
+    'ALTER SYSTEM ON PARAMETER max_connections'
+    """
+    for words, right in _LACKS.items():
+        if found := re.search(words, said):
+            return right.format(*found.groups())
+    return ""
+
+
+def denied(right: str, said: str) -> Trouble:
+    """A right is missing: which, and what prints it."""
+    return Trouble("denied", f"Its role there lacks `{right}`. {RIGHTS_HELP} ({said})")
 
 
 def trouble(problem: BaseException) -> Trouble:
@@ -65,6 +107,8 @@ def trouble(problem: BaseException) -> Trouble:
         category = next((name for words, name in _WORDS if words in said), "refused")
     if category == "password":
         return Trouble("password", f"It does not let us in: {said} {PASSWORD_HELP}")
+    if category == "denied" and (right := lacking(said)):
+        return denied(right, said)
     if category == "refused":
         return Trouble("refused", f"Nothing accepts connections: {said}")
     return Trouble(category or "said", _SAID.get(category, said))

@@ -53,6 +53,7 @@ _SINCE_7 = frozenset({"function|kill"})
 class RedisAccess:
     """Redis 7 and later has selectors: a command on the keys it is for, and on no others. Redis 6 lists both apart."""
 
+    form = "acl"
     look: Sequence[Right] = LOOK
 
     def probe(self, *, writes: bool) -> Sequence[Right]:

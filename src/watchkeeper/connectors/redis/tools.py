@@ -13,8 +13,8 @@ from watchkeeper.connectors.redis.session import RedisSession
 from watchkeeper.connectors.redis.trouble import Trouble, trouble
 from watchkeeper.connectors.redis.wire import ServerSaid
 from watchkeeper.domain import Effect, Refused, Tool, WatchkeeperError, tool
-from watchkeeper.domain.rights import DECLARED, calls, commands, machine
-from watchkeeper.hosts.rights import RESTART
+from watchkeeper.domain.rights import DECLARED, commands, machine
+from watchkeeper.hosts.rights import RESTARTS
 
 _CLI = "{inside}redis-cli{at}"
 _POLL_SECONDS = 0.05
@@ -235,7 +235,7 @@ async def redis_script_kill(redis: RedisSession) -> dict[str, str]:
     timeout=60.0,
     effect_now=preconditions.effect_of_restart,
     requires=(hosting.has_a_host,),
-    rights=(*commands("ping", "info"), *calls(*RESTART)),
+    rights=(*commands("ping", "info"), *RESTARTS),
     by_hand="{restart}",
 )
 async def redis_restart(redis: RedisSession) -> dict[str, Any]:

@@ -9,6 +9,7 @@ from watchkeeper.connectors.definitions import define
 from watchkeeper.connectors.levels import level_of
 from watchkeeper.connectors.naming import resource_on
 from watchkeeper.connectors.service.read import SAMPLE, ServiceSession, look, try_out
+from watchkeeper.connectors.service.rights import ServiceAccess
 from watchkeeper.connectors.service.tools import TOOLS
 from watchkeeper.domain import ConfigurationError, Host, Level, Probe, Reading, Resource, Tool
 from watchkeeper.hosts import ServiceHost
@@ -24,6 +25,7 @@ class ServiceConnector:
     sample: Reading = SAMPLE
     tools: Sequence[Tool[ServiceSession]] = TOOLS
     rules, runbooks = define(_HERE, kind=kind, sample=SAMPLE, tools=TOOLS)
+    access = ServiceAccess()
 
     async def discover(self, hosts: Sequence[Host], settings: Mapping[str, Any]) -> AsyncIterator[Resource]:
         """Each is a resource; those that are not named and that nothing else knows are left out later."""

@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 
 from watchkeeper.domain import HostState, Probe, Reading, Resource, WatchkeeperError, now
+from watchkeeper.domain.rights import machine
 from watchkeeper.hosts import ServiceHost
 
 LOOP_WINDOW = timedelta(minutes=5)
@@ -13,6 +14,12 @@ LOOP_WINDOW = timedelta(minutes=5)
 LONG_AGO = timedelta(minutes=10)
 """A service that had been stopped for longer than this when it was first seen is left alone."""
 _LIMITS_EVERY = 15.0
+(JOURNAL,) = machine("the group systemd-journal", gives="the log of a unit")
+LOOK = (
+    JOURNAL,
+    *machine("root", gives="the ports, variables and open files of others' processes, and why a plain one ended"),
+)
+"""What looking must be allowed: any user sees which units and processes there are."""
 
 
 @dataclass

@@ -3,8 +3,10 @@
 from collections.abc import Mapping
 from typing import Any
 
-from watchkeeper.connectors.service.read import ServiceSession
+from watchkeeper.connectors.service.read import JOURNAL, ServiceSession
 from watchkeeper.domain import Effect, Reading, Refused, Tool, WatchkeeperError, tool
+from watchkeeper.domain.rights import units
+from watchkeeper.hosts.rights import OTHERS
 
 
 async def start_count(session: ServiceSession) -> dict[str, Any]:
@@ -36,6 +38,7 @@ def must_be_halted(reading: Reading, arguments: Mapping[str, Any]) -> str | None
     settle=5.0,
     timeout=60.0,
     requires=(must_be_stopped,),
+    rights=(*units("start"), *OTHERS),
     by_hand="{start}",
 )
 async def service_start(session: ServiceSession) -> dict[str, Any]:
@@ -44,7 +47,14 @@ async def service_start(session: ServiceSession) -> dict[str, Any]:
     return await start_count(session)
 
 
-@tool(Effect.DISRUPTIVE, state=start_count, settle=5.0, timeout=90.0, by_hand="{restart}")
+@tool(
+    Effect.DISRUPTIVE,
+    state=start_count,
+    settle=5.0,
+    timeout=90.0,
+    rights=(*units("restart"), *OTHERS),
+    by_hand="{restart}",
+)
 async def service_restart(session: ServiceSession) -> dict[str, Any]:
     """Stop and start a service: ten seconds to end in order, then by force. What it kept only in memory is lost."""
     await session.host.restart()
@@ -57,6 +67,7 @@ async def service_restart(session: ServiceSession) -> dict[str, Any]:
     settle=5.0,
     timeout=10.0,
     requires=(must_be_halted,),
+    rights=OTHERS,
     by_hand="kill -CONT the main process of {host}",
 )
 async def service_continue(session: ServiceSession) -> None:
@@ -66,7 +77,7 @@ async def service_continue(session: ServiceSession) -> None:
     await session.host.unpause()
 
 
-@tool(Effect.READ, timeout=10.0, by_hand="systemctl status {host}")
+@tool(Effect.READ, timeout=10.0, rights=(JOURNAL,), by_hand="systemctl status {host}")
 async def service_status(session: ServiceSession) -> dict[str, Any]:
     """How a service is: state, since when, how it ended, ports, what it uses, where it logs to."""
     host = session.host
