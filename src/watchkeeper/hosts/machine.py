@@ -78,6 +78,11 @@ class Machine:
         await asyncio.gather(*self._waiting.values(), return_exceptions=True)
         await self.shell.close()
 
+    @property
+    def is_root(self) -> bool:
+        """Whether it is handled as root."""
+        return self.survey is not None and self.survey.uid == 0
+
     async def hosts(self) -> "list[ServiceHost]":
         """Every service there is, whether or not anything knows it; the same objects as last time."""
         try:

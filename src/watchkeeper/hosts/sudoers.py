@@ -8,7 +8,7 @@ from watchkeeper.domain.rights import of_kind
 
 EXAMPLE = "YOUR-UNIT.service"
 SYSTEMCTL = "/usr/bin/systemctl"
-_SPECIAL = re.compile(r"([\\,:=*?\[\]!])")
+_SPECIAL = re.compile(r"([,:=*?\[\]])")
 
 
 def sudoers(rights: Iterable[Right], units: Sequence[str], *, user: str) -> str:
@@ -20,9 +20,9 @@ def sudoers(rights: Iterable[Right], units: Sequence[str], *, user: str) -> str:
 
 
 def escaped(unit: str) -> str:
-    r"""A unit's name as an argument in sudoers, where some characters mean something.
+    r"""A unit's name as an argument in sudoers: read once as text, and once more as a pattern.
 
-    >>> print(escaped(r"dev-disk\x2d1.service"))
-    dev-disk\\x2d1.service
+    >>> print(escaped("getty:1.service"), escaped(r"dev-disk\x2d1.service"))
+    getty\:1.service dev-disk\\\\x2d1.service
     """
-    return _SPECIAL.sub(r"\\\1", unit)
+    return _SPECIAL.sub(r"\\\1", unit.replace("\\", "\\\\\\\\"))

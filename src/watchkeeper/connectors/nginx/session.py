@@ -17,6 +17,8 @@ from watchkeeper.hosts.usage import is_here
 
 _PREFIX = re.compile(r"--(prefix|conf-path)=(\S+)")
 _DEEPEST = 8
+_DENIED = "(13: Permission denied)"
+"""What we may not open says nothing of whether its master may."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -176,6 +178,8 @@ class NginxSession:
         said = " ".join((done.stderr or done.stdout).split())
         if done.exit_code and "[emerg]" not in said and "[alert]" not in said and "test" not in said:
             raise WatchkeeperError(f"`nginx -t` cannot be run: {said[:300]}")
+        if done.exit_code and _DENIED in said and isinstance(self.host, ServiceHost) and not self.host.machine.is_root:
+            raise WatchkeeperError(f"`nginx -t` needs root, or its master's user: {said[:300]}")
         self.tested = Tested(done.exit_code == 0, said[:500])
         if self.tested.good and self.configuration is not None and self.configuration.contents != self._good:
             self._good = dict(self.configuration.contents)
