@@ -231,6 +231,23 @@ def test_the_least_rights_are_printed_for_what_is_asked(run: Run, tmp_path: Path
     assert flush.out.strip().endswith("(%W~page:* +unlink)")
 
 
+def test_the_role_and_the_line_for_sudo_are_those_of_the_configuration(run: Run, tmp_path: Path) -> None:
+    (tmp_path / "watchkeeper.yaml").write_text(
+        "hosts: {ssh: [{name: db1, user: keeper, services: [cart, 'w*']}], local: {services: [queue.service]}}\n"
+        "resources: [{name: orders, kind: postgres, url: 'postgresql://10.0.0.5/Shop', username: eye}]\n"
+    )
+    role = run("doctor", "--rights", "--for", "postgres_kill_blocker", "--as", "sql").out
+    lines = run("doctor", "--rights", "--for", "redis_restart", "--as", "sudoers").out
+
+    assert "CREATE ROLE eye LOGIN PASSWORD 'PASSWORD';" in role
+    assert 'GRANT CONNECT, TEMPORARY ON DATABASE "Shop" TO eye;' in role
+    assert "GRANT pg_read_all_stats, pg_read_all_settings, pg_signal_backend TO eye;" in role
+    assert "ALTER SYSTEM" not in role
+    assert "watchkeeper ALL=(root) NOPASSWD: /usr/bin/systemctl restart -- queue.service" in lines
+    assert "keeper ALL=(root) NOPASSWD: /usr/bin/systemctl restart -- cart.service" in lines
+    assert "w*" not in lines
+
+
 def test_rights_for_what_is_not_there_are_refused_with_the_nearest_name(run: Run) -> None:
     said = run("doctor", "--rights", "--for", "redis_flsh")
 

@@ -117,7 +117,9 @@ def _of_units(settings: "Settings | None", rights: "Iterable[Right]", way: str |
     ]
     rows: list[str] = []
     for machine, user, patterns in found:
-        names = [name if name.endswith(".service") else f"{name}.service" for name in patterns if "*" not in name]
+        names = [
+            name if name.endswith(".service") else f"{name}.service" for name in patterns if not set(name) & set("*?[")
+        ]
         if line := sudoers(wanted, names or [EXAMPLE], user=user):
             where = f"on {machine}" if machine else "on this machine"
             rows += [f"# {where}, /etc/sudoers.d/watchkeeper, for units:"] if way is None or machine else []
