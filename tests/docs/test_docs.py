@@ -198,7 +198,12 @@ def test_every_setting_is_described() -> None:
         if name not in ("server", "watch", "policy", "notify", "mcp")
         and f"| `{prefix}{field.alias or name}`" not in text
     ]
-    for model in (settings.ResourceSettings, settings.RuleOverride, settings.MaintenanceSettings):
+    for model in (
+        settings.ResourceSettings,
+        settings.RuleOverride,
+        settings.MaintenanceSettings,
+        settings.SourceSettings,
+    ):
         missing += [
             field.alias or name
             for name, field in model.model_fields.items()

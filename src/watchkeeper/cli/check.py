@@ -38,7 +38,7 @@ def check(context: typer.Context) -> None:
         problems += own(settings, registry)
         problems += [*rules(settings, registry), *resources(settings, registry), *policy(settings), *notify(settings)]
         problems += checks(settings, registry)
-    problems += [*broken(registry), *references(registry)]
+    problems += [*broken(registry), *references(registry), *exporters(registry)]
     fine = {
         "connectors": len(list(registry)),
         "rules": len(registry.rules),
@@ -67,6 +67,7 @@ def own(settings: "Settings", registry: "Registry") -> list[Problem]:
     """The user's own rules and runbooks."""
     from watchkeeper.domain.errors import ConfigurationError
 
+    registry.measure(settings.resources)
     try:
         if settings.runbooks is not None:
             registry.extend(settings.runbooks)
@@ -87,7 +88,7 @@ def rules(settings: "Settings", registry: "Registry") -> Iterator[Problem]:
         if name not in known:
             yield f"{where}: there is no such rule{nearest(name, list(known))}.", "`watchkeeper rules` lists them."
             continue
-        sample = registry.kind(known[name].kind).sample.scope()
+        sample = registry.sample(known[name].kind).scope()
         for source in filter(None, (said.when, said.clear)):
             try:
                 Condition(source).check(sample)
@@ -118,6 +119,18 @@ def resources(settings: "Settings", registry: "Registry") -> Iterator[Problem]:
                 asyncio.run(_discover(connector, named))
             except ConfigurationError as problem:
                 yield problem.what, problem.next_step
+
+
+def exporters(registry: "Registry") -> Iterator[Problem]:
+    """What standard exporters call each connector's metrics: our own files, and those of other packages."""
+    from watchkeeper.domain.errors import ConfigurationError
+    from watchkeeper.sources import exporters_of
+
+    for connector in registry:
+        try:
+            exporters_of(connector)
+        except ConfigurationError as problem:
+            yield problem.what, problem.next_step
 
 
 def installed(kinds: list[str]) -> str:

@@ -14,6 +14,7 @@ import typer
 from watchkeeper.cli.finding import Finding
 from watchkeeper.cli.machines import machines
 from watchkeeper.cli.options import Options
+from watchkeeper.cli.sources import sources
 
 if TYPE_CHECKING:
     from watchkeeper.settings import Settings
@@ -106,6 +107,7 @@ def examine(options: Options) -> Iterator[Finding]:
     if settings:
         yield from credentials(settings)
         yield from checks(settings)
+        yield from sources(settings)
         yield from webhook(settings)
 
 
@@ -248,6 +250,7 @@ def credentials(settings: "Settings") -> Iterator[Finding]:
 
     references = [(said.name, said.password) for said in settings.resources if said.password]
     references += [(f"check {said.name}", reference) for said in settings.checks for reference in said.references]
+    references += [(f"source {name}", ref) for name, said in settings.sources.items() for ref in said.references]
     hook = settings.notify.webhook
     if hook is not None and hook.url.startswith(("env:", "file:")):
         references.append(("notify.webhook", hook.url))

@@ -35,6 +35,7 @@ def here(settings: "Settings", what: str) -> dict[str, Any]:
     if what == "policy":
         return _policy(settings)
     registry = Registry.installed()
+    registry.measure(settings.resources)
     if settings.runbooks is not None:
         registry.extend(settings.runbooks)
     for name, problem in registry.broken.items():

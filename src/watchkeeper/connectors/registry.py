@@ -1,12 +1,14 @@
 """Every connector there is: ours and those of other packages, found by entry point."""
 
 from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import replace
 from importlib.metadata import entry_points
 from pathlib import Path
 from typing import Any
 
 from watchkeeper.connectors.definitions import load_rules, load_runbooks
-from watchkeeper.domain import ConfigurationError, Connector, NotFound, Resource, Rule, Runbook, Tool
+from watchkeeper.domain import ConfigurationError, Connector, NotFound, Reading, Resource, Rule, Runbook, Tool
+from watchkeeper.settings import ResourceSettings
 
 
 class Registry:
@@ -16,6 +18,7 @@ class Registry:
         self._by_kind: dict[str, Connector[Any]] = {}
         self._own_rules: tuple[Rule, ...] = ()
         self._own_runbooks: tuple[Runbook, ...] = ()
+        self._own_metrics: dict[str, dict[str, float]] = {}
         self.broken: dict[str, str] = {}
         """Entry points that could not be loaded, and why: told by `doctor`, the rest goes on."""
         for connector in connectors:
@@ -43,6 +46,18 @@ class Registry:
                 raise ConfigurationError(f"Two connectors bring a tool `{tool.name}`.", "Uninstall one of them.")
         self._by_kind[connector.kind] = connector
 
+    def measure(self, resources: Iterable[ResourceSettings]) -> None:
+        """From now on the user's own rules and runbooks may name the user's own metrics."""
+        for said in resources:
+            for kind in [said.kind] if said.kind else self._by_kind:
+                self._own_metrics.setdefault(kind, {}).update(dict.fromkeys(said.metrics, 1.0))
+
+    def sample(self, kind: str) -> Reading:
+        """An example of a reading, with the user's own metrics. Raises NotFound."""
+        sample = self.kind(kind).sample
+        own = self._own_metrics.get(kind)
+        return replace(sample, metrics={**own, **sample.metrics}) if own else sample
+
     def extend(self, folder: Path) -> None:
         """Add a user's own rules and runbooks: `KIND/rules.yaml`, `KIND/runbooks/*.md`. One that bears the name of a
         shipped one takes its place. Raises ConfigurationError."""
@@ -55,11 +70,12 @@ class Registry:
             if connector is None:
                 kinds = ", ".join(self._by_kind)
                 raise ConfigurationError(f"{part}: there is no connector `{part.name}`.", f"Installed: {kinds}.")
+            sample = self.sample(part.name)
             try:
                 if (part / "rules.yaml").exists():
-                    self._own_rules += load_rules(part / "rules.yaml", kind=part.name, sample=connector.sample)
+                    self._own_rules += load_rules(part / "rules.yaml", kind=part.name, sample=sample)
                 self._own_runbooks += load_runbooks(
-                    part / "runbooks", kind=part.name, sample=connector.sample, tools=connector.tools
+                    part / "runbooks", kind=part.name, sample=sample, tools=connector.tools
                 )
             except ConfigurationError as problem:
                 raise ConfigurationError(f"{part}: {problem.what}", problem.next_step) from None

@@ -26,6 +26,8 @@ class Reading:
     """Not meant to run now (stopped on purpose): there is nothing to judge."""
     configuration: Mapping[str, str] | None = None
     """What it is configured with, where this look asked for it: what is compared to notice changes. Never secrets."""
+    age: float = 0.0
+    """Seconds that had passed since its figures were taken, where they come through a source that looks by itself."""
 
     @property
     def ok(self) -> bool:

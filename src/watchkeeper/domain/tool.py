@@ -84,6 +84,8 @@ class Tool(Generic[S]):
 
     def refusal(self, reading: Reading, arguments: Mapping[str, Any]) -> str | None:
         """The first precondition that does not hold, or that the reading cannot answer, in words; or None."""
+        if reading.metrics.get("no_way_in", 0.0) > 0:
+            return f"It is only {reading.state}; nothing here can reach it (it has neither a `url` nor a host)."
         try:
             return next((said for check in self.requires if (said := check(reading, arguments))), None)
         except LookupError as problem:

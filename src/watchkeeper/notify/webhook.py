@@ -36,6 +36,8 @@ TOLD = frozenset(
         "connector.quarantined",
         "connector.released",
         "breaker.opened",
+        "source.silent",
+        "source.tells",
         "silence.ended",
     }
 )

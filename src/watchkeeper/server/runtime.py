@@ -64,6 +64,7 @@ class Runtime:
 async def running(settings: Settings, registry: Registry | None = None) -> AsyncGenerator[Runtime]:
     """The whole system, started and stopped. Raises ConfigurationError, LeaseTaken."""
     registry = registry or Registry.installed()
+    registry.measure(settings.resources)
     if settings.runbooks is not None:
         registry.extend(settings.runbooks)
     policy = Policy(settings.policy, settings.mode)

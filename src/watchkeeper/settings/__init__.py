@@ -23,6 +23,7 @@ from watchkeeper.settings.checks import CheckSettings
 from watchkeeper.settings.machines import HostsSettings
 from watchkeeper.settings.mcp import McpSettings
 from watchkeeper.settings.part import REFERENCE, REFERENCES, Part
+from watchkeeper.settings.sources import SourceSettings, named, own_metrics
 
 Mode = Literal["observe", "approve", "auto"]
 DEFAULT_TABLE: dict[str, dict[str, Outcome]] = {
@@ -181,6 +182,14 @@ class ResourceSettings(Part):
     depends_on: list[str] | None = None
     """Slugs or ids of what it needs, in place of what is inferred; `!name` takes one inferred away."""
     settings: dict[str, Any] = Field(default_factory=dict[str, Any])
+    source: str | None = None
+    """The name of one of `sources`: its readings come from there."""
+    match: dict[str, str] = Field(default_factory=dict[str, str])
+    """Labels of its series there, where its address or name does not tell."""
+    metrics: dict[str, str] = Field(default_factory=dict[str, str])
+    """Metrics of the user's own: name → query, each giving one number."""
+
+    _own_metrics = field_validator("metrics")(own_metrics)
 
     @field_validator("password")
     @classmethod
@@ -234,6 +243,7 @@ class Settings(BaseSettings):
     hosts: HostsSettings = Field(default_factory=HostsSettings)
     mcp: McpSettings = Field(default_factory=McpSettings)
     resources: list[ResourceSettings] = Field(default_factory=list[ResourceSettings])
+    sources: dict[str, SourceSettings] = Field(default_factory=dict[str, SourceSettings])
     checks: list[CheckSettings] = Field(default_factory=list[CheckSettings])
     maintenance: list[MaintenanceSettings] = Field(default_factory=list[MaintenanceSettings])
     rules: dict[str, RuleOverride] = Field(default_factory=dict[str, RuleOverride])
@@ -253,6 +263,12 @@ class Settings(BaseSettings):
     ) -> tuple[PydanticBaseSettingsSource, ...]:
         """The environment overrides the file, which arrives as keyword arguments."""
         return env_settings, init_settings
+
+    @model_validator(mode="after")
+    def _sources_there(self) -> Self:
+        for said in self.resources:
+            named(said.name, said.source, self.sources, match=bool(said.match), metrics=bool(said.metrics))
+        return self
 
     @field_validator("checks")
     @classmethod

@@ -38,7 +38,8 @@ def reading(found: Any, resource: str, at: datetime, seconds: float) -> Reading:
     took = found.seconds
     if type(took) is not float or not 0.0 <= took <= 2 * seconds + 1.0:
         took = seconds
-    return Reading(resource, at, took, metrics, facts, text(found.state), error, bool(found.off), configuration)
+    age = found.age if type(found.age) is float and 0.0 <= found.age <= LARGEST else 0.0
+    return Reading(resource, at, took, metrics, facts, text(found.state), error, bool(found.off), configuration, age)
 
 
 def probe(found: Any, resource: str, at: datetime, seconds: float) -> Probe:

@@ -15,6 +15,7 @@ from watchkeeper.connectors import Registry
 from watchkeeper.domain import Connector, Host, NotFound, Resource
 from watchkeeper.domain.dependency import Dependency, Unknown
 from watchkeeper.settings import Settings
+from watchkeeper.sources import only_seen, said
 from watchkeeper.watch.conduct import untold
 from watchkeeper.watch.graph import Graph, names
 from watchkeeper.watch.supervision import Supervision
@@ -98,6 +99,11 @@ class Fleet:
             log.warning("a connector could not discover", connector=connector.kind, problem=str(problem))
             self.problems[connector.kind] = f"{type(problem).__name__}: {problem}"
             found = {key: value for key, value in before.items() if value[2] is connector} | found
+        for resource, connector in only_seen(
+            self._settings, self._registry, (resource for resource, _, _ in found.values()), names
+        ):
+            if (kept := self._configured(resource)) is not None:
+                found[kept.id] = (kept, None, connector)
         if unseen:
             kept = {key: value for key, value in before.items() if value[1] and value[1].incarnation in unseen}
             found = kept | found
@@ -161,23 +167,24 @@ class Fleet:
             for text in (resource.id, resource.slug, project)
         ):
             return None
-        for said in self._settings.resources:
-            if not names(said, resource):
+        for entry in self._settings.resources:
+            if not names(entry, resource):
                 continue
-            if said.ignore:
+            if entry.ignore:
                 return None
-            settings = dict(resource.settings) | said.settings
-            if said.password:
-                settings["password"] = said.password
-            if said.username:
-                settings["username"] = said.username
-            if said.environment:
+            settings = dict(resource.settings) | entry.settings
+            settings |= said(self._settings, entry, settings)
+            if entry.password:
+                settings["password"] = entry.password
+            if entry.username:
+                settings["username"] = entry.username
+            if entry.environment:
                 provider, _, kind, name = resource.id.split("/", 3)
-                resource = replace(resource, id=f"{provider}/{said.environment}/{kind}/{name}")
+                resource = replace(resource, id=f"{provider}/{entry.environment}/{kind}/{name}")
             resource = replace(
                 resource,
                 settings=settings,
-                may_act=resource.may_act if said.act is None else said.act,
+                may_act=resource.may_act if entry.act is None else entry.act,
             )
         return resource
 

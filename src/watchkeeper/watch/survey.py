@@ -3,6 +3,7 @@
 import asyncio
 import os
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
@@ -11,7 +12,18 @@ from urllib.parse import urlsplit
 import structlog
 from pydantic import TypeAdapter
 
-from watchkeeper.domain import Attachment, Connector, Event, Health, Host, ListsClients, Network, Resource, now
+from watchkeeper.domain import (
+    Attachment,
+    Conflict,
+    Connector,
+    Event,
+    Health,
+    Host,
+    ListsClients,
+    Network,
+    Resource,
+    now,
+)
 from watchkeeper.domain.dependency import Dependency
 from watchkeeper.hosts import sockets
 from watchkeeper.store import Store
@@ -200,7 +212,10 @@ def asking(watchers: Mapping[str, Watcher]) -> Callable[[str], Any]:
 
     def session(resource: str) -> Any:
         watcher = watchers.get(resource)
-        return watcher.session if watcher and watcher.health is Health.HEALTHY and not watcher.alerts else None
+        if watcher is None or watcher.health is not Health.HEALTHY or watcher.alerts:
+            return None
+        with suppress(Conflict):  # what is only seen has none
+            return watcher.session
 
     return session
 

@@ -27,6 +27,7 @@ from watchkeeper.domain import (
 )
 from watchkeeper.domain.situation import Situation
 from watchkeeper.settings import Settings
+from watchkeeper.sources import Sources
 from watchkeeper.store import Store
 from watchkeeper.watch.checks import Checks
 from watchkeeper.watch.correlation import neighbours, upstream
@@ -76,8 +77,9 @@ class Watch:
         self._providers = list(providers)
         self._alerted = alerted
         self._vanished = vanished
+        self.sources = Sources(settings, registry, self._tell, store.masker.learn)
         self.checks = Checks(settings.checks, store.masker.text, store.masker.learn)
-        shipped = overridden(registry.rules, settings, {known.kind: known.sample for known in registry})
+        shipped = overridden(registry.rules, settings, {known.kind: registry.sample(known.kind) for known in registry})
         self._rules = (*shipped, *self.checks.rules)
         self.keeping = Keeping(store, settings.watch, self._ring)
         self.pace = Pace(settings.watch.interval)
@@ -110,7 +112,7 @@ class Watch:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
         await asyncio.gather(self.listening.stop(), *(w.stop() for w in self.watchers.values()))
-        await self.checks.stop()
+        await asyncio.gather(self.checks.stop(), self.sources.stop())
         self.supervision.stop()
         try:
             await self.keeping.write()
@@ -123,7 +125,7 @@ class Watch:
     def problems(self) -> dict[str, str]:
         """What stands in the way of watching, by what is affected."""
         own = {"store": self._store.problem, "pace": self.pace.problem}
-        own |= self.checks.problems(self.fleet.resources)
+        own |= self.checks.problems(self.fleet.resources) | self.sources.problems
         return (
             {name: said for name, said in own.items() if said} | dict(self.fleet.problems) | self.supervision.problems
         )
@@ -257,7 +259,7 @@ class Watch:
                 Watcher(
                     resource,
                     host,
-                    self.checks.beside(resource, connector),
+                    self.checks.beside(resource, self.sources.through(resource, connector, self._rules_of(resource))),
                     self._rules_of(resource),
                     self._settings.watch,
                     self._alert_changed,
@@ -319,6 +321,7 @@ class Watch:
         """Look at it no more."""
         watcher = self.watchers.pop(key)
         await watcher.stop()
+        self.sources.forget(key)
         await self.listening.leave(key)
         return watcher
 

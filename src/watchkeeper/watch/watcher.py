@@ -106,6 +106,8 @@ class Watcher:
         """Raises Conflict where none is open yet, or its connector is quarantined."""
         if self.conduct.quarantined:
             raise Conflict(f"The connector of {self.resource.slug} is {self.conduct.problem}")
+        if self._session is None and self.last is not None and "no_way_in" in self.last.metrics:
+            raise Conflict(f"{self.resource.slug} is only {self.last.state}.", "Give it a `url` in watchkeeper.yaml.")
         if self._session is None:
             raise Conflict(f"There is no open session with {self.resource.slug} yet.", "Try again in a moment.")
         return self._session
@@ -229,7 +231,8 @@ class Watcher:
     async def _look_for_ever(self) -> None:
         while not self._stopped and not self.conduct.quarantined:
             at = _time()
-            await self._take(await self._look(), at)
+            reading = await self._look()
+            await self._take(reading, at - reading.age)  # what a source took before this look proves nothing newer
             quick = self._waiting or any(alert.status == "pending" for alert in self.alerts.values())
             usual = self._settings.interval * self._pace.factor * random.uniform(0.9, 1.1)
             interval = self._settings.quick if quick else usual
