@@ -30,6 +30,17 @@ OURS = {
     "submit_plan",
 }
 HELLO = {"jsonrpc": "2.0", "id": 1, "method": "tools/list", "params": {}}
+INITIALIZE = json.dumps(
+    HELLO
+    | {
+        "method": "initialize",
+        "params": {
+            "protocolVersion": "2025-06-18",
+            "capabilities": {},
+            "clientInfo": {"name": "test", "version": "1"},
+        },
+    }
+)
 ACCEPT = {"Accept": "application/json, text/event-stream"}
 
 
@@ -156,8 +167,30 @@ async def test_a_refusal_of_a_person_is_told(
 
 
 @pytest.mark.usefixtures("writes")
+async def test_the_same_is_asked_for_once_and_not_without_end(
+    thing: Thing, agent: Callable[..., Any], operator: httpx.AsyncClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("watchkeeper.server.mcp.asking.MOST", 2)
+    async with agent() as client:
+        first = await answer(client, "memo_set", resource=thing.slug, value=0.4)
+        again = await answer(client, "memo_set", resource=thing.id, value=0.4)
+        other = await answer(client, "memo_set", resource=thing.slug, value=0.3)
+        said = await refusal(client, "memo_set", resource=thing.slug, value=0.2)
+        assert (first["fix_id"], first["expires_at"]) == (again["fix_id"], again["expires_at"])
+        assert other["fix_id"] != first["fix_id"]
+        assert "2 changes that agents asked for wait" in said["why"]
+        for one in (first, other):
+            await operator.post(f"/api/approvals/{one['approval_id']}/reject", json={})
+        anew = await answer(client, "memo_set", resource=thing.slug, value=0.4)
+        assert anew["fix_id"] != first["fix_id"]
+        await operator.post(f"/api/approvals/{anew['approval_id']}/reject", json={})
+    assert thing.changes == []
+
+
+@pytest.mark.parametrize("mode", ["auto", "legacy"])
+@pytest.mark.usefixtures("writes")
 async def test_progress_is_told_and_cancelling_ends_the_waiting_and_never_the_fix(
-    thing: Thing, agent: Callable[..., Any], runtime: Runtime, operator: httpx.AsyncClient
+    mode: str, thing: Thing, agent: Callable[..., Any], runtime: Runtime, operator: httpx.AsyncClient
 ) -> None:
     told: list[tuple[float, float | None, str | None]] = []
     heard = asyncio.Event()
@@ -166,7 +199,7 @@ async def test_progress_is_told_and_cancelling_ends_the_waiting_and_never_the_fi
         told.append((done, of, text))
         heard.set()
 
-    async with agent() as client:
+    async with agent(mode) as client:
         asked = await answer(client, "memo_slow", resource=thing.slug, value=0.3)
         await operator.post(f"/api/approvals/{asked['approval_id']}/approve", json={})
         await thing.begun()
@@ -315,9 +348,26 @@ async def test_a_long_answer_is_cut_and_says_so(thing: Thing, agent: Callable[..
     assert "characters left out" in said["left_out"][0]
 
 
+@pytest.mark.parametrize("text", ["\x00", "ü•😀", '"}]'])
+async def test_any_text_is_answered(text: str, thing: Thing, operator: httpx.AsyncClient) -> None:
+    given = {"name": "memo_show", "arguments": {"resource": thing.slug, "note": text}}
+    body = json.dumps({"jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": given})
+    headers = ACCEPT | {"Content-Type": "application/json", "Mcp-Protocol-Version": "2025-06-18"}
+    opened = await operator.post("/mcp", content=INITIALIZE, headers=headers)
+    headers["Mcp-Session-Id"] = opened.headers["mcp-session-id"]
+    done = await operator.post("/mcp", content=body, headers=headers)
+    assert done.status_code == 200, done.text
+    assert "result" in done.text
+
+
 def test_what_fits_is_left_as_it_is() -> None:
     whole = {"lines": ["a", "b"], "of": {"n": 1.5, "none": None}}
     assert bounded(whole) == (whole, [])
+
+
+def test_what_is_no_text_or_number_is_made_one() -> None:
+    cut, _ = bounded({"key\udcff": ["\ud800 half", float("nan"), float("inf"), 1.5]})
+    assert json.loads(json.dumps(cut, allow_nan=False).encode()) == {"key?": ["? half", None, None, 1.5]}
 
 
 def test_whatever_it_is_the_answer_is_bounded() -> None:

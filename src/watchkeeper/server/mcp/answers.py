@@ -240,7 +240,7 @@ class Lines(Answer):
     next: int | None = Field(default=None, description="hand it back as `before` for older ones")
 
 
-class Submission(Answer):
+class Submitted(Answer):
     status: str
     fix_id: str | None = None
     approval_id: str | None = None

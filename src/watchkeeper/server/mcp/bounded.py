@@ -40,6 +40,11 @@ def _few(said: list[str]) -> list[str]:
     return said if len(said) <= 8 else [*said[:8], f"and {len(said) - 8} more cuts"]
 
 
+def sound(text: str) -> str:
+    """Without halves of characters, which no message can carry: what a server keeps need not be text."""
+    return text if text.isascii() else text.encode(errors="replace").decode()
+
+
 class _Knife:
     """Cuts lists and mappings to so many items, texts to so many characters, and says where."""
 
@@ -53,10 +58,12 @@ class _Knife:
         self._left -= 1
         if self._left < 0:
             raise _TooMany
-        if isinstance(value, str) and len(value) > self._characters:
-            rest = len(value) - self._characters
-            self.said.append(f"{path or 'text'}: {rest} of {len(value)} characters left out")
-            return value[: self._characters] + "…"
+        if isinstance(value, str):
+            if len(value) > self._characters:
+                rest = len(value) - self._characters
+                self.said.append(f"{path or 'text'}: {rest} of {len(value)} characters left out")
+                value = value[: self._characters] + "…"
+            return sound(value)
         if isinstance(value, float) and not math.isfinite(value):
             return None
         if isinstance(value, Mapping | list | tuple) and depth >= DEEPEST:
@@ -64,7 +71,10 @@ class _Knife:
             return None
         if isinstance(value, Mapping):
             pairs = self._first(path, list(cast("Mapping[str, Any]", value).items()))
-            return {name: self.cut(item, f"{path}.{name}" if path else str(name), depth + 1) for name, item in pairs}
+            return {
+                sound(str(name)): self.cut(item, f"{path}.{name}" if path else str(name), depth + 1)
+                for name, item in pairs
+            }
         if isinstance(value, list | tuple):
             whole = self._first(path, cast("Sequence[Any]", value))
             return [self.cut(item, f"{path}[{index}]", depth + 1) for index, item in enumerate(whole)]

@@ -8,6 +8,7 @@ from typing import Any, cast
 from mcp.types import CallToolResult, TextContent
 
 from watchkeeper.domain import Principal, WatchkeeperError
+from watchkeeper.server.mcp.bounded import sound
 from watchkeeper.server.runtime import Runtime
 from watchkeeper.store import Masker
 from watchkeeper.store.masking import NAMES
@@ -64,7 +65,7 @@ def answered(call: Call, content: Mapping[str, Any]) -> CallToolResult:
 def refused(call: Call, problem: WatchkeeperError) -> CallToolResult:
     """Why it was not done, and what to do instead: for the model to read, so not an error of the protocol."""
     said = {"status": "refused", "why": problem.what, "next": _for_an_agent(problem.next_step)}
-    shown = call.runtime.store.masker.value({name: text for name, text in said.items() if text})
+    shown = call.runtime.store.masker.value({name: sound(text) for name, text in said.items() if text})
     return CallToolResult(
         content=[TextContent(type="text", text=_json(shown))], structured_content=shown, is_error=True
     )

@@ -5,7 +5,11 @@ from typing import Any
 
 from mcp.types import CallToolResult
 
-from watchkeeper.domain import Effect, Forbidden, WatchkeeperError
+from watchkeeper.domain import Effect, Forbidden, Step, WatchkeeperError
+from watchkeeper.loop import Submission
+from watchkeeper.server.incidents import id_of
+from watchkeeper.server.incidents import submitted as answer_of
+from watchkeeper.server.mcp.asking import asked_before
 from watchkeeper.server.mcp.bounded import bounded
 from watchkeeper.server.mcp.call import Call, answered
 from watchkeeper.server.mcp.listing import worst
@@ -33,6 +37,9 @@ async def call(of: Call, name: str, given: Mapping[str, Any]) -> CallToolResult:
         raise WatchkeeperError(f"{name} needs `resource`: what it is to work on.", "get_status lists what there is.")
     if worst(tool) is not Effect.READ:
         writing(runtime, name)
+        step = Step(name, await id_of(runtime, resource), tool.parse(left))
+        if waits := await asked_before(of, (step,)):
+            return answered(of, submitted(answer_of(Submission(waits.decision, approval=waits))))
     done = await call_tool(name, CallTool(resource=resource, arguments=left), runtime, of.who)
     return answered(of, submitted(done))
 

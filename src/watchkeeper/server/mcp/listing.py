@@ -19,16 +19,8 @@ MEANS = {
     Effect.DESTRUCTIVE: "It can lose data.",
 }
 _TEXT = {"type": "string"}
-_CHANGE: dict[str, Any] = {
-    "fix_id": _TEXT | {"description": "hand it to fix_status"},
-    "approval_id": _TEXT,
-    "expires_at": _TEXT | {"format": "date-time", "description": "nobody having decided by then, it is void"},
-    "reason": _TEXT | {"description": "what policy says of it"},
-}
-_ALWAYS: dict[str, Any] = {
-    "next": _TEXT,
-    "left_out": {"type": "array", "items": _TEXT, "description": "what was cut, in words"},
-}
+_CHANGE: dict[str, Any] = dict.fromkeys(("fix_id", "approval_id", "expires_at", "reason"), _TEXT)
+_ALWAYS: dict[str, Any] = {"next": _TEXT, "left_out": {"type": "array", "items": _TEXT}}
 
 
 def worst(tool: Tool[Any]) -> Effect:
@@ -83,20 +75,25 @@ def _description(tool: Tool[Any], kind: str, runbooks: Iterable[Runbook]) -> str
 
 def arguments(tool: Tool[Any], kind: str) -> dict[str, Any]:
     """The schema of its arguments with `resource` before them."""
-    schema = dict(tool.arguments.model_json_schema())
+    schema = _plain(tool.arguments.model_json_schema())
     own = cast("dict[str, Any]", schema.get("properties", {}))
     resource = _TEXT | {"description": f"slug or id of the {kind}, as get_status gives it"}
-    schema["properties"] = {"resource": resource} | {n: _plain(s) for n, s in own.items() if n != "resource"}
+    schema["properties"] = {"resource": resource} | {n: s for n, s in own.items() if n != "resource"}
     schema["required"] = ["resource", *(name for name in schema.get("required", ()) if name != "resource")]
-    schema.pop("title", None)
     return schema
 
 
 def _plain(schema: Any) -> Any:
     """Without the titles that only repeat the names."""
+    if isinstance(schema, list):
+        return [_plain(part) for part in cast("list[Any]", schema)]
     if not isinstance(schema, Mapping):
         return schema
-    return {name: part for name, part in cast("Mapping[str, Any]", schema).items() if name != "title"}
+    return {
+        key: {name: _plain(one) for name, one in part.items()} if key in ("properties", "$defs") else _plain(part)
+        for key, part in cast("Mapping[str, Any]", schema).items()
+        if key != "title"
+    }
 
 
 def _output(tool: Tool[Any]) -> dict[str, Any]:
@@ -117,7 +114,7 @@ def _returned(tool: Tool[Any]) -> dict[str, Any]:
     """The schema of what it gives; anything where that cannot be told."""
     try:
         hint = get_type_hints(tool.run).get("return", Any)
-        return dict(TypeAdapter[Any](hint).json_schema(mode="serialization"))
+        return _plain(TypeAdapter[Any](hint).json_schema(mode="serialization"))
     except (NameError, PydanticSchemaGenerationError, PydanticInvalidForJsonSchema, PydanticUserError):
         log.debug("what a tool gives has no schema", tool=tool.name)
         return {}
@@ -126,14 +123,11 @@ def _returned(tool: Tool[Any]) -> dict[str, Any]:
 def of_ours(tool: Tool[Any], answer: Mapping[str, Any]) -> types.Tool:
     """One of our own, of which `answer` is what it gives."""
     title = _title(tool)
-    schema = dict(tool.arguments.model_json_schema())
-    schema.pop("title", None)
-    schema["properties"] = {name: _plain(part) for name, part in schema.get("properties", {}).items()}
     return types.Tool(
         name=tool.name,
         title=title,
         description=tool.description,
-        input_schema=schema,
-        output_schema=dict(answer),
+        input_schema=_plain(tool.arguments.model_json_schema()),
+        output_schema=_plain(answer),
         annotations=annotations(tool.effect, title),
     )

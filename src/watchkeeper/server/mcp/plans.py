@@ -9,9 +9,11 @@ from annotated_types import Ge, Le, MaxLen, MinLen
 from pydantic import BaseModel, ConfigDict, Field
 
 from watchkeeper.domain import Approval, Conflict, Diagnosis, Effect, Fix, NotFound, Plan, now, tool
+from watchkeeper.loop import Submission
 from watchkeeper.server.incidents import id_of
 from watchkeeper.server.incidents import submitted as answer_of
-from watchkeeper.server.mcp.answers import FixView, Step, Submission
+from watchkeeper.server.mcp.answers import FixView, Step, Submitted
+from watchkeeper.server.mcp.asking import asked_before
 from watchkeeper.server.mcp.call import Call
 from watchkeeper.server.mcp.calling import submitted, writing
 from watchkeeper.server.mcp.listing import worst
@@ -37,7 +39,7 @@ async def submit_plan(
     call: Call,
     steps: Annotated[list[WantedStep], MinLen(1), MaxLen(5)],
     cause: Annotated[str, MinLen(1), MaxLen(1000)],
-) -> Submission:
+) -> Submitted:
     """Hand in a plan of several steps, gentlest first, with the cause it is for. It is judged by the same policy as any
     other, carried out in order as one fix, proven by readings and probe, and undone where it did not help. Use it where
     one call is not enough; use the tool itself where it is. What you hand in may wait for a person: see fix_status."""
@@ -48,8 +50,9 @@ async def submit_plan(
         if runtime.store.shared and not runtime.sharing.held(await id_of(runtime, step.resource)):
             raise Conflict(f"{step.resource} is looked at by another executor.", "Call its tools one by one.")
     plan = await _plan(call, steps, cause)
-    done = submitted(answer_of(await runtime.loop.submit(plan, call.who)))
-    return Submission(**done)
+    waits = await asked_before(call, plan.steps)
+    done = Submission(waits.decision, approval=waits) if waits else await runtime.loop.submit(plan, call.who)
+    return Submitted(**submitted(answer_of(done)))
 
 
 async def _plan(call: Call, steps: list[WantedStep], cause: str) -> Plan:

@@ -13,7 +13,7 @@ from pydantic import TypeAdapter
 from watchkeeper import __version__
 from watchkeeper.domain import NotFound, Tool, WatchkeeperError
 from watchkeeper.server.mcp import calling, evidence, incidents, listing, plans, prompts, shown
-from watchkeeper.server.mcp.bounded import bounded
+from watchkeeper.server.mcp.bounded import bounded, sound
 from watchkeeper.server.mcp.call import Call, answered, refused
 from watchkeeper.server.runtime import Runtime
 from watchkeeper.server.security import LARGEST_BODY
@@ -74,7 +74,7 @@ class Service:
             return await calling.call(call, params.name, given)
         except WatchkeeperError as problem:
             if params.name not in self._schemas:
-                raise MCPError(INVALID_PARAMS, problem.what) from None
+                raise _told(WatchkeeperError(problem.what)) from None
             return refused(call, problem)
         except Exception as problem:
             log.exception("a call over MCP failed", tool=params.name)
@@ -82,7 +82,7 @@ class Service:
 
     async def _answer(self, call: Call, tool: Tool[Any], given: dict[str, Any]) -> types.CallToolResult:
         found = await tool.run(call, **tool.parse(given))
-        content, cuts = bounded(found.model_dump(mode="json", exclude_none=True))
+        content, cuts = bounded(found.model_dump(mode="json", exclude_defaults=True))
         left_out = [*content.get("left_out", []), *cuts]
         content.pop("left_out", None)
         return answered(call, content | ({"left_out": left_out} if left_out else {}))
@@ -131,7 +131,7 @@ def _gives(tool: Tool[Any]) -> dict[str, Any]:
 
 
 def _told(problem: WatchkeeperError) -> MCPError:
-    return MCPError(INVALID_PARAMS if problem.status < 500 else INTERNAL_ERROR, str(problem).replace("\n", " "))
+    return MCPError(INVALID_PARAMS if problem.status < 500 else INTERNAL_ERROR, sound(str(problem).replace("\n", " ")))
 
 
 def sessions(runtime: Runtime) -> StreamableHTTPSessionManager:

@@ -120,7 +120,7 @@ def _short(call: Call, text: str) -> str:
 
 
 def _json(call: Call, found: BaseModel) -> str:
-    shown, left_out = bounded(found.model_dump(mode="json", exclude_none=True), LONGEST)
+    shown, left_out = bounded(found.model_dump(mode="json", exclude_defaults=True), LONGEST)
     if left_out:
         shown["left_out"] = [*shown.get("left_out", []), *left_out]
     return json.dumps(masked(call.runtime.store.masker, shown), ensure_ascii=False, separators=(",", ":"))
