@@ -56,10 +56,10 @@ def doctor(
         screen = console()
         for finding in findings:
             shape, style = SIGNS[finding.state]
-            line = Text(f"{shape} {finding.state:<8}", style).append(f"{finding.subject:<14}", "bold")
+            line = Text(f"{shape} {finding.state:<8}", style).append(f"{finding.subject:<13} ", "bold")
             screen.print(line.append(finding.found, "none"), soft_wrap=True)
-            if finding.advice:
-                screen.print(Text(f"           {finding.advice}", "none"), soft_wrap=True)
+            for line in finding.advice.splitlines():
+                screen.print(Text(f"           {line}", "none"), soft_wrap=True)
     if any(finding.state == "broken" for finding in findings):
         raise typer.Exit(2)
 

@@ -205,11 +205,14 @@ async def of_resource(
     acts = [right for tool in tools for right in tool.rights]
     act = f"can act: {can(acts)}" if resource.may_act else "may not act (not named for it)"
     said = f"as {held.user}; can look: {can(access.look)}; can probe: {can(parts['probe'])}; {act}"
-    whose = replace(resource, settings={**resource.settings, "username": held.name}) if held.name else resource
+    whose = anew = resource
+    if held.name:
+        whose = replace(resource, settings={**resource.settings, "username": held.name})
+        anew = replace(resource, settings={k: v for k, v in resource.settings.items() if k != "username"})
     line = access.grant(held.missing, whose, more=True, version=held.version) if held.missing else ""
     findings = [Finding(resource.slug, "missing" if held.missing else "ok", "; ".join([said, *held.notes]), line)]
     if held.more:
-        least = access.grant(every, whose, version=held.version)
+        least = access.grant(every, anew, version=held.version)
         findings.append(Finding(resource.slug, "more", f"its user may also: {', '.join(held.more)}", least))
     return findings
 
