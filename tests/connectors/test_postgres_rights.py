@@ -10,6 +10,7 @@ import pytest
 from postgres_fixtures import PostgresHost, Sit
 from tests.postgres import Postgres
 
+from watchkeeper.cli.rights import of_resource
 from watchkeeper.connectors.postgres import connector
 from watchkeeper.connectors.postgres.rights import EXAMPLE_OWNER, PostgresAccess
 from watchkeeper.connectors.postgres.session import PostgresSession
@@ -256,6 +257,35 @@ async def test_doctor_finds_what_is_missing_and_the_statements_it_prints_give_it
         assert "GRANT shopkeeper TO keeper;" in added
         give(shop, added, anew=False)
         assert (await ACCESS.held(session, ACT)).missing == ()
+
+
+async def test_the_sessions_of_a_superuser_are_passed_over_and_alone_are_refused(
+    shop: Postgres, enter: Enter, sit: Sit
+) -> None:
+    give(shop, statements(ACT))
+    tool = TOOLS["postgres_kill_idle_in_transaction"]
+    await sit(1, "BEGIN", "SELECT 1", user="watchkeeper")
+    async with enter() as session:
+        assert "`superuser`" in await refused(tool.run(session, min_seconds=0))
+        await sit(1, "BEGIN", "SELECT 1", user="visitor")
+        assert (await tool.run(session, min_seconds=0))["ended"] == 1
+
+
+async def test_what_doctor_says_of_it_can_be_pasted(shop: Postgres, enter: Enter) -> None:
+    give(shop, statements([right for right in ACT if right.what != "pg_signal_backend"]))
+    async with enter() as session:
+        (said,) = await of_resource(NAMED, connector, ACCESS, session)
+        assert said.found == "as the role keeper; can look: ✓; can probe: ✓; can act: lacks `pg_signal_backend`"
+        assert said.advice == "GRANT pg_signal_backend TO keeper;"
+        give(shop, said.advice, anew=False)
+        (said,) = await of_resource(NAMED, connector, ACCESS, session)
+        assert (said.state, said.advice) == ("ok", "")
+    async with enter(username="watchkeeper") as session:
+        ours = Resource(NAMED.id, NAMED.slug, may_act=True, settings={**NAMED.settings, "username": "watchkeeper"})
+        well, more = await of_resource(ours, connector, ACCESS, session)
+        assert (well.state, more.state) == ("ok", "more")
+        assert more.found == "its user may also: everything (superuser)"
+        assert more.advice.startswith("CREATE ROLE watchkeeper LOGIN")
 
 
 async def test_asking_changes_nothing_and_tells_a_superuser(shop: Postgres, enter: Enter) -> None:

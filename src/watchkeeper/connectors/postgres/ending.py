@@ -96,14 +96,20 @@ async def _until(
 
 
 async def _signal(session: PostgresSession, function: str, rows: Sequence[Mapping[str, Any]]) -> int:
-    """A process id may be another session's by now: the moment it began must be the same."""
+    """A process id may be another session's by now: the moment it began must be the same. Those of superusers are
+    passed over where we are none. Raises Trouble where that is all of them."""
     statement = (
-        f"SELECT count(*) FILTER (WHERE {function}(a.pid)) AS done FROM pg_stat_activity a "
+        f"SELECT count(*) FILTER (WHERE CASE WHEN allowed THEN {function}(pid) ELSE false END) AS done, "
+        "count(*) AS there, count(*) FILTER (WHERE allowed) AS allowed FROM ("
+        "SELECT a.pid, me.rolsuper OR NOT coalesce(r.rolsuper, false) AS allowed FROM pg_stat_activity a "
         "JOIN unnest(%(pids)s::int[], %(began)s::text[]) AS w(pid, began) "
-        "ON a.pid = w.pid AND a.backend_start::text = w.began"
+        "ON a.pid = w.pid AND a.backend_start::text = w.began "
+        "LEFT JOIN pg_roles r ON r.oid = a.usesysid JOIN pg_roles me ON me.rolname = current_user) AS found"
     )
     wanted = {"pids": [row["pid"] for row in rows], "began": [row["started"] for row in rows]}
     (found,) = await session.query(statement, wanted, timeout=5.0)
+    if found["there"] and not found["allowed"]:
+        raise denied("superuser", "the sessions of a superuser are ended by superusers alone")
     return int(found["done"])
 
 

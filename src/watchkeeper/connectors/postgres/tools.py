@@ -13,7 +13,7 @@ from watchkeeper.connectors.postgres.session import PostgresSession, until_it_an
 from watchkeeper.connectors.postgres.tables import postgres_enable_autovacuum, postgres_vacuum
 from watchkeeper.connectors.postgres.trouble import Trouble, denied
 from watchkeeper.domain import Effect, Refused, Tool, tool
-from watchkeeper.domain.rights import calls, grants
+from watchkeeper.domain.rights import calls, grants, machine
 from watchkeeper.hosts.rights import EXEC, RESTARTS
 
 _PSQL = "{inside}psql -U postgres -c "
@@ -22,6 +22,7 @@ _SEES = grants("pg_read_all_stats")
 _ENDS = (
     *grants("pg_read_all_stats", "pg_signal_backend"),
     *calls(*EXEC, gives="a way in where every slot is taken and no session of ours is open"),
+    *machine("root, or its own user", gives="the same at a PostgreSQL that runs without a container"),
 )
 """Sessions of superusers are ended by superusers alone."""
 
