@@ -3,6 +3,7 @@ import math
 import pytest
 
 from tests.domain.making import CACHE, reading
+from watchkeeper.connectors import Registry
 from watchkeeper.domain import Condition, ConfigurationError, numbers, scope
 
 
@@ -72,3 +73,29 @@ def test_a_broken_expression_is_a_configuration_error_that_shows_it(expression: 
         Condition(expression)
     assert repr(expression) in told.value.what
     assert "cel.dev" in told.value.next_step
+
+
+@pytest.mark.parametrize(
+    ("expression", "named"),
+    [
+        ("reading.used > 0.9 && facts.role == 'master'", {"used", "role"}),
+        ("has(reading.used) && state == 'on'", {"used"}),
+        ("alerts.exists(a, a.rule == 'x')", set()),
+        ("reading['used'] > 0.9", None),
+        ("reading.all(name, reading[name] > 0.0)", None),
+        ("size(facts) > 0", None),
+    ],
+)
+def test_it_is_known_what_a_condition_names_or_that_this_cannot_be_known(
+    expression: str, named: set[str] | None
+) -> None:
+    assert Condition(expression).names == named
+
+
+def test_a_condition_sees_the_same_whether_it_is_handed_everything_or_what_it_names() -> None:
+    for connector in Registry.installed():
+        whole = connector.sample.scope()
+        for rule in connector.rules:
+            for condition in filter(None, (rule.when, rule.clear)):
+                assert condition.names is not None, condition.source
+                assert condition.value(connector.sample.scope(condition.names)) == condition.value(whole)

@@ -37,3 +37,11 @@ def test_what_costs_too_much_is_looked_at_more_rarely_which_is_said_and_over_whe
     for _ in range(30):
         pace.adjust(10_000, 0.1, 0.0)
     assert (pace.factor, pace.problem) == (1.0, None)
+
+
+def test_many_that_come_at_once_begin_at_about_the_pace_they_will_keep() -> None:
+    pace = Pace(2.0)
+    pace.expect(MANY)
+    assert pace.factor == 1.0
+    pace.expect(10_000)
+    assert 5.0 < pace.factor <= RAREST / 2.0

@@ -11,7 +11,7 @@ from pydantic import TypeAdapter
 from rich.text import Text
 
 from watchkeeper.cli import feed
-from watchkeeper.cli.options import listening_at
+from watchkeeper.cli.options import MOST, listening_at
 from watchkeeper.cli.screen import WORST_FIRST, console, health, table
 from watchkeeper.domain import Approval, Event, Incident
 
@@ -68,10 +68,9 @@ async def greet(runtime: "Runtime", teller: Teller, *, quiet: bool, log: str) ->
     )
     if not quiet:
         teller.follow()
-    watchers = runtime.watch.watchers
     with contextlib.suppress(TimeoutError):
         async with asyncio.timeout(FIRST_LOOKS_SECONDS):
-            await runtime.watch.look(tuple(watchers))
+            await runtime.watch.first_looks()
     _found(runtime, teller)
     for name, problem in (dict(runtime.watch.fleet.problems) | runtime.registry.broken).items():
         teller.say(Text(f"\n▲ {name}: ", "yellow").append(problem.replace("\n", "\n  "), "none"))
@@ -89,13 +88,15 @@ def _found(runtime: "Runtime", teller: Teller) -> None:
         teller.say(Text("\nNothing to watch was found. `watchkeeper doctor` says what is missing."))
         return
     made = table("resource", "kind", "health", "acts", "state", fold=("resource", "state"))
-    for watcher in watchers:
+    for watcher in watchers[:MOST]:
         last = watcher.last
         state = "not looked at yet" if last is None else last.error or last.state
         acts = "yes" if watcher.resource.may_act else "no"
         made.add_row(watcher.resource.slug, watcher.resource.kind, health(watcher.health.value), acts, state)
     teller.say()
     teller.say(made)
+    if (more := len(watchers) - MOST) > 0:
+        teller.say(Text(f"… and {more:,} more, none of them worse: `watchkeeper status --limit 0`", "dim"))
     if not any(watcher.resource.may_act for watcher in watchers):
         teller.say(
             Text(

@@ -14,6 +14,8 @@ if TYPE_CHECKING:
 ADDRESS = "url"
 """The file in the data directory that says where the server that uses it listens."""
 
+MOST = 100
+"""Resources shown without being asked for more: the worst."""
 WITH_VALUE = ("--config", "--data", "--url")
 FLAGS = ("--json",)
 

@@ -4,15 +4,13 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from watchkeeper.cli.options import Options
+from watchkeeper.cli.options import MOST, Options
 
 if TYPE_CHECKING:
     from rich.console import Console, RenderableType
 
     from watchkeeper.cli.client import Client
 
-MOST = 100
-"""Resources shown without being asked for more: the worst."""
 PAGE = 1000
 WIDE = 110
 """Columns from which on a table has room for what is told below it, too."""

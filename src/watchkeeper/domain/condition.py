@@ -1,6 +1,7 @@
 """Conditions in CEL, compiled once, evaluated often, with `None` where the data to decide is missing."""
 
 import math
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
@@ -13,6 +14,9 @@ if TYPE_CHECKING:
     Scope = cel.Context
 else:
     Scope = Any  # cel brings a command line of its own, 0.8 s to import: only whoever evaluates pays for it
+
+
+_OF_A_READING = re.compile(r"\b(?:reading|facts)\b(?:\.(\w+))?")
 
 
 def scope(**variables: Any) -> Scope:
@@ -52,6 +56,16 @@ class Condition:
                 "The language: https://cel.dev; names it may use: `watchkeeper runbooks show NAME`.",
             ) from None
         object.__setattr__(self, "_program", program)
+
+    @property
+    def names(self) -> frozenset[str] | None:
+        """The metrics and facts it names; None where that cannot be told (`reading["name"]`).
+
+        >>> sorted(Condition("reading.up < 1.0 || facts.role == 'master'").names or ())
+        ['role', 'up']
+        """
+        named = _OF_A_READING.findall(self.source)
+        return frozenset(named) if all(named) else None
 
     def holds(self, within: Scope) -> bool | None:
         """True or False; `None` when a name it needs is missing: no data is never an answer, nor is a mere number."""

@@ -1,6 +1,6 @@
 """What one look gave."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 
@@ -33,9 +33,16 @@ class Reading:
     def ok(self) -> bool:
         return self.error is None
 
-    def scope(self) -> Scope:
-        """What a condition over this reading may name: `reading.<metric>`, `facts.<fact>`, `state`."""
-        return scope(reading=numbers(self.metrics), facts=dict(self.facts), state=self.state)
+    def scope(self, names: Collection[str] | None = None) -> Scope:
+        """What a condition over this reading may name: `reading.<metric>`, `facts.<fact>`, `state`.
+
+        With `names` only these metrics and facts: each costs about 3 µs to hand over, and rules name few of them.
+        """
+        metrics, facts = self.metrics, self.facts
+        if names is not None:
+            metrics = {name: value for name, value in metrics.items() if name in names}
+            facts = {name: value for name, value in facts.items() if name in names}
+        return scope(reading=numbers(metrics), facts=dict(facts), state=self.state)
 
 
 @dataclass(frozen=True, slots=True)

@@ -80,12 +80,24 @@ class Transaction:
 
     async def put_resource(self, resource: Resource, *, gone: bool = False) -> None:
         """Remember a resource; credentials in its settings are references and stay so."""
-        body = adapter(Resource).dump_python(self._masker.value(resource), mode="json")
-        row = {"seen_at": now(), "gone_at": now() if gone else None, "body": body}
-        where = schema.resources.c.id == resource.id
-        changed = await self.connection.execute(sa.update(schema.resources).where(where).values(**row))
-        if changed.rowcount == 0:
-            await self.connection.execute(sa.insert(schema.resources).values(id=resource.id, **row))
+        await self.put_resources([resource], gone=gone)
+
+    async def put_resources(self, resources: Iterable[Resource], *, gone: bool = False) -> None:
+        """Remember many at once."""
+        at = now()
+        rows = [
+            {
+                "id": resource.id,
+                "seen_at": at,
+                "gone_at": at if gone else None,
+                "body": adapter(Resource).dump_python(self._masker.value(resource), mode="json"),
+            }
+            for resource in resources
+        ]
+        if rows:
+            insert = (postgresql.insert if self.shared else sqlite.insert)(schema.resources)
+            fresh = {name: insert.excluded[name] for name in ("seen_at", "gone_at", "body")}
+            await self.connection.execute(insert.on_conflict_do_update(index_elements=["id"], set_=fresh), rows)
 
     async def keep_readings(self, readings: Iterable[Reading]) -> None:
         """Each reading is kept once, however often it is given."""

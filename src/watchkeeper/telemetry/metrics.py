@@ -86,7 +86,9 @@ class Metrics:
         """Count one look."""
         self.last_look = time.monotonic()
         self.last_look_at.set_to_current_time()
-        self._looks.by_kind.setdefault(kind, Histogram()).record(max(0.0, seconds))
+        if kind not in self._looks.by_kind:
+            self._looks.by_kind[kind] = Histogram()
+        self._looks.by_kind[kind].record(max(0.0, seconds))
         if not ok:
             self.looks_failed.labels(kind).inc()
 

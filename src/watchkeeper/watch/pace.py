@@ -15,6 +15,10 @@ RAREST = 60.0
 """Seconds between two looks at a resource at most. What alerts, or is waited for, is looked at quickly as ever."""
 
 
+LOOK = 0.001
+"""Seconds of CPU that a look takes until it is known better (docs/scaling.md)."""
+
+
 class Pace:
     """`factor` is by how much the interval is stretched; 1 where it is kept. Ask `follow` about every second."""
 
@@ -24,6 +28,12 @@ class Pace:
         self._at = time.monotonic()
         self.factor = 1.0
         self.number = 0
+
+    def expect(self, number: int) -> None:
+        """So many are to be looked at from now on: begin where it is likely to end."""
+        if number > max(MANY, self.number):
+            likely = number * LOOK / (BUSY * self._interval)
+            self.factor = max(self.factor, 1.0, min(likely, RAREST / self._interval))
 
     def follow(self, number: int, slept: float) -> None:
         """`number` resources are looked at, and the caller slept for `slept` seconds, or meant to."""

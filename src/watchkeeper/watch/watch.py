@@ -165,6 +165,10 @@ class Watch:
         """Those that are still there."""
         return tuple(key for key in resources if key in self.watchers)
 
+    async def first_looks(self) -> None:
+        """Until everything that is watched now was looked at once."""
+        await asyncio.gather(*(watcher.next_reading(0.0) for watcher in tuple(self.watchers.values())))
+
     async def look(self, resources: tuple[str, ...]) -> Situation:
         """Fresh readings of these resources, taken after the call began."""
         began, at = now(), asyncio.get_running_loop().time()
@@ -292,12 +296,14 @@ class Watch:
         await asyncio.gather(*(watcher.stop() for watcher in old.values()))
         for start in range(0, len(fresh), AT_ONCE):
             async with self._store.transaction() as transaction:
-                for resource in (watcher.resource for watcher in fresh[start : start + AT_ONCE]):
-                    await transaction.put_resource(resource)
+                resources = [watcher.resource for watcher in fresh[start : start + AT_ONCE]]
+                await transaction.put_resources(resources)
+                for resource in resources:
                     if resource.id in old:
                         text = f"{resource.slug} is another one now (recreated)"
                         event = Event("resource.recreated", resource.id, text, now(), resource=resource.id)
                         await transaction.emit(event)
+        self.pace.expect(len(self.watchers) + len(fresh))
         spread = SPREAD * len(fresh) if len(fresh) > AT_ONCE / 10 else 0.0
         for watcher in fresh:
             resource = watcher.resource

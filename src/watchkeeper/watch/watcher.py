@@ -70,6 +70,7 @@ class Watcher:
         self._unrecorded: set[str] = set()
         self.since: datetime = now()
         self._rules = rules
+        self._names = _named(rules)
         self._settings = settings
         self._changed = changed
         self._looked = looked
@@ -276,7 +277,7 @@ class Watcher:
             self._good_at = began
         self.ring.append(reading)
         self._looked(reading)
-        within = reading.scope()
+        within = reading.scope(self._names)
         at = now()
         for rule in self._rules:
             known = self.alerts.get(rule.id)
@@ -308,15 +309,22 @@ class Watcher:
 
     def showing(self) -> frozenset[str]:
         """Ids of the firing alerts whose condition holds on the last reading."""
-        if self.last is None:
+        if self.last is None or not any(alert.status == "firing" for alert in self.alerts.values()):
             return frozenset()
-        within = self.last.scope()
+        within = self.last.scope(self._names)
         rules = {rule.id: rule for rule in self._rules}
         return frozenset(
             alert.id
             for alert in self.alerts.values()
             if alert.status == "firing" and alert.rule in rules and rules[alert.rule].when.holds(within)
         )
+
+
+def _named(rules: Sequence[Rule]) -> frozenset[str] | None:
+    """All that these rules name of a reading; None where that cannot be told."""
+    conditions = [condition for rule in rules for condition in (rule.when, rule.clear) if condition]
+    known = [names for condition in conditions if (names := condition.names) is not None]
+    return frozenset().union(*known) if len(known) == len(conditions) else None
 
 
 def _time() -> float:
