@@ -2,7 +2,6 @@
 
 import asyncio
 import random
-import re
 from collections import Counter
 from collections.abc import AsyncGenerator, Awaitable, Callable, Collection, Sequence
 from contextlib import AsyncExitStack
@@ -17,7 +16,6 @@ from watchkeeper.domain import (
     Conflict,
     Event,
     Health,
-    Host,
     Probe,
     Reading,
     Resource,
@@ -36,6 +34,7 @@ from watchkeeper.watch.keeping import Keeping, still_firing
 from watchkeeper.watch.listening import Listening
 from watchkeeper.watch.overrides import overridden
 from watchkeeper.watch.pace import SPREAD, Pace
+from watchkeeper.watch.secrecy import learned
 from watchkeeper.watch.supervision import Supervision
 from watchkeeper.watch.survey import Survey, asking, renewing
 from watchkeeper.watch.telling import Teller
@@ -48,7 +47,6 @@ AT_ONCE = 500
 """Resources stored in one transaction."""
 MORE_LOOKS = 3
 """Looks after the time to settle is over."""
-_WORD = re.compile(r"[^\W_]+")
 
 
 class Watch:
@@ -257,7 +255,7 @@ class Watch:
             if watcher is not None and watcher.resource.incarnation == resource.incarnation:
                 watcher.resource = resource
                 continue
-            if host is not None and not await self._learn_secrets(resource, host):
+            if host is not None and not await learned(self._store.masker, resource, host):
                 continue
             fresh.append(
                 Watcher(
@@ -276,16 +274,6 @@ class Watch:
         await self._begin(fresh, {resource.runs_on for resource, _, _ in found.values()})
         for key in [key for key in self.watchers if key not in found or not self.held(key)]:
             await (self._leave(key) if key in found else self._end(key))
-
-    async def _learn_secrets(self, resource: Resource, host: Host) -> bool:
-        """Before anything of it is stored. False where it cannot be asked: it may have gone meanwhile."""
-        try:
-            variables = await host.environment()
-        except Exception as problem:
-            log.warning("a host cannot be asked now", resource=resource.id, problem=str(problem))
-            return False
-        self._store.masker.learn_environment(variables, names=set(_WORD.findall(f"{resource.id} {resource.slug}")))
-        return True
 
     async def _begin(self, fresh: Sequence[Watcher], carriers: Collection[str | None]) -> None:
         """Begin to watch these; many at once are stored in few transactions, and their first looks are spread."""

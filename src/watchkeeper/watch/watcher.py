@@ -324,7 +324,7 @@ def _named(rules: Sequence[Rule]) -> frozenset[str] | None:
     """All that these rules name of a reading; None where that cannot be told."""
     conditions = [condition for rule in rules for condition in (rule.when, rule.clear) if condition]
     known = [names for condition in conditions if (names := condition.names) is not None]
-    return frozenset().union(*known) if len(known) == len(conditions) else None
+    return frozenset[str]().union(*known) if len(known) == len(conditions) else None
 
 
 def _time() -> float:
