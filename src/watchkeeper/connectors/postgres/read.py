@@ -263,9 +263,7 @@ async def _tables(session: PostgresSession, metrics: dict[str, float], facts: di
     metrics |= {"dead_rows": 0.0, "dead_rows_ratio": 0.0, "bloated_seconds": 0.0}
     for name in ("bloated_table", "bloated_database"):
         facts.pop(name, None)
-    begun = time.perf_counter()
     table = await worst_table(session, room=others and metrics["connections_ratio"] < _CROWDED)
-    session.tables_seconds = time.perf_counter() - begun
     metrics["autovacuum_enabled"] = float(session.autovacuum)
     if table is None:
         session.bloated = ("", 0.0)

@@ -53,7 +53,7 @@ class PostgresSession:
         self.autovacuum = True
         """Whether it is on for the server."""
         self.tables_seconds = 0.0
-        """How long it took to look at them last."""
+        """How long it took last to look at those of the database it is connected to."""
         self.looked: dict[str, float] = {}
         """Loop time of the last look at each other database."""
         self.bloated: tuple[str, float] = ("", 0.0)

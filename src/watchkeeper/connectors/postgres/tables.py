@@ -34,7 +34,9 @@ async def worst_table(session: PostgresSession, *, room: bool) -> Row | None:
     connection only its own is looked at. Raises Trouble."""
     (here,) = await session.query("SELECT current_database() AS name")
     own = str(here["name"])
+    begun = asyncio.get_running_loop().time()
     session.tables[own] = await session.query(queries.TABLES)
+    session.tables_seconds = asyncio.get_running_loop().time() - begun
     others = [row["name"] for row in await session.query(queries.DATABASES)]
     for gone in set(session.tables) - {own, *others}:
         del session.tables[gone]
