@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from contextlib import AbstractAsyncContextManager, aclosing
 from dataclasses import replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 from functools import partial
 from typing import Any
 
@@ -29,7 +29,7 @@ from watchkeeper.incidents import Desk
 from watchkeeper.store import Store, new_id
 from watchkeeper.verify import Subject, judge
 from watchkeeper.watch import Watch
-from watchkeeper.watch.correlation import suffering
+from watchkeeper.watch.correlation import carried_by, suffering
 
 AFTERMATH = 60.0
 """Seconds for what suffered from a healed root to be well again: twice the 30 s between a container's health checks."""
@@ -86,17 +86,28 @@ class Fixing:
         return fix
 
     async def aftermath(self, fix: Fix, incident: Incident) -> None:
-        """The root is proven to be well: wait until what suffered from it has noticed, or for so long that it has
-        something of its own; not where something else is wrong besides, which is next."""
+        """The root is proven to be well: wait until what suffered from it, and what runs on it, has noticed, or for so
+        long that it has something of its own; not where something else is wrong besides, which is next."""
         if fix.verdict is None or fix.verdict.outcome != "healed":
             return
-        suffers = suffering(fix.plan.resources[0], self._watch.fleet.resources)
+        root = fix.plan.resources[0]
+        suffers = suffering(root, self._watch.fleet.resources)
         resources = (await self._store.get(Incident, incident.id)).resources
-        async with aclosing(self._watch.settle(resources, AFTERMATH)) as looks:
+        carried = self._watch.present(carried_by(root, self._watch.fleet.resources))
+        async with aclosing(self._watch.settle(tuple(dict.fromkeys((*resources, *carried))), AFTERMATH)) as looks:
             async for at in looks:
                 firing = [alert for alert in self._desk.firing(incident, at) if alert.severity != "info"]
-                if not firing or any(alert.resource not in suffers for alert in firing):
+                if any(alert.resource not in suffers for alert in firing):
                     return
+                if not firing and await self._well(carried, at, fix.started_at):
+                    return
+
+    async def _well(self, carried: Sequence[str], at: Situation, since: datetime) -> bool:
+        """Whether what runs on what was fixed shows nothing new, and its probes do not fail."""
+        new = [alert for alert in at.alerts if alert.resource in carried and alert.pending_at > since]
+        if any(alert.severity != "info" for alert in new):
+            return False
+        return all([(await self._watch.probe(key)).ok is not False for key in carried])
 
     async def subsides(self, incident: Incident, firing: Sequence[Alert]) -> bool:
         """Whether all that fires is what suffers from a root that was healed a moment ago: it may notice late."""

@@ -64,6 +64,11 @@ def place(resource: str, resources: Mapping[str, Resource]) -> frozenset[str]:
     return frozenset({resource, *there, *ties(resources).carried.get(carrier, ())})
 
 
+def carried_by(carrier: str, resources: Mapping[str, Resource]) -> tuple[str, ...]:
+    """What runs on it."""
+    return tuple(ties(resources).carried.get(carrier, ()))
+
+
 def suffering(root: str, resources: Mapping[str, Resource]) -> frozenset[str]:
     """What needs it, directly or not, and is elsewhere: not what runs on it or on the same."""
     if root not in resources:
