@@ -56,6 +56,24 @@ async def test_a_container_is_looked_at(run: Run) -> None:
     assert (await connector.probe(session)).ok is True
 
 
+@pytest.mark.parametrize(("check", "said"), [("true", True), ("false", None)])
+async def test_a_health_check_whose_turn_has_not_come_yet_is_asked_at_once(
+    run: Run, check: str, said: bool | None
+) -> None:
+    checked = [*LABELS, "--health-cmd", check, "--health-interval", "10m"]
+    host = await run("sleep", "600", options=checked)
+    assert (await host.state()).health == "starting"
+    assert (await connector.probe(await session_with(host))).ok is said
+
+
+async def test_a_container_ends_within_the_time_it_declares(run: Run) -> None:
+    host = await run("sh", "-c", "trap '' TERM; while :; do sleep 1; done", options=["--stop-timeout", "1"])
+    before = await host.state()
+    async with asyncio.timeout(PATIENCE):
+        await host.restart(grace=10 * PATIENCE)  # by force after what it declares, not after this
+    assert (await host.state()).start_count > before.start_count
+
+
 async def test_what_befalls_a_container_is_told_and_a_stop_on_purpose_raises_nothing(run: Run) -> None:
     host = await run(*REDIS)
     session = await session_with(host)

@@ -44,6 +44,29 @@ async def test_two_that_only_share_a_victim_are_two_incidents(things: Callable[.
     assert (await shop.incident())["id"] == first["id"]
 
 
+async def test_a_second_fault_is_handled_while_the_victim_of_the_first_has_yet_to_recover(
+    things: Callable[..., Any], operator: httpx.AsyncClient
+) -> None:
+    cache: Thing = await things()
+    orders: Thing = await things()
+    shop: Thing = await things(depends_on=(cache.id, orders.id))
+    cache.put(0.95)
+    first = await cache.approval()
+    shop.put(0.95)
+    await shop.event("alert.firing")
+    orders.put(0.95)
+    second = await orders.approval()
+    await operator.post(f"/api/approvals/{first['id']}/approve", json={})
+    await cache.event("fix.executed")
+    await operator.post(f"/api/approvals/{second['id']}/approve", json={})
+    await orders.event("fix.executed")
+    assert (await shop.incident())["status"] != "closed"
+    shop.put(0.1)
+    await cache.event("incident.closed")
+    await orders.event("incident.closed")
+    assert [(await one.incident())["roots"] for one in (cache, orders)] == [[cache.id], [orders.id]]
+
+
 async def test_a_victim_that_showed_first_joins_when_its_cause_shows(things: Callable[..., Any]) -> None:
     store: Thing = await things()
     shop: Thing = await things(depends_on=(store.id,))
