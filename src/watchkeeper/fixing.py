@@ -176,7 +176,10 @@ class Fixing:
     async def standing(
         self, plan: Plan, at: Situation, incident: Incident | None, agreed: Approval | None = None
     ) -> Standing:
-        """What holds beside the table: changes lately, maintenance, cooldown, breakers."""
+        """What holds beside the table: changes lately, maintenance, cooldown, breakers. No look-up is held back by any
+        of them, unless policies of the user's own say so."""
+        if plan.effect is Effect.READ and self._decide.policy.settings.cedar is None:
+            return Standing()
         near = self._watch.neighbours(plan.resources)
         key = incident.id if incident else None
         return await self._decide.standing(

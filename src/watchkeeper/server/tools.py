@@ -4,7 +4,7 @@ from typing import Any
 
 from fastapi import APIRouter
 
-from watchkeeper.domain import Breaker, NotFound, Rule, Runbook, now
+from watchkeeper.domain import Breaker, Effect, NotFound, Rule, Runbook, now
 from watchkeeper.server import elsewhere
 from watchkeeper.server.incidents import id_of, submitted
 from watchkeeper.server.runtime import Runtime
@@ -60,7 +60,9 @@ async def call_tool(name: str, body: CallTool, runtime: Here, who: Operator) -> 
     if runtime.store.shared and not runtime.sharing.held(key := await id_of(runtime, body.resource)):
         return await elsewhere.ask(runtime, key, name, body.model_dump(mode="json"), who)
     resource = runtime.watch.resource(body.resource)
-    at = await runtime.watch.look((resource.id,))
+    tool = runtime.decide.tool(name)
+    looks = tool.effect is Effect.READ and tool.effect_now is None  # whatever its state: `submit` takes a fresh look
+    at = runtime.watch.situation((resource.id,)) if looks else await runtime.watch.look((resource.id,))
     plan = runtime.decide.plan_for(name, resource, body.arguments, who, at)
     result = submitted(await runtime.loop.submit(plan, who))
     return result.model_copy(update={"output": runtime.store.masker.value(result.output)})
