@@ -17,6 +17,8 @@ from tests.conftest import RedisServer, free_port, start_redis
 
 PATIENCE = 60.0
 """Seconds until what must come has come, or the test fails."""
+KINDS = ("postgres", "nginx", "http", "container", "service")
+"""Jobs for what exporters of other kinds tell."""
 NEEDED = {"prometheus": "prometheus", "prometheus-redis-exporter": "prometheus-redis-exporter"}
 
 
@@ -110,6 +112,7 @@ def stand(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stand]:
                     f"--config.file={folder / 'prometheus.yml'}",
                     f"--storage.tsdb.path={folder / 'data'}",
                     f"--web.listen-address=127.0.0.1:{there.prometheus}",
+                    "--scrape.discovery-reload-interval=100ms",  # else it waits five seconds before the first scrape
                 ],
                 stdout=log,
                 stderr=log,
@@ -136,7 +139,7 @@ def _configuration(there: Stand, pages: int) -> dict[str, Any]:
             "metrics_path": f"/{job}",
             "static_configs": [{"targets": [f"127.0.0.1:{pages}"]}],
         }
-        for job in ("stuck", "partial", "twins", "queue")
+        for job in ("stuck", "partial", "twins", "queue", *KINDS)
     ]
     real = {"job_name": "redis", "static_configs": [{"targets": [there.instance]}]}
     return {"global": {"scrape_interval": "1s", "scrape_timeout": "1s"}, "scrape_configs": [real, *written]}

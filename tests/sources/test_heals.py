@@ -1,60 +1,25 @@
 """The same fault, seen only through Prometheus, is detected, healed and proven; what is not seen is not called well."""
 
-import os
-import subprocess
-import sys
-import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass
+import asyncio
+import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import Any
 
-import yaml
+import pytest
 
-from tests.conftest import free_port
 from tests.sources.conftest import PATIENCE, Stand
-from watchkeeper.cli.client import Client
+from watchkeeper.cli.sources import sources
+from watchkeeper.domain import Event, Health
+from watchkeeper.server import Runtime, running
+from watchkeeper.settings import Settings
 
-BIN = Path(sys.executable).parent
 CACHE = "local/lab/redis/cache"
 
 
-@dataclass
-class Server:
-    """`watchkeeper up` in a folder."""
-
-    folder: Path
-    port: int
-    process: "subprocess.Popen[bytes]"
-    environment: dict[str, str]
-
-    def client(self) -> Client:
-        token = (self.folder / ".local/state/watchkeeper/token").read_text().strip()
-        return Client(f"http://127.0.0.1:{self.port}", token)
-
-    def kill(self) -> None:
-        self.process.kill()
-
-    def status(self) -> Any:
-        with self.client() as client:
-            return client.get("/api/resources/status")
-
-    def run(self, *command: str) -> str:
-        done = subprocess.run(
-            [BIN / "watchkeeper", *command],
-            cwd=self.folder,
-            env=self.environment,
-            capture_output=True,
-            text=True,
-            timeout=PATIENCE,
-        )
-        return done.stdout
-
-
-@contextmanager
-def up(folder: Path, stand: Stand) -> Iterator[Server]:
-    port = free_port()
+@asynccontextmanager
+async def up(folder: Path, stand: Stand) -> AsyncIterator[Runtime]:
+    """All of Watchkeeper, in mode auto, with that Redis alone; its readings come from Prometheus."""
     cache = {
         "name": "cache",
         "kind": "redis",
@@ -65,75 +30,81 @@ def up(folder: Path, stand: Stand) -> Iterator[Server]:
         "match": {"instance": stand.instance},
         "settings": {"cache_keys": "page:*"},
     }
-    said = {
-        "mode": "auto",
-        "server": {"port": port},
-        "only": [CACHE],
-        "sources": {"prom": {"url": stand.url, "max_age": "5s"}},
-        "resources": [cache],
-        "rules": {"redis-memory-full": {"for": "300ms"}},
-    }
-    (folder / "watchkeeper.yaml").write_text(yaml.safe_dump(said))
-    kept = {name: value for name, value in os.environ.items() if name != "XDG_STATE_HOME"}
-    there = kept | {"HOME": str(folder), "DOCKER_HOST": "unix:///nonexistent"}
-    with (folder / "up.log").open("wb") as log:
-        process = subprocess.Popen(
-            [BIN / "watchkeeper", "up"],
-            cwd=folder,
-            env=there | {"WATCHKEEPER_WATCH__INTERVAL": "0.3"},
-            stdout=subprocess.PIPE,
-            stderr=log,
-        )
-    assert process.stdout is not None
-    drained = threading.Thread(target=process.stdout.read)
-    try:
-        begun = next((line for line in process.stdout if b"What happens from here on" in line), None)
-        assert begun, (folder / "up.log").read_text()
-        drained.start()
-        yield Server(folder, port, process, there)
-    finally:
-        process.terminate()
-        process.wait(PATIENCE)
-        if drained.ident:
-            drained.join()
-        process.stdout.close()
+    settings = Settings(
+        mode="auto",
+        data=folder / "data",
+        only=[CACHE],
+        sources={"prom": {"url": stand.url, "max_age": "3s"}},
+        resources=[cache],
+        rules={"redis-memory-full": {"for": "300ms"}},
+        watch={"interval": 0.3, "quick": 0.2},
+    )
+    async with running(settings) as runtime:
+        yield runtime
 
 
-def event(server: Server, kind: str) -> dict[str, Any]:
-    """The first such event; they are told from the beginning. Patience ends the server, and so the test."""
-    timer = threading.Timer(PATIENCE, server.kill)
-    timer.start()
-    try:
-        with server.client() as client:
-            return next(event for event in client.events(0) if event is not None and event["kind"] == kind)
-    finally:
-        timer.cancel()
+async def event(runtime: Runtime, kind: str) -> Event:
+    """The first such event."""
+    async with asyncio.timeout(PATIENCE):
+        async for event in runtime.store.follow(0):
+            if event is not None and event.kind == kind:
+                return event
+    raise AssertionError(kind)
 
 
-def test_a_fault_seen_only_through_prometheus_is_healed_and_an_exporter_that_ends_is_told(
-    stand: Stand, tmp_path: Path
+async def test_a_fault_seen_only_through_prometheus_is_healed_and_an_exporter_that_ends_is_told(
+    stand: Stand, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    with up(tmp_path, stand) as server, stand.redis.client() as redis:
+    monkeypatch.setenv("DOCKER_HOST", "unix:///nonexistent")
+    with stand.redis.client() as redis:
         redis.eval("for i = 1, 29000 do redis.call('set', 'page:' .. i, string.rep('x', 1000)) end", 0)
         assert redis.info("memory")["used_memory"] > 0.96 * (32 << 20)
+        async with up(tmp_path, stand) as runtime:
+            assert (await event(runtime, "alert.firing")).text == "redis-memory-full fires on cache"
+            assert "used_memory_ratio" in (await event(runtime, "fix.healed")).text
+            assert (await event(runtime, "incident.closed")).text.startswith("healed")
+            assert redis.info("memory")["used_memory"] < 0.85 * (32 << 20)
 
-        assert event(server, "alert.firing")["text"] == "redis-memory-full fires on cache"
-        assert "used_memory_ratio" in event(server, "fix.healed")["text"]
-        assert event(server, "incident.closed")["text"].startswith("healed")
-        assert redis.info("memory")["used_memory"] < 0.85 * (32 << 20)
+            stand.stop_exporter()
+            silent = await event(runtime, "source.silent")
+            assert silent.subject == CACHE
+            assert "its exporter does not answer (up is 0)" in silent.text
+            assert runtime.watch.health(CACHE) is Health.UNKNOWN
+            assert "no data of 1: cache" in runtime.watch.problems["source prom"]
 
-        found = server.run("doctor")
-        assert f"prom: {stand.url} answers in" in found
-        assert f'seen through prom: {{instance="{stand.instance}",job="redis"}}' in found
-
-        stand.stop_exporter()
-        silent = event(server, "source.silent")
-        assert silent["subject"] == CACHE
-        assert "its exporter does not answer (up is 0)" in silent["text"]
-        status = server.status()
-        assert [known["health"] for known in status["items"]] == ["UNKNOWN"]
-        assert "no data of 1: cache" in status["problems"]["source prom"]
-
-        stand.start_exporter()
-        assert event(server, "source.tells")["text"] == "prom has data of cache again"
+            stand.start_exporter()
+            assert (await event(runtime, "source.tells")).text == "prom has data of cache again"
         redis.flushall()
+
+
+def test_the_doctor_says_whether_each_source_answers_and_what_it_has(
+    stand: Stand, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("DOCKER_HOST", "unix:///nonexistent")
+    match = {"instance": stand.instance}
+    seen = {"name": "cache", "kind": "redis", "environment": "lab", "source": "prom", "match": match}
+    other = {"name": "lost", "kind": "redis", "environment": "lab", "source": "prom", "match": {"instance": "x:1"}}
+    settings = Settings(
+        only=["prometheus/lab/redis/*"],
+        sources={"prom": {"url": stand.url, "timeout": 30}, "away": {"url": "http://127.0.0.1:1"}},
+        resources=[seen, other],
+    )
+
+    # On a busy machine a scrape may be missed, and that is no data.
+    over = time.monotonic() + PATIENCE
+    while True:
+        found = list(sources(settings))
+        (cache,) = [one for one in found if one.subject == "cache"]
+        if cache.state == "ok" or time.monotonic() > over:
+            break
+
+    assert f'seen through prom: {{instance="{stand.instance}",job="redis"}}, taken' in cache.found
+    (away, prom) = sorted((one for one in found if one.subject == "source"), key=lambda one: one.found)
+    assert (prom.state, away.state) == ("ok", "broken")
+    assert f"prom: {stand.url} answers in" in prom.found
+    assert " 2." in prom.found
+    assert "targets" in prom.found
+    assert "nothing accepts connections there" in away.found
+    (lost,) = [one for one in found if one.subject == "lost"]
+    assert (lost.state, "no series redis_up has the labels" in lost.found) == ("missing", True)
+    assert "docs/prometheus.md" in lost.advice
