@@ -1,7 +1,10 @@
 """`up` finds what runs on this machine without a container, and starts it again when it was killed."""
 
+import base64
+import json
 import os
 import signal
+import stat
 import subprocess
 import time
 from collections.abc import Iterator
@@ -87,4 +90,56 @@ def test_a_killed_server_is_started_again_as_it_was_and_one_stopped_on_purpose_i
                 time.sleep(0.2)
             assert any("stopped on purpose" in item["state"] for item in state), state
             assert [one["id"] for one in asked.get("/api/incidents")["items"]] == [closed["incident"]]
+    assert "hunter2" not in "\n".join(up.lines)
+
+
+def until_kept(folder: Path, name: str) -> Path:
+    """The file that keeps how plain processes were started, once it has all that the server tells of itself."""
+    path = folder / "processes" / "local.json"
+    deadline = time.monotonic() + PATIENCE
+    while True:
+        kept = json.loads(path.read_text())["processes"] if path.exists() else []
+        if any(one["name"] == name and one["told"] for one in kept):
+            return path
+        assert time.monotonic() < deadline, [one["name"] for one in kept]
+        time.sleep(0.1)
+
+
+def test_what_died_while_nobody_watched_is_known_and_after_a_yes_started_as_it_was(plain: int, tmp_path: Path) -> None:
+    name, data = f"redis-{plain}", tmp_path / "data"
+    said = {
+        "mode": "auto",
+        "only": [f"local/*/*/{name}"],
+        "hosts": {"local": {"environment": "lab", "act": True}},
+        "resources": [{"name": name, "password": "env:PLAIN"}],
+    }
+    (tmp_path / "watchkeeper.yaml").write_text(yaml.safe_dump(said))
+    given = {"PLAIN": "hunter2", "WATCHKEEPER_HOSTS__LOCAL__ENABLED": "true"}
+    before, first = client(plain).config_get("*"), pid_of(plain)
+    with running(data, **given) as up:
+        up.until_line("What happens from here on")
+        kept = until_kept(data, name)
+        up.process.kill()
+    assert stat.S_IMODE(kept.stat().st_mode) == 0o600
+    os.kill(first, signal.SIGKILL)
+
+    with running(data, **given) as up:
+        up.until_line("What happens from here on")
+        asked = events(up, "approval.requested")
+        with up.client as known:
+            states = {item["id"]: item["state"] for item in known.get("/api/resources/status")["items"]}
+            assert "why it ended was not seen" in states[f"local/lab/service/{name}"], states
+            known.post(f"/api/approvals/{asked['subject']}/approve")
+        closed = events(up, "incident.closed")
+        assert "healed" in closed["text"], up.lines
+        assert closed["incident"] == asked["incident"]
+        second = pid_of(plain)
+        assert second != first
+        assert client(plain).config_get("*") == before
+        assert os.readlink(f"/proc/{second}/cwd") == str(tmp_path)
+        assert "4321" in Path(f"/proc/{second}/limits").read_text()
+    told = next(one["told"] for one in json.loads(kept.read_text())["processes"] if one["name"] == name)
+    assert 'requirepass "hunter2"' in base64.b64decode(told["content"]).decode()
+    for path in data.rglob("*"):
+        assert not path.is_file() or b"hunter2" not in path.read_bytes(), path
     assert "hunter2" not in "\n".join(up.lines)

@@ -4,10 +4,10 @@ from watchkeeper.hosts.container import ContainerHost
 from watchkeeper.hosts.engine import Change, Engine
 from watchkeeper.hosts.kept import Kept
 from watchkeeper.hosts.machine import Machine
-from watchkeeper.hosts.service import ServiceHost, ServiceUsage
+from watchkeeper.hosts.service import ServiceHost
 from watchkeeper.hosts.shell import LocalShell, Shell
 from watchkeeper.hosts.ssh import SshShell
-from watchkeeper.hosts.usage import ContainerStats
+from watchkeeper.hosts.usage import ContainerStats, ServiceUsage
 
 __all__ = [
     "Change",

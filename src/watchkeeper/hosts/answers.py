@@ -1,5 +1,7 @@
-"""Reading the engine's answers, where what is empty may be absent, null or the year 1."""
+"""Reading the engine's answers, where what is empty may be absent, null or the year 1; and the journal's."""
 
+import json
+import os
 import re
 from collections.abc import Mapping
 from datetime import UTC, datetime
@@ -29,3 +31,14 @@ def moment(text: str | None) -> datetime | None:
         return None
     zone = "+00:00" if match[3] == "Z" else match[3]
     return datetime.fromisoformat(f"{match[1]}.{(match[2] or '0')[:6]:0<6}{zone}").astimezone(UTC)
+
+
+def journal_entry(line: bytes) -> tuple[datetime, str] | None:
+    """Time and text of one entry as `journalctl --output=json` writes it; None for what is none."""
+    try:
+        entry: dict[str, Any] = json.loads(line)
+        at = datetime.fromtimestamp(int(entry["__REALTIME_TIMESTAMP"]) / 1e6, UTC)
+    except (ValueError, KeyError):
+        return None
+    text: Any = entry.get("MESSAGE") or ""
+    return at, (text if isinstance(text, str) else os.fsdecode(bytes(text))).rstrip()

@@ -1,5 +1,7 @@
-"""How a unit is, and why it stopped: what systemd says of it, and no more."""
+"""How a unit is, and why it stopped: what systemd says of it; and whether the kernel just killed for lack of memory."""
 
+import time
+from collections import deque
 from datetime import UTC, datetime
 
 from watchkeeper.domain import HostState, StopCause
@@ -27,10 +29,36 @@ _CAUSES: dict[str, StopCause] = {
 }
 _CRASHES = (4, 6, 7, 8, 11)
 """SIGILL, SIGABRT, SIGBUS, SIGFPE, SIGSEGV: a fault of its own."""
+_KILL = 9
+_DYING_SECONDS = 1.0
 
 
-def of_unit(unit: Unit, survey: Survey) -> HostState:
-    """The state of a service from what `systemctl show` says of it."""
+class OomKills:
+    """Whether the kernel's count of processes it killed for lack of memory rose as a process ended.
+
+    One that is killed frees its memory before it is gone, and may be seen alive meanwhile: what counts is the count of
+    a second before it was last seen.
+    """
+
+    def __init__(self) -> None:
+        self.rose = False
+        self._counts: deque[tuple[float, int]] = deque()
+
+    def alive(self, count: int) -> None:
+        """The process is there, and the count is this."""
+        present, self.rose = time.monotonic(), False
+        self._counts.append((present, count))
+        while len(self._counts) > 1 and self._counts[1][0] < present - _DYING_SECONDS:
+            self._counts.popleft()
+
+    def ended(self, count: int) -> None:
+        """The process is there no more, and the count is this."""
+        self.rose = bool(self._counts) and count > self._counts[0][1]
+
+
+def of_unit(unit: Unit, survey: Survey, *, oom: bool = False) -> HostState:
+    """The state of a service from what `systemctl show` says of it. `oom`: the kernel killed something for lack of
+    memory as it ended; with control groups of version 1 systemd is not told that it was this."""
     said = unit.said
     if said.get("LoadState") not in ("loaded", "masked"):
         return HostState("gone")
@@ -42,6 +70,8 @@ def of_unit(unit: Unit, survey: Survey) -> HostState:
     ended = unit.number("ExecMainExitTimestampMonotonic") or 0
     stopped = status == "exited"
     code, stopped_by = _end(unit)
+    if oom and stopped_by == "killed" and code == 128 + _KILL and ":memory:" in survey.own_cgroup:
+        stopped_by = "oom"
     return HostState(
         status="created" if stopped and not begun else status,
         pid=unit.main_pid,

@@ -5,6 +5,7 @@ import fnmatch
 import os
 import re
 from collections.abc import AsyncIterator, Mapping, Sequence
+from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING
 
@@ -12,6 +13,7 @@ from watchkeeper.domain import Network, WatchkeeperError
 from watchkeeper.hosts import standing
 from watchkeeper.hosts.exits import Exits
 from watchkeeper.hosts.proc import Process, Survey, Unit, parse
+from watchkeeper.hosts.remembered import Memory
 from watchkeeper.hosts.shell import Output, Shell, script
 
 if TYPE_CHECKING:
@@ -23,6 +25,8 @@ _SURVEY_SECONDS = 8.0
 _TITLE_PORT = re.compile(r"(\S*):(\d+)\b")
 _OURS = re.compile(r"(^|/)watchkeeper(-lab)?$")
 _LISTED_SECONDS = 1.0
+_KEEP_SECONDS = 1.0
+_EVERYWHERE = {"0.0.0.0", "::"}
 _QUEUE = 1000
 
 
@@ -42,6 +46,7 @@ class Machine:
         services: Sequence[str] = (),
         labels: Mapping[str, str] | None = None,
         sudo: bool = False,
+        memory: Path | None = None,
     ) -> None:
         self.shell = shell
         self.name = name
@@ -52,6 +57,13 @@ class Machine:
         self.problem: str | None = None
         self.survey: Survey | None = None
         self.exits: Exits | None = None
+        self.unwritten = False
+        """Whether something is known of its plain processes that is not kept yet."""
+        self._memory = Memory(memory) if memory else None
+        """What was known of them is recalled from there; None: it is known as long as this process lives."""
+        self._recalled = memory is None
+        self._keeping = asyncio.Lock()
+        self._kept_at = 0.0
         self._named = tuple(services)
         self._services: dict[str, ServiceHost] = {}
         self._one = asyncio.Lock()
@@ -76,6 +88,7 @@ class Machine:
         for task in self._waiting.values():
             task.cancel()
         await asyncio.gather(*self._waiting.values(), return_exceptions=True)
+        await self._keep_in_mind(soon=False)
         await self.shell.close()
 
     @property
@@ -145,7 +158,9 @@ class Machine:
                     survey = await self._survey(full=True)
             finally:
                 self._free_at = loop.time() + max(_GAP_SECONDS, loop.time() - begun)
+            await self._recall(survey)
             self._apply(survey)
+            await self._keep_in_mind(soon=True)
             return survey
 
     async def _survey(self, *, full: bool) -> Survey:
@@ -170,6 +185,33 @@ class Machine:
                 return True
         return False
 
+    async def _recall(self, survey: Survey) -> None:
+        """What was known of its plain processes before, once; those that are gone since are services that ended."""
+        if self._memory is None or self._recalled or not survey.full:
+            return
+        known = await asyncio.to_thread(self._memory.read, survey)
+        self._recalled = self.unwritten = True
+        for one in known:
+            if f"{one.name}.service" not in survey.units:  # which has taken its place
+                self._service(one.name).recall(one)
+
+    async def _keep_in_mind(self, *, soon: bool) -> None:
+        """Have what is known of its plain processes outlive this process, where that changed; `soon` as a survey brings
+        it, but not more often than is good for a disk."""
+        loop = asyncio.get_running_loop()
+        if self._memory is None or self.survey is None or not self._recalled:
+            return
+        async with self._keeping:
+            if not self.unwritten or (soon and loop.time() - self._kept_at < _KEEP_SECONDS):
+                return
+            known = [one for service in self._services.values() if (one := service.memory())]
+            self.unwritten, self._kept_at = False, loop.time()
+            try:
+                await asyncio.to_thread(self._memory.write, self.survey, known)
+            except asyncio.CancelledError:
+                self.unwritten = True
+                raise
+
     # Which services there are ------------------------------------------------------------------------------------
 
     def _apply(self, survey: Survey) -> None:
@@ -180,6 +222,7 @@ class Machine:
             if last is not None:  # what a quick survey leaves out has not changed
                 survey.units = {**last.units, **survey.units}
                 survey.ports, survey.own_cgroup, survey.own_depth = last.ports, last.own_cgroup, last.own_depth
+                survey.pid_namespace = last.pid_namespace
         self.survey = survey
         for service in self._services.values():
             service.update(survey)
@@ -203,26 +246,29 @@ class Machine:
                     units.setdefault(unit.name, {}).setdefault(port, set()).update(addresses)
             else:
                 plain[_plain_name(process, listening, plain)] = (process, listening)
-        self._keep(survey, units, plain)
+        others = {pid: listening for pid, listening in ports.items() if pid not in mine}
+        self._keep(survey, units, plain, others)
 
     def _keep(
         self,
         survey: Survey,
         units: Mapping[str, dict[int, set[str]]],
         plain: Mapping[str, tuple[Process, dict[int, set[str]]]],
+        heard: Mapping[int, Mapping[int, set[str]]],
     ) -> None:
         for unit, listening in units.items():
             service = self._service(unit.removesuffix(".service"), unit=unit)
             service.ports = listening or service.ports
         for name, (process, listening) in plain.items():
             service = self._service(name)
+            self.unwritten |= service.ports != listening
             service.ports = listening
             service.adopt(process, survey)
         for name in [
             name
             for name, service in self._services.items()
             if (service.unit and service.unit not in survey.units and not service.watched)
-            or (not service.unit and name not in plain and not service.watched)
+            or (not service.unit and name not in plain and not _missed(service, survey, heard))
         ]:
             del self._services[name]
 
@@ -236,6 +282,17 @@ class Machine:
     def _is_named(self, name: str) -> bool:
         name = name.removesuffix(".service")
         return any(fnmatch.fnmatchcase(name, pattern.removesuffix(".service")) for pattern in self._named)
+
+
+def _missed(service: "ServiceHost", survey: Survey, heard: Mapping[int, Mapping[int, set[str]]]) -> bool:
+    """Whether a plain service that is not there any more is remembered. Of one that ended while nobody watched, another
+    may have taken the place by now: it listens there, and is none that we are just starting."""
+    if service.recalled and not service.running:
+        for port, addresses in service.ports.items():
+            there = {address for listening in heard.values() for address in listening.get(port, ())}
+            if port in survey.unheard or there & {*addresses, *_EVERYWHERE} or (there and _EVERYWHERE & {*addresses}):
+                return False
+    return service.watched or service.recalled
 
 
 def _is_service(unit: Unit) -> bool:

@@ -5,7 +5,7 @@ import posixpath
 import re
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from watchkeeper.hosts import sockets
 
@@ -56,6 +56,13 @@ class Process:
     def command(self) -> str:
         return " ".join(self.argv)
 
+    def seen_again(self, fresh: "Process") -> "Process":
+        """The same process seen anew. A quick survey leaves out what does not change; a process that is ending has lost
+        its command line before it is gone."""
+        if not fresh.cgroup:
+            return replace(fresh, uid=self.uid, argv=self.argv, cgroup=self.cgroup, depth=self.depth)
+        return fresh if fresh.argv else replace(fresh, argv=self.argv)
+
 
 @dataclass(frozen=True, slots=True)
 class Unit:
@@ -89,6 +96,8 @@ class Survey:
 
     full: bool
     boot: str = ""
+    pid_namespace: str = ""
+    """Whose processes are seen; told by a full survey."""
     booted_at: float = 0.0
     """Seconds since 1970."""
     hertz: int = 100
@@ -174,6 +183,8 @@ def _machine(survey: Survey, line: str) -> None:
     name, _, rest = line.partition(" ")
     if name == "boot":
         survey.boot = rest.strip()
+    elif name == "namespace":
+        survey.pid_namespace = rest.strip()
     elif name == "/proc/stat:btime":
         survey.booted_at = float(rest)
     elif name == "units":

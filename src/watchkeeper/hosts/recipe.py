@@ -26,7 +26,7 @@ _LOST = "/dev/null"
 
 @dataclass(frozen=True, slots=True)
 class Recipe:
-    """What a process was started with. Secrets among it: kept in memory only."""
+    """What a process was started with. Secrets among it: kept in memory, and in the one file of `remembered`."""
 
     program: str
     directory: str

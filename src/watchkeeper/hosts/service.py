@@ -1,12 +1,8 @@
 """A service on a machine as a host: a systemd unit, or a plain process that listens."""
 
 import asyncio
-import json
-import os
 from collections.abc import AsyncIterator, Mapping, Sequence
-from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
-from typing import Any
 
 from watchkeeper.domain import (
     ExecResult,
@@ -19,29 +15,23 @@ from watchkeeper.domain import (
     WatchkeeperError,
     now,
 )
-from watchkeeper.hosts.ending import of_unit, start_count
+from watchkeeper.hosts.answers import journal_entry
+from watchkeeper.hosts.ending import OomKills, of_unit, start_count
 from watchkeeper.hosts.exits import cause
 from watchkeeper.hosts.machine import Machine
 from watchkeeper.hosts.proc import Process, Survey
 from watchkeeper.hosts.recipe import Recipe, recipe_of, supervisor
+from watchkeeper.hosts.remembered import Remembered
 from watchkeeper.hosts.shell import script
+from watchkeeper.hosts.usage import ServiceUsage
 
 _GRACE_SECONDS = 10.0
 _FORGET = timedelta(hours=1)
 """How long a plain process that was stopped on purpose is remembered."""
+_GIVE_UP = timedelta(days=7)
+"""How long one is remembered that ended for another reason, and that nobody started again."""
 _ALTERNATIVE_SECONDS = 1.0
 """How long a living parent may take to start it again before we do."""
-
-
-@dataclass(frozen=True, slots=True)
-class ServiceUsage:
-    """What a service uses: its main process and all it started. Counters since its start; sizes in bytes."""
-
-    at: datetime
-    cpu_seconds: float
-    memory_used_bytes: int
-    """Resident in memory; what processes share counts for each."""
-    pids: int
 
 
 class ServiceHost:
@@ -61,6 +51,8 @@ class ServiceHost:
         self.running = False
         self.watched = False
         """Whether anybody asked for more than whether it is there: only then it is remembered when it is gone."""
+        self.recalled = False
+        """Whether it was known before Watchkeeper was started anew."""
         self._local_name = name
         self._named = named
         self._recipe: Recipe | None = None
@@ -70,7 +62,7 @@ class ServiceHost:
         """Set, and another one taken, when it is told that it logs elsewhere."""
         self._finished: datetime | None = None
         self._end: tuple[StopCause, int | None] = ("unknown", None)
-        self._ooms = 0
+        self._ooms = OomKills()
         self._granted = 0
 
     def __repr__(self) -> str:
@@ -120,44 +112,67 @@ class ServiceHost:
 
     @property
     def forgotten(self) -> bool:
-        """Stopped on purpose long ago, as plain processes are when nobody wants them any more."""
+        """Ended long ago, as plain processes do when nobody wants them any more."""
         if self.unit or self.running or self._finished is None:
             return False
-        return self._end[0] == "on_purpose" and now() - self._finished > _FORGET
+        return now() - self._finished > (_FORGET if self._end[0] == "on_purpose" else _GIVE_UP)
 
     # What is known of it -----------------------------------------------------------------------------------------
 
     def adopt(self, process: Process, survey: Survey) -> None:
         """This is its main process now."""
         if self.process and (self.process.pid, self.process.start) == (process.pid, process.start):
-            process = _merged(self.process, process)
+            process = self.process.seen_again(process)
         else:
-            self._recipe = None
+            self._recipe, self.machine.unwritten = None, True
         self.process, self.running = process, process.alive
-        self._ooms = survey.oom_kills
+        self._ooms.alive(survey.oom_kills)
 
     def update(self, survey: Survey) -> None:
         """Take over what a survey says of it."""
         if self.unit:
             unit = survey.units.get(self.unit)
             main = survey.processes.get(unit.main_pid) if unit else None
-            self.running = main is not None and main.alive
-            self.process = main or self.process
+            if main is not None and main.alive:
+                self._ooms.alive(survey.oom_kills)
+            elif self.running:
+                self._ooms.ended(survey.oom_kills)
+            self.process, self.running = main or self.process, main is not None and main.alive
             return
         there = survey.processes.get(self.process.pid) if self.process else None
         if self.process and there and there.start == self.process.start and there.alive:
             if survey.full or there.state != self.process.state:
-                self.process = _merged(self.process, there)
+                self.process = self.process.seen_again(there)
             self.running = True
-            self._ooms = survey.oom_kills
+            self._ooms.alive(survey.oom_kills)
         elif self.running:
             self._over(survey)
 
+    def memory(self) -> Remembered | None:
+        """What is kept of it over a restart of Watchkeeper: of a plain process that is watched."""
+        if self.unit or self.process is None or self.forgotten or not (self.watched or self.recalled):
+            return None
+        ports = {port: tuple(addresses) for port, addresses in self.ports.items()}
+        finished = None if self.running else self._finished
+        return Remembered(
+            self._local_name, ports, self.process, self._recipe, self._told, self._told_log, finished, self._end
+        )
+
+    def recall(self, known: Remembered) -> None:
+        """What was kept of it. Until a survey shows its process it counts as ended; if it ran when it was last seen,
+        nobody saw why."""
+        self.ports = {port: set(addresses) for port, addresses in known.ports.items()}
+        self.process, self._recipe, self._told, self._told_log = known.process, known.recipe, known.told, known.log
+        self._finished = known.finished or now()
+        self._end = known.end if known.finished else ("unknown", None)
+        self.recalled = True
+
     def _over(self, survey: Survey) -> None:
-        self.running, self._finished = False, now()
+        self.running, self._finished, self.machine.unwritten = False, now(), True
         exits = self.machine.exits
         status = exits.code(self.process.pid) if exits and self.process else None
-        self._end = ("unknown", None) if status is None else cause(status, oom=survey.oom_kills > self._ooms)
+        self._ooms.ended(survey.oom_kills)
+        self._end = ("unknown", None) if status is None else cause(status, oom=self._ooms.rose)
 
     async def state(self) -> HostState:
         """How it is now. Never raises: `gone` where it is no more, `unreachable` where its machine is."""
@@ -167,7 +182,7 @@ class ServiceHost:
             return HostState("unreachable")
         if self.unit:
             unit = survey.units.get(self.unit)
-            return of_unit(unit, survey) if unit else HostState("gone")
+            return of_unit(unit, survey, oom=self._ooms.rose) if unit else HostState("gone")
         if self.process is None:
             return HostState("gone")
         started = datetime.fromtimestamp(survey.booted_at + self.process.start / survey.hertz, UTC)
@@ -195,7 +210,8 @@ class ServiceHost:
 
     async def environment(self) -> Mapping[str, str]:
         """The variables it was started with; empty where that may not be read. Secrets: never store or show them."""
-        self.watched = True
+        if not self.watched:
+            self.watched = self.machine.unwritten = True
         await self._learn()
         return self._recipe.environment if self._recipe else {}
 
@@ -242,11 +258,12 @@ class ServiceHost:
 
     def told(self, *, arguments: Sequence[str] = (), content: bytes = b"", log: str = "") -> None:
         """What somebody who speaks with the service knows of it: with which arguments and which standard input it is
-        started again, and the file it logs to. Kept in memory only."""
-        if self.needs_telling and (arguments or content):
-            self._told = (tuple(arguments), content)
+        started again, and the file it logs to. Secrets among it."""
+        fresh = (tuple(arguments), content)
+        if self.needs_telling and (arguments or content) and fresh != self._told:
+            self._told, self.machine.unwritten = fresh, True
         if log != self._told_log:
-            self._told_log = log
+            self._told_log, self.machine.unwritten = log, True
             self._log_moved.set()
             self._log_moved = asyncio.Event()
 
@@ -355,7 +372,7 @@ class ServiceHost:
         elif self.unit:
             start = f"{(since or now()).timestamp():.6f}"
             async for line in self.machine.shell.follow(script("journal"), [self.unit, start], until=moved):
-                if entry := _journal(line):
+                if entry := journal_entry(line):
                     yield entry
         else:
             await moved.wait()
@@ -378,22 +395,4 @@ class ServiceHost:
         program = first.split()[0] if process.titled else first
         out = await self.machine.run("describe", [str(process.pid), str(process.start), program], timeout=5.0)
         if out.exit_code == 0:
-            self._recipe = recipe_of(out.stdout)
-
-
-def _merged(known: Process, fresh: Process) -> Process:
-    """The same process seen anew. A quick survey leaves out what does not change; a process that is ending has lost its
-    command line before it is gone."""
-    if not fresh.cgroup:
-        return replace(fresh, uid=known.uid, argv=known.argv, cgroup=known.cgroup, depth=known.depth)
-    return fresh if fresh.argv else replace(fresh, argv=known.argv)
-
-
-def _journal(line: bytes) -> tuple[datetime, str] | None:
-    try:
-        entry: dict[str, Any] = json.loads(line)
-        at = datetime.fromtimestamp(int(entry["__REALTIME_TIMESTAMP"]) / 1e6, UTC)
-    except (ValueError, KeyError):
-        return None
-    text: Any = entry.get("MESSAGE") or ""
-    return at, (text if isinstance(text, str) else os.fsdecode(bytes(text))).rstrip()
+            self._recipe, self.machine.unwritten = recipe_of(out.stdout), True

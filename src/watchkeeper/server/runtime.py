@@ -109,7 +109,8 @@ async def _assembled(
     desk = Desk(store)
     decide = Decide(registry, policy, store, settings.maintenance)
     async with Engine(kept=Kept(settings.data / "kept")) as engine, AsyncExitStack() as stack:
-        machines = [await stack.enter_async_context(machine) for machine in machines_of(settings.hosts)]
+        known = machines_of(settings.hosts, settings.data / "processes")
+        machines = [await stack.enter_async_context(machine) for machine in known]
         watch = Watch(registry, settings, store, [engine, *machines], desk.alerted, desk.vanished)
         noticer = Noticer(store, lambda: watch.fleet.resources)
         watch.on_reading = lambda reading: (_measured(metrics, reading), noticer.hear(reading))

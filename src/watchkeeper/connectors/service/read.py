@@ -45,7 +45,7 @@ async def look(session: ServiceSession, last: Reading | None) -> Reading:
     if state.status == "unreachable":
         said = host.machine.problem or f"{host.machine.shell.machine} cannot be asked."
         return reading({}, {"status": "unreachable"}, "unknown", said)
-    metrics, facts = _of_state(state, last, at)
+    metrics, facts = _of_state(state, last, at, known=host.recalled)
     metrics["crashes"], facts["ends"] = _ends(state, metrics, host.restarts, last, at)
     metrics["restarts_total"] = float(host.restarts)
     if not metrics["running"]:
@@ -59,9 +59,12 @@ async def look(session: ServiceSession, last: Reading | None) -> Reading:
     return reading(metrics, facts, {"paused": "halted (SIGSTOP)"}.get(state.status, state.status))
 
 
-def _of_state(state: HostState, last: Reading | None, at: datetime) -> tuple[dict[str, float], dict[str, str]]:
+def _of_state(
+    state: HostState, last: Reading | None, at: datetime, *, known: bool
+) -> tuple[dict[str, float], dict[str, str]]:
+    """`known`: it was watched before Watchkeeper itself was started anew."""
     stopped = state.status == "exited"
-    old = stopped and _before_watch(state, last, at)
+    old = stopped and not known and _before_watch(state, last, at)
     cause = state.stopped_by if stopped and not old else ""
     metrics = {
         "running": float(state.status in ("running", "paused", "restarting")),
@@ -132,7 +135,7 @@ def _stopped(state: HostState, metrics: Mapping[str, float]) -> str:
         "killed": f"killed (exit code {state.exit_code})",
         "oom": "killed for lack of memory",
         "exited": f"ended by itself (exit code {state.exit_code})",
-        "unknown": "gone, nobody knows why",
+        "unknown": "gone; why it ended was not seen",
     }.get(state.stopped_by, state.status)
 
 

@@ -9,6 +9,7 @@ grep -sHE '^(MemTotal|MemAvailable):' /proc/meminfo
 grep -sH '^oom_kill ' /proc/vmstat
 grep -sH '' /proc/[0-9]*/stat
 if [ "$full" = 1 ]; then
+  echo "namespace $(readlink /proc/self/ns/pid)"
   grep -sHE '^(NSpid|Uid):' /proc/[0-9]*/status /proc/self/status
   grep -sH '' /proc/[0-9]*/cgroup /proc/self/cgroup
   grep -sH ' 0A ' /proc/net/tcp /proc/net/tcp6
