@@ -48,11 +48,12 @@ def test_a_source_that_cannot_work_is_refused(tmp_path: Path, source: dict[str, 
     ("resource", "said"),
     [
         ({"source": "prm"}, r"there is no source `prm` \(did you mean `prom`"),
+        ({"source": "prom"}, "say its `kind`"),
         ({"match": {"job": "redis"}}, "name their `source`"),
         ({"source": "prom", "metrics": {"Queue-Length": "x"}}, "no name of a metric"),
         ({"source": "prom", "metrics": {"queue_length": " "}}, "has no query"),
     ],
-    ids=["source", "match", "name", "query"],
+    ids=["source", "kind", "match", "name", "query"],
 )
 def test_a_resource_that_names_it_wrongly_is_refused(tmp_path: Path, resource: dict[str, Any], said: str) -> None:
     with pytest.raises(ConfigurationError, match=said):

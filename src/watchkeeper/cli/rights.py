@@ -161,6 +161,7 @@ def examined(settings: "Settings", registry: "Registry") -> list[Finding]:
 
 async def _examined(settings: "Settings", registry: "Registry") -> AsyncIterator[Finding]:
     from watchkeeper.hosts import Engine
+    from watchkeeper.sources.sources import PROVIDER
     from watchkeeper.watch.fleet import Fleet
 
     async with Engine() as engine:
@@ -172,7 +173,7 @@ async def _examined(settings: "Settings", registry: "Registry") -> AsyncIterator
                 yield finding
         for resource, host, connector in found.values():
             access = access_of(connector)
-            if access is None:
+            if access is None or resource.provider == PROVIDER:  # what is only seen gives no rights
                 continue
             try:
                 async with asyncio.timeout(SECONDS), connector.connect(resource, host) as session:

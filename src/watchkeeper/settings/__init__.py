@@ -267,7 +267,8 @@ class Settings(BaseSettings):
     @model_validator(mode="after")
     def _sources_there(self) -> Self:
         for said in self.resources:
-            named(said.name, said.source, self.sources, match=bool(said.match), metrics=bool(said.metrics))
+            match, metrics = bool(said.match), bool(said.metrics)
+            named(said.name, said.source, self.sources, kind=said.kind, match=match, metrics=metrics)
         return self
 
     @field_validator("checks")

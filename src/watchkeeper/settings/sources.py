@@ -85,7 +85,13 @@ def own_metrics(value: dict[str, str]) -> dict[str, str]:
 
 
 def named(
-    resource: str, source: str | None, sources: Mapping[str, SourceSettings], *, match: bool, metrics: bool
+    resource: str,
+    source: str | None,
+    sources: Mapping[str, SourceSettings],
+    *,
+    kind: str | None,
+    match: bool,
+    metrics: bool,
 ) -> None:
     """An entry's source is there, where it needs one. Raises ValueError."""
     if source is not None and source not in sources:
@@ -96,3 +102,6 @@ def named(
         raise ValueError(f"resources, {resource}: `match` says which series are meant: name their `source`")
     if metrics and source is None and len(sources) != 1:
         raise ValueError(f"resources, {resource}: `metrics` come from a source: say which one, `source: NAME`")
+    if source is not None and kind is None:
+        said = "a container has the name of the service in it"
+        raise ValueError(f"resources, {resource}: with `source` say its `kind`: {said}")
