@@ -14,6 +14,8 @@ from mcp.client.stdio import stdio_client
 from mcp.client.streamable_http import streamable_http_client
 
 from tests.agents.conftest import BIN, PATIENCE, Up
+from tests.conftest import free_port
+from watchkeeper.cli.bridge import Way
 
 CHANGE = {"resource": "cache", "value": 32 << 20}
 
@@ -37,7 +39,7 @@ async def over_stdio(up: Up) -> AsyncIterator[Client]:
         yield client
 
 
-async def test_a_change_is_asked_for_approved_by_a_person_and_proven(up: Up) -> None:
+async def test_a_change_is_asked_for_over_stdio_approved_by_a_person_and_proven(up: Up) -> None:
     told: list[str] = []
     heard = asyncio.Event()
 
@@ -45,10 +47,11 @@ async def test_a_change_is_asked_for_approved_by_a_person_and_proven(up: Up) -> 
         told.append(text or "")
         heard.set()
 
-    async with over_stdio(up) as client, asyncio.timeout(PATIENCE):
+    async with asyncio.timeout(3 * PATIENCE), over_http(up) as http, over_stdio(up) as client:
         assert "You may ask for changes" in (client.instructions or "")
         names = {tool.name for tool in (await client.list_tools()).tools}
         assert {"redis_flush", "redis_info", "get_incident", "fix_status"} <= names
+        await told_the_same(http, client)
         looked = await answer(client, "redis_info", {"resource": "cache", "section": "memory"})
         assert looked["output"]["maxmemory"] == str(16 << 20)
         asked = await answer(client, "redis_set_maxmemory", CHANGE)
@@ -69,18 +72,23 @@ async def test_a_change_is_asked_for_approved_by_a_person_and_proven(up: Up) -> 
     assert "awaiting_approval" in told[0]
 
 
-async def test_both_transports_tell_the_same(up: Up) -> None:
-    async with asyncio.timeout(PATIENCE), over_http(up) as http, over_stdio(up) as stdio:
-        for client in (http, stdio):
-            assert (await client.list_tools()).tools == (await http.list_tools()).tools
-            assert (await client.list_prompts()).prompts == (await http.list_prompts()).prompts
-            assert (await client.read_resource("watchkeeper://map")).contents[0].text
-            assert (await client.get_prompt("review_runbook", {"runbook": "memory-full"})).messages
-            out = await client.call_tool("redis_slowlog", {"resource": "cache", "count": 0})
-            assert out.is_error
-            assert "greater than or equal to 1" in out.content[0].text
-            with pytest.raises(MCPError, match="did you mean 'redis_flush'"):
-                await client.call_tool("redis_flsh", {})
+async def told_the_same(one: Client, other: Client) -> None:
+    for client in (one, other):
+        assert (await client.list_tools()).tools == (await one.list_tools()).tools
+        assert (await client.list_prompts()).prompts == (await one.list_prompts()).prompts
+        assert (await client.read_resource("watchkeeper://map")).contents[0].text
+        assert (await client.get_prompt("review_runbook", {"runbook": "memory-full"})).messages
+        out = await client.call_tool("redis_slowlog", {"resource": "cache", "count": 0})
+        assert out.is_error
+        assert "greater than or equal to 1" in out.content[0].text
+        with pytest.raises(MCPError, match="did you mean 'redis_flush'"):
+            await client.call_tool("redis_flsh", {})
+
+
+async def test_a_server_that_has_gone_is_told_in_words() -> None:
+    async with httpx2.AsyncClient(transport=Way()) as http:
+        answer = await http.post(f"http://127.0.0.1:{free_port()}/mcp", json={})
+    assert "watchkeeper up" in answer.json()["error"]["message"]
 
 
 def test_without_the_token_it_says_what_to_do(up: Up, tmp_path: Path) -> None:

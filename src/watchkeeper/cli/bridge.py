@@ -1,10 +1,9 @@
 """From stdio to the running server's `/mcp`: every request is handed on, with progress and cancellation."""
 
-from collections.abc import Awaitable
-from typing import Any, TypeVar
+from typing import Any
 
 import httpx2
-from mcp import Client, MCPError, types
+from mcp import Client, types
 from mcp.client.streamable_http import streamable_http_client
 from mcp.server import Server, ServerRequestContext
 from mcp.server.stdio import stdio_server
@@ -13,7 +12,6 @@ from mcp_types import INTERNAL_ERROR
 from watchkeeper import __version__
 from watchkeeper.domain.errors import WatchkeeperError
 
-T = TypeVar("T")
 Context = ServerRequestContext[Any, Any]
 CONNECT_SECONDS = 3.0
 SILENCE_SECONDS = 60.0
@@ -22,30 +20,67 @@ SILENCE_SECONDS = 60.0
 
 async def serve(url: str, token: str) -> None:
     """Until standard input ends. Raises WatchkeeperError where the server does not speak MCP or takes no token."""
+    url = f"{url}/mcp"
     timeout = httpx2.Timeout(SILENCE_SECONDS, connect=CONNECT_SECONDS)
     headers = {"Authorization": f"Bearer {token}"}
     async with httpx2.AsyncClient(headers=headers, timeout=timeout, trust_env=False) as http:
-        await _answers(http, f"{url}/mcp")
-        async with Client(streamable_http_client(f"{url}/mcp", http_client=http), cache=None) as client:
-            server = Bridge(client, url).server()
-            async with stdio_server() as (incoming, outgoing):
-                await server.run(incoming, outgoing, server.create_initialization_options())
+        await _answers(http, url)
+    async with (
+        httpx2.AsyncClient(headers=headers, timeout=timeout, transport=Way()) as http,
+        Client(streamable_http_client(url, http_client=http), cache=None) as client,
+    ):
+        server = Bridge(client).server()
+        async with stdio_server() as (incoming, outgoing):
+            await server.run(incoming, outgoing, server.create_initialization_options())
 
 
 async def _answers(http: httpx2.AsyncClient, url: str) -> None:
     """A body that is none: refused by the protocol where everything before it is right."""
     answer = await http.post(url, json={}, headers={"Accept": "application/json, text/event-stream"})
-    if answer.headers.get("content-type", "").startswith("application/problem+json"):
-        said = answer.json()
-        raise WatchkeeperError(said["detail"], said["next"])
+    if said := await _problem(answer):
+        raise WatchkeeperError(*said)
+
+
+async def _problem(answer: httpx2.Response) -> tuple[str, str] | None:
+    """What happened and what to do next, where the server answers with a problem of its own."""
+    if not answer.headers.get("content-type", "").startswith("application/problem+json"):
+        return None
+    await answer.aread()
+    said = answer.json()
+    return said["detail"], said["next"]
+
+
+class Way(httpx2.AsyncHTTPTransport):
+    """The way to the server. Where it does not answer, that is an answer: the client's connection outlives it, and goes
+    on once it is there again."""
+
+    def __init__(self) -> None:
+        super().__init__(trust_env=False)
+
+    async def handle_async_request(self, request: httpx2.Request) -> httpx2.Response:
+        try:
+            answer = await super().handle_async_request(request)
+        except httpx2.TransportError as problem:
+            where = f"{request.url.host}:{request.url.port}"
+            text = f"No server answers at {where} ({type(problem).__name__}). A person starts it with `watchkeeper up`."
+            return _error(text)
+        said = await _problem(answer)
+        if said is None:
+            return answer
+        await answer.aclose()
+        return _error(" ".join(said))
+
+
+def _error(text: str) -> httpx2.Response:
+    error = {"code": INTERNAL_ERROR, "message": text}
+    return httpx2.Response(503, json={"jsonrpc": "2.0", "id": None, "error": error})
 
 
 class Bridge:
     """Hands on what a client asks, and hands back what is answered."""
 
-    def __init__(self, client: Client, url: str) -> None:
+    def __init__(self, client: Client) -> None:
         self._client = client
-        self._url = url
 
     def server(self) -> Server[Any]:
         return Server(
@@ -63,40 +98,33 @@ class Bridge:
         )
 
     async def list_tools(self, context: Context, params: types.PaginatedRequestParams | None) -> types.ListToolsResult:
-        return await self._asked(self._client.list_tools())
+        return await self._client.list_tools()
 
     async def call_tool(self, context: Context, params: types.CallToolRequestParams) -> types.CallToolResult:
         async def told(progress: float, total: float | None, message: str | None) -> None:
             await context.session.report_progress(progress, total, message)
 
-        return await self._asked(self._client.call_tool(params.name, params.arguments or {}, progress_callback=told))
+        return await self._client.call_tool(params.name, params.arguments or {}, progress_callback=told)
 
     async def list_resources(
         self, context: Context, params: types.PaginatedRequestParams | None
     ) -> types.ListResourcesResult:
-        return await self._asked(self._client.list_resources())
+        return await self._client.list_resources()
 
     async def list_templates(
         self, context: Context, params: types.PaginatedRequestParams | None
     ) -> types.ListResourceTemplatesResult:
-        return await self._asked(self._client.list_resource_templates())
+        return await self._client.list_resource_templates()
 
     async def read_resource(
         self, context: Context, params: types.ReadResourceRequestParams
     ) -> types.ReadResourceResult:
-        return await self._asked(self._client.read_resource(str(params.uri)))
+        return await self._client.read_resource(str(params.uri))
 
     async def list_prompts(
         self, context: Context, params: types.PaginatedRequestParams | None
     ) -> types.ListPromptsResult:
-        return await self._asked(self._client.list_prompts())
+        return await self._client.list_prompts()
 
     async def get_prompt(self, context: Context, params: types.GetPromptRequestParams) -> types.GetPromptResult:
-        return await self._asked(self._client.get_prompt(params.name, params.arguments))
-
-    async def _asked(self, answer: Awaitable[T]) -> T:
-        """A server that has gone is told in words; once it is there again, so is this."""
-        try:
-            return await answer
-        except httpx2.TransportError:
-            raise MCPError(INTERNAL_ERROR, f"No server runs at {self._url}: `watchkeeper up` starts it.") from None
+        return await self._client.get_prompt(params.name, params.arguments)
