@@ -12,8 +12,7 @@ from watchkeeper_lab.server import Server, watchkeeper_up
 
 pytestmark = pytest.mark.lab
 SLOW = {"nginx-upstream-gone", "postgres-disk-full", "shop-crash-loop", "shop-replica-errors"}
-"""Faults of which one run with all that belongs to it takes most of a minute: for `make bench`; `make test` stays under 20
-minutes."""
+"""Faults whose run, with what belongs to it, takes longest: for `make bench`; `make test` stays under 20 minutes."""
 FAULTS = [name for name, one in scenarios().items() if not one.is_control and name not in SLOW]
 CONTROLS = [name for name, one in scenarios().items() if one.is_control and not one.is_long]
 CONTROL_SECONDS = 15.0
