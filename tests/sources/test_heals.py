@@ -69,7 +69,9 @@ async def test_a_fault_seen_only_through_prometheus_is_healed_and_an_exporter_th
             silent = await event(runtime, "source.silent")
             assert silent.subject == CACHE
             assert "its exporter does not answer (up is 0)" in silent.text
-            assert runtime.watch.health(CACHE) is Health.UNKNOWN
+            async with asyncio.timeout(PATIENCE):
+                while runtime.watch.health(CACHE) is not Health.UNKNOWN:
+                    await runtime.watch.next_look(CACHE, quickly=False)
             assert "no data of 1: cache" in runtime.watch.problems["source prom"]
 
             stand.start_exporter()
