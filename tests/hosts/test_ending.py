@@ -2,7 +2,7 @@
 
 import pytest
 
-from watchkeeper.hosts.ending import of_unit
+from watchkeeper.hosts.ending import OomKills, of_unit
 from watchkeeper.hosts.proc import Survey, Unit, parse
 
 SHOWN = """\
@@ -55,6 +55,34 @@ def test_why_a_unit_stopped(active: str, result: str, code: int, status: int, ca
     found = survey(active, result, code=code, status=status)
     state = of_unit(unit(found), found)
     assert (state.status, state.stopped_by, state.exit_code) == ("exited", cause, exit_code)
+
+
+@pytest.mark.parametrize(
+    ("own", "number", "rose", "cause"),
+    [
+        ("4:memory:/", 9, True, "oom"),
+        ("4:memory:/", 9, False, "killed"),
+        ("4:memory:/", 15, True, "killed"),
+        ("0::/", 9, True, "killed"),
+    ],
+    ids=["killed for memory", "killed by hand", "another signal", "version 2, where systemd is told"],
+)
+def test_with_control_groups_of_version_1_the_kernels_count_tells_of_a_lack_of_memory(
+    own: str, number: int, rose: bool, cause: str
+) -> None:
+    found = survey("failed", "signal", code=2, status=number)
+    found.own_cgroup = own
+    assert of_unit(unit(found), found, oom=rose).stopped_by == cause
+
+
+def test_a_process_that_is_seen_while_it_dies_was_killed_for_memory_all_the_same() -> None:
+    kills = OomKills()
+    kills.alive(7)
+    kills.alive(8)
+    kills.ended(8)
+    assert kills.rose
+    kills.alive(8)
+    assert not kills.rose
 
 
 def test_a_unit_that_runs_and_one_that_is_started_again_by_systemd() -> None:
