@@ -117,6 +117,7 @@ def run(folder: Path, number: int, interval: float = 2.0) -> dict[str, Any]:
             looked = time.monotonic() - began
             rss, _ = memory(server)
             earlier = [one["title"] for one in server.get("/api/incidents")["items"]]
+            server.poll(lambda at: all(one["status"] == "closed" for one in at.get("/api/incidents")["items"]))
             newest = client.get("/api/events?limit=1").json()["items"][-1]["seq"] if earlier else 0
             at = time.monotonic()
             fill(victim)
