@@ -116,12 +116,12 @@ def run(folder: Path, number: int, interval: float = 2.0) -> dict[str, Any]:
                 time.sleep(0.2)
             looked = time.monotonic() - began
             rss, _ = memory(server)
-            earlier = [one["title"] for one in server.get("/api/incidents")["items"]]
             server.poll(lambda at: all(one["status"] == "closed" for one in at.get("/api/incidents")["items"]))
-            newest = client.get("/api/events?limit=1").json()["items"][-1]["seq"] if earlier else 0
+            earlier = {one["id"]: one["title"] for one in server.get("/api/incidents")["items"]}
             at = time.monotonic()
             fill(victim)
-            closed = server.until_kind("incident.closed", "incident.escalated", after=newest)
+            ends = ("incident.closed", "incident.escalated")
+            closed = server.until(lambda event: event["kind"] in ends and event["incident"] not in earlier)
             healed = time.monotonic() - at
             listed, after = 0, ""
             while True:
@@ -156,7 +156,7 @@ def run(folder: Path, number: int, interval: float = 2.0) -> dict[str, Any]:
         "rss_mb": round(rss),
         "rss_end_mb": round(last),
         "rss_peak_mb": round(most),
-        "false_incidents": earlier,
+        "false_incidents": list(earlier.values()),
         "outcome": closed["text"],
         "healed_seconds": round(healed, 1),
         "listed": listed,
