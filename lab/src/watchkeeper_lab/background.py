@@ -75,7 +75,7 @@ class Background:
 
     def said(self, name: str) -> list[str]:
         """The lines of the one of that name so far; none where it was never started."""
-        return next((_lines(Path(one.log)) for one in self._known() if one.name == name), [])
+        return next((_lines(Path(one.log)) for one in self._known() if one.name == name), list[str]())
 
     async def end(self) -> None:
         """End all of them, and forget what they said. Idempotent."""
