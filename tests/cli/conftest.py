@@ -21,7 +21,7 @@ from watchkeeper.cli import main
 from watchkeeper.cli.client import Client, Unreachable
 
 WATCHKEEPER = Path(sys.executable).with_name("watchkeeper")
-PATIENCE = 45.0
+PATIENCE = 90.0
 """Seconds a test waits for what must come before it fails."""
 QUICK = {
     "DOCKER_HOST": "unix:///nonexistent",
@@ -90,6 +90,19 @@ class Up:
             assert self._printed.wait_for(lambda: any(part in line for line in self.lines), PATIENCE), self.lines
             return next(line for line in self.lines if part in line)
 
+    def until(self, wanted: Callable[[dict[str, Any]], bool]) -> dict[str, Any]:
+        """The first event in the history that is wanted, once it is there."""
+        watchdog = threading.Timer(PATIENCE, self.process.kill)
+        watchdog.start()
+        try:
+            with self.client as client, suppress(Unreachable):
+                for event in client.events(0):
+                    if event is not None and wanted(event):
+                        return event
+        finally:
+            watchdog.cancel()
+        raise AssertionError(f"it did not happen; `up` said: {self.lines[-20:]}")
+
     def stop(self, number: int = signal.SIGTERM) -> int:
         if self.process.poll() is None:
             self.process.send_signal(number)
@@ -136,17 +149,7 @@ class Shop:
         return ("--data", str(self.up.data))
 
     def until(self, wanted: Callable[[dict[str, Any]], bool]) -> dict[str, Any]:
-        """The first event in the history that is wanted, once it is there."""
-        watchdog = threading.Timer(PATIENCE, self.up.process.kill)
-        watchdog.start()
-        try:
-            with self.up.client as client, suppress(Unreachable):
-                for event in client.events(0):
-                    if event is not None and wanted(event):
-                        return event
-        finally:
-            watchdog.cancel()
-        raise AssertionError(f"it did not happen; `up` said: {self.up.lines[-20:]}")
+        return self.up.until(wanted)
 
     def asked(self, name: str) -> tuple[str, str]:
         """The approval and the incident, once it asks what to do about `name`."""

@@ -9,13 +9,12 @@ import subprocess
 import time
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 import redis
 import yaml
 
-from tests.cli.conftest import PATIENCE, Up, running
+from tests.cli.conftest import PATIENCE, running
 from tests.conftest import free_port
 
 pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="why a process ended is told to root alone")
@@ -46,11 +45,6 @@ def pid_of(port: int) -> int:
     return int(client(port).info("server")["process_id"])
 
 
-def events(up: Up, wanted: str) -> dict[str, Any]:
-    with up.client as asked:
-        return next(event for event in asked.events(0) if event and event["kind"] == wanted)
-
-
 def test_a_killed_server_is_started_again_as_it_was_and_one_stopped_on_purpose_is_left_alone(
     plain: int, tmp_path: Path
 ) -> None:
@@ -72,7 +66,7 @@ def test_a_killed_server_is_started_again_as_it_was_and_one_stopped_on_purpose_i
         assert found == {f"local/lab/redis/{name}", f"local/lab/service/{name}"}
 
         os.kill(first, signal.SIGKILL)
-        closed = events(up, "incident.closed")
+        closed = up.until(lambda event: event["kind"] == "incident.closed")
         assert "healed" in closed["text"], up.lines
         second = pid_of(plain)
         assert second != first
@@ -125,12 +119,12 @@ def test_what_died_while_nobody_watched_is_known_and_after_a_yes_started_as_it_w
 
     with running(data, **given) as up:
         up.until_line("What happens from here on")
-        asked = events(up, "approval.requested")
+        asked = up.until(lambda event: event["kind"] == "approval.requested")
         with up.client as known:
             states = {item["id"]: item["state"] for item in known.get("/api/resources/status")["items"]}
             assert "why it ended was not seen" in states[f"local/lab/service/{name}"], states
             known.post(f"/api/approvals/{asked['subject']}/approve")
-        closed = events(up, "incident.closed")
+        closed = up.until(lambda event: event["kind"] == "incident.closed")
         assert "healed" in closed["text"], up.lines
         assert closed["incident"] == asked["incident"]
         second = pid_of(plain)
