@@ -12,6 +12,7 @@ from typing import Any, cast
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from watchkeeper.connectors.definitions import from_yaml
 from watchkeeper.domain import ConfigurationError, Connector, Reading
 from watchkeeper.domain.complaints import complain
 
@@ -57,7 +58,7 @@ class Exporter:
 @cache
 def _files(path: Path, kind: str) -> tuple[_ExporterFile, ...]:
     try:
-        entries: Any = yaml.safe_load(path.read_text()) or []
+        entries: Any = from_yaml(path.read_text()) or []
     except yaml.YAMLError as problem:
         raise ConfigurationError(f"{kind}/{FILE} is not valid YAML: {problem}".replace("\n", " ")) from None
     if not isinstance(entries, list):
