@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 from tests.domain.making import resource
 from watchkeeper.decide.windows import Schedule, Windows
 from watchkeeper.domain import ConfigurationError, Window
-from watchkeeper.settings import MaintenanceSettings, load_settings
+from watchkeeper.settings import load_settings
+from watchkeeper.settings.maintenance import MaintenanceSettings
 from watchkeeper.store import Store
 
 MINUTE = timedelta(minutes=1)

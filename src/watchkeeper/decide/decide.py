@@ -29,7 +29,7 @@ from watchkeeper.domain import (
     now,
 )
 from watchkeeper.domain.situation import Situation, effect_of
-from watchkeeper.settings import MaintenanceSettings
+from watchkeeper.settings.maintenance import MaintenanceSettings
 from watchkeeper.store import Store
 
 PAUSED = "paused"

@@ -9,7 +9,7 @@ from cronsim import CronSim
 
 from watchkeeper.domain import Resource, Window
 from watchkeeper.domain.duration import seconds
-from watchkeeper.settings import MaintenanceSettings
+from watchkeeper.settings.maintenance import MaintenanceSettings
 from watchkeeper.store import Store
 
 BY = "configuration"

@@ -3,24 +3,21 @@
 import difflib
 import os
 import re
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Literal, Self, cast
 from urllib.parse import parse_qsl, quote, urlencode, urlsplit, urlunsplit
-from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import yaml
-from cronsim import CronSim, CronSimError
 from pydantic import Field, ValidationError, field_validator, model_validator
 from pydantic_settings import BaseSettings, InitSettingsSource, PydanticBaseSettingsSource, SettingsConfigDict
 
 from watchkeeper.domain import ConfigurationError
 from watchkeeper.domain.complaints import complain
-from watchkeeper.domain.duration import seconds
 from watchkeeper.domain.plan import Effect
 from watchkeeper.domain.policy import Outcome
 from watchkeeper.settings.checks import CheckSettings
 from watchkeeper.settings.machines import HostsSettings
+from watchkeeper.settings.maintenance import MaintenanceSettings
 from watchkeeper.settings.mcp import McpSettings
 from watchkeeper.settings.part import REFERENCE, REFERENCES, Part
 from watchkeeper.settings.sources import SourceSettings, named, own_metrics
@@ -31,8 +28,6 @@ DEFAULT_TABLE: dict[str, dict[str, Outcome]] = {
     "staging": {"read": "allow", "reversible": "allow", "disruptive": "ask", "destructive": "ask"},
     "lab": {"read": "allow", "reversible": "allow", "disruptive": "allow", "destructive": "ask"},
 }
-LONGEST_WINDOW = 7 * 86400.0
-"""Seconds that a recurring maintenance window may last."""
 _SECRET_NAME = re.compile(r"(?i)(passw(or)?d|secret|token|api_?key|credential|private_?key|access_?key)")
 
 
@@ -107,65 +102,6 @@ class HeartbeatSettings(Part):
 class NotifySettings(Part):
     webhook: WebhookSettings | None = None
     heartbeat: HeartbeatSettings | None = None
-
-
-class MaintenanceSettings(Part):
-    """A window in which nothing is changed by itself: again and again (`cron`, `for`), or once (`from`, `to`)."""
-
-    name: str
-    resources: list[str] = Field(default_factory=lambda: ["*"], min_length=1)
-    reason: str = ""
-    cron: str | None = None
-    for_: str | float | None = Field(default=None, alias="for")
-    from_: datetime | None = Field(default=None, alias="from")
-    to: datetime | None = None
-    zone: str = "UTC"
-
-    @field_validator("cron")
-    @classmethod
-    def _is_cron(cls, value: str | None) -> str | None:
-        if value is not None:
-            try:
-                next(CronSim(value, datetime.now(UTC)))
-            except (CronSimError, StopIteration):
-                raise ValueError("not a cron expression; for example `0 2 * * sun`: Sundays at 2") from None
-            if len(value.split()) != 5:
-                raise ValueError("a cron expression has five fields: minute, hour, day, month, day of the week")
-        return value
-
-    @field_validator("for_")
-    @classmethod
-    def _is_duration(cls, value: str | float | None) -> str | float | None:
-        if value is not None:
-            try:
-                length = seconds(value)
-            except ConfigurationError as problem:
-                raise ValueError(f"{problem.what} {problem.next_step}") from None
-            if not 60 <= length <= LONGEST_WINDOW:
-                raise ValueError("a window lasts from 1m to 7d; write longer ones with `from` and `to`")
-        return value
-
-    @field_validator("zone")
-    @classmethod
-    def _is_zone(cls, value: str) -> str:
-        try:
-            ZoneInfo(value)
-        except (ZoneInfoNotFoundError, ValueError, OSError):
-            raise ValueError("not a time zone; for example Europe/Berlin or UTC") from None
-        return value
-
-    @model_validator(mode="after")
-    def _one_kind(self) -> Self:
-        recurring, once = (self.cron, self.for_), (self.from_, self.to)
-        if not (all(recurring) and not any(once)) and not (all(once) and not any(recurring)):
-            raise ValueError("give either `cron` and `for`, or `from` and `to`")
-        if self.from_ and self.to and self.instant(self.from_) >= self.instant(self.to):
-            raise ValueError("`to` must be later than `from`")
-        return self
-
-    def instant(self, at: datetime) -> datetime:
-        """A time as it is written, in UTC: one without an offset is a wall clock's in `zone`."""
-        return (at if at.tzinfo else at.replace(tzinfo=ZoneInfo(self.zone))).astimezone(UTC)
 
 
 class ResourceSettings(Part):
