@@ -23,6 +23,7 @@ from dbos import (
 )
 
 from watchkeeper.domain import Effect, Event, Fix, Plan, Refused, Step, StepRecord, Tool, WatchkeeperError, now
+from watchkeeper.domain.healer import fights
 from watchkeeper.domain.sharing import Fence
 from watchkeeper.domain.situation import Eyes, Permits
 from watchkeeper.store import Store
@@ -217,6 +218,7 @@ class Executor(DBOSConfiguredInstance):
         if reading is None:
             return f"{step.resource} is gone"
         refusal = tool.refusal(reading, tool.parse(step.arguments)) if tool.effect is not Effect.READ else None
+        refusal = refusal or fights(tool, situation.healers.get(step.resource, ()))
         if refusal:
             return refusal
         effect = tool.effect_on(reading)

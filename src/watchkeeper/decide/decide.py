@@ -7,6 +7,7 @@ from datetime import datetime
 from typing import Any
 
 from watchkeeper.connectors import Registry
+from watchkeeper.decide import tending
 from watchkeeper.decide.hands import Hands
 from watchkeeper.decide.history import History
 from watchkeeper.decide.policy import Facts, Policy
@@ -28,6 +29,7 @@ from watchkeeper.domain import (
     Tool,
     now,
 )
+from watchkeeper.domain.healer import fights
 from watchkeeper.domain.situation import Situation, effect_of
 from watchkeeper.settings.maintenance import MaintenanceSettings
 from watchkeeper.store import Store
@@ -91,6 +93,7 @@ class Decide:
                         standing.maintenance.get(step.resource),
                         standing.cooldown.get(step.resource),
                         standing.breakers.get((step.tool, step.resource)),
+                        standing.healers.get(step.resource) if self.tool(step.tool).revives else None,
                     ),
                 )
             )
@@ -132,6 +135,7 @@ class Decide:
             maintenance,
             dict.fromkeys(plan.resources, cooldown) if cooldown else {},
             open_,
+            {} if fix else tending.holds(situation, at),  # what is begun has waited already
         )
 
     async def stopped(self) -> str | None:
@@ -161,7 +165,9 @@ class Decide:
             raise Refused(f"{name} works on a {kind}; {resource.slug} is a {resource.kind}.")
         parsed = tool.parse(arguments)
         reading = situation.readings.get(resource.id)
-        refusal = tool.refusal(reading, parsed) if reading is not None and tool.effect is not Effect.READ else None
+        refusal = fights(tool, situation.healers.get(resource.id, ()))
+        if not refusal and reading is not None and tool.effect is not Effect.READ:
+            refusal = tool.refusal(reading, parsed)
         if refusal:
             raise Refused(f"{name} is refused: {refusal}", "Nothing was changed.")
         step = Step(

@@ -19,7 +19,7 @@ action read, reversible, disruptive, destructive appliesTo {
   resource: Resource,
   context: {
     approved: Bool, confirm: Bool, mode: String, tool: String, changes_last_hour: Long, changes_limit: Long,
-    in_maintenance: Bool, cooldown: Bool, breaker_open: Bool
+    in_maintenance: Bool, cooldown: Bool, breaker_open: Bool, healer_at_work: Bool
   }
 };
 """
@@ -40,6 +40,11 @@ forbid(principal, action in {CHANGES}, resource) when {{ context.mode == "observ
 @id("maintenance")
 @reason("Within a maintenance window nothing is changed by itself.")
 forbid(principal, action in {CHANGES}, resource) when {{ context.in_maintenance && principal.kind != "person" }};
+
+@id("healer")
+@reason("Somebody else is about to bring it back.")
+forbid(principal, action in {CHANGES}, resource)
+when {{ context.healer_at_work && principal.kind != "person" && !context.approved }};
 
 @id("breaker")
 @reason("The tool failed too often in a row.")
@@ -68,6 +73,7 @@ _FIRST = (
     "role",
     "mode/observe",
     "maintenance",
+    "healer",
     "breaker",
     "limit/changes-per-hour",
     "confirm",
@@ -111,9 +117,15 @@ class Facts:
     maintenance: Hold | None = None
     cooldown: Hold | None = None
     breaker: Hold | None = None
+    healer: Hold | None = None
 
     def hold(self, policy: str) -> Hold | None:
-        return {"maintenance": self.maintenance, "cooldown": self.cooldown, "breaker": self.breaker}.get(policy)
+        return {
+            "maintenance": self.maintenance,
+            "cooldown": self.cooldown,
+            "breaker": self.breaker,
+            "healer": self.healer,
+        }.get(policy)
 
 
 NOTHING = Facts()
@@ -165,13 +177,14 @@ class Policy:
             "in_maintenance": facts.maintenance is not None,
             "cooldown": facts.cooldown is not None,
             "breaker_open": facts.breaker is not None,
+            "healer_at_work": facts.healer is not None,
         }
         first = self._ask(effect, resource, principal, context)
         name = first.ids[0] if first.ids else f"{self._row(resource)}/{effect}"
         if first.allowed:
             warnings = self._warnings(facts) if effect is not Effect.READ and principal.kind == "person" else ()
             return Decision("allow", name, f"{effect} is allowed on {self._row(resource)}.", warnings=warnings)
-        if name in ("maintenance", "cooldown"):
+        if name in ("maintenance", "cooldown", "healer"):
             without = self.decide(
                 effect,
                 resource,
@@ -207,7 +220,9 @@ class Policy:
         return Decision("deny", name, hold.reason, until=hold.until)
 
     def _warnings(self, facts: Facts) -> tuple[str, ...]:
-        said = [hold.reason for hold in (facts.maintenance, facts.breaker, facts.cooldown) if hold is not None]
+        said = [
+            hold.reason for hold in (facts.maintenance, facts.breaker, facts.cooldown, facts.healer) if hold is not None
+        ]
         if facts.changes >= self.settings.changes_per_hour:
             said.append(f"{facts.changes} changes were made here within the last hour")
         return tuple(said)

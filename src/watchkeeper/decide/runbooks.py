@@ -19,6 +19,7 @@ from watchkeeper.domain import (
     now,
     scope,
 )
+from watchkeeper.domain.healer import fights
 from watchkeeper.domain.situation import Situation
 
 
@@ -99,7 +100,7 @@ def _step(rung: RungStep, resource: Resource, situation: Situation, tool: Tool[A
         arguments = tool.parse(arguments)
     except WatchkeeperError as problem:
         raise RungSkipped(problem.what) from None
-    refusal = tool.refusal(reading, arguments)
+    refusal = tool.refusal(reading, arguments) or fights(tool, situation.healers.get(resource.id, ()))
     if refusal:
         raise RungSkipped(refusal)
     return Step(

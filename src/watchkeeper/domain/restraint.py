@@ -107,6 +107,8 @@ class Standing:
     cooldown: Mapping[str, Hold] = field(default_factory=dict[str, Hold])
     breakers: Mapping[tuple[str, str], Hold] = field(default_factory=dict[tuple[str, str], Hold])
     """By tool and resource."""
+    healers: Mapping[str, Hold] = field(default_factory=dict[str, Hold])
+    """Somebody else is about to bring it back."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Protocol
 
+from watchkeeper.domain.healer import Healer
 from watchkeeper.domain.incident import Fix
 from watchkeeper.domain.plan import Effect, Plan
 from watchkeeper.domain.policy import Decision, Principal
@@ -27,6 +28,8 @@ class Situation:
     health: Mapping[str, Health] = field(default_factory=dict[str, Health])
     showing: frozenset[str] = frozenset[str]()
     """Ids of the firing alerts whose condition holds on the reading at hand: the fault is still there to see."""
+    healers: Mapping[str, tuple[Healer, ...]] = field(default_factory=dict[str, tuple[Healer, ...]])
+    """Who else brings each of them back: those of what it runs on, too."""
 
     @property
     def firing(self) -> tuple[Alert, ...]:

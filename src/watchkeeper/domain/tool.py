@@ -53,6 +53,14 @@ class Tool(Generic[S]):
     """What it must be allowed besides what looking needs; its undo included."""
     undo_run: Callable[[S, Any], Awaitable[None]] | None = field(default=None)
 
+    @property
+    def revives(self) -> bool:
+        """Whether it starts or restarts what something runs on, told by what it must be allowed."""
+        return any(
+            right.kind == "unit" or (right.kind == "call" and right.what.endswith(("/start", "/restart")))
+            for right in self.rights
+        )
+
     def undo(self, function: Callable[[S, Any], Awaitable[None]]) -> Callable[[S, Any], Awaitable[None]]:
         """Register what restores the state recorded before acting."""
         self.undo_run = function

@@ -93,6 +93,10 @@ class Story:
     def _told_to_end(self, end: Told) -> bool:
         return any(e.action == "kill" and max(self._begun(end), end.at - _LEAD) <= e.at <= end.at for e in self.events)
 
+    def ended_through_engine(self, finished_at: datetime) -> bool:
+        """Whether somebody told the engine to end it: then its restart policy leaves it so."""
+        return any(self._told_to_end(end) for end in self._ends(int(finished_at.timestamp() * _SECOND)))
+
     def stopping(self, at: datetime, stop_signal: str) -> bool:
         """Whether it was told to end, politely and a moment ago, and has not been started since."""
         polite = {int(signal.SIGTERM), signal_number(stop_signal)}

@@ -58,7 +58,8 @@ async def list_resources(runtime: Here, _: Viewer, limit: Limit = 500, after: Af
             return ResourceView(**others[key].model_dump())
         w = watchers[key]
         incident = incidents[key].id if key in incidents else None
-        return ResourceView(**resource_view(w.resource, w.health, _state(w), w.since, incident))
+        tended = runtime.watch.tending.said(key)
+        return ResourceView(**resource_view(w.resource, w.health, _state(w), w.since, incident, tended))
 
     return Page(items=[view(key) for key in keys], next=following)
 
@@ -131,6 +132,7 @@ async def _status(
         alerts=list(watcher.alerts.values()),
         incident=incident.id if incident else None,
         maintenance=next((w.said for w in windows if w.covers(watcher.resource, now())), None),
+        tended_by=runtime.watch.tending.said(key),
         advice=await advice(runtime, incident) if incident and incident.root == key else None,
         holder=runtime.sharing.name if runtime.store.shared else None,
     )
@@ -149,7 +151,12 @@ async def both_views(runtime: Runtime) -> list[tuple[StatusView, ResourceDetail]
 def _detail(runtime: Runtime, watcher: Watcher, incident: Incident | None) -> ResourceDetail:
     return ResourceDetail(
         **resource_view(
-            watcher.resource, watcher.health, _state(watcher), watcher.since, incident.id if incident else None
+            watcher.resource,
+            watcher.health,
+            _state(watcher),
+            watcher.since,
+            incident.id if incident else None,
+            runtime.watch.tending.said(watcher.resource.id),
         ),
         reading=watcher.last,
         alerts=list(watcher.alerts.values()),

@@ -33,6 +33,8 @@ class StatusView(View):
     """The window over it, in words."""
     silenced: dict[str, str] = Field(default_factory=dict[str, str])
     """Rules whose alerts here people are not told of, with the silence's id."""
+    tended_by: list[str] = Field(default_factory=list[str])
+    """Who else brings it back, in words."""
     advice: AdviceView | None
     holder: str | None = None
     """The executor that looks at it, where several share one store."""

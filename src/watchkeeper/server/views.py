@@ -1,9 +1,10 @@
 """What the API shows: the words of `domain`, joined to what a reader needs beside them."""
 
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Annotated, Any, Generic, TypeVar
 
-from pydantic import AfterValidator, BaseModel, ConfigDict
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 from watchkeeper.domain import (
     Alert,
@@ -60,6 +61,8 @@ class ResourceView(View):
     depends_on: list[str]
     runs_on: str | None
     may_act: bool
+    tended_by: list[str] = Field(default_factory=list[str])
+    """Who else brings it back: a restart policy, systemd, Sentinel; in words."""
     health: Health
     state: str
     since: datetime
@@ -314,7 +317,12 @@ class Decide(BaseModel):
 
 
 def resource_view(
-    resource: Resource, health: Health, state: str, since: datetime, incident: str | None
+    resource: Resource,
+    health: Health,
+    state: str,
+    since: datetime,
+    incident: str | None,
+    tended_by: Sequence[str] = (),
 ) -> dict[str, Any]:
     """The fields that every view of a resource shares."""
     return {
@@ -328,6 +336,7 @@ def resource_view(
         "depends_on": list(resource.depends_on),
         "runs_on": resource.runs_on,
         "may_act": resource.may_act,
+        "tended_by": list(tended_by),
         "health": health,
         "state": state,
         "since": since,

@@ -16,6 +16,7 @@ from watchkeeper.domain.complaints import complain
 from watchkeeper.domain.plan import Effect
 from watchkeeper.domain.policy import Outcome
 from watchkeeper.settings.checks import CheckSettings
+from watchkeeper.settings.healers import HealersSettings
 from watchkeeper.settings.machines import HostsSettings
 from watchkeeper.settings.maintenance import MaintenanceSettings
 from watchkeeper.settings.mcp import McpSettings
@@ -178,6 +179,7 @@ class Settings(BaseSettings):
     notify: NotifySettings = Field(default_factory=NotifySettings)
     hosts: HostsSettings = Field(default_factory=HostsSettings)
     mcp: McpSettings = Field(default_factory=McpSettings)
+    healers: HealersSettings = Field(default_factory=HealersSettings)
     resources: list[ResourceSettings] = Field(default_factory=list[ResourceSettings])
     sources: dict[str, SourceSettings] = Field(default_factory=dict[str, SourceSettings])
     checks: list[CheckSettings] = Field(default_factory=list[CheckSettings])

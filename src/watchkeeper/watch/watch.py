@@ -38,6 +38,7 @@ from watchkeeper.watch.secrecy import learned
 from watchkeeper.watch.supervision import Supervision
 from watchkeeper.watch.survey import Survey, asking, renewing
 from watchkeeper.watch.telling import Teller
+from watchkeeper.watch.tending import Tending
 from watchkeeper.watch.watcher import RING, SHORTEST_RING, Watcher
 
 log = structlog.get_logger(__name__)
@@ -81,6 +82,7 @@ class Watch:
         self._rules = (*shipped, *self.checks.rules)
         self.keeping = Keeping(store, settings.watch, self._ring)
         self.pace = Pace(settings.watch.interval)
+        self.tending = Tending(self.watchers, settings.healers)
         self._tasks: list[asyncio.Task[None]] = []
         self._discovering = asyncio.Lock()
         self.survey = Survey(self.fleet, store, asking(self.watchers), lambda: self.busy, renewing(self.watchers))
@@ -186,6 +188,7 @@ class Watch:
             alerts=tuple(alert for watcher in watched.values() for alert in watcher.alerts.values()),
             health={key: watcher.health for key, watcher in watched.items()},
             showing=frozenset(alert for watcher in watched.values() for alert in watcher.showing()),
+            healers={key: found for key in watched if (found := self.tending.of(key))},
         )
 
     async def settle(self, resources: tuple[str, ...], seconds: float) -> AsyncGenerator[Situation]:

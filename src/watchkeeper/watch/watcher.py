@@ -114,6 +114,11 @@ class Watcher:
         return self._session
 
     @property
+    def open_session(self) -> Any:
+        """The session, or None where none is open or nobody may use it."""
+        return None if self.conduct.quarantined else self._session
+
+    @property
     def last(self) -> Reading | None:
         return self.ring[-1] if self.ring else None
 

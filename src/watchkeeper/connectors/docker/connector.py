@@ -13,6 +13,7 @@ from watchkeeper.connectors.levels import level_of
 from watchkeeper.connectors.naming import resource_on
 from watchkeeper.domain import ConfigurationError, Host, Level, Probe, Reading, Resource, Tool
 from watchkeeper.domain.drift import Declared
+from watchkeeper.domain.healer import Healer
 from watchkeeper.hosts import ContainerHost
 
 _HERE = Path(__file__).parent
@@ -51,6 +52,10 @@ class DockerConnector:
     async def declared(self, session: ContainerSession) -> Sequence[Declared]:
         """Its limits, live and as its compose file declares them."""
         return await declared(session)
+
+    def healers(self, session: ContainerSession) -> Sequence[Healer]:
+        """Its restart policy, and Patroni where that is what runs in it."""
+        return session.healers
 
     def level(self, line: str) -> Level | None:
         return level_of(line)

@@ -9,7 +9,9 @@ from datetime import UTC, datetime, timedelta
 from watchkeeper.connectors.docker import health
 from watchkeeper.connectors.docker.configuration import configuration
 from watchkeeper.connectors.docker.files import SHOWN, Files
+from watchkeeper.connectors.docker.policy import healers
 from watchkeeper.domain import HostState, Limits, Probe, Reading, Resource, WatchkeeperError, now
+from watchkeeper.domain.healer import Healer
 from watchkeeper.hosts import ContainerHost, ContainerStats
 
 LOOP_WINDOW = timedelta(minutes=5)
@@ -27,6 +29,8 @@ class ContainerSession:
     configured: Mapping[str, str] | None = None
     """What it was configured with when that was last told."""
     files: Files = field(init=False)
+    healers: tuple[Healer, ...] = ()
+    """Who else brings it back, as the last look found it."""
 
     def __post_init__(self) -> None:
         self.files = Files(self.host, self.resource.may_act)
@@ -48,6 +52,8 @@ async def look(session: ContainerSession, last: Reading | None) -> Reading:
     if state.status == "unreachable":
         return reading({}, {"status": "unreachable"}, "unknown", "The Docker engine does not answer.")
     metrics, facts = _of_state(state, last, at)
+    with suppress(WatchkeeperError, TimeoutError):
+        session.healers = healers(await host.inspect(fresh=False), state, host.story)
     await _files(session, state, metrics, facts)
     configured = await _configured(session)
     metrics["restarts"], facts["starts"] = _starts(state, last, at)

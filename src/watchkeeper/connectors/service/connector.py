@@ -12,6 +12,7 @@ from watchkeeper.connectors.service.read import SAMPLE, ServiceSession, look, tr
 from watchkeeper.connectors.service.rights import ServiceAccess
 from watchkeeper.connectors.service.tools import TOOLS
 from watchkeeper.domain import ConfigurationError, Host, Level, Probe, Reading, Resource, Tool
+from watchkeeper.domain.healer import Healer
 from watchkeeper.hosts import ServiceHost
 
 _HERE = Path(__file__).parent
@@ -47,6 +48,10 @@ class ServiceConnector:
     async def probe(self, session: ServiceSession) -> Probe:
         """It runs."""
         return await try_out(session)
+
+    def healers(self, session: ServiceSession) -> Sequence[Healer]:
+        """`Restart=` of its unit, and Patroni where it is that."""
+        return session.healers
 
     def level(self, line: str) -> Level | None:
         return level_of(line)

@@ -5,7 +5,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 
+from watchkeeper.connectors.service.policy import healers
 from watchkeeper.domain import HostState, Probe, Reading, Resource, WatchkeeperError, now
+from watchkeeper.domain.healer import Healer
 from watchkeeper.domain.rights import machine
 from watchkeeper.hosts import ServiceHost
 
@@ -30,12 +32,15 @@ class ServiceSession:
     host: ServiceHost
     limit_bytes: int | None = None
     limit_due: float = 0.0
+    healers: tuple[Healer, ...] = ()
+    """Who else brings it back, as the last look found it."""
 
 
 async def look(session: ServiceSession, last: Reading | None) -> Reading:
     """The state now, and what it uses; rates come from the counters in `last`."""
     begun, at, host = time.perf_counter(), now(), session.host
     state = await host.state()
+    session.healers = healers(host, state)
 
     def reading(metrics: Mapping[str, float], facts: Mapping[str, str], said: str, error: str | None = None) -> Reading:
         return Reading(session.resource.id, at, time.perf_counter() - begun, metrics, facts, said, error)

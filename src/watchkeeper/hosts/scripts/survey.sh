@@ -19,7 +19,7 @@ if [ -d /run/systemd/system ]; then
   [ "$full" = 1 ] && set -- '*.service'
   if [ $# -gt 0 ]; then
     echo systemd
-    systemctl show --no-pager -p Id,LoadState,ActiveState,SubState,Type,Result,MainPID,ExecMainCode,ExecMainStatus,ExecMainStartTimestampMonotonic,ExecMainExitTimestampMonotonic,NRestarts,MemoryCurrent,MemoryMax,MemoryLimit,CPUUsageNSec,TasksCurrent,UnitFileState,ControlGroup,ExecStart -- "$@" 2>/dev/null
+    systemctl show --no-pager -p Id,LoadState,ActiveState,SubState,Type,Result,MainPID,Restart,RestartUSec,ExecMainCode,ExecMainStatus,ExecMainStartTimestampMonotonic,ExecMainExitTimestampMonotonic,NRestarts,MemoryCurrent,MemoryMax,MemoryLimit,CPUUsageNSec,TasksCurrent,UnitFileState,ControlGroup,ExecStart -- "$@" 2>/dev/null
   fi
 fi
 echo commands

@@ -1,0 +1,44 @@
+"""Who else brings a container back: the engine by its restart policy, Patroni by what runs in it."""
+
+import posixpath
+from collections.abc import Mapping
+from typing import Any
+
+from watchkeeper.connectors.tending import patroni
+from watchkeeper.domain import HostState
+from watchkeeper.domain.healer import Healer
+from watchkeeper.hosts.answers import items, part
+from watchkeeper.hosts.story import Story
+
+WAIT_SECONDS = 10.0
+"""The engine starts a container again after 100 ms, and after twice as long each time it ends within ten seconds
+(docs.docker.com, "Start containers automatically"): within ten seconds it has tried six times."""
+
+
+def healers(shown: Mapping[str, Any], state: HostState, story: Story) -> tuple[Healer, ...]:
+    """From what the engine tells of it (`inspect`), which holds secrets: nothing of it is kept."""
+    return (*_restart_policy(shown, state, story), *_patroni(shown, state))
+
+
+def _restart_policy(shown: Mapping[str, Any], state: HostState, story: Story) -> tuple[Healer, ...]:
+    said = part(shown, "HostConfig", "RestartPolicy")
+    name, most = str(said.get("Name") or "no"), int(said.get("MaximumRetryCount") or 0)
+    if name not in ("always", "unless-stopped", "on-failure"):
+        return ()
+    times = f", at most {most} times" if most else ""
+    spent = bool(most) and int(shown.get("RestartCount") or 0) >= most
+    gave_up = state.status in ("exited", "dead") and (
+        state.stopped_by == "on_purpose"
+        or (state.finished_at is not None and story.ended_through_engine(state.finished_at))
+        or (name == "on-failure" and (spent or state.exit_code == 0))
+    )
+    return (Healer("docker", f"Docker's restart policy ({name}{times})", WAIT_SECONDS, done=gave_up),)
+
+
+def _patroni(shown: Mapping[str, Any], state: HostState) -> tuple[Healer, ...]:
+    words = [str(shown.get("Path") or ""), *map(str, items(shown, "Args"))]
+    variables = [str(entry).partition("=")[0] for entry in items(part(shown, "Config"), "Env")]
+    runs = any(posixpath.basename(word) in ("patroni", "patroni.py") for word in words)
+    if not runs and not {"PATRONI_NAME", "PATRONI_SCOPE"} & set(variables):
+        return ()
+    return (patroni(runs=state.status == "running"),)
