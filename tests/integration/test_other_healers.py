@@ -26,10 +26,10 @@ pytestmark = [
 ]
 SLOW = (
     "if [ ! -e /tmp/1 ]; then : >/tmp/1; exec redis-server --save '' --protected-mode no; fi; "
-    "if [ ! -e /tmp/3 ]; then if [ -e /tmp/2 ]; then : >/tmp/3; else : >/tmp/2; fi; sleep 2; exit 1; fi; "
+    "if [ ! -e /tmp/go ]; then while [ ! -e /tmp/go ]; do sleep 0.2; done; exit 1; fi; "
     "exec redis-server --save '' --protected-mode no"
 )
-"""A Redis that comes up at once; killed, it needs two more tries of two seconds each."""
+"""A Redis that comes up at once; killed, its first new start does not come up, and ends when it is told to."""
 POD = ("--label", "io.kubernetes.pod.name=shop-7f", "--label", "io.kubernetes.pod.namespace=web")
 ME = uuid.uuid4().hex[:8]
 
@@ -55,7 +55,11 @@ def containers(image: str) -> Iterator[dict[str, str]]:
 def up(containers: dict[str, str], tmp_path_factory: pytest.TempPathFactory) -> Iterator[Up]:
     """In mode auto, over these two alone."""
     folder = tmp_path_factory.mktemp("healers")
-    said = {"mode": "auto", "only": [f"docker/lab/*/{name}" for name in containers.values()]}
+    said = {
+        "mode": "auto",
+        "only": [f"docker/lab/*/{name}" for name in containers.values()],
+        "healers": {"docker": "1m"},
+    }
     (folder / "watchkeeper.yaml").write_text(yaml.safe_dump(said))
     with running(folder / "data", DOCKER_HOST=os.environ.get("DOCKER_HOST", "unix:///var/run/docker.sock")) as up:
         up.until_line("What happens from here on")
@@ -93,7 +97,8 @@ def test_a_restart_policy_is_given_its_time_and_nothing_is_done(up: Up, containe
     kill(name)
     opened = up.until(about(name))
     held = up.until(lambda e: e["kind"] == "incident.held" and e["incident"] == opened["incident"])
-    assert "Docker's restart policy (unless-stopped) is given 10 s" in held["text"]
+    assert "Docker's restart policy (unless-stopped) is given 60 s" in held["text"]
+    docker("exec", name, "sh", "-c", ": >/tmp/go")
     closed = up.until(lambda e: e["kind"] == "incident.closed" and e["incident"] == opened["incident"])
     assert "recovered" in closed["text"]
     with up.client as asked:
