@@ -6,6 +6,7 @@ sys.path.insert(0, str(Path(__file__).parent.parent / "hosts"))  # the container
 from engine_fixtures import engine, image, network, run
 from http_fixtures import running_service, web, web_host, web_session
 from nginx_fixtures import behind, clients, front, front_server, machine, see
+from pgbouncer_fixtures import come, console, pooler, pooler_host
 from postgres_fixtures import orders, orders_host, orders_session, sit
 from redis_fixtures import ProcessHost, Server, connect, server
 
@@ -14,7 +15,9 @@ __all__ = [
     "Server",
     "behind",
     "clients",
+    "come",
     "connect",
+    "console",
     "engine",
     "front",
     "front_server",
@@ -24,6 +27,8 @@ __all__ = [
     "orders",
     "orders_host",
     "orders_session",
+    "pooler",
+    "pooler_host",
     "run",
     "running_service",
     "see",

@@ -12,7 +12,7 @@ from watchkeeper.domain import Connector
 
 PAGE = (ROOT / "docs" / "permissions.md").read_text()
 SHOWN = re.findall(r"<!-- printed: --for (\S+) --as (\S+) -->\n```text\n(.*?)\n```", PAGE, re.DOTALL)
-SHIPPED = ("container", "http", "nginx", "postgres", "redis", "service")
+SHIPPED = ("container", "http", "nginx", "pgbouncer", "postgres", "redis", "service")
 REGISTRY = Registry([connector for connector in Registry.installed() if connector.kind in SHIPPED])
 
 

@@ -45,6 +45,7 @@ class _RuleFile(BaseModel):
     explains_host: bool = False
     metric: str = ""
     threshold: float | None = None
+    detail: str = ""
 
 
 class _StepFile(BaseModel):
@@ -119,6 +120,10 @@ def _rule(entry: Any, kind: str, sample: Reading, where: str) -> Rule:
         for condition in filter(None, (when, clear)):
             condition.check(sample.scope())
         for_seconds = seconds(file.for_)
+        if file.detail and file.detail not in sample.facts:
+            raise ConfigurationError(
+                f"detail: a reading has no fact `{file.detail}`{_nearest(file.detail, sample.facts)}."
+            )
         if file.metric and file.metric not in sample.metrics:
             raise ConfigurationError(
                 f"metric: a reading has no `{file.metric}`{_nearest(file.metric, sample.metrics)}."
@@ -141,6 +146,7 @@ def _rule(entry: Any, kind: str, sample: Reading, where: str) -> Rule:
         explains_host=file.explains_host,
         metric=file.metric,
         threshold=file.threshold,
+        detail=file.detail,
     )
 
 

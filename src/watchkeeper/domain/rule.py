@@ -33,6 +33,8 @@ class Rule:
     metric: str = ""
     """The metric to show beside it, and `threshold` to show it against."""
     threshold: float | None = None
+    detail: str = ""
+    """The fact that says what it is about here (which table, which statement): told with why it matters."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,8 +56,8 @@ class Alert:
     confirm: bool = False
     explains_host: bool = False
 
-    def fire(self, at: datetime) -> "Alert":
-        return replace(self, status="firing", firing_at=at)
+    def fire(self, at: datetime, why: str = "") -> "Alert":
+        return replace(self, status="firing", firing_at=at, why=why or self.why)
 
     def resolve(self, at: datetime) -> "Alert":
         return replace(self, status="resolved", resolved_at=at)

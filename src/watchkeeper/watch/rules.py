@@ -24,7 +24,7 @@ def next_alert(rule: Rule, alert: Alert | None, reading: Reading, within: Scope,
             health=rule.health,
             status="pending",
             pending_at=at,
-            why=rule.why,
+            why=_why(rule, reading),
             confirm=rule.confirm,
             explains_host=rule.explains_host,
             value=reading.metrics.get(rule.metric) if rule.metric else None,
@@ -35,8 +35,18 @@ def next_alert(rule: Rule, alert: Alert | None, reading: Reading, within: Scope,
             return alert
         if not holds:
             return None
-        return alert.fire(at) if (at - alert.pending_at).total_seconds() >= rule.for_seconds else alert
+        return (
+            alert.fire(at, _why(rule, reading))
+            if (at - alert.pending_at).total_seconds() >= rule.for_seconds
+            else alert
+        )
     if holds or holds is None:
         return alert
     cleared = rule.clear.holds(within) if rule.clear else True
     return alert.resolve(at) if cleared else alert
+
+
+def _why(rule: Rule, reading: Reading) -> str:
+    """Why it matters, with what it is about here."""
+    detail = reading.facts.get(rule.detail, "") if rule.detail else ""
+    return f"{rule.why} Here: {detail}" if detail else rule.why

@@ -18,7 +18,9 @@ from watchkeeper.hosts.answers import items, part
 
 HEALTH = ("/healthz", "/health", "/livez")
 READY = ("/readyz", "/ready")
-OTHERS = frozenset({"nginx", "redis-server", "valkey-server", "postgres", "postmaster", "mysqld", "mariadbd", "mongod"})
+OTHERS = frozenset(
+    {"nginx", "redis-server", "valkey-server", "postgres", "postmaster", "pgbouncer", "mysqld", "mariadbd", "mongod"}
+)
 """Programs that another connector knows, or that are no web services: they are not asked unless they are labelled."""
 _URL = re.compile(r"https?://(?:localhost|127\.0\.0\.1|0\.0\.0\.0|\[::1\])(?::\d+)?(?:/[^\s\"'|;)&]*)?")
 _SECONDS = 0.5

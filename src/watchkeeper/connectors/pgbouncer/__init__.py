@@ -1,0 +1,5 @@
+"""PgBouncer."""
+
+from watchkeeper.connectors.pgbouncer.connector import PgbouncerConnector, connector
+
+__all__ = ["PgbouncerConnector", "connector"]

@@ -1,0 +1,90 @@
+"""Which of a host's processes is a PgBouncer, where it listens, and as whom one gets into its console."""
+
+import configparser
+import posixpath
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import unquote, urlsplit
+
+from watchkeeper.domain import Host, Resource, WatchkeeperError
+from watchkeeper.settings import secret
+
+PORT = 6432
+NAME = "watchkeeper"
+_WRAPPERS = frozenset({"sh", "bash", "dash", "ash", "tini", "dumb-init", "gosu", "su-exec", "setpriv", "env", "exec"})
+_INCLUDE = re.compile(r"^\s*%include\b.*$", re.MULTILINE)
+
+
+@dataclass(frozen=True, slots=True)
+class Login:
+    """As whom one gets into the console. The password is never kept longer than the attempt, and never shown."""
+
+    user: str
+    password: str | None
+
+
+def is_pooler(processes: Sequence[str]) -> bool:
+    """Whether one of these commands is a PgBouncer: by its name, or started by a shell or an entry point script.
+
+    >>> is_pooler(["/usr/sbin/pgbouncer -d /etc/pgbouncer/pgbouncer.ini"]), is_pooler(["pgbouncer_exporter"])
+    (True, False)
+    """
+    return any(_arguments(command) is not None for command in processes)
+
+
+def configuration(processes: Sequence[str]) -> str:
+    """The path of its configuration, from its arguments; empty where they name none."""
+    for command in processes:
+        for word in reversed(_arguments(command) or ()):
+            if word.endswith(".ini") or (word.startswith("/") and "." in posixpath.basename(word)):
+                return word
+    return ""
+
+
+def _arguments(command: str) -> Sequence[str] | None:
+    """What stands behind its name; None for another program."""
+    words = [word.strip("'\"") for word in command.split()]
+    names = [posixpath.basename(word) for word in words]
+    if not words or "pgbouncer" not in names:
+        return None
+    at = names.index("pgbouncer")
+    wrapped = names[0] in _WRAPPERS or names[0].endswith(".sh")
+    return words[at + 1 :] if at == 0 or wrapped else None
+
+
+async def port_of(host: Host, processes: Sequence[str]) -> int:
+    """`listen_port` of its configuration where that may be read, else what its container was told, else the
+    default."""
+    given = await host.environment()
+    told = next((given[name] for name in ("PGBOUNCER_PORT", "LISTEN_PORT") if given.get(name, "").isdigit()), "")
+    path = configuration(processes)
+    try:
+        said = listen_port((await host.read_file(path)).decode(errors="replace")) if path else 0
+    except (WatchkeeperError, TimeoutError, OSError):
+        said = 0
+    return said or int(told or PORT)
+
+
+def listen_port(text: str) -> int:
+    """`listen_port` in a pgbouncer.ini; 0 where it is not said.
+
+    >>> listen_port("[databases]\\nshop = host=db\\n[pgbouncer]\\nlisten_port = 6543\\n")
+    6543
+    """
+    parser = configparser.ConfigParser(interpolation=None, strict=False, delimiters=("=",))
+    try:
+        parser.read_string(_INCLUDE.sub("", text))
+        said = parser.get("pgbouncer", "listen_port", fallback="").strip("'\" ")
+    except configparser.Error:
+        return 0
+    return int(said) if said.isdigit() else 0
+
+
+def login(resource: Resource) -> Login:
+    """From the settings; the user is `pgbouncer` where they name none. Raises ConfigurationError."""
+    settings: Mapping[str, Any] = resource.settings
+    user = settings.get("username") or unquote(urlsplit(str(settings.get("url") or "")).username or "") or "pgbouncer"
+    reference = settings.get("password")
+    return Login(str(user), secret(str(reference)) if reference else None)
