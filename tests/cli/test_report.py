@@ -1,12 +1,14 @@
 """Mode observe, as a person meets it: the fault, what a person did about it, and the score the morning after."""
 
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 import yaml
 
 from tests.cli.conftest import Run, Shop, running
 from tests.conftest import start_redis
+from tests.notify.html_parsing import every, parse, runs_or_fetches, text_of
 
 
 @pytest.fixture(scope="module")
@@ -62,6 +64,21 @@ def test_what_changed_stands_in_the_incident(observed: Shop, run: Run) -> None:
     for told in (story, page):
         assert "Changed lately" in told
         assert "cache: maxmemory 8 MiB → 32 MiB, not by Watchkeeper" in told
+
+
+def test_a_page_is_written_to_a_file_with_the_chart_of_what_was_read(observed: Shop, run: Run, tmp_path: Path) -> None:
+    (incident,) = run(*observed.where, "incidents", "--json").json["items"]
+    page, week = tmp_path / "incident.html", tmp_path / "week.html"
+    assert run(*observed.where, "report", incident["id"], "--output", str(page)).code == 0
+    assert run(*observed.where, "report", "--since", "7d", "--format", "html", "--output", str(week)).code == 0
+    one, other = parse(page.read_text()), parse(week.read_text())
+
+    (chart,) = [svg for svg in every(one, "svg") if svg.attrib["class"] == "wide"]
+    assert "alert: > 95 %" in text_of(chart)
+    assert every(chart, "path", "circle")
+    assert "it recovered by itself." in text_of(every(one, "h1")[0])
+    assert "1 incident: none healed without a person." in text_of(every(other, "h1")[0])
+    assert runs_or_fetches(one) == runs_or_fetches(other) == []
 
 
 @pytest.mark.parametrize("arguments", [(), ("inc-1", "--since", "1h"), ("--since", "soon")])

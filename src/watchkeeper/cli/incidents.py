@@ -83,15 +83,18 @@ def report(
     context: typer.Context,
     key: Annotated[str | None, typer.Argument(metavar="ID", help="An incident's id; or give --since.")] = None,
     since: Annotated[str | None, typer.Option(help="12h, yesterday, 18:00, 2026-11-21T18:00: all since then.")] = None,
-    format: Annotated[Literal["md", "json"], typer.Option(help="For people or for machines.")] = "md",
-    output: Annotated[Path | None, typer.Option(help="Write it to this file.")] = None,
+    format: Annotated[
+        Literal["md", "json", "html"] | None, typer.Option(help="Else by the name of the file, else md.")
+    ] = None,
+    output: Annotated[Path | None, typer.Option(help="Write it to this file: report.html, report.json, …")] = None,
 ) -> None:
     """The report on an incident, or on everything since a time (the morning report)."""
     from watchkeeper.cli.when import moment_of
     from watchkeeper.domain.errors import WatchkeeperError
 
     options = Options.of(context)
-    wanted = "json" if options.json else format
+    named = output.suffix.lstrip(".") if output is not None else ""
+    wanted = "json" if options.json else format or (named if named in ("json", "html") else "md")
     if (key is None) == (since is None):
         what = "An incident or a time, not both." if key else "Say which incident, or since when."
         raise WatchkeeperError(what, "watchkeeper report ID  or  watchkeeper report --since 12h")
@@ -109,7 +112,7 @@ def report(
         typer.echo(text, nl=False)
         return
     try:
-        output.write_text(text)
+        output.write_text(text, encoding="utf-8")
     except OSError as problem:
         raise WatchkeeperError(
             f"{output} cannot be written: {problem.strerror}.", "Choose another: --output FILE."

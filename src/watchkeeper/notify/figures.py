@@ -46,7 +46,7 @@ class Place:
     fixes: int
     came_back: int
     unwell_seconds: float
-    """Within the period, in incidents of which it is the root."""
+    """Within the period, in incidents of which it is the root: while an alert of theirs was pending or firing."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,6 +79,7 @@ def figures(
     until: datetime,
 ) -> Figures:
     """Of a period; `incidents`, `fixes` and `alerts` are all that touch it."""
+    alerts = list(alerts)
     own = [one for one in incidents if one.outcome != "merged"]
     by_key = {one.id: one for one in own}
     changing = [fix for fix in fixes if changed(fix)]
@@ -106,7 +107,7 @@ def figures(
         undone=sum(undone(fix) for fix in changing),
         needless=sum(by_key[f.incident].outcome == "recovered" for f in failed if f.incident in by_key),
         cures=_cures(changing),
-        places=_places(own, mine, since, until),
+        places=_places(own, mine, alerts, since, until),
     )
 
 
@@ -153,7 +154,11 @@ def _cures(fixes: Iterable[Fix]) -> tuple[Cure, ...]:
 
 
 def _places(
-    incidents: Iterable[Incident], fixes: Mapping[str, Sequence[Fix]], since: datetime, until: datetime
+    incidents: Iterable[Incident],
+    fixes: Mapping[str, Sequence[Fix]],
+    alerts: Sequence[Alert],
+    since: datetime,
+    until: datetime,
 ) -> tuple[Place, ...]:
     """The longest unwell first."""
     there: dict[str, list[Incident]] = {}
@@ -168,16 +173,35 @@ def _places(
             sum(one.outcome == "by_human" or one.status == "escalated" for one in members),
             sum(len(fixes.get(one.id, ())) for one in members),
             sum(one.reopened for one in members),
-            round(sum(_within(one, since, until) for one in members), 3),
+            round(unwell(members, alerts, since, until), 3),
         )
         for root, members in there.items()
     ]
     return tuple(sorted(found, key=lambda place: (-place.unwell_seconds, place.resource)))
 
 
-def _within(incident: Incident, since: datetime, until: datetime) -> float:
-    begin, end = max(incident.opened_at, since), min(incident.closed_at or until, until)
-    return max(0.0, (end - begin).total_seconds())
+def unwell(incidents: Sequence[Incident], alerts: Iterable[Alert], since: datetime, until: datetime) -> float:
+    """Seconds within the period in which an alert of these incidents was pending or firing; what overlaps counts once.
+
+    An incident that came back was well in between. One of which no alert is known counts from its opening to its end.
+    """
+    mine = {one.id for one in incidents}
+    known = [alert for alert in alerts if alert.incident in mine]
+    told = {alert.incident for alert in known}
+    spans = [(alert.pending_at, alert.resolved_at or until) for alert in known]
+    spans += [(one.opened_at, one.closed_at or until) for one in incidents if one.id not in told]
+    return together((max(begin, since), min(end, until)) for begin, end in spans)
+
+
+def together(spans: Iterable[tuple[datetime, datetime]]) -> float:
+    """Seconds that lie in at least one of the spans."""
+    total, reached = 0.0, None
+    for begin, end in sorted(spans):
+        begin = begin if reached is None else max(begin, reached)
+        if end > begin:
+            total += (end - begin).total_seconds()
+            reached = end
+    return total
 
 
 def _span(seconds: Iterable[float]) -> Span:

@@ -4,7 +4,7 @@ from datetime import datetime
 from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Query
-from fastapi.responses import PlainTextResponse
+from fastapi.responses import PlainTextResponse, Response
 
 from watchkeeper.domain import (
     Alert,
@@ -22,6 +22,7 @@ from watchkeeper.incidents import ACTIVE
 from watchkeeper.loop import Submission
 from watchkeeper.notify import report_json, report_markdown
 from watchkeeper.server import elsewhere
+from watchkeeper.server.pages import Accepts, Wanted, form, html, incident_page
 from watchkeeper.server.resources import advice
 from watchkeeper.server.runtime import Runtime
 from watchkeeper.server.security import Here, Operator, Viewer
@@ -82,9 +83,9 @@ async def _changes(runtime: Runtime, incident: Incident) -> list[Event]:
 
 @router.get("/incidents/{key}/report", response_model=None)
 async def report(
-    key: str, runtime: Here, _: Viewer, format: Literal["md", "json"] = "md"
-) -> PlainTextResponse | dict[str, Any]:
-    """The report, as Markdown or JSON."""
+    key: str, runtime: Here, _: Viewer, format: Wanted = None, accept: Accepts = ""
+) -> Response | dict[str, Any]:
+    """The report, as Markdown, JSON or one HTML page with charts."""
     incident = await runtime.store.get(Incident, key)
     parts = (
         incident,
@@ -93,7 +94,10 @@ async def report(
         await runtime.store.events(incident=key, limit=1000),
         await _changes(runtime, incident),
     )
-    if format == "json":
+    wanted = form(format, accept)
+    if wanted == "html":
+        return html(await incident_page(runtime, *parts))
+    if wanted == "json":
         return report_json(*parts)
     return PlainTextResponse(report_markdown(*parts), media_type="text/markdown; charset=utf-8")
 

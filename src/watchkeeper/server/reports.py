@@ -2,16 +2,17 @@
 
 from dataclasses import asdict
 from datetime import datetime, timedelta
-from typing import Any, Literal
+from typing import Any
 
 from fastapi import APIRouter
-from fastapi.responses import PlainTextResponse
+from fastapi.responses import PlainTextResponse, Response
 
 from watchkeeper.domain import Alert, Approval, Fix, Health, Incident, now
 from watchkeeper.domain.drift import patches
 from watchkeeper.domain.proposal import Proposal
 from watchkeeper.incidents import ACTIVE
 from watchkeeper.notify.morning import Blind, Morning, morning_json, morning_markdown
+from watchkeeper.server.pages import Accepts, Wanted, form, html, period_page
 from watchkeeper.server.runtime import Runtime
 from watchkeeper.server.security import Here, Viewer
 from watchkeeper.server.views import DriftPage, DriftView, Moment, PatchView
@@ -28,13 +29,17 @@ async def report_since(
     _: Viewer,
     since: Moment | None = None,
     until: Moment | None = None,
-    format: Literal["md", "json"] = "md",
-) -> PlainTextResponse | dict[str, Any]:
+    format: Wanted = None,
+    accept: Accepts = "",
+) -> Response | dict[str, Any]:
     """Incidents, what was done, what it would have done with the score, what waits, changes, what could not be seen:
-    since a time (default: a day ago), as Markdown or JSON."""
+    since a time (default: a day ago), as Markdown, JSON or one HTML page with charts."""
     until = until or now()
     morning = await gathered(runtime, since or until - timedelta(days=1), until)
-    if format == "json":
+    wanted = form(format, accept)
+    if wanted == "html":
+        return html(period_page(runtime, morning))
+    if wanted == "json":
         return runtime.store.masker.value(morning_json(morning))
     return PlainTextResponse(morning_markdown(morning), media_type="text/markdown; charset=utf-8")
 

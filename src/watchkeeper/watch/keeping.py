@@ -1,4 +1,4 @@
-"""Readings on their way to the store: at full rate around incidents, else one a minute.
+"""Readings on their way to the store: at full rate around incidents and for a minute after them, else one a minute.
 
 What cannot be written is held, up to a bound, and counted beyond it.
 """
@@ -19,6 +19,8 @@ UNKEPT = 20_000
 """Readings held while the store cannot be written; beyond it the oldest are let go, and counted."""
 EVERY = 60.0
 """Seconds between the readings kept of a resource that is well."""
+AFTERWARDS = 60.0
+"""Seconds for which they are kept at full rate after an incident: what a chart shows as after."""
 PRUNED = 3600.0
 """Seconds between two deletions of what is old."""
 SET_BY = 3600.0
@@ -37,6 +39,7 @@ class Keeping:
         self._settings = settings
         self._rings = rings
         self._kept: dict[str, float] = {}
+        self._busy_at: dict[str, float] = {}
         self._waiting: list[Reading] = []
         self._prune_at = 0.0
         self.busy: set[str] = set()
@@ -57,11 +60,20 @@ class Keeping:
         last = self._kept.get(reading.resource)
         if last is None:  # not all of them at the same second of each minute
             self._kept[reading.resource] = present - random.uniform(0.0, EVERY)
-        elif reading.resource in self.busy or present - last >= EVERY:
+        elif self._near(reading.resource, present) or present - last >= EVERY:
             self._kept[reading.resource] = present
         else:
             return
         self._waiting.append(reading)
+
+    def _near(self, resource: str, present: float) -> bool:
+        """Whether it is in an incident, or was a moment ago."""
+        if resource in self.busy:
+            self._busy_at[resource] = present
+        elif present - self._busy_at.get(resource, -AFTERWARDS) >= AFTERWARDS:
+            self._busy_at.pop(resource, None)
+            return False
+        return True
 
     async def ring(self, resource: str, since: datetime) -> None:
         """Have what memory still has from before an incident was known kept, too."""
