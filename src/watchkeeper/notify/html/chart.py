@@ -18,6 +18,8 @@ ROW = 18.0
 APART = 19.0
 """Marks nearer than that to each other stand in different rows."""
 ROWS = 4
+OVERFULL = 1.1
+"""Up to so much a share of something is drawn as all of it: counters that lag behind each other give 1.001."""
 DOTTED = 80
 """Up to so many points each is shown as a dot, too."""
 
@@ -120,10 +122,14 @@ def draw(curve: Curve, size: str) -> Drawing:
     bottom = top + (190.0 if size == "wide" else 170.0)
     limits = () if curve.flag else curve.limits
     values = [value for _, value in curve.known] + [limit.value for limit in limits]
-    scale = [0.0, 1.0] if curve.flag else ticks(max(values, default=1.0), unit(curve.metric), min(0.0, *values, 0.0))
+    high = max(values, default=1.0)
+    if unit(curve.metric) == "ratio" and 1.0 < high < OVERFULL:
+        high = 1.0
+    scale = [0.0, 1.0] if curve.flag else ticks(high, unit(curve.metric), min(0.0, *values, 0.0))
 
     def y(value: float) -> float:
-        return round(bottom - (bottom - top - 6) * (value - scale[0]) / (scale[-1] - scale[0]), 1)
+        share = (min(value, scale[-1]) - scale[0]) / (scale[-1] - scale[0])
+        return round(bottom - (bottom - top - 6) * share, 1)
 
     def written(value: float) -> str:
         return ("no", "yes")[int(value)] if curve.flag else figure(value, unit(curve.metric))
