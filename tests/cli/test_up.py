@@ -8,6 +8,7 @@ import subprocess
 from pathlib import Path
 
 from tests.cli.conftest import PATIENCE, WATCHKEEPER, Shop, running
+from tests.conftest import RedisServer
 from watchkeeper.store.lease import born
 
 
@@ -67,6 +68,23 @@ def test_it_ends_at_once_when_another_executor_took_its_lease(tmp_path: Path) ->
 
         assert up.process.wait(PATIENCE) == 3
         up.until_line("another executor has taken over")
+
+
+def test_the_greeting_names_the_configuration_what_it_may_act_on_and_what_was_not_found(
+    tmp_path: Path, redis_server: RedisServer
+) -> None:
+    (tmp_path / "watchkeeper.yaml").write_text(
+        "only: [local/production/redis/newc-cache]\nhosts: {local: {enabled: false}}\nresources:\n"
+        f"  - {{name: newc-cache, kind: redis, url: '{redis_server.url}'}}\n  - {{name: newc-cahce, act: true}}\n"
+    )
+    with running(tmp_path / "data") as up:
+        up.until_line("What happens from here on")
+        up.until_line('▲ resources: "newc-cahce" matches nothing that was found; did you mean "newc-cache"?')
+        up.until_line(f"Its configuration is {tmp_path}/watchkeeper.yaml.")
+        up.until_line("It may act on none of 1: what the configuration permits it to act on was not found.")
+        assert up.stop(signal.SIGINT) == 0
+    assert up.lines[0] == "Looking around…"
+    assert "Stopping; a fix that is under way is taken up at the next start." in up.lines
 
 
 def test_a_broken_configuration_is_told_without_a_traceback(tmp_path: Path) -> None:

@@ -13,10 +13,13 @@ import typer
 
 from tests.cli.conftest import Run
 from tests.conftest import RedisServer
+from tests.watch.fakes import Scripted
 from watchkeeper.cli import app as command_line
+from watchkeeper.cli.named import unknown_settings
 from watchkeeper.connectors import Registry
 from watchkeeper.connectors.definitions import parse_runbook
 from watchkeeper.connectors.docker import connector
+from watchkeeper.settings import ResourceSettings
 
 NOWHERE = "http://127.0.0.1:1"
 
@@ -75,6 +78,8 @@ def test_check_counts_what_is_fine(run: Run) -> None:
         ("resources: [{name: cache, url: 'redis://127.0.0.1:1'}]", "no `kind`"),
         ("resources: [{name: cache, kind: redis, url: 'http://127.0.0.1'}]", "is no address of a Redis"),
         ("resources: [{name: cache, kind: redis, password: hunter2}]", "credentials are references"),
+        ("resources: [{name: cache, kind: redis, settings: {cache_kyes: 'page:*'}}]", "did you mean `cache_keys`?"),
+        ("resources: [{name: shop, kind: http, settings: {helth: /healthz}}]", "did you mean `health`?"),
         ("policy: {cedar: nowhere.cedar}", "nowhere.cedar cannot be read"),
         ("policy: {table: {lab: {destroy: allow}}}", "policy.table.lab"),
         ("notify: {webhook: {url: nowhere}}", "notify.webhook.url is no URL"),
@@ -88,6 +93,45 @@ def test_check_finds_what_is_wrong(written: str, expected: str, run: Run, tmp_pa
     assert said.code == 2
     assert expected in said.out
     assert "hunter2" not in said.out
+
+
+def test_check_names_the_file_it_read_and_warns_of_an_environment_without_a_row_in_the_policy(
+    run: Run, tmp_path: Path
+) -> None:
+    (tmp_path / "watchkeeper.yaml").write_text(
+        "resources: [{name: a, environment: stagging}, {name: b, environment: own}]\n"
+        "policy: {table: {own: {read: ask}}}"
+    )
+
+    said = run("check")
+
+    assert said.code == 0
+    assert "▲ resources, a: the policy has no row for the environment `stagging` (did you mean `staging`?)" in said.out
+    assert "`own`" not in said.out
+    assert f"Fine: {tmp_path}/watchkeeper.yaml" in said.out
+
+
+def test_settings_of_a_connector_that_does_not_say_which_it_knows_are_not_judged() -> None:
+    registry = Registry((Scripted(),))
+    named = ResourceSettings(name="a", kind=Scripted().kind, settings={"anything": 1})
+
+    assert list(unknown_settings(named, registry)) == []
+
+
+def test_doctor_names_an_entry_that_matches_nothing_and_what_was_most_likely_meant(
+    run: Run, tmp_path: Path, redis_server: RedisServer
+) -> None:
+    (tmp_path / "watchkeeper.yaml").write_text(
+        "only: [local/production/redis/newc-cache]\nhosts: {local: {enabled: false}}\nresources:\n"
+        f"  - {{name: newc-cache, kind: redis, url: '{redis_server.url}'}}\n"
+        "  - {name: newc-cahce, act: true}\n  - {name: gone-*, ignore: true}\n"
+    )
+
+    said = run("doctor", "--url", NOWHERE)
+
+    assert '▲ missing resources     "newc-cahce" matches nothing that was found; did you mean "newc-cache"?' in said.out
+    assert '"newc-cache" matches' not in said.out
+    assert "gone-*" not in said.out
 
 
 def test_check_finds_a_policy_in_cedar_that_does_not_validate(run: Run, tmp_path: Path) -> None:

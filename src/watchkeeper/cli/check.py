@@ -1,20 +1,17 @@
 """`watchkeeper check`: is everything that was configured valid? For CI; works without a server or an engine."""
 
 import asyncio
-import difflib
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 import typer
 
+from watchkeeper.cli.named import Problem, nearest, unknown_environments, unknown_settings
 from watchkeeper.cli.options import Options
 
 if TYPE_CHECKING:
     from watchkeeper.connectors import Registry
     from watchkeeper.settings import Settings
-
-Problem = tuple[str, str]
-"""What is wrong, and what to do about it."""
 
 
 def register(app: typer.Typer) -> None:
@@ -22,7 +19,10 @@ def register(app: typer.Typer) -> None:
 
 
 def check(context: typer.Context) -> None:
-    """Validate the configuration, rules, runbooks and policy. Exit code 2 where anything is wrong."""
+    """Validate the configuration, rules, runbooks and policy. Exit code 2 where anything is wrong.
+
+    Whether what it names is there, `doctor` and `up` tell.
+    """
     from watchkeeper.cli.screen import print_json
     from watchkeeper.connectors import Registry
     from watchkeeper.domain.errors import ConfigurationError
@@ -30,6 +30,8 @@ def check(context: typer.Context) -> None:
     options = Options.of(context)
     registry = Registry.installed()
     problems: list[Problem] = []
+    doubts: list[Problem] = []
+    read = "the defaults (no watchkeeper.yaml here)"
     try:
         settings = options.settings()
     except ConfigurationError as problem:
@@ -38,6 +40,8 @@ def check(context: typer.Context) -> None:
         problems += own(settings, registry)
         problems += [*rules(settings, registry), *resources(settings, registry), *policy(settings), *notify(settings)]
         problems += checks(settings, registry)
+        doubts += unknown_environments(settings)
+        read = str(options.file() or read)
     problems += [*broken(registry), *references(registry), *exporters(registry)]
     fine = {
         "connectors": len(list(registry)),
@@ -46,21 +50,19 @@ def check(context: typer.Context) -> None:
         "tools": len(registry.tools),
     }
     if options.json:
-        print_json({"problems": [{"what": what, "next": advice} for what, advice in problems], "found": fine})
+        told = {
+            name: [{"what": what, "next": advice} for what, advice in found]
+            for name, found in (("problems", problems), ("warnings", doubts))
+        }
+        print_json({**told, "found": fine})
     else:
-        for what, advice in problems:
-            typer.echo(f"✖ {what}" + (f"\n  {advice}" if advice else ""))
+        for sign, what, advice in [("✖", *one) for one in problems] + [("▲", *one) for one in doubts]:
+            typer.echo(f"{sign} {what}" + (f"\n  {advice}" if advice else ""))
         if not problems:
             counted = ", ".join(f"{number} {name}" for name, number in fine.items())
-            typer.echo(f"Fine: the configuration, its policy, {counted}.")
+            typer.echo(f"Fine: {read}, its policy, {counted}.")
     if problems:
         raise typer.Exit(2)
-
-
-def nearest(wanted: str, known: list[str]) -> str:
-    """` (did you mean …?)`, or nothing."""
-    near = difflib.get_close_matches(wanted, known, n=1)
-    return f" (did you mean `{near[0]}`?)" if near else ""
 
 
 def own(settings: "Settings", registry: "Registry") -> list[Problem]:
@@ -112,8 +114,10 @@ def resources(settings: "Settings", registry: "Registry") -> Iterator[Problem]:
             yield f"{where}: no connector for `{said.kind}` is installed{nearest(said.kind, kinds)}.", installed(kinds)
         elif said.url and said.kind is None:
             yield f"{where}: it has a `url` but no `kind`, so nothing would watch it.", installed(kinds)
+        yield from unknown_settings(said, registry)
     for connector in registry:
-        named = [said.model_dump() for said in settings.resources if said.kind == connector.kind]
+        sound = [said for said in settings.resources if not any(unknown_settings(said, registry))]
+        named = [said.model_dump() for said in sound if said.kind == connector.kind]
         if named:
             try:
                 asyncio.run(_discover(connector, named))

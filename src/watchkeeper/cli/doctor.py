@@ -13,6 +13,7 @@ import typer
 
 from watchkeeper.cli.finding import Finding
 from watchkeeper.cli.machines import machines
+from watchkeeper.cli.named import misnamed, unknown_environments, unknown_settings
 from watchkeeper.cli.options import Options
 from watchkeeper.cli.sources import sources
 
@@ -89,7 +90,7 @@ def examine(options: Options) -> Iterator[Finding]:
     settings = None
     try:
         settings = options.settings()
-        yield configuration(options.config)
+        yield from configuration(options, settings)
     except ConfigurationError as problem:
         yield Finding("configuration", "broken", problem.what, problem.next_step)
     yield directory(settings.data if settings else options.data or default_data())
@@ -111,12 +112,23 @@ def examine(options: Options) -> Iterator[Finding]:
         yield from webhook(settings)
 
 
-def configuration(path: Path | None) -> Finding:
-    named = path or Path(os.environ.get("WATCHKEEPER_CONFIG", "watchkeeper.yaml"))
-    if named.exists():
-        return Finding("configuration", "ok", str(named.absolute()))
-    advice = "Name there what it may act on: resources: [{name: …, act: true}]."
-    return Finding("configuration", "missing", "none: defaults; it watches, and changes nothing", advice)
+def configuration(options: Options, settings: "Settings") -> Iterator[Finding]:
+    """The file in use, and what in it leads nowhere."""
+    from watchkeeper.connectors import Registry
+
+    file = options.file()
+    if file is None:
+        advice = "Name there what it may act on: resources: [{name: …, act: true}]."
+        yield Finding("configuration", "missing", "none: defaults; it watches, and changes nothing", advice)
+        return
+    yield Finding("configuration", "ok", str(file))
+    registry = Registry.installed()
+    for said in settings.resources:
+        for what, advice in unknown_settings(said, registry):
+            yield Finding("configuration", "broken", what, advice)
+    for what, advice in unknown_environments(settings):
+        yield Finding("configuration", "missing", what, advice)
+    yield from misnamed(settings, registry)
 
 
 def directory(data: Path) -> Finding:

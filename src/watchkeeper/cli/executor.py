@@ -6,12 +6,14 @@ import os
 import signal
 import socket
 import sys
+import threading
 from collections.abc import Generator
+from pathlib import Path
 from typing import Any
 
 import uvicorn
 
-from watchkeeper.cli.greeting import Teller, greet
+from watchkeeper.cli.greeting import Greeting, Teller, greet
 from watchkeeper.cli.logs import begin_log
 from watchkeeper.cli.options import ADDRESS, listening_at
 from watchkeeper.server import Runtime, create_app, running
@@ -22,34 +24,53 @@ LOST = 3
 """Exit code when another executor took the lease."""
 
 
-def run(settings: Settings, listener: socket.socket, *, quiet: bool) -> int:
-    """Until stopped; the exit code. Raises WatchkeeperError where it cannot start."""
-    return asyncio.run(_up(settings, listener, quiet))
+def run(settings: Settings, listener: socket.socket, *, quiet: bool, file: Path | None) -> int:
+    """Until stopped; the exit code. `file` is the configuration in use. Raises WatchkeeperError where it cannot
+    start."""
+    return asyncio.run(_up(settings, listener, quiet, file))
 
 
-async def _up(settings: Settings, listener: socket.socket, quiet: bool) -> int:
+async def _up(settings: Settings, listener: socket.socket, quiet: bool, file: Path | None) -> int:
     stop = asyncio.Event()
+
+    def stopping() -> None:
+        if not stop.is_set():
+            say("Stopping; a fix that is under way is taken up at the next start.")
+        stop.set()
+
     for number in (signal.SIGINT, signal.SIGTERM):
-        asyncio.get_running_loop().add_signal_handler(number, stop.set)
+        asyncio.get_running_loop().add_signal_handler(number, stopping)
+    say("Looking around…")
     with listener:
         log = begin_log(settings.data)
         starting = asyncio.create_task(stop.wait())
         try:
             async with running(settings) as runtime, beating(runtime):
                 log.mask(runtime.store.masker.value)
-                return await _serve(runtime, listener, stop, quiet, str(log.path or ""))
+                greeting = Greeting(quiet, str(log.path or ""), file)
+                return await _serve(runtime, listener, stop, greeting)
         finally:
             starting.cancel()
 
 
-async def _serve(runtime: Runtime, listener: socket.socket, stop: asyncio.Event, quiet: bool, log: str) -> int:
+def say(text: str) -> None:
+    """At once, from a thread of its own: a screen that stands still or has gone must hold nothing up."""
+
+    def tell() -> None:
+        with contextlib.suppress(OSError):
+            print(text, flush=True)
+
+    threading.Thread(target=tell, name="say", daemon=True).start()
+
+
+async def _serve(runtime: Runtime, listener: socket.socket, stop: asyncio.Event, greeting: Greeting) -> int:
     server = serving(runtime)
     teller = Teller(runtime)
     served = asyncio.create_task(server.serve(sockets=[listener]), name="serve")
     ends: list[asyncio.Task[Any]] = [served, *(asyncio.create_task(event.wait()) for event in (stop, runtime.lost))]
     address = runtime.settings.data / ADDRESS
     address.write_text(listening_at(runtime.settings.server.host, runtime.settings.server.port))
-    greeting = asyncio.create_task(greet(runtime, teller, quiet=quiet, log=log), name="greet")
+    greets = asyncio.create_task(greet(runtime, teller, greeting), name="greet")
     try:
         await asyncio.wait(ends, return_when=asyncio.FIRST_COMPLETED)
         if runtime.lost.is_set():
@@ -59,10 +80,10 @@ async def _serve(runtime: Runtime, listener: socket.socket, stop: asyncio.Event,
     finally:
         address.unlink(missing_ok=True)
         server.should_exit = True
-        greeting.cancel()
+        greets.cancel()
         for task in ends[1:]:
             task.cancel()
-        await asyncio.gather(*ends, greeting, return_exceptions=True)
+        await asyncio.gather(*ends, greets, return_exceptions=True)
         await teller.stop()
     return 0
 

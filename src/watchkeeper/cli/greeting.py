@@ -4,6 +4,8 @@ import asyncio
 import contextlib
 import threading
 from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
 from queue import SimpleQueue
 from typing import TYPE_CHECKING, Any
 
@@ -11,6 +13,7 @@ from pydantic import TypeAdapter
 from rich.text import Text
 
 from watchkeeper.cli import feed
+from watchkeeper.cli.named import unknown_environments
 from watchkeeper.cli.options import MOST, listening_at
 from watchkeeper.cli.screen import WORST_FIRST, console, health, table
 from watchkeeper.domain import Approval, Event, Incident
@@ -58,25 +61,38 @@ class Teller:
                 line()
 
 
-async def greet(runtime: "Runtime", teller: Teller, *, quiet: bool, log: str) -> None:
+@dataclass(frozen=True)
+class Greeting:
+    """What `up` was told: whether to tell events, where its log is, which configuration is in use."""
+
+    quiet: bool
+    log: str
+    file: Path | None
+
+
+async def greet(runtime: "Runtime", teller: Teller, said: Greeting) -> None:
     """Within moments: mode, address, what was found, what is missing; then, unless quiet, the feed."""
     settings = runtime.settings
     address = listening_at(settings.server.host, settings.server.port)
     teller.say(Text("Watchkeeper ", "bold").append(f"watches. Mode {settings.mode}: {MODES[settings.mode]}.", "none"))
-    teller.say(
-        Text(f"It listens at {address}; its data are in {settings.data}" + (f", its log in {log}." if log else "."))
-    )
-    if not quiet:
+    log = f", its log in {said.log}." if said.log else "."
+    teller.say(Text(f"It listens at {address}; its data are in {settings.data}{log}"))
+    teller.say(Text(f"Its configuration is {said.file or 'the default: there is no watchkeeper.yaml here'}."))
+    if not said.quiet:
         teller.follow()
     with contextlib.suppress(TimeoutError):
         async with asyncio.timeout(FIRST_LOOKS_SECONDS):
             await runtime.watch.first_looks()
     _found(runtime, teller)
-    for name, problem in (dict(runtime.watch.fleet.problems) | runtime.registry.broken).items():
+    problems = {**runtime.watch.fleet.problems, **runtime.registry.broken, "resources": runtime.watch.fleet.misnamed}
+    problems["policy"] = "\n".join(what for what, _ in unknown_environments(settings))
+    for name, problem in problems.items():
+        if not problem:
+            continue
         teller.say(Text(f"\n▲ {name}: ", "yellow").append(problem.replace("\n", "\n  "), "none"))
     await _open(runtime, teller)
     end = "\n`watchkeeper status` shows what it would do now. Ctrl-C stops it."
-    teller.say(Text(end + ("" if quiet else " What happens from here on:")))
+    teller.say(Text(end + ("" if said.quiet else " What happens from here on:")))
 
 
 def _found(runtime: "Runtime", teller: Teller) -> None:
@@ -97,13 +113,17 @@ def _found(runtime: "Runtime", teller: Teller) -> None:
     teller.say(made)
     if (more := len(watchers) - MOST) > 0:
         teller.say(Text(f"… and {more:,} more, none of them worse: `watchkeeper status --limit 0`", "dim"))
-    if not any(watcher.resource.may_act for watcher in watchers):
-        teller.say(
-            Text(
-                "\nIt changes nothing here: it acts only on what watchkeeper.yaml names with `act: true`, or a label"
-                " watchkeeper.act=true permits."
-            )
-        )
+    teller.say(Text("\n" + _acts(runtime, len(watchers), sum(watcher.resource.may_act for watcher in watchers))))
+
+
+def _acts(runtime: "Runtime", every: int, acting: int) -> str:
+    if acting:
+        return f"It may act on {acting:,} of {every:,}."
+    if any(entry.act for entry in runtime.watch.fleet.unmatched()):
+        return f"It may act on none of {every:,}: what the configuration permits it to act on was not found."
+    return (
+        f"It may act on none of {every:,}: that takes `act: true` in watchkeeper.yaml, or a label watchkeeper.act=true."
+    )
 
 
 async def _open(runtime: "Runtime", teller: Teller) -> None:

@@ -44,6 +44,13 @@ class Options:
             self._settings = settings.model_copy(update={"data": data})
         return self._settings
 
+    def file(self) -> Path | None:
+        """The configuration in use, whole; None where there are only defaults."""
+        from watchkeeper.settings import configuration_file
+
+        found = configuration_file(self.config)
+        return found.absolute() if found else None
+
     def address(self) -> str:
         """Where the server is: as told (`--url`, WATCHKEEPER_URL), as the one with these data said, as configured."""
         if self.url:

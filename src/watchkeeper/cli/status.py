@@ -164,14 +164,16 @@ def resources_table(items: list[dict[str, Any]], width: int) -> "RenderableType"
     from watchkeeper.cli.screen import ago, health, table
 
     wide = width >= WIDE
-    columns = ["resource", "kind", "health", "state", "metric that matters", "since", "incident"]
+    columns = ["resource", "kind", "env", "health", "state", "metric that matters", "since", "incident"]
     shared = len({item["holder"] for item in items}) > 1
     columns += ["held by"] if shared else []
-    made = table(*(c for c in columns if wide or c not in ("kind", "state", "incident")), fold=("resource", "state"))
+    columns = columns if wide else [name for name in columns if name not in ("kind", "env", "state", "incident")]
+    made = table(*columns, fold=("resource", "state"))
     for item in items:
         cells: dict[str, Any] = {
             "resource": item["slug"],
             "kind": item["kind"],
+            "env": item["environment"],
             "health": health(item["health"]),
             "state": item["state"],
             "metric that matters": metric(item["metric"]),
@@ -179,7 +181,7 @@ def resources_table(items: list[dict[str, Any]], width: int) -> "RenderableType"
             "incident": item["incident"] or "",
             "held by": item["holder"] or "nobody",
         }
-        made.add_row(*(cells[name] for name in columns if wide or name not in ("kind", "state", "incident")))
+        made.add_row(*(cells[name] for name in columns))
     return made
 
 

@@ -31,7 +31,8 @@ def up(
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Do not tell what happens as it happens.")] = False,
 ) -> None:
     """Watch what can be reached from here; serve the API, until stopped with Ctrl-C."""
-    settings = Options.of(context).settings()
+    options = Options.of(context)
+    settings = options.settings()
     server = settings.server.model_copy(
         update={name: value for name, value in (("host", host), ("port", port)) if value is not None}
     )
@@ -39,7 +40,7 @@ def up(
     listener = bound(server.host, server.port)  # before anything acts
     from watchkeeper.cli.executor import run
 
-    raise typer.Exit(run(settings, listener, quiet=quiet))
+    raise typer.Exit(run(settings, listener, quiet=quiet, file=options.file()))
 
 
 def bound(host: str, port: int) -> "socket.socket":

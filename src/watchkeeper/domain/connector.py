@@ -48,6 +48,14 @@ class Connector(Protocol[S]):
 
 
 @runtime_checkable
+class NamesSettings(Protocol):
+    """What a connector may have besides: `settings:` of its resources hold nothing but these keys. `watchkeeper check`
+    refuses others; without it anything goes."""
+
+    setting_names: Sequence[str]
+
+
+@runtime_checkable
 class ListsClients(Protocol):
     """What a connector may have besides: its server knows who its clients are."""
 

@@ -253,13 +253,19 @@ def default_data() -> Path:
     return Path(os.environ.get("XDG_STATE_HOME") or Path.home() / ".local" / "state") / "watchkeeper"
 
 
+def configuration_file(path: Path | None = None) -> Path | None:
+    """`path`, else what WATCHKEEPER_CONFIG says, else `./watchkeeper.yaml` if there is one."""
+    if path is not None:
+        return path
+    here = Path(os.environ.get("WATCHKEEPER_CONFIG", "watchkeeper.yaml"))
+    return here if here.exists() or "WATCHKEEPER_CONFIG" in os.environ else None
+
+
 def load_settings(path: Path | None = None, **overrides: Any) -> Settings:
     """Read `path`, else `./watchkeeper.yaml` if there is one, else defaults; over it the environment, over that the
     overrides that are not None. Raises ConfigurationError."""
     _no_misspelt_variables()
-    if path is None:
-        here = Path(os.environ.get("WATCHKEEPER_CONFIG", "watchkeeper.yaml"))
-        path = here if here.exists() or "WATCHKEEPER_CONFIG" in os.environ else None
+    path = configuration_file(path)
     content: dict[str, Any] = {}
     if path is not None:
         content = _read(path)

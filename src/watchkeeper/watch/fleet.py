@@ -14,7 +14,7 @@ import structlog
 from watchkeeper.connectors import Registry
 from watchkeeper.domain import Connector, Host, NotFound, Resource
 from watchkeeper.domain.dependency import Dependency, Unknown
-from watchkeeper.settings import Settings
+from watchkeeper.settings import ResourceSettings, Settings
 from watchkeeper.sources import only_seen, said
 from watchkeeper.watch.conduct import untold
 from watchkeeper.watch.graph import Graph, names
@@ -61,6 +61,8 @@ class Fleet:
         self.graph = Graph()
         self.problems: dict[str, str] = {}
         self._seen: dict[int, set[str]] = {}
+        self._matched: set[int] = set()
+        """Which entries of the configuration are about something that was found."""
 
     @property
     def resources(self) -> Mapping[str, Resource]:
@@ -78,6 +80,7 @@ class Fleet:
         by_incarnation = {host.incarnation: host for host in hosts}
         before = {key: (self.graph.resources.get(key, r), h, c) for key, (r, h, c) in self.found.items()}
         found: Found = {}
+        self._matched = set()
         renamed: dict[str, str] = {}
         for connector in self._registry:
             named = [r.model_dump() for r in self._settings.resources if r.kind == connector.kind]
@@ -158,18 +161,38 @@ class Fleet:
             "`watchkeeper status` lists them.",
         )
 
+    def unmatched(self) -> list[ResourceSettings]:
+        """Entries of the configuration that are about nothing the last search found; what is to be ignored may be
+        missing."""
+        entries = enumerate(self._settings.resources)
+        return [entry for number, entry in entries if number not in self._matched and not entry.ignore]
+
+    @property
+    def misnamed(self) -> str:
+        """The same in words, with what each was most likely meant to be; empty where there is none."""
+        return "\n".join(self._misnamed(entry) for entry in self.unmatched())
+
+    def _misnamed(self, entry: ResourceSettings) -> str:
+        there = [resource for resource in self.resources.values() if entry.kind in (None, resource.kind)]
+        near = [resource.id for resource in there if resource.slug == entry.name]
+        near += difflib.get_close_matches(entry.name, [name for r in there for name in (r.slug, r.id)], n=1)
+        of_kind = f" of kind {entry.kind}" if entry.kind else ""
+        hint = f'; did you mean "{near[0]}"?' if near else f"; `watchkeeper status` lists what is there{of_kind}."
+        return f'"{entry.name}" matches nothing{of_kind} that was found{hint}'
+
     def _configured(self, resource: Resource) -> Resource | None:
         """The resource with what the configuration says of it; None where it is not to be watched."""
         project = resource.labels.get("com.docker.compose.project", "")
+        about = [number for number, entry in enumerate(self._settings.resources) if names(entry, resource)]
+        self._matched.update(about)
         if self._settings.only and not any(
             fnmatchcase(text, pattern)
             for pattern in self._settings.only
             for text in (resource.id, resource.slug, project)
         ):
             return None
-        for entry in self._settings.resources:
-            if not names(entry, resource):
-                continue
+        for number in about:
+            entry = self._settings.resources[number]
             if entry.ignore:
                 return None
             settings = dict(resource.settings) | entry.settings

@@ -124,7 +124,7 @@ class Watch:
     @property
     def problems(self) -> dict[str, str]:
         """What stands in the way of watching, by what is affected."""
-        own = {"store": self._store.problem, "pace": self.pace.problem}
+        own = {"store": self._store.problem, "pace": self.pace.problem, "resources": self.fleet.misnamed}
         own |= self.checks.problems(self.fleet.resources) | self.sources.problems
         return (
             {name: said for name, said in own.items() if said} | dict(self.fleet.problems) | self.supervision.problems

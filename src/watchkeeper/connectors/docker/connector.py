@@ -24,6 +24,7 @@ class DockerConnector:
 
     kind = "container"
     metric = "memory_ratio"
+    setting_names: Sequence[str] = ()
     sample: Reading = SAMPLE
     tools: Sequence[Tool[ContainerSession]] = TOOLS
     rules, runbooks = define(_HERE, kind=kind, sample=SAMPLE, tools=TOOLS)

@@ -11,6 +11,7 @@ from watchkeeper.connectors.http.read import look, try_out
 from watchkeeper.connectors.http.sample import SAMPLE
 from watchkeeper.connectors.http.session import HttpSession
 from watchkeeper.connectors.http.tools import TOOLS
+from watchkeeper.connectors.http.wanted import HttpSettings
 from watchkeeper.connectors.levels import level_of
 from watchkeeper.domain import Host, Level, Probe, Reading, Resource, Tool
 
@@ -22,6 +23,7 @@ class HttpConnector:
 
     kind = "http"
     metric = "answer_seconds"
+    setting_names: Sequence[str] = tuple(HttpSettings.model_fields)
     sample: Reading = SAMPLE
     tools: Sequence[Tool[HttpSession]] = TOOLS
     rules, runbooks = define(_HERE, kind=kind, sample=SAMPLE, tools=TOOLS)

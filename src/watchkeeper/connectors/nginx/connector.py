@@ -22,6 +22,7 @@ class NginxConnector:
 
     kind = "nginx"
     metric = "connections_ratio"
+    setting_names: Sequence[str] = ("probe", "url", "username")
     sample: Reading = SAMPLE
     tools: Sequence[Tool[NginxSession]] = TOOLS
     rules, runbooks = define(_HERE, kind=kind, sample=SAMPLE, tools=TOOLS)

@@ -25,6 +25,7 @@ class PostgresConnector:
 
     kind = "postgres"
     metric = "connections_ratio"
+    setting_names: Sequence[str] = ("database", "password", "protect", "spare_folder", "url", "username")
     sample: Reading = SAMPLE
     tools: Sequence[Tool[PostgresSession]] = TOOLS
     rules, runbooks = define(_HERE, kind=kind, sample=SAMPLE, tools=TOOLS)

@@ -32,6 +32,7 @@ class RedisConnector:
 
     kind = "redis"
     metric = "used_memory_ratio"
+    setting_names: Sequence[str] = ("cache_keys", "password", "port", "url", "username")
     sample: Reading = SAMPLE
     tools: Sequence[Tool[RedisSession]] = TOOLS
     rules, runbooks = define(_HERE, kind=kind, sample=SAMPLE, tools=TOOLS)

@@ -23,6 +23,7 @@ class ServiceConnector:
 
     kind = "service"
     metric = "memory_ratio"
+    setting_names: Sequence[str] = ("username",)
     sample: Reading = SAMPLE
     tools: Sequence[Tool[ServiceSession]] = TOOLS
     rules, runbooks = define(_HERE, kind=kind, sample=SAMPLE, tools=TOOLS)
