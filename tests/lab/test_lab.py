@@ -48,7 +48,7 @@ async def test_memory_is_filled_with_all_kinds_and_each_is_in_the_ledger(healthy
     known = len(lab.ledger.expected())
     await lab.inject("redis-memory-full-no-headroom")
     state = (await inspect(lab.redis_container))[lab.redis_container]
-    async with redis_link(lab.redis_port) as link:
+    async with redis_link(lab.instance.redis) as link:
         info = await link.info()
         sizes: dict[str, int] = dict.fromkeys(("catalogue", "order-draft", "session", "cart"), 0)
         keys = lab.ledger.added()
@@ -63,7 +63,7 @@ async def test_memory_is_filled_with_all_kinds_and_each_is_in_the_ledger(healthy
 
 async def test_the_oracle_sees_a_lost_write_and_reset_tells_it_once(healthy_lab: Lab) -> None:
     lab = healthy_lab
-    async with redis_link(lab.redis_port) as link:
+    async with redis_link(lab.instance.redis) as link:
         await link.send("SET", "order-draft:gone", "mine")
         lab.ledger.acknowledged([Write.of("draft", "order-draft:gone", "mine")])
         assert (await lab.oracle.judge()).healthy
@@ -113,7 +113,7 @@ async def test_the_self_recovering_control_passes_the_threshold_and_comes_back(h
 
     async def watch() -> None:
         nonlocal highest
-        async with redis_link(lab.redis_port) as link:
+        async with redis_link(lab.instance.redis) as link:
             while True:
                 info = await link.info()
                 highest = max(highest, info["used_memory"] / info["maxmemory"])

@@ -9,9 +9,10 @@ from typing import Any, Self, cast
 
 import httpx
 
-from watchkeeper_lab.containers import NUMBER_LABEL, PROJECT_LABEL, REPLICAS, SERVICE_LABEL
+from watchkeeper_lab.containers import NUMBER_LABEL, PROJECT_LABEL, SERVICE_LABEL
 from watchkeeper_lab.errors import LabError
 from watchkeeper_lab.loopback import loopback
+from watchkeeper_lab.stack import REPLICAS
 
 ENDED = frozenset({"closed", "escalated"})
 FRESH_SECONDS = 2.0

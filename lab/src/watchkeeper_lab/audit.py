@@ -5,8 +5,9 @@ from dataclasses import dataclass
 
 import psycopg
 
+from watchkeeper_lab.instance import Instance
 from watchkeeper_lab.ledger import Ledger, Write, digest
-from watchkeeper_lab.redis_link import Command, RedisLink
+from watchkeeper_lab.redis_link import Command, RedisLink, redis_link
 
 BATCH = 200
 
@@ -29,21 +30,23 @@ class Audit:
         )
 
 
-async def audit(ledger: Ledger, link: RedisLink, database_url: str) -> Audit:
+async def audit(ledger: Ledger, instance: Instance) -> Audit:
     """Compare the ledger with what is stored; raises `redis.RedisError` or `psycopg.Error` where a store is silent."""
     expected = ledger.expected()
     orders = [write for write in expected if write.kind == "order"]
     others = [write for write in expected if write.kind != "order"]
-    lost = [*await _lost_in_redis(others, link), *await _lost_in_postgres(orders, database_url)]
+    async with redis_link(instance.redis, timeout=10.0) as link:
+        lost = [*await lost_in_redis(others, link), *await _lost_in_postgres(orders, instance.database_url)]
     if lost:  # a cart may have been checked out while we were reading: only what is still expected counts
         still = set(ledger.expected())
         lost = [write for write in lost if write in still]
     return Audit(len(expected), tuple(lost))
 
 
-async def _lost_in_redis(writes: Sequence[Write], link: RedisLink) -> list[Write]:
+async def lost_in_redis(writes: Sequence[Write], link: RedisLink) -> list[Write]:
+    """Those of these that are gone or differ."""
     lost: list[Write] = []
-    for batch in _batches(writes):
+    for batch in batches(writes):
         commands: list[Command] = [("HGET", w.key, w.field) if w.field else ("GET", w.key) for w in batch]
         for write, answer in zip(batch, await link.send_all(commands), strict=True):
             if isinstance(answer, Exception):
@@ -63,6 +66,7 @@ async def _lost_in_postgres(writes: Sequence[Write], database_url: str) -> list[
     return [write for write in writes if kept.get(write.key) != write.digest]
 
 
-def _batches(writes: Sequence[Write]) -> Iterator[Sequence[Write]]:
+def batches(writes: Sequence[Write]) -> Iterator[Sequence[Write]]:
+    """In portions that a store answers at once."""
     for start in range(0, len(writes), BATCH):
         yield writes[start : start + BATCH]

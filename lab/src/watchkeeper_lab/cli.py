@@ -26,6 +26,7 @@ from watchkeeper_lab.lab import Lab, take_down
 from watchkeeper_lab.oracle import Judgement
 from watchkeeper_lab.scenario import left_out, scenario, scenarios
 from watchkeeper_lab.services import Ground
+from watchkeeper_lab.stack import SHOP, STACKS, stack
 
 HELP = """A small real shop to practise on: an API twice behind nginx, Redis, PostgreSQL, and visitors who buy.
 
@@ -51,6 +52,10 @@ BENCH_HELP = """Measure Watchkeeper on the lab.
 """
 bench = typer.Typer(cls=RunByDefault, no_args_is_help=False, help=BENCH_HELP)
 Name = Annotated[str, typer.Option("--name", help="Which lab; several can be up at once.")]
+NewName = Annotated[
+    str | None, typer.Option("--name", help="What to call it; several can be up at once. By default as its stack.")
+]
+StackName = Annotated[str, typer.Option("--stack", help=f"Which system: {' or '.join(STACKS)}.")]
 Processes = Annotated[
     bool, typer.Option("--processes", help="As plain processes of this machine; else only where no engine can run.")
 ]
@@ -81,33 +86,41 @@ def wanted(processes: bool) -> Ground | None:
 
 
 @app.command()
-def up(name: Name = DEFAULT_NAME, processes: Processes = False) -> None:
-    """Start the shop, its services and its visitors (the first time, images are made: about two minutes)."""
-    run(_up(name, wanted(processes)))
+def up(name: NewName = None, processes: Processes = False, stack: StackName = SHOP.name) -> None:
+    """Start a stack, its services and its visitors (the first time, images are made: about two minutes)."""
+    run(_up(name or stack, wanted(processes), stack))
 
 
-async def _up(name: str, ground: Ground | None) -> None:
+async def _up(name: str, ground: Ground | None, stack_name: str) -> None:
     began = time.monotonic()
-    lab = await Lab.up(name, console.print, ground)
+    lab = await Lab.up(name, console.print, ground, stack(stack_name))
     console.print(f"Lab `{name}` is up and healthy after {time.monotonic() - began:.1f} s.")
     where = f"container {lab.redis_runs_in}" if lab.ground == "container" else lab.redis_runs_in
-    console.print(f"  shop   {lab.shop_url}\n  Redis  127.0.0.1:{lab.redis_port}  ({where})", soft_wrap=True)
-    if lab.ground == "process":
+    console.print(f"  {lab.stack.name:<8}{lab.shop_url}", soft_wrap=True)
+    console.print(f"  Redis   127.0.0.1:{lab.redis_port}  ({where})", soft_wrap=True)
+    if lab.instance.configuration():
         console.print("A Watchkeeper finds it with this watchkeeper.yaml:\n")
         console.print(lab.instance.configuration(), soft_wrap=True)
 
 
 @app.command()
-def faults() -> None:
+def faults(stack_name: StackName = SHOP.name) -> None:
     """List what can be broken, and the controls that must be left alone."""
+    run(_faults(stack_name))
+
+
+async def _faults(stack_name: str) -> None:
+    chosen = stack(stack_name)
     table = Table(box=None, pad_edge=False)
     for column in ("name", "kind", "what happens"):
         table.add_column(column, no_wrap=column != "what happens")
-    for one in scenarios().values():
+    for one in scenarios(chosen).values():
         table.add_row(one.name, one.kind, one.description)
     console.print(table)
     up_now = instances.load_all()
     console.print(f"Labs that are up: {', '.join(one.name for one in up_now) or 'none'}.")
+    if chosen.containers_only:
+        return
     console.print("Left out in a lab of plain processes:")
     for name, why in left_out("process").items():
         console.print(f"  {name} needs a {scenarios()[name].needs}: {why}", soft_wrap=True)
@@ -122,9 +135,10 @@ def break_(
 
 
 async def _break(fault: str, name: str) -> None:
-    scenario(fault)
+    made = instances.load(name)
+    scenario(fault, stack=made.stack if made else SHOP)
     lab = await Lab.attach(name)
-    chosen = scenario(fault, lab.ground)
+    chosen = scenario(fault, lab.ground, lab.stack)
     began = time.monotonic()
     console.print(f"Injecting {chosen.name} into lab `{name}`, with what the shop itself would write…", soft_wrap=True)
     await lab.inject(chosen.name)

@@ -15,21 +15,22 @@ from watchkeeper_lab.errors import LabError
 from watchkeeper_lab.images import Images
 from watchkeeper_lab.instance import Instance
 from watchkeeper_lab.services import Ground, ServiceState
+from watchkeeper_lab.stack import REPLICAS
 
 PROJECT_LABEL = "com.docker.compose.project"
 SERVICE_LABEL = "com.docker.compose.service"
 NUMBER_LABEL = "com.docker.compose.container-number"
-REPLICAS = {"shop": 2}
-"""Services of which compose starts several; the replicas are called `shop-1`, `shop-2`."""
 
 
 async def compose_up(compose: tuple[str, ...], instance: Instance, images: Images) -> None:
     """Write the compose file and its values into the lab's folder and start everything."""
     instance.folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-    recipe = files("watchkeeper_lab") / "assets" / "compose.yaml"
+    recipe = files("watchkeeper_lab").joinpath(*instance.stack.assets.split("/"), "compose.yaml")
     (instance.folder / "compose.yaml").write_text(recipe.read_text())
     values: dict[str, Any] = {**instance.ports, "POSTGRES_PASSWORD": instance.postgres_password}
-    values["POSTGRES_DISK"] = await disk.make(instance)
+    if not instance.stack.containers_only:
+        values["POSTGRES_DISK"] = await disk.make(instance)
+    values |= {f"{user.upper()}_PASSWORD": instance.secret(user) for user in instance.stack.users}
     values |= {f"{service.upper()}_IMAGE": tag for service, tag in images.tags.items()}
     values_path = instance.folder / ".env"
     values_path.touch(mode=0o600)

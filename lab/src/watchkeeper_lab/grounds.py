@@ -13,21 +13,30 @@ from watchkeeper_lab.processes import Processes, forget_cluster
 from watchkeeper_lab.programs import ensure_programs, prepare
 from watchkeeper_lab.scenario import left_out, scenarios
 from watchkeeper_lab.services import Ground, Services
+from watchkeeper_lab.stack import SHOP, Stack
 
 PHRASE = {"container": "in containers", "process": "as plain processes"}
 
 
-async def choose(known: Instance | None, wanted: Ground | None, say: Say) -> Ground:
+async def choose(known: Instance | None, wanted: Ground | None, say: Say, stack: Stack = SHOP) -> Ground:
     """What a lab is to run on: what it runs on already, what is wanted, else whatever can be had.
 
-    Raises `BadInputError` where a lab is up on something else, and `LabError` where what is wanted cannot be had.
+    Raises `BadInputError` where a lab is up on something else, or the stack cannot run on what
+    is wanted, and `LabError` where what is wanted cannot be had.
     """
     if known is not None and wanted not in (None, known.ground):
         raise BadInputError(
             f"Lab `{known.name}` is there already, and runs {PHRASE[known.ground]}.",
             f"Take it down first (`watchkeeper lab down --name {known.name}`), or give another `--name`.",
         )
-    wanted = known.ground if known else wanted
+    if known is not None and known.stack_name != stack.name:
+        raise BadInputError(
+            f"Lab `{known.name}` is there already, and is the stack `{known.stack_name}`.",
+            f"Take it down first (`watchkeeper lab down --name {known.name}`), or give another `--name`.",
+        )
+    if stack.containers_only and wanted == "process":
+        raise BadInputError(f"The stack `{stack.name}` runs in containers only.", "Leave `--processes` out.")
+    wanted = known.ground if known else "container" if stack.containers_only else wanted
     if wanted != "process":
         try:
             await ensure_engine(say)
@@ -50,7 +59,7 @@ async def start(instance: Instance, say: Say) -> Instance:
         say(f"Starting lab `{instance.name}` as plain processes…")
         await Processes(prepared).start_all()
         return prepared
-    images = await ensure_images(say)
+    images = await ensure_images(say, instance.stack)
     made = replace(instance, image_source=images.source)
     made.save()
     say(f"Starting lab `{instance.name}`…")

@@ -8,6 +8,7 @@ import platform
 import shutil
 import sys
 import tempfile
+from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib.resources import as_file, files
 from pathlib import Path
@@ -16,23 +17,11 @@ from watchkeeper_lab.apt import mirror
 from watchkeeper_lab.command import attempt, run
 from watchkeeper_lab.engine import Say, apt_install, root_on_debian
 from watchkeeper_lab.errors import MissingError
+from watchkeeper_lab.recipes import RECIPES, Recipe
+from watchkeeper_lab.stack import SHOP, Stack
 
-SERVICES = ("redis", "postgres", "nginx", "shop")
-OFFICIAL = {
-    "redis": "redis:7.2-bookworm",
-    "postgres": "postgres:15-bookworm",
-    "nginx": "nginx:1.26-bookworm",
-    "shop": "python:3.11-slim-bookworm",
-}
 SUITE = "bookworm"
 PACKAGES = "redis-server,nginx-light,postgresql-15,python3"
-SHOP_PACKAGES = (
-    "fastapi>=0.136",
-    "uvicorn>=0.35",
-    "redis[hiredis]>=6",
-    "psycopg[binary,pool]>=3.2",
-    "async-timeout",  # pip asks the host's Python, not the container's 3.11.2, whether redis needs it
-)
 PULL_SECONDS = 120.0
 """How long the one attempt to pull an official image may take."""
 
@@ -63,42 +52,47 @@ async def _exists(tag: str) -> bool:
     return (await attempt(["docker", "image", "inspect", tag], timeout=20.0)).ok
 
 
-async def ensure_images(say: Say = print) -> Images:
-    """Return the images of all services, made now if they are not there yet (about three minutes, once).
+async def ensure_images(say: Say = print, stack: Stack = SHOP) -> Images:
+    """Return the images of a stack's services, made now if they are not there yet (about three minutes, once).
 
     Raises `LabError` where official images cannot be pulled and Debian's cannot be built.
     """
+    recipes = RECIPES[stack.name]
     with as_file(files("watchkeeper_lab")) as package:
         for source in ("official", "debian"):
-            tags = _tags(package, source)
+            tags = _tags(package, source, recipes)
             if all([await _exists(tag) for tag in tags.values()]):
                 return Images(tags, source)
-        source, bases = await _bases(say)
-        tags = _tags(package, source)
+        source, bases = await _bases(say, recipes)
+        tags = _tags(package, source, recipes)
         with tempfile.TemporaryDirectory(prefix="watchkeeper-lab-") as scratch:
             for service, tag in tags.items():
                 if not await _exists(tag):
                     say(f"Building the image of {service}…")
-                    await _build(service, source, bases[service], tag, package, Path(scratch) / service)
+                    await _build(recipes[service], source, bases[service], tag, package, Path(scratch) / service)
     return Images(tags, source)
 
 
-def _tags(package: Path, source: str) -> dict[str, str]:
+def _tags(package: Path, source: str, recipes: Mapping[str, Recipe]) -> dict[str, str]:
     """The tag of each service's image: by where it comes from and what it is made from."""
-    made_from = {service: [PACKAGES, SUITE, *_content(package / "assets" / service)] for service in SERVICES}
-    made_from["shop"] += [*SHOP_PACKAGES, *_content(package / "shop")]
+    made_from = {
+        service: [PACKAGES, SUITE, *_content(package / one.assets), *one.wheels]
+        + (_content(package / one.code) if one.code else [])
+        for service, one in recipes.items()
+    }
     return {service: f"watchkeeper-lab/{service}:{source}-{_digest(*parts)}" for service, parts in made_from.items()}
 
 
-async def _bases(say: Say) -> tuple[str, dict[str, str]]:
+async def _bases(say: Say, recipes: Mapping[str, Recipe]) -> tuple[str, dict[str, str]]:
     """Where the images start from: the official ones if they can be pulled, else one made from Debian packages."""
     base = f"watchkeeper-lab/base:{_digest(SUITE, PACKAGES)}"
     if not await _exists(base):  # once that was needed, no registry could be reached from here
         say("Pulling official images…")
-        if await _pull(list(OFFICIAL.values())):
-            return "official", dict(OFFICIAL)
+        official = {service: one.official for service, one in recipes.items()}
+        if await _pull(sorted({*official.values()})):
+            return "official", official
         await _debootstrap(base, say)
-    return "debian", dict.fromkeys(SERVICES, base)
+    return "debian", dict.fromkeys(recipes, base)
 
 
 async def _pull(names: list[str]) -> bool:
@@ -135,11 +129,12 @@ async def _debootstrap(tag: str, say: Say) -> None:
         await run(["docker", "import", archive, tag], timeout=300.0)
 
 
-async def _build(service: str, source: str, base: str, tag: str, package: Path, context: Path) -> None:
-    shutil.copytree(package / "assets" / service, context)
-    if service == "shop":
-        shutil.copytree(package / "shop", context / "shop", ignore=shutil.ignore_patterns("__pycache__"))
-        await _vendor(context / "site")
+async def _build(made: Recipe, source: str, base: str, tag: str, package: Path, context: Path) -> None:
+    shutil.copytree(package / made.assets, context)
+    if made.code:
+        code = package / made.code
+        shutil.copytree(code, context / code.name, ignore=shutil.ignore_patterns("__pycache__"))
+        await _vendor(context / "site", made.wheels)
     recipe = context / f"Dockerfile.{source}"
     recipe = recipe if recipe.exists() else context / "Dockerfile"
     build = [
@@ -147,7 +142,7 @@ async def _build(service: str, source: str, base: str, tag: str, package: Path, 
         "build",
         "--quiet",
         "--network",
-        "none",
+        "host" if made.fetches else "none",
         "--build-arg",
         f"BASE={base}",
         "--file",
@@ -159,10 +154,10 @@ async def _build(service: str, source: str, base: str, tag: str, package: Path, 
     await run(build, timeout=600.0)
 
 
-async def _vendor(target: Path) -> None:
+async def _vendor(target: Path, wheels: tuple[str, ...]) -> None:
     """Fetch the packages on the host, for the container's Python 3.11: the engine may have no way to an index."""
     machine = platform.machine()
     platforms = [f"--platform={name}_{machine}" for name in ("manylinux_2_28", "manylinux_2_17", "manylinux2014")]
     command = [sys.executable, "-m", "pip", "install", "--quiet", "--no-compile", "--target", str(target)]
     command += ["--python-version", "3.11", "--implementation", "cp", "--only-binary", ":all:", *platforms]
-    await run([*command, *SHOP_PACKAGES], timeout=600.0, hint="The shop's image needs a Python package index.")
+    await run([*command, *wheels], timeout=600.0, hint="This image needs a Python package index.")

@@ -1,5 +1,6 @@
 """One lab's own facts, kept in a file so that any later command finds it: ports, password, traffic process."""
 
+import hashlib
 import json
 import os
 import random
@@ -12,11 +13,9 @@ from pathlib import Path
 
 from watchkeeper_lab.errors import BadInputError
 from watchkeeper_lab.services import Ground
+from watchkeeper_lab.stack import SHOP, STACKS, Stack
 
 DEFAULT_NAME = "shop"
-PORTS = ("REDIS_PORT", "POSTGRES_PORT", "SHOP_1_PORT", "SHOP_2_PORT", "NGINX_PORT")
-SERVICES = frozenset({"redis", "postgres", "shop-1", "shop-2", "nginx"})
-"""What has to run in every lab."""
 PORT_RANGE = range(20_000, 32_000)
 """Below the ports that Linux gives to outgoing connections, so that a free one stays free."""
 
@@ -50,6 +49,15 @@ resources:
 
 
 @dataclass(frozen=True, slots=True)
+class RedisAddress:
+    """A Redis on loopback, and as whom to get in; without a user it asks for none."""
+
+    port: int
+    username: str = ""
+    password: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class Instance:
     """What tells one lab from another."""
 
@@ -60,11 +68,32 @@ class Instance:
     ground: Ground = "container"
     cluster: str = ""
     """Where PostgreSQL's files are, in a lab of plain processes."""
+    stack_name: str = SHOP.name
+
+    @property
+    def stack(self) -> Stack:
+        """Which system it is."""
+        return STACKS[self.stack_name]
 
     @property
     def services(self) -> frozenset[str]:
         """What has to run in it."""
-        return SERVICES
+        return self.stack.services
+
+    @property
+    def front_url(self) -> str:
+        """Where visitors come in."""
+        return f"http://127.0.0.1:{self.ports[self.stack.front]}"
+
+    @property
+    def redis(self) -> RedisAddress:
+        """How to reach its Redis from here."""
+        user = self.stack.redis_user
+        return RedisAddress(self.ports["REDIS_PORT"], user, self.secret(user) if user else "")
+
+    def secret(self, user: str) -> str:
+        """The password of a user of one of its services; the same each time it is asked for."""
+        return hashlib.blake2b(f"{self.postgres_password}/{user}".encode(), digest_size=12).hexdigest()
 
     @property
     def project(self) -> str:
@@ -84,7 +113,12 @@ class Instance:
     @property
     def database_url(self) -> str:
         """How to reach its PostgreSQL from here."""
-        return f"postgresql://shop:{self.postgres_password}@127.0.0.1:{self.ports['POSTGRES_PORT']}/shop"
+        return self.database_url_of(self.stack.database)
+
+    def database_url_of(self, database: str) -> str:
+        """How to reach one of its databases from here, as a superuser."""
+        where = f"127.0.0.1:{self.ports['POSTGRES_PORT']}/{database}"
+        return f"postgresql://{self.stack.superuser}:{self.postgres_password}@{where}"
 
     @property
     def by_port(self) -> dict[int, str]:
@@ -148,16 +182,16 @@ def load_all() -> list[Instance]:
     return [one for one in found if one is not None]
 
 
-def create(name: str, ground: Ground = "container") -> Instance:
+def create(name: str, ground: Ground = "container", stack: Stack = SHOP) -> Instance:
     """A new lab with ports of its own, free now and held by no other lab of this user."""
     taken = {port for other in load_all() for port in other.ports.values()}
     ports: dict[str, int] = {}
-    while len(ports) < len(PORTS):
+    while len(ports) < len(stack.ports):
         port = random.choice(PORT_RANGE)
         if port not in taken and _is_free(port):
-            ports[PORTS[len(ports)]] = port
+            ports[stack.ports[len(ports)]] = port
             taken.add(port)
-    return Instance(check_name(name), ports, secrets.token_urlsafe(18), ground=ground)
+    return Instance(check_name(name), ports, secrets.token_urlsafe(18), ground=ground, stack_name=stack.name)
 
 
 def _is_free(port: int) -> bool:

@@ -11,13 +11,14 @@ from watchkeeper_lab import instance as instances
 from watchkeeper_lab.background import Background
 from watchkeeper_lab.engine import Say, stop_engine_if_ours
 from watchkeeper_lab.errors import BadInputError, LabError
-from watchkeeper_lab.faults import INJECTORS, Site
+from watchkeeper_lab.faults import BY_STACK, Site
 from watchkeeper_lab.instance import DEFAULT_NAME, Instance
 from watchkeeper_lab.ledger import Ledger, Write
 from watchkeeper_lab.oracle import Facts, Judgement, Oracle
 from watchkeeper_lab.reset import clear, restore, take_baseline
 from watchkeeper_lab.scenario import scenario
 from watchkeeper_lab.services import Ground, Services, ServiceState
+from watchkeeper_lab.stack import SHOP, Stack
 from watchkeeper_lab.visitors import Visitors
 
 READY_SECONDS = 120.0
@@ -38,10 +39,10 @@ class Restored:
 class Lab:
     """A lab that is up. Get one with `Lab.running` (up and down), or `Lab.up` and `Lab.attach`."""
 
-    def __init__(self, instance: Instance, services: Services, redis: ServiceState) -> None:
+    def __init__(self, instance: Instance, services: Services, redis: ServiceState | None) -> None:
         self.instance = instance
         self.services = services
-        self.redis_runs_in = redis.where
+        self.redis_runs_in = redis.where if redis else ""
         self.ledger = Ledger(instance.ledger_path)
         self.oracle = Oracle(instance, self.ledger, services)
         self.visitors = Visitors(instance)
@@ -70,24 +71,31 @@ class Lab:
 
     @property
     def shop_url(self) -> str:
-        """The shop, through nginx."""
-        return f"http://127.0.0.1:{self.instance.ports['NGINX_PORT']}"
+        """The shop, through nginx; of another stack, what its visitors visit."""
+        return self.instance.front_url
+
+    @property
+    def stack(self) -> Stack:
+        """Which system it is."""
+        return self.instance.stack
 
     @classmethod
-    async def up(cls, name: str = DEFAULT_NAME, say: Say = quiet, ground: Ground | None = None) -> "Lab":
+    async def up(
+        cls, name: str = DEFAULT_NAME, say: Say = quiet, ground: Ground | None = None, stack: Stack = SHOP
+    ) -> "Lab":
         """Start a lab, or return the one of that name; it is healthy and has visitors when this returns.
 
         Without a `ground` its services run in containers where an engine can run, else as plain processes. Raises
         `LabError` where something is missing or does not come up.
         """
         known = instances.load(name)
-        chosen = await grounds.choose(known, ground, say)
-        made = known or instances.create(name, chosen)
+        chosen = await grounds.choose(known, ground, say, stack)
+        made = known or instances.create(name, chosen, stack)
         made.save()
         made = await grounds.start(made, say)
         lab = await cls._of(made)
         if lab is None:
-            raise LabError(f"Lab `{name}` has no Redis.", "Try `watchkeeper lab down` and `watchkeeper lab up`.")
+            raise LabError(f"Lab `{name}` has no services.", "Try `watchkeeper lab down` and `watchkeeper lab up`.")
         await lab._until_healthy()
         await take_baseline(lab.site)
         if not lab.visitors.running():
@@ -109,15 +117,15 @@ class Lab:
 
     @classmethod
     async def _of(cls, made: Instance) -> "Lab | None":
-        """The lab of an instance; None where it has no Redis (any more)."""
+        """The lab of an instance; None where nothing of it is there (any more)."""
         services = grounds.services_of(made)
         states = await services.states()
-        return cls(made, services, states["redis"]) if "redis" in states else None
+        return cls(made, services, states.get(made.stack.redis)) if states else None
 
     @classmethod
     @asynccontextmanager
     async def running(
-        cls, name: str = DEFAULT_NAME, say: Say = quiet, ground: Ground | None = None
+        cls, name: str = DEFAULT_NAME, say: Say = quiet, ground: Ground | None = None, stack: Stack = SHOP
     ) -> AsyncGenerator["Lab"]:
         """Start a lab of its own and take it down at the end, whatever happens.
 
@@ -125,7 +133,7 @@ class Lab:
         """
         lab: Lab | None = None
         try:
-            lab = await cls.up(name, say, ground)
+            lab = await cls.up(name, say, ground, stack)
             yield lab
         finally:
             await asyncio.shield(lab.down() if lab else take_down(name))
@@ -138,7 +146,7 @@ class Lab:
         A name that is unknown, or left out on this ground, raises `BadInputError`.
         """
         self._as_it_was = None
-        return await INJECTORS[scenario(fault, self.ground).name](self.site)
+        return await BY_STACK[self.stack.name][scenario(fault, self.ground, self.stack).name](self.site)
 
     async def ready(self) -> Judgement:
         """Healthy and as it was, for what comes next: where nothing was injected since the last `reset`, the

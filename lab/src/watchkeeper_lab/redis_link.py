@@ -8,6 +8,8 @@ from redis.asyncio import Redis
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 
+from watchkeeper_lab.instance import RedisAddress
+
 Command = tuple[str | bytes | int | float, ...]
 
 
@@ -39,11 +41,14 @@ class RedisLink:
 
 
 @asynccontextmanager
-async def redis_link(port: int, *, timeout: float = 2.0) -> AsyncGenerator[RedisLink]:
-    """Open a connection to the Redis on a loopback port; `timeout` in seconds, for connecting and for each answer."""
+async def redis_link(where: RedisAddress, *, timeout: float = 2.0, database: int = 0) -> AsyncGenerator[RedisLink]:
+    """A connection to one of the databases of a Redis; `timeout` in seconds, for connecting and for each answer."""
     client = Redis(
         host="127.0.0.1",
-        port=port,
+        port=where.port,
+        db=database,
+        username=where.username or None,
+        password=where.password or None,
         socket_timeout=timeout,
         socket_connect_timeout=timeout,
         single_connection_client=True,

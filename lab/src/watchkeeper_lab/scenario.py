@@ -11,8 +11,8 @@ import yaml
 
 from watchkeeper_lab import disk
 from watchkeeper_lab.errors import BadInputError, LabError
-from watchkeeper_lab.instance import SERVICES
 from watchkeeper_lab.services import Ground
+from watchkeeper_lab.stack import SHOP, Stack
 from watchkeeper_lab.survivors import SURVIVORS
 
 Expected = Literal["healed", "escalated", "no_action"]
@@ -69,8 +69,8 @@ class Scenario:
         return self.seconds > 0
 
 
-def parse(text: str, source: str) -> Scenario:
-    """Read one scenario file; raises `LabError` naming `source` where it is not a valid one."""
+def parse(text: str, source: str, stack: Stack = SHOP) -> Scenario:
+    """Read one scenario file of a stack; raises `LabError` naming `source` where it is not a valid one."""
     raw: Any = yaml.safe_load(text)
     if not isinstance(raw, dict):
         raise LabError(f"{source} is not a mapping.", "See the other files in the folder.")
@@ -96,11 +96,11 @@ def parse(text: str, source: str) -> Scenario:
         )
     except (KeyError, TypeError, ValueError) as error:
         raise LabError(f"{source}: {error} is missing or wrong.", "See the other files in the folder.") from None
-    _check(found, source)
+    _check(found, source, stack)
     return found
 
 
-def _check(found: Scenario, source: str) -> None:
+def _check(found: Scenario, source: str, stack: Stack) -> None:
     """Raise `LabError` where its parts contradict each other."""
     right = {"fault": ({"healed", "escalated"}, True), "control": ({"no_action"}, False)}.get(found.kind)
     if right is None or found.expect not in right[0] or bool(found.roots) != right[1]:
@@ -112,8 +112,10 @@ def _check(found: Scenario, source: str) -> None:
         raise LabError(f"{source}: accepted_tools and expect do not fit together.", "What is to be healed takes tools.")
     if wrong := sorted({*found.ends.values()} - {"stopped"}):
         raise LabError(f"{source}: `ends: {wrong[0]}` is not known.", "It names services, as in `{redis: stopped}`.")
-    if unknown := sorted({*found.ends, *(root.service for root in found.roots)} - SERVICES - {"shop", "machine"}):
-        raise LabError(f"{source}: there is no service `{unknown[0]}`.", f"There are {', '.join(sorted(SERVICES))}.")
+    known = {*stack.services, *stack.replicas, "machine"}
+    if unknown := sorted({*found.ends, *(root.service for root in found.roots)} - known):
+        there_are = ", ".join(sorted(stack.services))
+        raise LabError(f"{source}: there is no service `{unknown[0]}`.", f"There are {there_are}.")
     if unknown := sorted(set(found.survives) - set(SURVIVORS)):
         raise LabError(f"{source}: nothing called `{unknown[0]}` survives.", f"Known are {', '.join(SURVIVORS)}.")
     if found.unless_logged and not (found.survives and found.roots):
@@ -125,24 +127,25 @@ def _check(found: Scenario, source: str) -> None:
 
 
 @cache
-def scenarios() -> dict[str, Scenario]:
-    """All scenarios by name, faults first."""
-    paths = [path for path in (files("watchkeeper_lab") / "scenarios").iterdir() if path.name.endswith(".yaml")]
-    found = [parse(path.read_text(), path.name) for path in paths]
+def scenarios(stack: Stack = SHOP) -> dict[str, Scenario]:
+    """All scenarios of a stack by name, faults first."""
+    folder = files("watchkeeper_lab").joinpath(*stack.scenarios.split("/"))
+    paths = [path for path in folder.iterdir() if path.name.endswith(".yaml")]
+    found = [parse(path.read_text(), path.name, stack) for path in paths]
     return {one.name: one for one in sorted(found, key=lambda one: (one.is_control, one.name))}
 
 
-def left_out(ground: Ground) -> dict[str, str]:
+def left_out(ground: Ground, stack: Stack = SHOP) -> dict[str, str]:
     """What cannot be had on this ground, and why, by name."""
     lacking = {"container": ground != "container", "disk": ground != "container" or not disk.possible()}
-    return {one.name: one.because for one in scenarios().values() if lacking.get(one.needs, False)}
+    return {one.name: one.because for one in scenarios(stack).values() if lacking.get(one.needs, False)}
 
 
-def scenario(name: str, ground: Ground | None = None) -> Scenario:
-    """The scenario of that name; an unknown name raises `BadInputError` with the nearest right ones, and so does one
-    that cannot be had on this ground."""
-    known = scenarios()
-    if ground and (why := left_out(ground).get(name)):
+def scenario(name: str, ground: Ground | None = None, stack: Stack = SHOP) -> Scenario:
+    """The scenario of that name in a stack. An unknown name raises `BadInputError` with the nearest right ones, and so
+    does one that cannot be had on this ground."""
+    known = scenarios(stack)
+    if ground and (why := left_out(ground, stack).get(name)):
         raise BadInputError(
             f"{name} is left out here: it needs a {known[name].needs}: {why}.",
             "`watchkeeper lab faults` lists what there is.",

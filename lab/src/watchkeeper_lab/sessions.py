@@ -2,7 +2,8 @@
 have got through.
 
 Runs as a process of its own: `python -m watchkeeper_lab.sessions {chain,idle,many} NUMBER`, with the database's URL in
-LAB_DATABASE_URL. Who holds a lock never lets go of it; who waited commits as soon as it has its lock.
+LAB_DATABASE_URL, and a table and one of its columns in LAB_TABLE and LAB_COLUMN. Who holds a lock never lets go of
+it; who waited commits as soon as it has its lock.
 """
 
 import asyncio
@@ -11,10 +12,12 @@ import sys
 from typing import Any
 
 import psycopg
+from psycopg import sql
 
 Connection = psycopg.AsyncConnection[tuple[Any, ...]]
-TOUCH = "UPDATE products SET description = description WHERE id = %s"
-"""Changes nothing; locks a row that the shop only reads."""
+TABLE, COLUMN = sql.Identifier(os.environ["LAB_TABLE"]), sql.Identifier(os.environ["LAB_COLUMN"])
+TOUCH = sql.SQL("UPDATE {} SET {} = {} WHERE id = %s").format(TABLE, COLUMN, COLUMN)
+"""Changes nothing; locks a row that is otherwise only read."""
 BLOCKED = """
 SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND application_name = 'lab-sessions'
 """
@@ -27,7 +30,8 @@ async def _open(**options: Any) -> Connection:
 
 async def _rows(count: int) -> list[int]:
     async with await _open() as connection:
-        found = await connection.execute("SELECT id FROM products ORDER BY random() LIMIT %s", (count,))
+        rows = sql.SQL("SELECT id FROM {} ORDER BY random() LIMIT %s").format(TABLE)
+        found = await connection.execute(rows, (count,))
         return [row[0] for row in await found.fetchall()]
 
 
@@ -88,7 +92,7 @@ async def _until_there(blocked: int) -> None:
 async def many(count: int) -> None:
     """A report that runs for long, and so many idle sessions: nothing is wrong with any of them."""
     report = await _open(autocommit=True)
-    running = asyncio.create_task(report.execute("SELECT count(*), pg_sleep(600) FROM orders"))
+    running = asyncio.create_task(report.execute(sql.SQL("SELECT count(*), pg_sleep(600) FROM {}").format(TABLE)))
     held = [await _open(autocommit=True) for _ in range(count)]
     print("ready", flush=True)
     await running

@@ -16,12 +16,13 @@ Begin = Callable[[Instance, Background], Awaitable[None]]
 
 async def query(instance: Instance, background: Background) -> None:
     """Begin a dump; returns when its first rows have come."""
-    await background.start("query", "watchkeeper_lab.dump", environment={"LAB_DATABASE_URL": instance.database_url})
+    where = {"LAB_DATABASE_URL": instance.database_url, "LAB_TABLE": instance.stack.rows[0]}
+    await background.start("query", "watchkeeper_lab.dump", environment=where)
 
 
 async def request(instance: Instance, background: Background) -> None:
     """Begin a download; returns when its first lines have come."""
-    url = f"http://127.0.0.1:{instance.ports['NGINX_PORT']}/orders/export?seconds={LONG_SECONDS:.0f}"
+    url = f"{instance.front_url}{instance.stack.download}?seconds={LONG_SECONDS:.0f}"
     await background.start("request", "watchkeeper_lab.download", url)
 
 

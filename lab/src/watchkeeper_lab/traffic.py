@@ -17,30 +17,13 @@ from typing import Any
 import httpx
 
 from watchkeeper_lab.ledger import Ledger, Write
+from watchkeeper_lab.pace import LONGEST, RATE, Pace
 
-RATE = 15.0
-"""Requests per second in ordinary times."""
 VISITORS = 16
 """At most so many requests are on their way at once."""
 PATIENCE = 3.0
 """Seconds a visitor waits for an answer."""
 CART_SECONDS = 3600
-LONGEST = 12 * 3600.0
-"""Seconds after which traffic ends by itself, should nobody end it."""
-
-
-class Pace:
-    """Lets callers through at a steady rate. Slots that nobody was there to take are lost, not made up for."""
-
-    def __init__(self, rate: float) -> None:
-        self._gap = 1.0 / rate
-        self._next = time.monotonic()
-
-    async def turn(self) -> None:
-        """Wait for the next slot."""
-        now = time.monotonic()
-        self._next = max(self._next + self._gap, now)
-        await asyncio.sleep(self._next - now)
 
 
 @dataclass(slots=True)

@@ -8,9 +8,7 @@ import sys
 from pathlib import Path
 
 from watchkeeper_lab.instance import Instance
-from watchkeeper_lab.traffic import LONGEST, RATE
-
-MODULE = "watchkeeper_lab.traffic"
+from watchkeeper_lab.pace import LONGEST, RATE
 
 
 class Visitors:
@@ -22,8 +20,8 @@ class Visitors:
 
     def start(self, *, rate: float = RATE, seconds: float = LONGEST, extra: bool = False) -> int:
         """Start a process that sends `rate` requests per second for `seconds`; return its process id."""
-        url = f"http://127.0.0.1:{self._instance.ports['NGINX_PORT']}"
-        command = [sys.executable, "-m", MODULE, "--url", url, "--ledger", str(self._instance.ledger_path)]
+        url, module = self._instance.front_url, self._instance.stack.traffic
+        command = [sys.executable, "-m", module, "--url", url, "--ledger", str(self._instance.ledger_path)]
         command += ["--rate", str(rate), "--seconds", str(seconds)]
         with (self._instance.folder / "traffic.log").open("ab") as log:
             process = subprocess.Popen(
@@ -67,14 +65,15 @@ class Visitors:
         """Whether that process still runs and is traffic of this very lab (process ids are used again)."""
         if child := self._children.get(pid):
             return child.poll() is None
+        module, ledger = self._instance.stack.traffic, str(self._instance.ledger_path)
         try:
             words = Path(f"/proc/{pid}/cmdline").read_bytes().decode(errors="replace").split("\0")
         except OSError:
-            return _is_ours_by_ps(pid, str(self._instance.ledger_path)) if not Path("/proc/self").exists() else False
-        return MODULE in words and str(self._instance.ledger_path) in words
+            return _is_ours_by_ps(pid, module, ledger) if not Path("/proc/self").exists() else False
+        return module in words and ledger in words
 
 
-def _is_ours_by_ps(pid: int, ledger: str) -> bool:
+def _is_ours_by_ps(pid: int, module: str, ledger: str) -> bool:
     """The same where there is no /proc."""
     shown = subprocess.run(["ps", "-o", "command=", "-p", str(pid)], capture_output=True, text=True, check=False).stdout
-    return MODULE in shown and ledger in shown
+    return module in shown and ledger in shown

@@ -56,7 +56,8 @@ class Results:
             "suite": self.order.suite,
             "seed": self.order.seed,
             "ground": self.ground,
-            "left_out": left_out(self.ground),
+            "stack": self.order.stack.name,
+            "left_out": left_out(self.ground, self.order.stack),
             "machine": machine(),
             "versions": self.versions,
         }
@@ -77,7 +78,7 @@ async def bench(
     command()
     console.print(f"The order, and the sizes of what is injected, are drawn with `--seed {order.seed}`.")
     dice, results = random.Random(order.seed), Results(order, path)
-    async with Lab.running(f"{LAB_NAME}-{os.getpid()}", console.print, ground) as lab:
+    async with Lab.running(f"{LAB_NAME}-{os.getpid()}", console.print, ground, order.stack) as lab:
         results.ground, results.versions = lab.ground, await versions()
         turns = schedule(order.only, order.runs, dice, lab.ground, order.suite)
         for number, (one, run) in enumerate(turns, 1):

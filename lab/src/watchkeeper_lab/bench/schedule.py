@@ -8,13 +8,24 @@ from dataclasses import dataclass
 from watchkeeper_lab.errors import BadInputError
 from watchkeeper_lab.scenario import Scenario, left_out, scenario, scenarios
 from watchkeeper_lab.services import Ground
+from watchkeeper_lab.stack import SHOP, Stack
 
-SUITES: dict[str, tuple[str, Callable[[Scenario], bool]]] = {
-    "lab": ("every fault and control but the long ones", lambda one: not one.is_long),
-    "faults": ("the faults", lambda one: not one.is_control),
-    "controls": ("the controls but the long ones", lambda one: one.is_control and not one.is_long),
-    "long": ("controls that take long, each once", lambda one: one.is_long),
-    "all": ("everything; the long ones once", lambda one: True),
+
+@dataclass(frozen=True, slots=True)
+class Suite:
+    """What belongs together: scenarios of one stack."""
+
+    what: str
+    has: Callable[[Scenario], bool]
+    stack: Stack = SHOP
+
+
+SUITES = {
+    "lab": Suite("every fault and control but the long ones", lambda one: not one.is_long),
+    "faults": Suite("the faults", lambda one: not one.is_control),
+    "controls": Suite("the controls but the long ones", lambda one: one.is_control and not one.is_long),
+    "long": Suite("controls that take long, each once", lambda one: one.is_long),
+    "all": Suite("everything; the long ones once", lambda one: True),
 }
 
 
@@ -29,6 +40,11 @@ class Order:
     planner: str = "runbook"
     baseline_runs: int = 1
     """How often each scenario is run with each baseline; 0 for none."""
+
+    @property
+    def stack(self) -> Stack:
+        """The system that it is run on."""
+        return SUITES[self.suite].stack
 
 
 def schedule(
@@ -45,10 +61,10 @@ def schedule(
         near = difflib.get_close_matches(suite, SUITES, n=1)
         hint = f"Did you mean `{near[0]}`?" if near else f"There are {', '.join(SUITES)}."
         raise BadInputError(f"There is no suite `{suite}`.", hint)
-    out = left_out(ground) if ground else {}
-    belongs = SUITES[suite][1]
-    suited = [one for one in scenarios().values() if one.name not in out and belongs(one)]
-    chosen = [scenario(name, ground) for name in only] or suited
-    turns = [(one, run) for one in chosen for run in range(1, (1 if one.is_long else runs) + 1)]
+    chosen = SUITES[suite]
+    out = left_out(ground, chosen.stack) if ground else {}
+    suited = [one for one in scenarios(chosen.stack).values() if one.name not in out and chosen.has(one)]
+    wanted = [scenario(name, ground, chosen.stack) for name in only] or suited
+    turns = [(one, run) for one in wanted for run in range(1, (1 if one.is_long else runs) + 1)]
     dice.shuffle(turns)
     return turns

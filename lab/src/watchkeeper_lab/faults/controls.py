@@ -12,7 +12,7 @@ from watchkeeper_lab.faults.redis.clients import crowded
 from watchkeeper_lab.faults.site import Injector, Site
 from watchkeeper_lab.fill import Mix, fill
 from watchkeeper_lab.loopback import loopback
-from watchkeeper_lab.traffic import RATE
+from watchkeeper_lab.pace import RATE
 
 SERVES_SECONDS = 30.0
 PEAK_SECONDS = 600.0

@@ -55,12 +55,12 @@ async def broken_configuration(site: Site) -> float:
 async def killed(site: Site) -> float:
     """SIGKILL; nothing starts it again."""
     began = time.time()
-    await site.services.kill("nginx")
+    await site.services.kill(site.stack.nginx)
     return began
 
 
 async def upstream_gone(site: Site) -> float:
-    """Kill every replica of the shop: nginx has nobody to ask."""
+    """Kill every replica of the application: who is in front has nobody to ask."""
     began = time.time()
     await asyncio.gather(*(site.services.kill(service) for service in await site.replicas()))
     return began

@@ -11,6 +11,7 @@ from watchkeeper_lab.ledger import Ledger
 from watchkeeper_lab.postgres_link import Connection, postgres_link
 from watchkeeper_lab.redis_link import RedisLink, redis_link
 from watchkeeper_lab.services import Services
+from watchkeeper_lab.stack import Stack
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,9 +28,14 @@ class Site:
     visitors: Callable[[float, float], Awaitable[None]]
     background: Background
 
-    def redis(self, timeout: float = 5.0) -> AbstractAsyncContextManager[RedisLink]:
-        """A connection to Redis; `timeout` in seconds."""
-        return redis_link(self.instance.ports["REDIS_PORT"], timeout=timeout)
+    @property
+    def stack(self) -> Stack:
+        """Which system it is, and what its services are called."""
+        return self.instance.stack
+
+    def redis(self, timeout: float = 5.0, database: int = 0) -> AbstractAsyncContextManager[RedisLink]:
+        """A connection to one of the databases of Redis; `timeout` in seconds."""
+        return redis_link(self.instance.redis, timeout=timeout, database=database)
 
     def postgres(self, timeout: float = 5.0) -> AbstractAsyncContextManager[Connection]:
         """A connection to PostgreSQL as a superuser, in autocommit, which uses a reserved slot where all others are
@@ -39,17 +45,17 @@ class Site:
     @property
     def shop_url(self) -> str:
         """The shop through nginx."""
-        return f"http://127.0.0.1:{self.instance.ports['NGINX_PORT']}"
+        return self.instance.front_url
 
     async def replicas(self) -> dict[str, str]:
-        """The URLs of the shop's own replicas that run, each past nginx, by service (`shop-1`)."""
-        states = await self.services.states()
-        running = {name: state for name, state in states.items() if name.startswith("shop-") and state.running}
+        """The URLs of the application's own replicas that run, each past the front, by service (`shop-1`)."""
+        states, app = await self.services.states(), f"{self.stack.app}-"
+        running = {name: state for name, state in states.items() if name.startswith(app) and state.running}
         return {name: f"http://127.0.0.1:{state.port}" for name, state in running.items() if not state.extra}
 
-    async def replica(self, service: str = "shop-1") -> str:
-        """The URL of one replica; raises `LabError` where it does not run."""
-        urls = await self.replicas()
+    async def replica(self, service: str = "") -> str:
+        """The URL of one replica, the first without a name; raises `LabError` where it does not run."""
+        urls, service = await self.replicas(), service or f"{self.stack.app}-1"
         if service not in urls:
             raise LabError(f"{service} does not run.", "Run `watchkeeper lab reset` and try again.")
         return urls[service]

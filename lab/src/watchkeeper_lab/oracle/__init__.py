@@ -2,6 +2,7 @@
 
 import asyncio
 import time
+from collections.abc import Awaitable, Callable
 
 import psycopg
 from redis.exceptions import RedisError
@@ -10,12 +11,13 @@ from watchkeeper_lab.audit import Audit, audit
 from watchkeeper_lab.instance import Instance
 from watchkeeper_lab.ledger import Ledger
 from watchkeeper_lab.oracle import nginx, postgres, redis, running, shop
-from watchkeeper_lab.oracle.finding import Facts, Finding, Judgement, Place, brief
-from watchkeeper_lab.redis_link import redis_link
+from watchkeeper_lab.oracle.finding import Facts, Finding, Judgement, Part, Place, brief
 from watchkeeper_lab.services import Services
+from watchkeeper_lab.stack import SHOP
 
-PARTS = (running, redis, postgres, nginx, shop)
-"""Each looks by itself; the first reasons are those of the first."""
+PARTS: dict[str, tuple[Part, ...]] = {SHOP.name: (running, redis, postgres, nginx, shop)}
+"""By stack. Each looks by itself; the first reasons are those of the first."""
+AUDITS: dict[str, Callable[[Ledger, Instance], Awaitable[Audit]]] = {SHOP.name: audit}
 
 __all__ = ["Facts", "Finding", "Judgement", "Oracle", "Place"]
 
@@ -31,7 +33,7 @@ class Oracle:
     async def judge(self, *, with_audit: bool = True) -> Judgement:
         """Look at the services, use each as a client would, and read every acknowledged write back."""
         place = Place(self._instance, self._services, await self._services.states())
-        findings = await asyncio.gather(*[part.look(place) for part in PARTS])
+        findings = await asyncio.gather(*[part.look(place) for part in PARTS[self._instance.stack_name]])
         reasons = [reason for one in findings for reason in one.reasons]
         facts: Facts = {name: value for one in findings for name, value in one.facts.items()}
         untouched: Facts = {name: value for one in findings for name, value in one.untouched.items()}
@@ -47,5 +49,4 @@ class Oracle:
 
     async def audit(self) -> Audit:
         """Read every acknowledged write back; raises `redis.RedisError` or `psycopg.Error` where a store is silent."""
-        async with redis_link(self._instance.ports["REDIS_PORT"], timeout=10.0) as link:
-            return await audit(self._ledger, link, self._instance.database_url)
+        return await AUDITS[self._instance.stack_name](self._ledger, self._instance)

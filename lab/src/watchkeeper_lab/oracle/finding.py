@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Protocol
 
 from watchkeeper_lab.audit import Audit
 from watchkeeper_lab.instance import Instance
@@ -31,6 +32,14 @@ class Finding:
     reasons: list[str] = field(default_factory=lambda: list[str]())
     facts: Facts = field(default_factory=lambda: Facts())
     untouched: Facts = field(default_factory=lambda: Facts())
+
+
+class Part(Protocol):
+    """One part of the oracle: a module."""
+
+    async def look(self, place: Place) -> Finding:
+        """Look, and tell."""
+        ...
 
 
 @dataclass(frozen=True, slots=True)

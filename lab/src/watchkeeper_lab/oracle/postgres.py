@@ -103,7 +103,7 @@ async def _visits(connection: Connection, found: Finding) -> None:
 
 def _disk(place: Place, found: Finding) -> None:
     """The volume with its files, where it is a file system of its own that this machine may look at."""
-    state = place.states.get("postgres")
+    state = place.states.get(place.instance.stack.postgres)
     for folder in state.volumes.values() if state else ():
         if os.path.ismount(folder):
             size = os.statvfs(folder)

@@ -20,7 +20,7 @@ async def look(place: Place) -> Finding:
     """Write, read, and measure."""
     found = Finding()
     try:
-        async with redis_link(place.instance.ports["REDIS_PORT"], timeout=PROBE_SECONDS) as link:
+        async with redis_link(place.instance.redis, timeout=PROBE_SECONDS) as link:
             info = await link.info()
             found.facts |= {
                 "redis_memory_ratio": round(memory_ratio(info), 4),

@@ -10,10 +10,14 @@ from collections.abc import Mapping
 from watchkeeper_lab.errors import LabError
 from watchkeeper_lab.faults.site import Site
 from watchkeeper_lab.reset import nginx, postgres, redis, shop
-from watchkeeper_lab.reset.baseline import Baseline
+from watchkeeper_lab.reset.baseline import Baseline, Part
 from watchkeeper_lab.services import ServiceState
+from watchkeeper_lab.stack import SHOP
 
-PARTS = {"redis": redis, "postgres": postgres, "nginx": nginx, "shop": shop}
+PARTS: dict[str, dict[str, Part]] = {
+    SHOP.name: {"redis": redis, "postgres": postgres, "nginx": nginx, "shop": shop},
+}
+"""By stack."""
 LIMITS = "memory_limits"
 
 __all__ = ["Baseline", "clear", "restore", "take_baseline"]
@@ -23,14 +27,15 @@ async def take_baseline(site: Site) -> None:
     """Write down how everything is set up, once in the life of a lab."""
     if (site.instance.folder / "baseline.json").exists():
         return
-    kept = dict(zip(PARTS, await asyncio.gather(*[part.keep(site) for part in PARTS.values()]), strict=True))
+    parts = PARTS[site.stack.name]
+    kept = dict(zip(parts, await asyncio.gather(*[part.keep(site) for part in parts.values()]), strict=True))
     kept[LIMITS] = {name: state.memory_limit for name, state in (await site.services.states()).items()}
     Baseline(kept).save(site.instance.folder)
 
 
 async def restore(site: Site) -> None:
     """Undo everything: the expected services run and no others, limits and settings are as at the start."""
-    baseline = Baseline.load(site.instance.folder).parts
+    baseline, parts = Baseline.load(site.instance.folder).parts, PARTS[site.stack.name]
     states = await site.services.states()
     if gone := sorted(site.instance.services - states.keys()):
         raise LabError(
@@ -38,9 +43,9 @@ async def restore(site: Site) -> None:
             "Start a new lab: `watchkeeper lab down`, `watchkeeper lab up`.",
         )
     await site.background.end()
-    await asyncio.gather(*[part.mend(site, baseline[name]) for name, part in PARTS.items()])
+    await asyncio.gather(*[part.mend(site, baseline[name]) for name, part in parts.items()])
     await asyncio.gather(*[_run(site, name, state, baseline[LIMITS]) for name, state in states.items()])
-    await asyncio.gather(*[part.restore(site, baseline[name]) for name, part in PARTS.items()])
+    await asyncio.gather(*[part.restore(site, baseline[name]) for name, part in parts.items()])
 
 
 async def _run(site: Site, service: str, state: ServiceState, limits: Mapping[str, int]) -> None:
@@ -59,4 +64,4 @@ async def _run(site: Site, service: str, state: ServiceState, limits: Mapping[st
 
 async def clear(site: Site) -> None:
     """Take out what the lab itself put into its stores."""
-    await asyncio.gather(*[part.clear(site) for part in PARTS.values()])
+    await asyncio.gather(*[part.clear(site) for part in PARTS[site.stack.name].values()])

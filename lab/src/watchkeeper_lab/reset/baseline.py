@@ -3,10 +3,32 @@
 import json
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
+
+from watchkeeper_lab.faults.site import Site
 
 Kept = dict[str, Any]
 """What one part keeps; JSON."""
+
+
+class Part(Protocol):
+    """One part of the way back: a module."""
+
+    async def keep(self, site: Site) -> Kept:
+        """What it has to know later."""
+        ...
+
+    async def mend(self, site: Site, kept: Kept) -> None:
+        """Before services are started."""
+        ...
+
+    async def restore(self, site: Site, kept: Kept) -> None:
+        """When they run."""
+        ...
+
+    async def clear(self, site: Site) -> None:
+        """After the last look at what was lost."""
+        ...
 
 
 @dataclass(frozen=True, slots=True)

@@ -45,7 +45,8 @@ async def keep(site: Site) -> Kept:
 async def mend(site: Site, kept: Kept) -> None:
     """Make room on its disk, where it has one of its own: take away what a fault left there, and on the spare one."""
     states = await site.services.states()
-    volumes = dict(states["postgres"].volumes) if "postgres" in states else dict[str, str]()
+    state = states.get(site.stack.postgres)
+    volumes = dict(state.volumes) if state else dict[str, str]()
     if mounted(volumes.get(DATA, "")):
         _tidy(volumes[DATA], volumes[SPARE])
 
@@ -72,7 +73,7 @@ async def restore(site: Site, kept: Kept) -> None:
         await connection.execute("ALTER SYSTEM RESET ALL")
         await connection.execute("SELECT pg_reload_conf()")
     if not await _as_set(site, kept, 2.0):
-        await site.services.restart("postgres")  # some settings take effect only then
+        await site.services.restart(site.stack.postgres)  # some settings take effect only then
         await _until_it_answers(site)
 
 
@@ -124,5 +125,5 @@ async def _until_it_answers(site: Site) -> None:
                 raise LabError(f"PostgreSQL does not answer: {error!r}.", "Its log may tell more.") from error
             if waited > ANSWER_SECONDS and not restarted:
                 restarted = True
-                await site.services.restart("postgres")
+                await site.services.restart(site.stack.postgres)
         await asyncio.sleep(0.1)

@@ -56,7 +56,7 @@ async def _until_redis_answers(site: Site) -> None:
         except (RedisError, OSError):
             pass
         await asyncio.sleep(0.1)
-    await site.services.restart("redis")
+    await site.services.restart(site.stack.redis)
     deadline = time.monotonic() + ANSWER_SECONDS
     while True:
         try:

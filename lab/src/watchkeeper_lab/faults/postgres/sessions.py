@@ -44,7 +44,8 @@ async def busy(site: Site) -> float:
 
 
 async def _sessions(site: Site, kind: str, number: int) -> float:
-    where = {"LAB_DATABASE_URL": site.instance.database_url}
+    table, column = site.stack.rows
+    where = {"LAB_DATABASE_URL": site.instance.database_url, "LAB_TABLE": table, "LAB_COLUMN": column}
     await site.background.start("waiters", "watchkeeper_lab.sessions", kind, str(number), environment=where)
     return time.time()
 

@@ -19,14 +19,14 @@ BRIEFLY = 2.0
 
 async def full_with_headroom(site: Site) -> float:
     """Fill 25 to 35 % of what the container may use: the limit could be raised."""
-    limit = (await site.services.states())["redis"].memory_limit or UNLIMITED
+    limit = (await site.services.states())[site.stack.redis].memory_limit or UNLIMITED
     return await _fill_up(site, int(limit * random.uniform(0.25, 0.35)), Mix.drawn(0.15, 0.3))
 
 
 async def full_without_headroom(site: Site) -> float:
     """Fill 60 to 65 % of what a smaller container may use, at least 40 % of it with the declared cache."""
     limit = random.randint(96, 128) * MIB
-    await site.services.limit_memory("redis", limit)
+    await site.services.limit_memory(site.stack.redis, limit)
     return await _fill_up(site, int(limit * random.uniform(0.60, 0.65)), Mix.drawn(0.45, 0.6))
 
 
