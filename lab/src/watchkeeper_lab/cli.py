@@ -208,7 +208,9 @@ def _show(seen: Judgement) -> None:
 
 @bench.command("run")
 def bench_run(
-    suite: Annotated[str, typer.Argument(help="lab, faults, controls, long (20 minutes each) or all.")] = "lab",
+    suite: Annotated[
+        str, typer.Argument(help="lab, faults, controls, long (20 minutes each), all, or second (another stack).")
+    ] = "lab",
     runs: Annotated[int, typer.Option("--runs", help="How often each scenario is run.")] = 1,
     only: Annotated[list[str] | None, typer.Option("--only", help="Only this scenario; may be repeated.")] = None,
     seed: Annotated[int | None, typer.Option("--seed", help="Draws order and sizes as in an earlier run.")] = None,

@@ -46,6 +46,18 @@ resources:
     act: true
 """
 """For a lab of plain processes, which bear no labels."""
+CREDENTIALS = """\
+resources:
+  - name: "*{redis}*"
+    kind: redis
+    username: watchkeeper
+    password: "file:{secret}"
+  - name: "*{postgres}*"
+    kind: postgres
+    username: watchkeeper
+    password: "file:{secret}"
+"""
+"""For a stack whose services let in nobody without a name: as whom to get in, and nothing else."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,10 +127,16 @@ class Instance:
         """How to reach its PostgreSQL from here."""
         return self.database_url_of(self.stack.database)
 
-    def database_url_of(self, database: str) -> str:
-        """How to reach one of its databases from here, as a superuser."""
-        where = f"127.0.0.1:{self.ports['POSTGRES_PORT']}/{database}"
-        return f"postgresql://{self.stack.superuser}:{self.postgres_password}@{where}"
+    @property
+    def app_database_url(self) -> str:
+        """The same, as its application does."""
+        return self.database_url_of(self.stack.database, self.stack.app_user)
+
+    def database_url_of(self, database: str, user: str = "") -> str:
+        """How to reach one of its databases from here, as a superuser where no user is named."""
+        user = user or self.stack.superuser
+        password = self.postgres_password if user == self.stack.superuser else self.secret(user)
+        return f"postgresql://{user}:{password}@127.0.0.1:{self.ports['POSTGRES_PORT']}/{database}"
 
     @property
     def by_port(self) -> dict[int, str]:
@@ -134,6 +152,9 @@ class Instance:
 
     def configuration(self) -> str:
         """What a `watchkeeper.yaml` has to say so that this lab is watched: containers bear labels that do."""
+        if self.stack.credentials:
+            redis, postgres = self.stack.redis, self.stack.postgres
+            return CREDENTIALS.format(redis=redis, postgres=postgres, secret=self.folder / "watchkeeper-password")
         if self.ground == "container":
             return ""
         redis, postgres = self.ports["REDIS_PORT"], self.ports["POSTGRES_PORT"]
@@ -147,10 +168,10 @@ class Instance:
     def save(self) -> None:
         """Write it down, readable by this user alone."""
         self.folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-        for name, content in (
-            ("instance.json", json.dumps(asdict(self), indent=2)),
-            ("postgres-password", self.postgres_password),
-        ):
+        kept = {"instance.json": json.dumps(asdict(self), indent=2), "postgres-password": self.postgres_password}
+        if self.stack.credentials:
+            kept["watchkeeper-password"] = self.secret(self.stack.credentials)
+        for name, content in kept.items():
             path = self.folder / name
             path.touch(mode=0o600)
             path.write_text(content)

@@ -13,7 +13,7 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Literal, Self
 
-Kind = Literal["cart", "draft", "order", "session"]
+Kind = Literal["cart", "draft", "job", "order", "session", "ticket"]
 Removal = Literal["maybe_gone", "written_off"]
 
 SCHEMA = """

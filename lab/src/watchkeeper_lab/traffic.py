@@ -3,21 +3,18 @@
 Runs as a process of its own: `python -m watchkeeper_lab.traffic --url … --ledger … --rate 15`; ends on SIGTERM.
 """
 
-import argparse
 import asyncio
-import contextlib
 import random
-import signal
 import time
 import uuid
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 import httpx
 
 from watchkeeper_lab.ledger import Ledger, Write
-from watchkeeper_lab.pace import LONGEST, RATE, Pace
+from watchkeeper_lab.pace import Pace
+from watchkeeper_lab.visit import main
 
 VISITORS = 16
 """At most so many requests are on their way at once."""
@@ -124,25 +121,5 @@ async def visit(url: str, ledger: Ledger, rate: float, seconds: float) -> None:
             pass
 
 
-async def _main(url: str, ledger_path: Path, rate: float, seconds: float) -> None:
-    with Ledger(ledger_path) as ledger:
-        task = asyncio.create_task(visit(url, ledger, rate, seconds))
-        for number in (signal.SIGTERM, signal.SIGINT):
-            asyncio.get_running_loop().add_signal_handler(number, task.cancel)
-        with contextlib.suppress(asyncio.CancelledError):
-            await task
-
-
-def main() -> None:
-    """Read the arguments and visit the shop."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--url", required=True)
-    parser.add_argument("--ledger", type=Path, required=True)
-    parser.add_argument("--rate", type=float, default=RATE, help="requests per second")
-    parser.add_argument("--seconds", type=float, default=LONGEST)
-    given = parser.parse_args()
-    asyncio.run(_main(given.url, given.ledger, given.rate, given.seconds))
-
-
 if __name__ == "__main__":
-    main()
+    main(visit)

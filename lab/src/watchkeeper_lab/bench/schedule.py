@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from watchkeeper_lab.errors import BadInputError
 from watchkeeper_lab.scenario import Scenario, left_out, scenario, scenarios
 from watchkeeper_lab.services import Ground
-from watchkeeper_lab.stack import SHOP, Stack
+from watchkeeper_lab.stack import SHOP, TICKETS, Stack
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,6 +26,7 @@ SUITES = {
     "controls": Suite("the controls but the long ones", lambda one: one.is_control and not one.is_long),
     "long": Suite("controls that take long, each once", lambda one: one.is_long),
     "all": Suite("everything; the long ones once", lambda one: True),
+    "second": Suite("the faults and controls of the second stack, `tickets`", lambda one: True, TICKETS),
 }
 
 

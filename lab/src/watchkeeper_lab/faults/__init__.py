@@ -6,10 +6,11 @@ has to outlive it (a query, a connection) is started through `site.background`, 
 
 from watchkeeper_lab.faults import controls, nginx, postgres, redis, several, shop
 from watchkeeper_lab.faults.site import Injector, Site
-from watchkeeper_lab.stack import SHOP
+from watchkeeper_lab.stack import SHOP, TICKETS
+from watchkeeper_lab.tickets import faults as tickets
 
 PARTS = (redis, postgres, nginx, shop, several, controls)
 INJECTORS: dict[str, Injector] = {name: injector for part in PARTS for name, injector in part.INJECTORS.items()}
-BY_STACK: dict[str, dict[str, Injector]] = {SHOP.name: INJECTORS}
+BY_STACK: dict[str, dict[str, Injector]] = {SHOP.name: INJECTORS, TICKETS.name: tickets.INJECTORS}
 
 __all__ = ["BY_STACK", "INJECTORS", "Injector", "Site"]

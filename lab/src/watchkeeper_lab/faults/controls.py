@@ -55,7 +55,7 @@ async def _until_it_serves(site: Site, service: str) -> None:
     async with loopback(timeout=2.0) as client:
         while True:
             with contextlib.suppress(httpx.HTTPError, LabError):
-                if (await client.get(f"{await site.replica(service)}/ready")).status_code == 200:
+                if (await client.get(f"{await site.replica(service)}{site.stack.ready}")).status_code == 200:
                     return
             if time.monotonic() > deadline:
                 raise LabError(f"{service} does not serve again.", "Run `watchkeeper lab reset` and try again.")

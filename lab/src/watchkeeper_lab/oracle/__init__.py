@@ -13,11 +13,16 @@ from watchkeeper_lab.ledger import Ledger
 from watchkeeper_lab.oracle import nginx, postgres, redis, running, shop
 from watchkeeper_lab.oracle.finding import Facts, Finding, Judgement, Part, Place, brief
 from watchkeeper_lab.services import Services
-from watchkeeper_lab.stack import SHOP
+from watchkeeper_lab.stack import SHOP, TICKETS
+from watchkeeper_lab.tickets import oracle as tickets
+from watchkeeper_lab.tickets.audit import audit as audit_tickets
 
-PARTS: dict[str, tuple[Part, ...]] = {SHOP.name: (running, redis, postgres, nginx, shop)}
+PARTS: dict[str, tuple[Part, ...]] = {
+    SHOP.name: (running, redis, postgres, nginx, shop),
+    TICKETS.name: (running, redis, postgres, tickets.pooler, tickets.pages, tickets.desk),
+}
 """By stack. Each looks by itself; the first reasons are those of the first."""
-AUDITS: dict[str, Callable[[Ledger, Instance], Awaitable[Audit]]] = {SHOP.name: audit}
+AUDITS: dict[str, Callable[[Ledger, Instance], Awaitable[Audit]]] = {SHOP.name: audit, TICKETS.name: audit_tickets}
 
 __all__ = ["Facts", "Finding", "Judgement", "Oracle", "Place"]
 

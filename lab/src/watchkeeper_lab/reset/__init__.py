@@ -12,10 +12,12 @@ from watchkeeper_lab.faults.site import Site
 from watchkeeper_lab.reset import nginx, postgres, redis, shop
 from watchkeeper_lab.reset.baseline import Baseline, Part
 from watchkeeper_lab.services import ServiceState
-from watchkeeper_lab.stack import SHOP
+from watchkeeper_lab.stack import SHOP, TICKETS
+from watchkeeper_lab.tickets import reset as tickets
 
 PARTS: dict[str, dict[str, Part]] = {
     SHOP.name: {"redis": redis, "postgres": postgres, "nginx": nginx, "shop": shop},
+    TICKETS.name: {"broker": tickets.broker, "store": postgres, "pages": tickets.pages, "desk": tickets.desk},
 }
 """By stack."""
 LIMITS = "memory_limits"

@@ -39,7 +39,7 @@ async def clear(site: Site) -> None:
     """Take out what the lab itself put into it."""
     async with site.redis(timeout=30.0) as link:
         if await take_out(link, site.ledger):
-            await _compact(link)
+            await compact(link)
 
 
 async def _until_redis_answers(site: Site) -> None:
@@ -77,7 +77,7 @@ async def _kill_script(site: Site) -> None:
         return
 
 
-async def _compact(link: RedisLink) -> None:
+async def compact(link: RedisLink) -> None:
     """Rewrite the append-only file without what was taken out, and wait for it: the next fault starts small."""
     with contextlib.suppress(ResponseError):  # one may be under way already
         await link.send("BGREWRITEAOF")

@@ -45,7 +45,7 @@ async def busy(site: Site) -> float:
 
 async def _sessions(site: Site, kind: str, number: int) -> float:
     table, column = site.stack.rows
-    where = {"LAB_DATABASE_URL": site.instance.database_url, "LAB_TABLE": table, "LAB_COLUMN": column}
+    where = {"LAB_DATABASE_URL": site.instance.app_database_url, "LAB_TABLE": table, "LAB_COLUMN": column}
     await site.background.start("waiters", "watchkeeper_lab.sessions", kind, str(number), environment=where)
     return time.time()
 

@@ -1,0 +1,1 @@
+"""A support desk: tickets, replies, and mails that workers send."""
