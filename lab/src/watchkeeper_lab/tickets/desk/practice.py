@@ -39,7 +39,6 @@ def transactions() -> dict[str, int]:
             connection = psycopg.connect(
                 os.environ["TICKETS_DSN"], prepare_threshold=None, connect_timeout=3, application_name="desk"
             )
-            connection.execute("SET LOCAL statement_timeout = 3000")
             connection.execute("INSERT INTO replies (ticket, job, text) VALUES (1, md5(random()::text), 'draft')")
         except psycopg.Error:
             break
