@@ -3,8 +3,9 @@
 import pytest
 
 from watchkeeper_lab.errors import BadInputError, LabError
-from watchkeeper_lab.faults import INJECTORS
+from watchkeeper_lab.faults import BY_STACK
 from watchkeeper_lab.scenario import Root, parse, scenario, scenarios
+from watchkeeper_lab.stack import SHOP, STACKS, TICKETS, Stack, stack
 
 GOOD = """
 name: x
@@ -16,12 +17,14 @@ expect: healed
 """
 
 
-def test_every_scenario_can_be_injected_and_every_injector_has_a_scenario() -> None:
-    assert set(scenarios()) == set(INJECTORS)
+@pytest.mark.parametrize("stack", STACKS.values(), ids=STACKS)
+def test_every_scenario_can_be_injected_and_every_injector_has_a_scenario(stack: Stack) -> None:
+    assert set(scenarios(stack)) == set(BY_STACK[stack.name])
 
 
-def test_file_and_scenario_have_the_same_name_and_faults_have_tools() -> None:
-    for name, one in scenarios().items():
+@pytest.mark.parametrize("stack", STACKS.values(), ids=STACKS)
+def test_file_and_scenario_have_the_same_name_and_faults_have_tools(stack: Stack) -> None:
+    for name, one in scenarios(stack).items():
         assert one.name == name
         assert one.description.endswith(".")
         assert bool(one.accepted_tools) == (one.expect == "healed") or one.expect == "escalated"
@@ -80,3 +83,22 @@ def test_several_at_once_have_several_roots_and_a_fault_may_be_one_to_escalate()
     assert [root.service for root in parse(two, "x.yaml").roots] == ["redis", "postgres"]
     hopeless = GOOD.replace("expect: healed", "expect: escalated").replace("[redis_restart]", "[]")
     assert parse(hopeless + "survives: [query]\n", "x.yaml").expect == "escalated"
+
+
+def test_the_second_stack_has_a_third_of_the_faults_and_nearly_all_controls_of_the_first() -> None:
+    first, second = scenarios(SHOP), scenarios(TICKETS)
+    shared = first.keys() & second.keys()
+    faults = [one for one in first.values() if not one.is_control]
+    assert 3 * sum(not first[name].is_control for name in shared) >= len(faults)
+    assert {one.name for one in first.values() if one.is_control and not one.is_long} <= shared
+
+
+def test_a_stack_that_is_not_known_is_helped_with() -> None:
+    with pytest.raises(BadInputError) as caught:
+        stack("ticket")
+    assert "tickets" in caught.value.hint
+
+
+def test_a_service_of_another_stack_is_none_of_this_one() -> None:
+    with pytest.raises(LabError, match="no service `redis`"):
+        parse(GOOD, "x.yaml", TICKETS)

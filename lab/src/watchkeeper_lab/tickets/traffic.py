@@ -22,7 +22,7 @@ PATIENCE = 4.0
 SESSION_SECONDS = 1800
 CUSTOMERS = 500
 FIRST_TICKETS = 200
-WEIGHTS = {"_read": 35, "_list": 8, "_help": 7, "_open": 15, "_reply": 15, "_draft": 12, "_login": 8}
+WEIGHTS = {"_read": 35, "_list": 10, "_help": 10, "_open": 17, "_reply": 8, "_draft": 12, "_login": 8}
 """How often each is done."""
 
 
