@@ -22,7 +22,7 @@ QUICK = {"fsync": "off", "synchronous_commit": "off", "full_page_writes": "off"}
 def binaries() -> Path:
     """Where `initdb` is: Debian keeps it out of the path."""
     if found := shutil.which("initdb"):
-        return Path(found).parent
+        return Path(found).resolve().parent
     return max(Path("/usr/lib/postgresql").glob("*/bin"), key=lambda path: int(path.parent.name))
 
 
@@ -59,6 +59,29 @@ class Postgres:
         log = str(self.folder / "log")
         self._run("pg_ctl", "-D", str(self.folder / "data"), "-l", log, "-w", "-t", "60", "-o", options, "start")
         return self
+
+    def standby(self, folder: Path, port: int, slot: str) -> "Postgres":
+        """One that streams from this one, by a slot of its own; started."""
+        folder.mkdir(parents=True, exist_ok=True)
+        if os.getuid() == 0:
+            shutil.chown(folder, "postgres", "postgres")
+        where = f"host=127.0.0.1 port={self.port} user={USER} application_name={slot}"
+        self._run(
+            "pg_basebackup",
+            "-D",
+            str(folder / "data"),
+            "-d",
+            where,
+            "-R",
+            "-C",
+            "-S",
+            slot,
+            "-X",
+            "stream",
+            "-c",
+            "fast",
+        )
+        return Postgres(folder, port, self.settings).start()
 
     def stop(self, mode: str = "immediate") -> None:
         self._run("pg_ctl", "-D", str(self.folder / "data"), "-m", mode, "-w", "stop")

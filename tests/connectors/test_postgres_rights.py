@@ -24,12 +24,15 @@ NAMED = Resource(
 )
 ACT = (*ACCESS.look, *ACCESS.probe(writes=True), *(right for tool in connector.tools for right in tool.rights))
 RESTARTS = ("postgres_restart", "postgres_scale_connections")
-AT_THE_SERVER = [name for name, tool in TOOLS.items() if of_kind(tool.rights, "grant")]
+AT_A_STANDBY = ("postgres_resume_replay", "postgres_end_replay_blocker")
+REPLAY = {f"EXECUTE ON FUNCTION pg_wal_replay_{what}()" for what in ("pause", "resume")}
+AT_THE_SERVER = [name for name, tool in TOOLS.items() if of_kind(tool.rights, "grant") and name not in AT_A_STANDBY]
 OWNING = {"MAINTAIN ON TABLES OF", "OWNER OF TABLES OF"}
 NEEDED = sorted(
     {right.what for right in of_kind(ACT, "grant")}
     - {"CONNECT ON EVERY DATABASE", "pg_use_reserved_connections"}  # a test of its own; from PostgreSQL 16 on
     - {"OWNER OF TABLES OF"}  # the same statement
+    - REPLAY  # at a standby: tests/connectors/test_postgres_replication.py
 )
 SLEEP = "SELECT pg_sleep(3600)"
 Enter = Callable[..., AbstractAsyncContextManager[PostgresSession]]
@@ -100,6 +103,9 @@ async def victims(server: Postgres, sit: Sit, name: str) -> dict[str, Any]:
     if name == "postgres_kill_idle_sessions":
         await sit(1, "SELECT 1", **who)
         return {**who, "min_seconds": 0}
+    if name == "postgres_end_old_transaction":
+        (pid,) = await sit(1, "BEGIN", "SELECT 1", **who)
+        return dict(zip(("pid", "started"), await seen(server, f"pid = {pid}"), strict=True))
     if name == "postgres_kill_idle_in_transaction":
         await sit(1, "BEGIN", "SELECT 1", **who)
         return {"min_seconds": 0}
@@ -122,6 +128,8 @@ async def victims(server: Postgres, sit: Sit, name: str) -> dict[str, Any]:
         "postgres_vacuum": {"table": "public.goods"},
         "postgres_enable_autovacuum": {"table": "public.goods"},
         "postgres_scale_connections": {"value": 30},
+        "postgres_set_max_wal_size": {"megabytes": 2048},
+        "postgres_limit_slot_wal": {"megabytes": 4096},
     }.get(name, {})
 
 

@@ -22,6 +22,8 @@ from watchkeeper.domain import (
 from watchkeeper.domain.healer import fights
 from watchkeeper.domain.situation import Situation
 
+LEFT = " leaves it to a person: "
+
 
 class RungSkipped(Exception):
     """This rung cannot help now; the message says why."""
@@ -39,6 +41,8 @@ def plan_from_runbooks(
     )
     passed: list[str] = []
     for runbook in (r for r in runbooks if r.kind == resource.kind and r.when.holds(seen)):
+        if not runbook.ladder:
+            passed.append(f"runbook {runbook.name}{LEFT}{runbook.cause}")
         for number, rung in enumerate(runbook.ladder, 1):
             author = f"runbook:{runbook.name}#{number}"
             names = " + ".join(step.tool for step in rung)

@@ -10,6 +10,8 @@ from watchkeeper.watch.correlation import roots_of, ties
 from watchkeeper.watch.listening import Listening
 from watchkeeper.watch.watch import Watch
 
+LEFT = " leaves it to a person: "
+"""In what was passed over: a runbook without a ladder, and the cause it knows."""
 EARLIER = timedelta(minutes=1)
 """What a log says so long before the first sign may belong to it."""
 
@@ -31,7 +33,8 @@ def unexplained(root: str, alerts: Sequence[Alert], passed: Sequence[str]) -> Di
     told = sorted(alerts, key=lambda alert: alert.pending_at)
     evidence = tuple(Evidence(a.resource, a.firing_at or a.pending_at, f"{a.rule}: {a.why}") for a in told)
     reasoning = f"{', '.join(dict.fromkeys(a.rule for a in told if a.resource == root))} on {root}"
-    return Diagnosis(root, "No runbook knows the cause.", reasoning, evidence, tuple(passed), None, "watchkeeper")
+    cause = next((said.partition(LEFT)[2] for said in passed if LEFT in said), "No runbook knows the cause.")
+    return Diagnosis(root, cause, reasoning, evidence, tuple(passed), None, "watchkeeper")
 
 
 def logged(

@@ -66,6 +66,16 @@ def idles_in_transaction(reading: Reading, arguments: Mapping[str, Any]) -> str 
     return None
 
 
+def is_primary(reading: Reading, arguments: Mapping[str, Any]) -> str | None:
+    """What a standby holds comes from its primary: that is where it is changed."""
+    return "It is a standby: that is done at its primary." if reading.metrics["is_replica"] > 0 else None
+
+
+def is_standby(reading: Reading, arguments: Mapping[str, Any]) -> str | None:
+    """Only a standby replays."""
+    return None if reading.metrics["is_replica"] > 0 else "It is no standby."
+
+
 def worth_vacuuming(reading: Reading, arguments: Mapping[str, Any]) -> str | None:
     """A tenth of the rows are dead."""
     ratio = reading.metrics.get("dead_rows_ratio", 0.0)

@@ -67,7 +67,6 @@ FROM pg_stat_user_tables s JOIN pg_class c ON c.oid = s.relid WHERE n_dead_tup >
 
 SELDOM = """
 SELECT current_setting('autovacuum')::bool AS autovacuum,
-  (SELECT max(age(datfrozenxid)) FROM pg_database WHERE datallowconn)::float8 AS transaction_age,
   current_setting('superuser_reserved_connections')::int AS reserved_connections,
   pg_has_role(current_user, 'pg_signal_backend', 'usage') AS signals,
   pg_has_role(current_user, 'pg_read_all_stats', 'usage') AS sees_sessions,
@@ -119,19 +118,6 @@ FROM pg_settings WHERE name = 'autovacuum'
 """
 
 FOLDER = "SELECT current_setting('data_directory') AS folder"
-
-REPLICA = """
-SELECT CASE WHEN pg_last_wal_receive_lsn() = pg_last_wal_replay_lsn() THEN 0
-  ELSE coalesce(extract(epoch FROM clock_timestamp() - pg_last_xact_replay_timestamp()), 0) END::float8
-  AS replication_lag_seconds,
-  (SELECT count(*) FROM pg_stat_wal_receiver) AS receivers
-"""
-
-SENDERS = """
-SELECT count(*) AS replicas,
-  coalesce(max(pg_wal_lsn_diff(pg_current_wal_lsn(), replay_lsn)), 0)::float8 AS replicas_behind_bytes
-FROM pg_stat_replication
-"""
 
 WRITE_AND_READ = """
 DO $$

@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import Any
 
 from watchkeeper.connectors import hosting
-from watchkeeper.connectors.postgres import queries
+from watchkeeper.connectors.postgres import checkpoints, horizon, queries, replication
 from watchkeeper.connectors.postgres.disk import LOOK_FROM_RATIO, look_at_disk
 from watchkeeper.connectors.postgres.figures import crowd_of, head_of, is_protected, normalised
 from watchkeeper.connectors.postgres.session import PostgresSession
@@ -28,12 +28,13 @@ _DISK_EVERY = 5.0
 SOON = 3.0
 """Seconds between them while something there is wrong."""
 _TOTALS_EVERY = 2.0
+_STANDING_EVERY = 10.0
+"""Seconds between looks at replication, old transactions and checkpoints; SOON where a standby lags."""
+_LAGS = 5.0
 _CROWDED = 0.7
 """From this share of the connections on it is told who holds them."""
 _PER_CONNECTION_BYTES = 1 << 20
 """Memory set aside for each connection out of half of what there is; ours, neither measured nor from a source."""
-_AGE_LIMIT = 2_000_000_000
-"""Transactions until the server stops taking writes (documentation, "Preventing Transaction ID Wraparound")."""
 
 LOOK = (
     *grants("CONNECT ON DATABASE", on=DECLARED),
@@ -52,7 +53,6 @@ _CARRIED = (
     "reserved_connections",
     "is_replica",
     "autovacuum_enabled",
-    "transaction_age_ratio",
     "database_bytes",
     "disk_free_bytes",
     "disk_used_ratio",
@@ -73,6 +73,9 @@ _CARRIED = (
     "commits_per_second",
     "rollbacks_per_second",
     "deadlocks_per_second",
+    *replication.CARRIED,
+    *horizon.CARRIED,
+    *checkpoints.CARRIED,
 )
 """What is not asked for with each look, or stays known when one fails."""
 _OF_OTHERS = (
@@ -92,6 +95,8 @@ _CARRIED_FACTS = (
     "bloated_database",
     "data_directory",
     "not_read",
+    *replication.CARRIED_FACTS,
+    *horizon.CARRIED_FACTS,
 )
 _RATES = {
     "commits_per_second": "commits_total",
@@ -151,6 +156,11 @@ async def _good(session: PostgresSession, at: datetime, metrics: dict[str, float
     elif session.due("tables", max(TABLES_EVERY, session.tables_seconds / TABLES_SHARE)):
         await _tables(session, metrics, facts, others=False)
     await _disk(session, metrics, facts)
+    often = SOON if metrics.get("replication_lag_seconds", 0.0) > _LAGS else _STANDING_EVERY
+    if session.due("standing", often) or "slots" not in metrics:
+        await replication.look_at_replication(session, metrics, facts)
+        await horizon.look_at_horizon(session, metrics, facts)
+        await checkpoints.look_at_checkpoints(session, metrics, facts)
 
 
 async def _disk(session: PostgresSession, metrics: dict[str, float], facts: dict[str, str]) -> None:
@@ -226,7 +236,6 @@ async def _seldom(session: PostgresSession, metrics: dict[str, float], facts: di
     (row,) = await session.query(queries.SELDOM)
     metrics |= {
         "autovacuum_enabled": float(row["autovacuum"]),
-        "transaction_age_ratio": (row["transaction_age"] or 0.0) / _AGE_LIMIT,
         "reserved_connections": float(row["reserved_connections"]),
         "may_end_sessions": float(bool(row["signals"])),
         "database_bytes": row["database_bytes"] or 0.0,
@@ -236,12 +245,6 @@ async def _seldom(session: PostgresSession, metrics: dict[str, float], facts: di
     for name in ("data_directory", "stray_file", "stray_refused"):
         facts.pop(name, None)
     await _tables(session, metrics, facts, others=True)
-    if metrics["is_replica"]:
-        (behind,) = await session.query(queries.REPLICA)
-        metrics |= {name: float(value) for name, value in behind.items()}
-    else:
-        (ahead,) = await session.query(queries.SENDERS)
-        metrics |= {name: float(value) for name, value in ahead.items()}
     if session.host is not None:
         await _of_the_host(session, metrics)
 

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+from collections import deque
 from collections.abc import AsyncGenerator, Mapping, Sequence
 from datetime import datetime
 from typing import Any, Protocol
@@ -67,6 +68,14 @@ class PostgresSession:
         """Process ids of the protected sessions, as they were when it was last asked who is there."""
         self.totals: tuple[datetime, dict[str, float]] | None = None
         """The counters of the last time they were asked for: rates come from them."""
+        self.streamed = False
+        """Whether this standby was seen to receive from a primary."""
+        self.standbys: dict[tuple[str, int], tuple[float, float]] = {}
+        """By name and number, the loop times when a standby was first and last seen."""
+        self.slots: dict[str, tuple[float, float]] = {}
+        """By name of a slot that nobody reads, since when (loop time) and what it kept then, in bytes."""
+        self.checkpoints: deque[tuple[float, float, float]] = deque()
+        """Loop time, requested checkpoints, and bytes of the write-ahead log, of the last few minutes."""
         self._connection: Connection | None = None
         self._owed: asyncio.Task[list[Row]] | None = None
         self._turn = asyncio.Lock()

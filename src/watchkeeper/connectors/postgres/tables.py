@@ -57,7 +57,7 @@ async def worst_table(session: PostgresSession, *, room: bool) -> Row | None:
     Effect.REVERSIBLE,
     settle=20.0,
     timeout=300.0,
-    requires=(preconditions.worth_vacuuming,),
+    requires=(preconditions.is_primary, preconditions.worth_vacuuming),
     rights=MAINTAINS,
     by_hand=_PSQL + "'VACUUM (ANALYZE) {table}'",
 )
@@ -113,7 +113,7 @@ async def autovacuum_off(session: PostgresSession) -> dict[str, Any]:
     state=autovacuum_off,
     settle=20.0,
     timeout=30.0,
-    requires=(preconditions.autovacuum_is_off,),
+    requires=(preconditions.is_primary, preconditions.autovacuum_is_off),
     rights=(
         *OWNS,
         *grants("pg_read_all_settings", "ALTER SYSTEM ON PARAMETER autovacuum"),

@@ -7,8 +7,15 @@ from annotated_types import Ge, Le, MaxLen
 
 from watchkeeper.connectors import hosting
 from watchkeeper.connectors.postgres import ending, preconditions, queries
+from watchkeeper.connectors.postgres.checkpoints import postgres_limit_slot_wal, postgres_set_max_wal_size
 from watchkeeper.connectors.postgres.disk import postgres_move_stray_file
 from watchkeeper.connectors.postgres.figures import crowd_of, head_of, is_protected, normalised
+from watchkeeper.connectors.postgres.horizon import postgres_end_old_transaction
+from watchkeeper.connectors.postgres.replication import (
+    postgres_drop_replication_slot,
+    postgres_end_replay_blocker,
+    postgres_resume_replay,
+)
 from watchkeeper.connectors.postgres.session import PostgresSession, until_it_answers
 from watchkeeper.connectors.postgres.tables import postgres_enable_autovacuum, postgres_vacuum
 from watchkeeper.connectors.postgres.trouble import Trouble, denied
@@ -261,6 +268,12 @@ TOOLS: tuple[Tool[PostgresSession], ...] = (
     postgres_vacuum,
     postgres_enable_autovacuum,
     postgres_move_stray_file,
+    postgres_end_old_transaction,
+    postgres_resume_replay,
+    postgres_end_replay_blocker,
+    postgres_set_max_wal_size,
+    postgres_limit_slot_wal,
+    postgres_drop_replication_slot,
     postgres_scale_connections,
     postgres_restart,
 )
