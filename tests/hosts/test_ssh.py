@@ -15,9 +15,10 @@ import redis
 from sshd_fixtures import Sshd, keygen
 from tests.conftest import free_port
 
+from watchkeeper.connectors.machine import connector as machines
 from watchkeeper.connectors.redis import connector
 from watchkeeper.domain import WatchkeeperError
-from watchkeeper.hosts import Machine, ServiceHost, SshShell
+from watchkeeper.hosts import Machine, MachineHost, ServiceHost, SshShell
 
 
 @pytest.fixture
@@ -192,3 +193,25 @@ def test_redis_is_really_on_loopback_alone(far_redis: int) -> None:
             assert client.config_get("bind")["bind"] == "127.0.0.1"
             break
     client.close()
+
+
+async def test_how_a_machine_itself_is_can_be_told_over_ssh(sshd: Sshd) -> None:
+    async with Machine(sshd.shell(), name="far", provider="ssh") as opened:
+        host = MachineHost(opened)
+        (resource,) = [found async for found in machines.discover([host], {})]
+        async with machines.connect(resource, host) as session:
+            reading = await machines.read(session, None)
+    assert resource.id == "ssh/production/machine/far"
+    assert reading.ok
+    assert reading.metrics["filesystems"] >= 1
+    assert reading.metrics["clock_offset_seconds"] < 5.0
+
+
+async def test_a_machine_that_cannot_be_reached_is_no_data(sshd: Sshd) -> None:
+    async with Machine(sshd.shell(port=free_port()), name="far", provider="ssh") as opened:
+        host = MachineHost(opened)
+        (resource,) = [found async for found in machines.discover([host], {})]
+        async with machines.connect(resource, host) as session:
+            reading = await machines.read(session, None)
+    assert not reading.ok
+    assert not reading.metrics

@@ -29,7 +29,7 @@ def load(tmp_path: Path, **more: object) -> Exporter:
 
 
 def test_the_exporters_that_teams_run_are_known() -> None:
-    assert {kind for kind, _ in ALL} >= {"redis", "postgres", "nginx", "http", "container", "service"}
+    assert {kind for kind, _ in ALL} >= {"redis", "postgres", "nginx", "http", "container", "service", "machine"}
 
 
 @pytest.mark.parametrize(

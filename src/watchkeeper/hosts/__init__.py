@@ -8,6 +8,7 @@ from watchkeeper.hosts.service import ServiceHost
 from watchkeeper.hosts.shell import LocalShell, Shell
 from watchkeeper.hosts.ssh import SshShell
 from watchkeeper.hosts.usage import ContainerStats, ServiceUsage
+from watchkeeper.hosts.whole import MachineHost, Wholes
 
 __all__ = [
     "Change",
@@ -17,8 +18,10 @@ __all__ = [
     "Kept",
     "LocalShell",
     "Machine",
+    "MachineHost",
     "ServiceHost",
     "ServiceUsage",
     "Shell",
     "SshShell",
+    "Wholes",
 ]

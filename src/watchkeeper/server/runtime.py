@@ -18,7 +18,7 @@ from watchkeeper.connectors import Registry
 from watchkeeper.decide import Decide, Policy
 from watchkeeper.domain import ConfigurationError, Event, Principal, Reading, now
 from watchkeeper.fixing import Fixing
-from watchkeeper.hosts import Engine, Kept
+from watchkeeper.hosts import Engine, Kept, Wholes
 from watchkeeper.incidents import Desk
 from watchkeeper.loop import Loop
 from watchkeeper.notify import Silences, Webhook
@@ -111,7 +111,7 @@ async def _assembled(
     async with Engine(kept=Kept(settings.data / "kept")) as engine, AsyncExitStack() as stack:
         known = machines_of(settings.hosts, settings.data / "processes")
         machines = [await stack.enter_async_context(machine) for machine in known]
-        watch = Watch(registry, settings, store, [engine, *machines], desk.alerted, desk.vanished)
+        watch = Watch(registry, settings, store, [engine, *machines, Wholes(machines)], desk.alerted, desk.vanished)
         noticer = Noticer(store, lambda: watch.fleet.resources)
         watch.on_reading = lambda reading: (_measured(metrics, reading), noticer.hear(reading))
         desk.watch = watch
