@@ -56,6 +56,19 @@ async def test_a_container_is_looked_at(run: Run) -> None:
     assert (await connector.probe(session)).ok is True
 
 
+async def test_a_container_held_back_by_its_processor_limit_is_told_and_one_without_a_limit_is_not(run: Run) -> None:
+    free = await session_with(await run("sh", "-c", "exec sleep 600"))
+    held = await session_with(await run("sh", "-c", "while :; do :; done", options=["--cpus", "0.02"]))
+    async with asyncio.timeout(PATIENCE):
+        reading = await connector.read(held, None)
+        while "container-cpu-throttled" not in firing(reading):
+            await asyncio.sleep(0.3)  # periods of 100 ms must pass between two looks
+            reading = await connector.read(held, reading)
+    first = await connector.read(free, None)
+    await asyncio.sleep(0.06)
+    assert (await connector.read(free, first)).metrics["cpu_throttled_ratio"] == 0.0
+
+
 @pytest.mark.parametrize(("check", "said"), [("true", True), ("false", None)])
 async def test_a_health_check_whose_turn_has_not_come_yet_is_asked_at_once(
     run: Run, check: str, said: bool | None

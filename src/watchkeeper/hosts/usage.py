@@ -31,6 +31,10 @@ class ContainerStats:
     pids: int
     oom_kills: int | None = None
     """Processes in it that the kernel killed for memory since it was created; None where it cannot be told."""
+    cpu_periods: int = 0
+    """Periods of its processor limit (100 ms each) in which it ran; 0 without a limit."""
+    cpu_throttled_periods: int = 0
+    """Those at the end of which it had to wait, because its share was used up."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,9 +57,10 @@ def from_cgroup(pid: int, incarnation: str) -> ContainerStats | None:
         received, sent = _network(Path(f"/proc/{pid}/net/dev").read_text())
         read = _version_1 if "memory" in groups else _version_2
         cpu, memory, disk, pids, ooms = read(groups)
+        periods, throttled = _throttling(groups)
     except (OSError, ValueError, KeyError, IndexError):
         return None
-    return ContainerStats(now(), cpu, memory, received, sent, *disk, pids, ooms)
+    return ContainerStats(now(), cpu, memory, received, sent, *disk, pids, ooms, periods, throttled)
 
 
 def is_here(pid: int, incarnation: str) -> bool:
@@ -93,6 +98,7 @@ def from_engine(raw: Mapping[str, Any]) -> ContainerStats:
     # cgroup v1 counts children in total_inactive_file; v2 has only the one figure.
     cache = detail.get("total_inactive_file", detail.get("inactive_file", 0))
     networks = part(raw, "networks")
+    throttling = part(raw, "cpu_stats", "throttling_data")
     disk: list[Mapping[str, Any]] = items(part(raw, "blkio_stats"), "io_service_bytes_recursive")
     return ContainerStats(
         at=moment(raw.get("read")) or now(),
@@ -103,6 +109,8 @@ def from_engine(raw: Mapping[str, Any]) -> ContainerStats:
         disk_read_bytes=sum(int(d["value"]) for d in disk if str(d.get("op", "")).lower() == "read"),
         disk_written_bytes=sum(int(d["value"]) for d in disk if str(d.get("op", "")).lower() == "write"),
         pids=int(part(raw, "pids_stats").get("current") or 0),
+        cpu_periods=int(throttling.get("periods", 0)),
+        cpu_throttled_periods=int(throttling.get("throttled_periods", 0)),
     )
 
 
@@ -146,6 +154,16 @@ def _version_2(groups: Mapping[str, str]) -> tuple[float, int, tuple[int, int], 
     read = sum(int(word[7:]) for word in disk if word.startswith("rbytes="))
     written = sum(int(word[7:]) for word in disk if word.startswith("wbytes="))
     return cpu, max(0, used - cache), (read, written), int((group / "pids.current").read_text()), ooms
+
+
+def _throttling(groups: Mapping[str, str]) -> tuple[int, int]:
+    """Periods of the processor limit, and those that it ended; zeros where none is told (no `cpu` controller)."""
+    controller = "cpu" if "cpu" in groups else ""
+    try:
+        said = _pairs((_CGROUPS / controller / groups[controller].lstrip("/") / "cpu.stat").read_text())
+    except (OSError, KeyError):
+        return 0, 0
+    return said.get("nr_periods", 0), said.get("nr_throttled", 0)
 
 
 def _network(text: str) -> tuple[int, int]:

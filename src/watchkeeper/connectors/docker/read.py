@@ -150,6 +150,8 @@ def _of_use(
         "disk_read_bytes_total": float(stats.disk_read_bytes),
         "disk_written_bytes_total": float(stats.disk_written_bytes),
         "pids": float(stats.pids),
+        "cpu_periods_total": float(stats.cpu_periods),
+        "cpu_throttled_periods_total": float(stats.cpu_throttled_periods),
     }
     if stats.oom_kills is not None:
         metrics["oom_kills"] = float(stats.oom_kills)
@@ -162,6 +164,10 @@ def _of_use(
     for total, rate in _RATES.items():
         if total in last.metrics and seconds > 0.05:
             metrics[rate] = max(0.0, metrics[total] - last.metrics[total]) / seconds
+    if "cpu_periods_total" in last.metrics:
+        periods = metrics["cpu_periods_total"] - last.metrics["cpu_periods_total"]
+        throttled = metrics["cpu_throttled_periods_total"] - last.metrics["cpu_throttled_periods_total"]
+        metrics["cpu_throttled_ratio"] = throttled / periods if periods > 0 else 0.0
     if "cpu_ratio" in metrics:
         metrics["cpu_ratio"] /= limits.cpus or 1.0  # of its limit, or of one core
     return metrics
@@ -234,6 +240,9 @@ SAMPLE = Reading(
         "oom_kills": 0.0,
         "cpu_seconds_total": 12.5,
         "cpu_ratio": 0.03,
+        "cpu_periods_total": 0.0,
+        "cpu_throttled_periods_total": 0.0,
+        "cpu_throttled_ratio": 0.0,
         "memory_used_bytes": 40e6,
         "memory_limit_bytes": 256e6,
         "memory_ratio": 0.16,
