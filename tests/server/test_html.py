@@ -1,11 +1,14 @@
 """Reports as pages, over HTTP: who gets one, what it may do in a browser, and what it never shows."""
 
+from datetime import timedelta
+
 import httpx
 
 from tests.notify.html_parsing import every, parse, runs_or_fetches, text_of
 from tests.server.conftest import Thing
 from watchkeeper.domain import LogLine, now
 from watchkeeper.server import Runtime
+from watchkeeper.watch.traces import keep_traces
 
 BROWSER = "text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8"
 
@@ -44,6 +47,25 @@ async def test_an_incident_is_a_page_without_secrets_that_were_learnt_later(
     assert "AUTH ••• <script>x</script>" in text_of(parse(masked))
     assert secret not in masked
     assert runs_or_fetches(parse(masked)) == []
+
+
+async def test_its_chart_outlives_the_readings(thing: Thing, viewer: httpx.AsyncClient, runtime: Runtime) -> None:
+    thing.put(0.95)
+    incident = (await thing.approval())["incident"]
+    thing.put(0.1)
+    await thing.event("incident.closed")
+    await runtime.watch.keeping.write()
+    drawn = chart(await page(viewer, incident))
+    await keep_traces(runtime.store, runtime.watch.rules, until := now())
+    await runtime.store.prune(readings_before=until, logs_before=until - timedelta(days=9))
+
+    assert "alert: > 0.9" in drawn
+    assert "highest 0.95" in drawn
+    assert "highest 0.95" in chart(await page(viewer, incident))
+
+
+def chart(text: str) -> str:
+    return text_of(next(svg for svg in every(parse(text), "svg") if svg.attrib["class"] == "wide"))
 
 
 async def page(viewer: httpx.AsyncClient, incident: str) -> str:

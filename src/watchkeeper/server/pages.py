@@ -2,12 +2,14 @@
 
 from collections.abc import Sequence
 from dataclasses import fields, replace
+from datetime import datetime, timedelta
 from typing import Annotated, Any, Literal
 
 from fastapi import Header, Query
 from fastapi.responses import HTMLResponse
 
 from watchkeeper.domain import Alert, Approval, Event, Fix, Incident, LogLine, now
+from watchkeeper.domain.trace import Trace, trace_id
 from watchkeeper.notify.html import Seen, Story, incident_html, period_html
 from watchkeeper.notify.html.curves import looked_at, marks, span
 from watchkeeper.notify.html.page import POLICY
@@ -64,13 +66,25 @@ async def incident_page(
     moments = [mark.at for mark in marks(bare)]
     seen: dict[str, Seen] = {}
     for resource in dict.fromkeys(resource for resource, _ in looked_at(bare)):
-        readings, of = await curve(store, resource, begin, end, moments)
-        seen[resource] = Seen(hidden(readings), of)
+        seen[resource] = await _seen(runtime, incident, resource, (begin, end), moments)
     lines: list[LogLine] = []
     for resource in incident.resources:
         lines += [line for line in await store.logs(resource, since=begin, limit=LOGS) if line.at <= end]
     logs = sorted(lines, key=lambda line: line.at)[-LOGS:]
     return incident_html(Story(**known, rules=rules, names=names, seen=seen, logs=hidden(logs)))
+
+
+async def _seen(
+    runtime: Runtime, incident: Incident, resource: str, span: tuple[datetime, datetime], moments: Sequence[datetime]
+) -> Seen:
+    """What was read of a resource, and what was kept of it where that is forgotten."""
+    begin, end = span
+    trace = await runtime.store.find(Trace, trace_id(incident.id, resource))
+    since = max(begin, trace.until) if trace else begin
+    readings, of = await curve(runtime.store, resource, since, end + timedelta(milliseconds=1), moments)
+    kept = [one for one in trace.readings if begin <= one.at <= end] if trace else []
+    more = trace.of - len(trace.readings) if trace else 0
+    return Seen(runtime.store.masker.value([*kept, *readings]), of + len(kept) + more)
 
 
 def period_page(runtime: Runtime, morning: Morning) -> str:

@@ -6,12 +6,11 @@ from datetime import datetime, timedelta
 import sqlalchemy as sa
 
 from watchkeeper.domain import Reading
+from watchkeeper.domain.trace import MOST
 from watchkeeper.store import schema
 from watchkeeper.store.store import Store
 from watchkeeper.store.transaction import adapter
 
-MOST = 600
-"""Readings of one resource: near a chart's points across."""
 NEAR = timedelta(seconds=30)
 _AT_ONCE = 200
 
@@ -22,7 +21,7 @@ async def curve(
     """At most `MOST` readings, oldest first, and how many there are: half of them the nearest to the moments `around`,
     the others spread evenly."""
     table = schema.readings
-    wanted = (table.c.resource == resource, table.c.at >= since, table.c.at <= until)
+    wanted = (table.c.resource == resource, table.c.at >= since, table.c.at < until)
     times = [row["at"] for row in await store.rows(sa.select(table.c.at).where(*wanted).order_by(table.c.at))]
     chosen = thinned(times, list(around))
     found: list[Reading] = []

@@ -75,6 +75,14 @@ fingerprints = sa.Table(
     sa.Column("at", TIME, nullable=False, index=True),
     sa.Column("body", sa.JSON, nullable=False),
 )
+traces = sa.Table(
+    "traces",
+    metadata,
+    sa.Column("id", sa.String, primary_key=True),
+    sa.Column("incident", sa.String, nullable=False, index=True),
+    sa.Column("at", TIME, nullable=False, index=True),
+    sa.Column("body", sa.JSON, nullable=False),
+)
 windows, silences = (
     sa.Table(
         name,

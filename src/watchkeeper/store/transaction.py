@@ -14,12 +14,13 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from watchkeeper.domain import Alert, Approval, Event, Fix, Incident, LogLine, Reading, Resource, Silence, Window, now
 from watchkeeper.domain.change import Fingerprint
 from watchkeeper.domain.proposal import Proposal
+from watchkeeper.domain.trace import Trace
 from watchkeeper.store import schema
 from watchkeeper.store.masking import Masker
 from watchkeeper.store.opening import plain
 
-Kept = Incident | Alert | Fix | Approval | Proposal | Fingerprint | Window | Silence
-E = TypeVar("E", Incident, Alert, Fix, Approval, Proposal, Fingerprint, Window, Silence)
+Kept = Incident | Alert | Fix | Approval | Proposal | Fingerprint | Window | Silence | Trace
+E = TypeVar("E", Incident, Alert, Fix, Approval, Proposal, Fingerprint, Window, Silence, Trace)
 
 
 @cache
@@ -39,6 +40,7 @@ TABLES: dict[type[Any], tuple[sa.Table, Callable[[Any], dict[str, Any]]]] = {
     Proposal: (schema.proposals, lambda p: {"status": p.status, "incident": p.incident, "at": p.decided_at}),
     Window: (schema.windows, lambda w: {"status": w.status, "at": w.begins}),
     Silence: (schema.silences, lambda s: {"status": s.status, "at": s.begins}),
+    Trace: (schema.traces, lambda t: {"incident": t.incident, "at": t.at}),
     Fingerprint: (schema.fingerprints, lambda f: {"at": f.at}),
 }
 

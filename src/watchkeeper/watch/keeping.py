@@ -5,14 +5,15 @@ What cannot be written is held, up to a bound, and counted beyond it.
 
 import asyncio
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from datetime import datetime, timedelta
 
 import structlog
 
-from watchkeeper.domain import Alert, Reading, now
+from watchkeeper.domain import Alert, Reading, Rule, now
 from watchkeeper.settings import WatchSettings
 from watchkeeper.store import Store
+from watchkeeper.watch.traces import keep_traces
 
 log = structlog.get_logger(__name__)
 UNKEPT = 20_000
@@ -32,12 +33,19 @@ BATCH = 2.0
 
 
 class Keeping:
-    """`rings` gives a resource's readings in memory since a time."""
+    """`rings` gives a resource's readings in memory since a time, `rules` those in force."""
 
-    def __init__(self, store: Store, settings: WatchSettings, rings: Callable[[str, datetime], list[Reading]]) -> None:
+    def __init__(
+        self,
+        store: Store,
+        settings: WatchSettings,
+        rings: Callable[[str, datetime], list[Reading]],
+        rules: Callable[[], Iterable[Rule]] = tuple[Rule, ...],
+    ) -> None:
         self._store = store
         self._settings = settings
         self._rings = rings
+        self._rules = rules
         self._kept: dict[str, float] = {}
         self._busy_at: dict[str, float] = {}
         self._waiting: list[Reading] = []
@@ -119,8 +127,10 @@ class Keeping:
 
     async def _prune(self) -> None:
         present = now()
+        before = present - timedelta(days=self._settings.readings_days)
+        await keep_traces(self._store, self._rules(), before)
         await self._store.prune(
-            readings_before=present - timedelta(days=self._settings.readings_days),
+            readings_before=before,
             logs_before=present - timedelta(days=self._settings.logs_days),
         )
 

@@ -80,7 +80,7 @@ class Watch:
         self.checks = Checks(settings.checks, store.masker.text, store.masker.learn)
         shipped = overridden(registry.rules, settings, {known.kind: registry.sample(known.kind) for known in registry})
         self._rules = (*shipped, *self.checks.rules)
-        self.keeping = Keeping(store, settings.watch, self._ring)
+        self.keeping = Keeping(store, settings.watch, self._ring, lambda: self._rules)
         self.pace = Pace(settings.watch.interval)
         self.tending = Tending(self.watchers, settings.healers)
         self._tasks: list[asyncio.Task[None]] = []

@@ -3,12 +3,12 @@
 from datetime import datetime
 from functools import cache
 from pathlib import Path
-from typing import Any
-
-import jinja2
-from markupsafe import Markup
+from typing import TYPE_CHECKING, Any
 
 from watchkeeper import __version__
+
+if TYPE_CHECKING:
+    import jinja2
 
 FOLDER = Path(__file__).parent
 POLICY = "default-src 'none'; style-src 'unsafe-inline'; img-src data:; base-uri 'none'; form-action 'none'; sandbox"
@@ -29,7 +29,9 @@ def capital(text: str) -> str:
 
 
 @cache
-def _environment() -> jinja2.Environment:
+def _environment() -> "jinja2.Environment":
+    import jinja2  # 0.1 s, which `up` need not wait for
+
     made = jinja2.Environment(
         loader=jinja2.FileSystemLoader(FOLDER),
         autoescape=True,
@@ -43,5 +45,7 @@ def _environment() -> jinja2.Environment:
 
 def render(template: str, **values: Any) -> str:
     """A page, whole."""
+    from markupsafe import Markup
+
     style = Markup((FOLDER / "style.css").read_text(encoding="utf-8"))
     return _environment().get_template(template).render(style=style, version=__version__, **values)
