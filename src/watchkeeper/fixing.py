@@ -57,8 +57,6 @@ class Fixing:
             incident = await self._desk.verifying(incident, fix)  # as it is now: alerts may have joined meanwhile
         if fix.verdict is None:
             resources = tuple(dict.fromkeys((*fix.plan.resources, *(incident.resources if incident else ()))))
-            key = incident.id if incident else None
-            standing = self._watch.situation(resources).firing
             root = fix.plan.resources[0]
             suffers = suffering(root, self._watch.fleet.resources)
             mine = tuple(key for key in resources if key not in suffers or key in fix.plan.resources)
@@ -70,20 +68,47 @@ class Fixing:
                 suffers=suffers,
                 since=fix.started_at,
                 neighbours={near: health for near, health in fix.neighbours.items() if near not in resources},
-                ignored=frozenset(
-                    a.id for a in standing if a.incident != key and (a.firing_at or now()) < fix.started_at
-                ),
+                ignored=self._another_matter(fix, incident, resources),
             )
             seconds = max(self._decide.tool(step.tool).settle for step in fix.plan.steps)
             looks = self._watch.settle((*mine, *subject.neighbours), seconds)
             verdict = await judge(subject, looks, self._watch.probe)
             fix = replace(fix, verdict=verdict)
             await self._store.save(fix)
-        if fix.verdict is not None and fix.verdict.outcome == "not_healed":
+        if fix.verdict is not None and fix.verdict.outcome == "not_healed" and not self._stays(fix):
             fix = await self._act.undo(fix)
         fix = replace(fix, status="closed", finished_at=now())
         await self._store.save(fix, *await self._decide.history.ended(fix))
         return fix
+
+    async def by_hand(self, incident: Incident) -> tuple[str, ...]:
+        """What a person did to the incident's resources while it was open, after which it was proven to be well."""
+        return tuple(
+            f"{fix.principal.name} called {', '.join(step.tool for step in fix.plan.steps)} ({fix.id})"
+            for fix in await self._store.select(Fix, incident=None, limit=20)
+            if fix.principal.kind == "person"
+            and fix.started_at >= incident.opened_at
+            and fix.verdict is not None
+            and fix.verdict.outcome == "healed"
+            and set(fix.plan.resources) & set(incident.resources)
+        )
+
+    def _another_matter(self, fix: Fix, incident: Incident | None, resources: tuple[str, ...]) -> frozenset[str]:
+        """Alerts that fired before the fix and are none of its incident's. Of what somebody asked for by hand nobody
+        knows what it was meant for: there everything that still fires counts."""
+        if incident is None:
+            return frozenset()
+        firing = self._watch.situation(resources).firing
+        before = [alert for alert in firing if (alert.firing_at or now()) < fix.started_at]
+        return frozenset(alert.id for alert in before if alert.incident != incident.id)
+
+    def _stays(self, fix: Fix) -> bool:
+        """Whether what somebody asked for by hand stays although it did not help: nothing got worse by it."""
+        if fix.incident is not None:
+            return False
+        at = self._watch.situation(fix.plan.resources)
+        worse = [a for a in at.alerts if a.severity != "info" and a.pending_at >= fix.started_at]
+        return not worse and all(reading.ok for reading in at.readings.values())
 
     async def aftermath(self, fix: Fix, incident: Incident) -> None:
         """The root is proven to be well: wait until what suffered from it, and what runs on it, has noticed, or for so

@@ -8,7 +8,7 @@ import asyncio
 from collections.abc import AsyncGenerator, Callable, Collection
 from contextlib import aclosing
 from dataclasses import dataclass, replace
-from datetime import timedelta
+from datetime import UTC, timedelta
 from typing import Any
 
 from watchkeeper.decide import Decide
@@ -78,8 +78,9 @@ class Loop:
             if not self._desk.firing(incident, at):
                 verdict = await self._recovered(incident)
                 if verdict.outcome == "healed":
-                    ended = "healed" if incident.cured else "recovered"
-                    return await self._desk.close(incident, ended, "; ".join(verdict.reasons))
+                    by_hand = await self._fixing.by_hand(incident)
+                    ended = "healed" if incident.cured else "by_human" if by_hand else "recovered"
+                    return await self._desk.close(incident, ended, "; ".join((*by_hand, *verdict.reasons)))
                 if self._desk.firing(incident, self._watch.situation(incident.resources)):
                     continue
                 self._desk.wake_later(incident.id, AGAIN)
@@ -105,7 +106,7 @@ class Loop:
             if approval is not None and approval.status == "expired":
                 return await self._desk.escalate(incident, f"nobody decided on {approval.plan.author} in time")
             if approval is not None and approval.status == "rejected":
-                incident = await self._desk.refuse(incident, approval.plan, f"rejected by {approval.decided_by}")
+                incident = await self._desk.refuse(incident, approval.plan, _rejected(approval))
                 continue
             plan, passed = await self._decide.next_plan(root, incident, at)  # runbook rungs first; knows past fixes
             agreed = approval if approval is not None and approval.status == "approved" else None
@@ -132,7 +133,7 @@ class Loop:
             if decision.outcome == "ask":
                 return await self._ask(incident, plan, decision, at)
             if decision.outcome == "deny":
-                incident = await self._desk.refuse(incident, plan, f"{plan.author} is not allowed: {decision.reason}")
+                incident = await self._desk.refuse(incident, plan, f"policy does not allow it: {decision.reason}")
                 continue
             async with self._fixing.hands(plan) as waited:
                 if waited:
@@ -286,6 +287,12 @@ def nothing_left(incident: Incident, passed: tuple[str, ...]) -> str:
         return "no runbook knows this"
     because = f" ({incident.reason})" if incident.refused and incident.reason else ""
     return f"nothing left that policy allows and that could help{because}: {'; '.join(passed)}"
+
+
+def _rejected(approval: Approval) -> str:
+    """Who said no, and when."""
+    at = f" at {approval.decided_at.astimezone(UTC):%H:%M} UTC" if approval.decided_at else ""
+    return f"{approval.decided_by} rejected it{at}" + (f": {approval.note}" if approval.note else "")
 
 
 def held_back(fix: Fix) -> bool:

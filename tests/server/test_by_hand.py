@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import httpx
@@ -109,12 +110,60 @@ async def test_a_change_that_makes_it_ill_is_taken_back(
     assert [record.status for record in done.undo] == ["done"]
 
 
+async def test_what_was_called_by_hand_and_did_not_help_is_never_said_to_have_healed(
+    thing: Thing, operator: httpx.AsyncClient, runtime: Runtime
+) -> None:
+    thing.put(1.5)
+    await thing.approval()
+    body = {"resource": thing.slug, "arguments": {"value": 1.2}}
+    answer = await operator.post("/api/mcp/tools/memo_set", json=body)
+    done = await closed(runtime, answer.json()["fix_id"])
+    assert done.verdict is not None
+    assert done.verdict.outcome == "not_healed"
+    assert done.verdict.reasons == (f"memo-high is firing on {thing.slug}",)
+    assert (thing.changes, done.undo) == ([1.2], ())  # nothing got worse: it stays as the person wanted it
+
+
+async def test_an_incident_that_a_person_ended_with_a_tool_is_not_said_to_have_recovered_by_itself(
+    thing: Thing, operator: httpx.AsyncClient, runtime: Runtime
+) -> None:
+    thing.put(1.5)
+    await thing.approval()
+    body = {"resource": thing.slug, "arguments": {"value": 0.2}}
+    fix = (await operator.post("/api/mcp/tools/memo_set", json=body)).json()["fix_id"]
+    ended = await thing.event("incident.closed")
+    incident = await runtime.store.get(Incident, ended.subject)
+    assert incident.outcome == "by_human"
+    assert fix in incident.reason
+
+
+async def test_what_was_tried_in_vain_is_done_again_when_a_person_asks_for_it(
+    thing: Thing, operator: httpx.AsyncClient, runtime: Runtime
+) -> None:
+    thing.put(1.0)
+    incident = (await thing.approval())["incident"]
+    await thing.event("approval.requested")
+    for _ in range(2):
+        waiting = await thing.approval()
+        await operator.post(f"/api/approvals/{waiting['id']}/reject", json={"note": "not now"})
+        await thing.event("plan.refused", after=(await thing.event("approval.requested")).seq)
+    escalated = await thing.event("incident.escalated")
+    assert "rejected it at" in escalated.text
+    assert "not now" in escalated.text
+    tried = await runtime.store.get(Incident, incident)
+    await runtime.store.save(replace(tried, tried=tried.refused))
+    answer = await operator.post("/api/fixes/trigger", json={"resource": thing.slug})
+    assert answer.status_code == 202, answer.text
+    assert (await closed(runtime, answer.json()["fix_id"])).verdict.outcome == "healed"  # type: ignore[union-attr]
+
+
 async def test_what_policy_denies_is_not_done(things: Callable[..., Any], operator: httpx.AsyncClient) -> None:
     production: Thing = await things()
     forbidden: Thing = await things(may_act=False)
     body = {"resource": forbidden.slug, "arguments": {"value": 0.4}}
     said = problem(await operator.post("/api/mcp/tools/memo_set", json=body), 403)
     assert "not-permitted" in said["detail"]
+    assert f"{{name: {forbidden.slug}, kind: memo, act: true}}" in said["detail"]
     assert production.changes == forbidden.changes == []
 
 

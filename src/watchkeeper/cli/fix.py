@@ -112,6 +112,8 @@ def _over(client: "Client", key: str) -> bool:
 
 def _ended(client: "Client", screen: "Console", key: str, print_json: "Callable[[Any], None] | None") -> int:
     """What came of it, asked for once more: the stream may have broken off."""
+    import json
+
     from watchkeeper.cli.client import Answered
 
     try:
@@ -126,10 +128,28 @@ def _ended(client: "Client", screen: "Console", key: str, print_json: "Callable[
         verdict = ended["incident"]["outcome"] or ended["incident"]["status"]
     if print_json:
         print_json(ended)
-    screen.print(f"{verdict or fix['status']}.".replace("_", " ").capitalize(), style="bold")
+    for record in fix["steps"]:
+        if record["output"] is not None:
+            screen.print(f"{record['tool']} gave: {json.dumps(record['output'], ensure_ascii=False)}", markup=False)
+    screen.print(_said(fix, verdict), style="bold", markup=False)
     if fix["incident"] and verdict not in WELL:
         screen.print(f"`watchkeeper show {fix['incident']}` tells all of it.")
     return 0 if verdict in WELL else 1
+
+
+def _said(fix: dict[str, Any], verdict: str | None) -> str:
+    """How it ended, in a sentence; `healed` is said of an incident alone."""
+    if fix["incident"] or verdict is None:
+        return f"{verdict or fix['status']}.".replace("_", " ").capitalize()
+    reasons = "; ".join(fix["verdict"]["reasons"])
+    if not any(record["status"] in ("done", "unknown") for record in fix["steps"]):
+        return f"It was not carried out: {reasons}."
+    undone = any(record["status"] == "done" for record in fix["undo"])
+    word = {
+        "healed": "Carried out, and all is well there",
+        "not_healed": "Taken back, for it is not well there" if undone else "Carried out; it is not well there",
+    }.get(verdict, "Carried out; nothing tells whether it is well there")
+    return f"{word}: {reasons}."
 
 
 def pause(context: typer.Context) -> None:

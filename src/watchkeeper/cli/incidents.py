@@ -165,13 +165,16 @@ def reject(context: typer.Context, key: Key, note: Note = "") -> None:
 
 
 def _decide(context: typer.Context, verb: str, key: str, note: str) -> None:
-    from watchkeeper.cli.screen import print_json
+    from watchkeeper.cli.screen import arguments, print_json
 
     options = Options.of(context)
     with options.client() as client:
         decided = client.post(f"/api/approvals/{segment(key)}/{verb}", {"note": note})
     if options.json:
         return print_json(decided)
-    steps = ", ".join(step["tool"] for step in decided["plan"]["steps"])
+    steps = ", ".join(
+        f"{step['tool']} {arguments(step['arguments'])}".rstrip() + f" [{step['effect']}]"
+        for step in decided["plan"]["steps"]
+    )
     where = f"`watchkeeper show {decided['incident']}`" if decided["incident"] else "the feed of `watchkeeper up`"
     return typer.echo(f"{decided['status']}: {steps} ({decided['id']}). What comes of it: {where}.")

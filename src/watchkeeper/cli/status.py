@@ -123,7 +123,7 @@ def show(screen: "Console", page: dict[str, Any], approvals: list[dict[str, Any]
     for approval in approvals:
         if not approval["incident"]:
             screen.print()
-            _waits(screen, approval)
+            show_waiting(screen, approval)
     executors(screen, page["executors"])
     _still(screen, page)
     problems(screen, page["problems"])
@@ -213,14 +213,20 @@ def _unwell(screen: "Console", item: dict[str, Any], approval: dict[str, Any] | 
     for tended in item["tended_by"]:
         prose(screen, f"Tended by {tended}", 2)
     advice = item["advice"]
-    if advice is not None:
-        show_advice(screen, advice, waits=approval is not None)
-    elif item["incident"] and approval is None:
+    if item["escalated"]:
+        needs = f"Needs you: it does nothing more here by itself. {item['escalated']}"
+        prose(screen, Text(needs if needs.endswith(".") else f"{needs}.", "bold yellow"), 2)
+    if approval is not None:
+        pass  # what waits is told below, and nothing else comes before it is decided
+    elif advice is not None:
+        word = f"`watchkeeper fix {item['slug']}` would do" if item["escalated"] else "It would do now"
+        show_advice(screen, advice, word)
+    elif item["incident"]:
         prose(screen, f"It has nothing to do here itself: `watchkeeper show {item['incident']}` tells why.", 2)
     if item["maintenance"]:
         prose(screen, Text(f"▲ {item['maintenance']}", "yellow"), 2)
     if approval is not None:
-        _waits(screen, approval)
+        show_waiting(screen, approval)
 
 
 def _still(screen: "Console", page: dict[str, Any]) -> None:
@@ -246,7 +252,7 @@ def _still(screen: "Console", page: dict[str, Any]) -> None:
     open_breakers(screen, page["breakers"])
 
 
-def show_advice(screen: "Console", advice: dict[str, Any], *, waits: bool = False) -> None:
+def show_advice(screen: "Console", advice: dict[str, Any], word: str = "It would do now") -> None:
     """The cause, and each step with what policy says of it and how to do it by hand."""
     from rich.text import Text
 
@@ -254,7 +260,7 @@ def show_advice(screen: "Console", advice: dict[str, Any], *, waits: bool = Fals
 
     decision = advice["decision"]
     prose(screen, f"Cause: {advice['cause']}", 2)
-    screen.print(Text(f"  It would do now ({advice['author']}):"))
+    screen.print(Text(f"  {word} ({advice['author']}):"))
     for step in advice["steps"]:
         show_step(screen, step)
     said = Text("policy: ").append_text(outcome(decision["outcome"]))
@@ -275,14 +281,20 @@ def show_step(screen: "Console", step: dict[str, Any]) -> None:
         screen.print(Text(f"      by hand: {step['by_hand']}"), soft_wrap=True)
 
 
-def _waits(screen: "Console", approval: dict[str, Any]) -> None:
+def show_waiting(screen: "Console", approval: dict[str, Any]) -> None:
+    """What a person is asked for: the cause, each step as it would be done, and how to answer."""
     from rich.text import Text
 
-    from watchkeeper.cli.screen import clock
+    from watchkeeper.cli.screen import clock, prose
 
-    steps = ", ".join(step["tool"] for step in approval["plan"]["steps"])
-    key = approval["id"]
-    screen.print(Text(f"  Waits for you until {clock(approval['expires_at'])}: {steps}", "bold yellow"))
+    key, plan = approval["id"], approval["plan"]
+    if plan["diagnosis"]:
+        prose(screen, f"Cause: {plan['diagnosis']['cause']}", 2)
+    until = clock(approval["expires_at"])
+    screen.print(Text(f"  Waits for you until {until} ({plan['author']}):", "bold yellow"))
+    for step in plan["steps"]:
+        show_step(screen, step)
+    prose(screen, approval["decision"]["reason"], 4)
     screen.print(Text(f"    watchkeeper approve {key}    or    watchkeeper reject {key}"), soft_wrap=True)
 
 

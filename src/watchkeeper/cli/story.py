@@ -8,7 +8,7 @@ from rich.text import Text
 from watchkeeper.cli import feed
 from watchkeeper.cli.incidents import standing
 from watchkeeper.cli.screen import arguments, clock, lasted, moment, prose
-from watchkeeper.cli.status import show_advice
+from watchkeeper.cli.status import show_advice, show_waiting
 
 VERDICT = {"healed": ("●", "green"), "not_healed": ("✖", "red"), "inconclusive": ("▲", "yellow")}
 STEP = {"done": ("✓", "green"), "failed": ("✖", "red"), "refused": ("✖", "red"), "unknown": ("▲", "yellow")}
@@ -39,14 +39,13 @@ def tell(screen: Console, detail: dict[str, Any]) -> None:
     _changes(screen, detail["changes"], incident["opened_at"])
     for fix in detail["fixes"]:
         _fix(screen, fix)
-    if detail["advice"] and incident["status"] not in ("fixing", "verifying", "closed"):
-        _heading(screen, "Advice")
-        show_advice(screen, detail["advice"])
     if incident["approval"] and incident["approval"]["status"] == "waiting":
-        key = incident["approval"]["id"]
-        screen.print(
-            Text(f"\nIt waits for you: watchkeeper approve {key}  or  watchkeeper reject {key}", "bold yellow")
-        )
+        _heading(screen, "Decision")
+        show_waiting(screen, incident["approval"])
+    elif detail["advice"] and incident["status"] not in ("fixing", "verifying", "closed"):
+        _heading(screen, "Advice")
+        by_hand = f"`watchkeeper fix {incident['root']}` would do"
+        show_advice(screen, detail["advice"], by_hand if incident["status"] == "escalated" else "It would do now")
     _heading(screen, "Time line")
     for event in detail["events"]:
         screen.print(feed.line(event, screen.width if screen.is_terminal else None))

@@ -26,7 +26,7 @@ action read, reversible, disruptive, destructive appliesTo {
 CHANGES = '[Action::"reversible", Action::"disruptive", Action::"destructive"]'
 BESIDE = f"""
 @id("not-permitted")
-@reason("It is neither named in the configuration with `act: true` nor labelled watchkeeper.act=true.")
+@reason("Nothing permits changes to it.")
 forbid(principal, action in {CHANGES}, resource) when {{ !resource.may_act }};
 
 @id("role")
@@ -137,6 +137,13 @@ class _Answer:
     ids: tuple[str, ...]
 
 
+def _not_permitted(resource: Resource) -> str:
+    """With what a person would write to permit it."""
+    entry = f"- {{name: {resource.slug}, kind: {resource.kind}, act: true}}"
+    label = ", or label its container watchkeeper.act=true" if resource.provider == "docker" else ""
+    return f"Nothing permits changes to it: write `{entry}` under `resources` in watchkeeper.yaml{label}."
+
+
 class Policy:
     """Says allow, ask or deny of one call. Raises ConfigurationError when made from policies that do not validate."""
 
@@ -207,6 +214,8 @@ class Policy:
             name = first.ids[0] if first.ids else f"{self._row(resource)}/{effect}"
         if name == "breaker":
             return self._held(name, tool, facts)
+        if name == "not-permitted":
+            return Decision("deny", name, _not_permitted(resource))
         reason = self._reasons.get(name) or f"{effect} is not allowed on {self._row(resource)}."
         return Decision("deny", name, reason)
 

@@ -50,7 +50,7 @@ def plan_from_runbooks(
                 passed.append(f"{names}: tried here before")
                 continue
             if f"{author}@{root}" in incident.refused:
-                passed.append(f"{names}: refused here before")
+                passed.append(f"{names}: {incident.refusals.get(f'{author}@{root}', 'refused here before')}")
                 continue
             try:
                 steps = tuple(_step(step, resource, situation, tools[step.tool]) for step in rung)

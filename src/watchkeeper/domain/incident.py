@@ -107,6 +107,8 @@ class Incident:
     """Keys of the plans that were tried here; none is tried twice."""
     refused: tuple[str, ...] = ()
     """Keys of the plans that policy denied or a person rejected."""
+    refusals: Mapping[str, str] = field(default_factory=dict[str, str])
+    """By key of a refused plan, who or what refused it, in a few words."""
     approval: str | None = None
     reason: str = ""
     reopened: int = 0
@@ -150,7 +152,9 @@ class Incident:
         return replace(self, status="awaiting_approval", approval=approval)
 
     def refuse(self, plan: Plan, reason: str) -> "Incident":
-        return replace(self, status="open", approval=None, refused=(*self.refused, plan.key), reason=reason)
+        refusals = {**self.refusals, plan.key: reason}
+        refused = (*self.refused, plan.key)
+        return replace(self, status="open", approval=None, refused=refused, refusals=refusals, reason=reason)
 
     def fixing(self, fix: Fix) -> "Incident":
         return replace(
@@ -168,7 +172,11 @@ class Incident:
 
     def forgetting_refusals(self) -> "Incident":
         """As if nobody had refused anything: what a person may still ask for."""
-        return replace(self, refused=())
+        return replace(self, refused=(), refusals={})
+
+    def anew(self) -> "Incident":
+        """As if nothing had been tried, either: a person may ask for it again."""
+        return replace(self.forgetting_refusals(), tried=())
 
     def unasked(self) -> "Incident":
         return replace(self, status="open", approval=None)
@@ -193,7 +201,8 @@ class Incident:
         if verdict.outcome == "healed":
             again = tuple(key for key in self.tried if key != fix.plan.key)
             tried = again if self.reopened < LASTS else self.tried
-            return replace(done, tried=tried).close("healed", at, reason)
+            wanted = tuple(key for key in self.refused if key != fix.plan.key)  # who refused it has asked for it since
+            return replace(done, tried=tried, refused=wanted).close("healed", at, reason)
         if verdict.outcome == "inconclusive":
             return done.escalate(f"{fix.plan.author} was carried out, but nothing can tell whether it helped: {reason}")
         return replace(done, status="open", reason=reason)
@@ -209,6 +218,7 @@ class Incident:
             absorbed=tuple(dict.fromkeys((*self.absorbed, other.id, *other.absorbed))),
             tried=tuple(dict.fromkeys((*self.tried, *other.tried))),
             refused=tuple(dict.fromkeys((*self.refused, *other.refused))),
+            refusals={**other.refusals, **self.refusals},
             mended=tuple(dict.fromkeys((*self.mended, *other.mended))),
         )
 

@@ -202,8 +202,13 @@ async def trigger(body: Trigger, runtime: Here, who: Operator) -> Submitted:
     if not any(alert.id in at.showing for alert in runtime.desk.firing(incident, at)):
         raise Conflict(f"A fresh look shows nothing wrong with {resource.slug}: it is left alone.")
     plan, passed = await runtime.decide.next_plan(incident.root, incident.forgetting_refusals(), at)
+    if plan is None:  # what did not help before may, when a person wants it again
+        plan, _ = await runtime.decide.next_plan(incident.root, incident.anew(), at)
     if plan is None:
-        raise Conflict(f"There is nothing it could do: {'; '.join(passed) or 'no runbook knows this'}.")
+        raise Conflict(
+            f"There is nothing it could do: {'; '.join(passed) or 'no runbook knows this'}.",
+            f"`watchkeeper show {incident.id}` tells all of it; `watchkeeper tools` lists what you can call yourself.",
+        )
     return submitted(await runtime.loop.submit(plan, who, incident))
 
 

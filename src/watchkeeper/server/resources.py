@@ -131,6 +131,7 @@ async def _status(
         metric=metric if name else None,
         alerts=list(watcher.alerts.values()),
         incident=incident.id if incident else None,
+        escalated=incident.reason if incident and incident.status == "escalated" else None,
         maintenance=next((w.said for w in windows if w.covers(watcher.resource, now())), None),
         tended_by=runtime.watch.tending.said(key),
         advice=await advice(runtime, incident) if incident and incident.root == key else None,

@@ -29,6 +29,8 @@ class StatusView(View):
     metric: MetricView | None
     alerts: list[Alert]
     incident: str | None
+    escalated: str | None = None
+    """Why its incident was handed to a person: nothing more is done by itself."""
     maintenance: str | None
     """The window over it, in words."""
     silenced: dict[str, str] = Field(default_factory=dict[str, str])
