@@ -67,6 +67,8 @@ def pick(page: dict[str, Any], field: str, wanted: str, word: str) -> dict[str, 
 
 
 def _tool(tool: "Tool[Any]", kind: str) -> dict[str, Any]:
+    from watchkeeper.decide.shell import example
+
     return {
         "name": tool.name,
         "title": tool.title,
@@ -76,7 +78,7 @@ def _tool(tool: "Tool[Any]", kind: str) -> dict[str, Any]:
         "has_undo": tool.undo_run is not None,
         "timeout": tool.timeout,
         "settle": tool.settle,
-        "by_hand": tool.by_hand,
+        "by_hand": example(tool),
         "input_schema": tool.arguments.model_json_schema(),
         "breakers": [],
     }

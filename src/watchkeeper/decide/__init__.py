@@ -3,5 +3,6 @@
 from watchkeeper.decide.decide import PAUSED, Decide
 from watchkeeper.decide.history import RESET
 from watchkeeper.decide.policy import SCHEMA, Facts, Policy, compile_table
+from watchkeeper.decide.shell import example
 
-__all__ = ["PAUSED", "RESET", "SCHEMA", "Decide", "Facts", "Policy", "compile_table"]
+__all__ = ["PAUSED", "RESET", "SCHEMA", "Decide", "Facts", "Policy", "compile_table", "example"]

@@ -11,7 +11,8 @@ from watchkeeper.decide import tending
 from watchkeeper.decide.hands import Hands
 from watchkeeper.decide.history import History
 from watchkeeper.decide.policy import Facts, Policy
-from watchkeeper.decide.runbooks import by_hand, plan_from_runbooks
+from watchkeeper.decide.runbooks import plan_from_runbooks
+from watchkeeper.decide.shell import by_hand
 from watchkeeper.decide.windows import Windows
 from watchkeeper.domain import (
     Decision,
@@ -178,5 +179,5 @@ class Decide:
             "",
             tool.effect_on(reading),
         )
-        step = replace(step, by_hand=by_hand(tool, resource, parsed))
+        step = replace(step, by_hand=by_hand(tool, resource, parsed, reading.facts if reading else {}))
         return Plan(f"{'human' if principal.kind == 'person' else principal.kind}:{principal.name}", (step,), now())

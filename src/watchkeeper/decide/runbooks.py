@@ -1,10 +1,9 @@
 """The next rung of the ladder that fits: runbooks turned into plans."""
 
 from collections.abc import Mapping, Sequence
-from shlex import quote
 from typing import Any
-from urllib.parse import urlsplit
 
+from watchkeeper.decide.shell import by_hand
 from watchkeeper.domain import (
     Diagnosis,
     Evidence,
@@ -113,33 +112,5 @@ def _step(rung: RungStep, resource: Resource, situation: Situation, tool: Tool[A
         arguments=arguments,
         why=rung.why or tool.description.splitlines()[0],
         effect=tool.effect_on(reading),
-        by_hand=by_hand(tool, resource, arguments),
+        by_hand=by_hand(tool, resource, arguments, reading.facts),
     )
-
-
-def by_hand(tool: Tool[Any], resource: Resource, arguments: Mapping[str, Any]) -> str:
-    """The shell command that does the same: on what it runs on where that is known, else against its URL."""
-    host = quote(resource.runs_on.split("/", 3)[3] if resource.runs_on else resource.name)
-    provider = (resource.runs_on or resource.id).split("/")[0]
-    far = f"ssh {host.partition('/')[0]} " if provider == "ssh" else ""
-    inside = (f"docker exec {host} " if provider == "docker" else far) if resource.runs_on else ""
-    url = urlsplit(str(resource.settings.get("url") or ""))
-    at = f" -h {quote(url.hostname)}" + (f" -p {url.port}" if url.port else "") if url.hostname and not inside else ""
-    service = quote(resource.labels.get("com.docker.compose.service", "SERVICE"))
-    if not at and (port := resource.labels.get("service.port")):
-        at = f" -p {port}"
-    unit = resource.labels.get("service.unit")
-    given = {name: quote(str(value)) for name, value in arguments.items()}  # people paste it into a shell
-    for name, there in (("restart", f"end {host} and start it again as it was"), ("start", f"start {host} as it was")):
-        manage = (
-            f"docker {name} {host}"
-            if provider == "docker"
-            else f"{far}systemctl {name} {quote(unit)}"
-            if unit
-            else f"# {there}"
-        )
-        given.setdefault(name, manage)
-    try:
-        return tool.by_hand.format(host=host, service=service, resource=resource.slug, inside=inside, at=at, **given)
-    except (KeyError, IndexError):
-        return tool.by_hand

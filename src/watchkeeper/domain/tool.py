@@ -22,6 +22,9 @@ Precondition = Callable[[Reading, Mapping[str, Any]], str | None]
 """Says why the call must not be made now, or None. Pure: it reads only the reading and the arguments."""
 
 
+ByHand = str | Callable[[Mapping[str, Any], Mapping[str, str]], str]
+
+
 class _Arguments(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
@@ -33,7 +36,8 @@ class Tool(Generic[S]):
     `effect` is a minimum: `effect_now` may only make it harsher. `timeout` cuts the call off. `by_hand` is a template
     for the shell command that does the same, over the arguments, `host`, `service` (of compose), `resource`, `inside`
     (`docker exec NAME ` where it runs in a container, `ssh HOST `), `at` (` -h HOST -p PORT` where it does not),
-    `start` and `restart` (the command that does so with what it runs on).
+    `start` and `restart` (the command that does so with what it runs on); or what makes that template of the arguments
+    and of the facts of the last reading.
     """
 
     name: str
@@ -48,7 +52,7 @@ class Tool(Generic[S]):
     cost: float | None = None
     effect_now: Callable[[Reading], Effect] | None = None
     requires: tuple[Precondition, ...] = ()
-    by_hand: str = ""
+    by_hand: ByHand = ""
     rights: tuple[Right, ...] = ()
     """What it must be allowed besides what looking needs; its undo included."""
     undo_run: Callable[[S, Any], Awaitable[None]] | None = field(default=None)
@@ -109,7 +113,7 @@ def tool(
     cost: float | None = None,
     effect_now: Callable[[Reading], Effect] | None = None,
     requires: tuple[Precondition, ...] = (),
-    by_hand: str = "",
+    by_hand: ByHand = "",
     rights: tuple[Right, ...] = (),
 ) -> Callable[[Callable[..., Awaitable[Any]]], Tool[Any]]:
     """Make a tool of an async function whose first parameter is the session; its docstring is the description."""

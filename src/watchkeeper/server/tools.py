@@ -4,6 +4,7 @@ from typing import Any
 
 from fastapi import APIRouter
 
+from watchkeeper.decide import example
 from watchkeeper.domain import Breaker, Effect, NotFound, Rule, Runbook, now
 from watchkeeper.server import elsewhere
 from watchkeeper.server.incidents import id_of, submitted
@@ -35,7 +36,7 @@ async def _tool(runtime: Runtime, name: str, open_: list[Breaker] | None = None)
         has_undo=tool.undo_run is not None,
         timeout=tool.timeout,
         settle=tool.settle,
-        by_hand=tool.by_hand,
+        by_hand=example(tool),
         input_schema=tool.arguments.model_json_schema(),
         breakers=[breaker_view(one, now()) for one in found if one.tool == name],
     )

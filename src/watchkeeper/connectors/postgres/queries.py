@@ -22,6 +22,8 @@ SELECT
   pg_is_in_recovery() AS is_replica,
   extract(epoch FROM clock_timestamp() - pg_postmaster_start_time())::float8 AS uptime_seconds,
   current_setting('server_version') AS version,
+  current_user::text AS login,
+  current_database()::text AS database,
   extract(epoch FROM pg_postmaster_start_time())::text AS started
 FROM s
 """

@@ -91,6 +91,8 @@ _OF_OTHERS = (
 _CARRIED_FACTS = (
     "version",
     "started",
+    "login",
+    "database",
     "bloated_table",
     "bloated_database",
     "data_directory",
@@ -128,6 +130,7 @@ async def _good(session: PostgresSession, at: datetime, metrics: dict[str, float
     asked = time.perf_counter()
     (row,) = await session.query(queries.OVERVIEW, timeout=0.9)
     facts |= {"version": str(row.pop("version")), "started": str(row.pop("started")), "error": ""}
+    facts |= {"login": str(row.pop("login")), "database": str(row.pop("database"))}
     metrics |= hosting.metrics_of(None) | {
         "up": 1.0,
         "responding": 1.0,

@@ -96,6 +96,8 @@ SAMPLE = Reading(
         **hosting.RUNNING,
     },
     facts={
+        "login": "watchkeeper",
+        "database": "shop",
         "not_read": "",
         "version": "15.18",
         "started": "1767225600.0",

@@ -8,11 +8,11 @@ from psycopg import sql
 
 from watchkeeper.connectors.postgres import preconditions, queries
 from watchkeeper.connectors.postgres.session import Ask, PostgresSession, Row
+from watchkeeper.connectors.postgres.shell import psql
 from watchkeeper.connectors.postgres.trouble import Trouble, denied
 from watchkeeper.domain import Effect, Refused, tool
 from watchkeeper.domain.rights import DECLARED, grants
 
-_PSQL = "{inside}psql -U postgres -d {database} -c "
 _BESIDE_SECONDS = 0.5
 BLOATED = 0.4
 """Share of dead rows from which a table is looked at again soon; as in the rule."""
@@ -59,7 +59,7 @@ async def worst_table(session: PostgresSession, *, room: bool) -> Row | None:
     timeout=300.0,
     requires=(preconditions.is_primary, preconditions.worth_vacuuming),
     rights=MAINTAINS,
-    by_hand=_PSQL + "'VACUUM (ANALYZE) {table}'",
+    by_hand=psql("VACUUM (ANALYZE) {table}", names=("table",)),
 )
 async def postgres_vacuum(session: PostgresSession, table: Name, database: Database = "") -> dict[str, Any]:
     """Make the room of dead rows in a table (`schema.name`) usable again, and renew its statistics. Nobody is locked
@@ -119,7 +119,7 @@ async def autovacuum_off(session: PostgresSession) -> dict[str, Any]:
         *grants("pg_read_all_settings", "ALTER SYSTEM ON PARAMETER autovacuum"),
         *grants("EXECUTE ON FUNCTION pg_reload_conf()"),
     ),
-    by_hand=_PSQL + "'ALTER TABLE {table} RESET (autovacuum_enabled)'",
+    by_hand=psql("ALTER TABLE {table} RESET (autovacuum_enabled)", names=("table",)),
 )
 async def postgres_enable_autovacuum(session: PostgresSession, table: Name, database: Database = "") -> dict[str, Any]:
     """Let autovacuum work on a table (`schema.name`) again: take back the table's own option that keeps it away, and

@@ -17,13 +17,13 @@ from watchkeeper.connectors.postgres.replication import (
     postgres_resume_replay,
 )
 from watchkeeper.connectors.postgres.session import PostgresSession, until_it_answers
+from watchkeeper.connectors.postgres.shell import psql
 from watchkeeper.connectors.postgres.tables import postgres_enable_autovacuum, postgres_vacuum
 from watchkeeper.connectors.postgres.trouble import Trouble, denied
 from watchkeeper.domain import Effect, Refused, Tool, tool
 from watchkeeper.domain.rights import calls, grants, machine
 from watchkeeper.hosts.rights import EXEC, RESTARTS
 
-_PSQL = "{inside}psql -U postgres -c "
 Seconds = Annotated[float, Ge(1), Le(86400)]
 _SEES = grants("pg_read_all_stats")
 _ENDS = (
@@ -65,7 +65,7 @@ async def max_connections(session: PostgresSession) -> dict[str, Any]:
     return {"value": row["value"], "altered": bool(row["altered"])}
 
 
-@tool(Effect.READ, timeout=5.0, rights=_SEES, by_hand=_PSQL + "'SELECT * FROM pg_stat_activity'")
+@tool(Effect.READ, timeout=5.0, rights=_SEES, by_hand=psql("SELECT * FROM pg_stat_activity"))
 async def postgres_activity(
     session: PostgresSession, count: Annotated[int, Ge(1), Le(500)] = 30
 ) -> list[dict[str, Any]]:
@@ -78,7 +78,7 @@ async def postgres_activity(
     Effect.READ,
     timeout=5.0,
     rights=_SEES,
-    by_hand=_PSQL + "'SELECT pid, pg_blocking_pids(pid), query FROM pg_stat_activity'",
+    by_hand=psql("SELECT pid, pg_blocking_pids(pid), query FROM pg_stat_activity"),
 )
 async def postgres_locks(session: PostgresSession) -> dict[str, Any]:
     """Who waits for whom: the session at the head of the largest blocking tree, and all that wait, with whom for."""
@@ -103,7 +103,10 @@ def _told(row: Mapping[str, Any]) -> dict[str, Any]:
     timeout=20.0,
     requires=(preconditions.short_of_slots, preconditions.crowd_works, preconditions.long_enough),
     rights=_ENDS,
-    by_hand=_PSQL + "'SELECT pg_cancel_backend(pid) FROM pg_stat_activity WHERE …'",
+    by_hand=psql(
+        "SELECT pg_cancel_backend(pid) FROM pg_stat_activity WHERE state = 'active' "
+        "AND query_start < now() - make_interval(secs => {min_seconds}) AND pid <> pg_backend_pid()"
+    ),
 )
 async def postgres_kill_long_queries(
     session: PostgresSession,
@@ -134,7 +137,11 @@ async def postgres_kill_long_queries(
     timeout=20.0,
     requires=(preconditions.short_of_slots, preconditions.crowd_idles, preconditions.long_enough),
     rights=_ENDS,
-    by_hand=_PSQL + "'SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE …'",
+    by_hand=psql(
+        "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE state = 'idle' "
+        "AND application_name = {application} AND usename = {user} "
+        "AND state_change < now() - make_interval(secs => {min_seconds})"
+    ),
 )
 async def postgres_kill_idle_sessions(
     session: PostgresSession,
@@ -158,7 +165,10 @@ async def postgres_kill_idle_sessions(
     timeout=15.0,
     requires=(preconditions.idles_in_transaction,),
     rights=grants("pg_read_all_stats", "pg_signal_backend"),
-    by_hand=_PSQL + "'SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE …'",
+    by_hand=psql(
+        "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE state LIKE 'idle in transaction%' "
+        "AND state_change < now() - make_interval(secs => {min_seconds})"
+    ),
 )
 async def postgres_kill_idle_in_transaction(
     session: PostgresSession, min_seconds: Seconds = 60.0, only_blocking: bool = False
@@ -182,7 +192,7 @@ async def postgres_kill_idle_in_transaction(
     timeout=15.0,
     requires=(preconditions.someone_waits, preconditions.head_may_be_ended),
     rights=grants("pg_read_all_stats", "pg_signal_backend"),
-    by_hand=_PSQL + "'SELECT pg_terminate_backend({pid})'",
+    by_hand=psql("SELECT pg_terminate_backend({pid})"),
 )
 async def postgres_kill_blocker(
     session: PostgresSession, pid: Annotated[int, Ge(1)], started: Annotated[str, MaxLen(64)]
@@ -229,7 +239,7 @@ async def postgres_restart(session: PostgresSession) -> dict[str, Any]:
     timeout=60.0,
     requires=(hosting.has_a_host, preconditions.leaves_memory),
     rights=(*grants("pg_read_all_settings", "ALTER SYSTEM ON PARAMETER max_connections"), *RESTARTS),
-    by_hand=_PSQL + "'ALTER SYSTEM SET max_connections = {value}' && {restart}",
+    by_hand=psql("ALTER SYSTEM SET max_connections = {value}", then=" && {restart}"),
 )
 async def postgres_scale_connections(
     session: PostgresSession, value: Annotated[int, Ge(20), Le(10000)]

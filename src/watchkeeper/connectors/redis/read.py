@@ -114,6 +114,7 @@ async def _good(
     version = told.get("redis_version", "")
     facts |= {"version": version, "role": told.get("role", ""), "maxmemory_policy": policy, "error": ""}
     facts["run_id"] = told.get("run_id", "")
+    facts["cache_keys"] = "\n".join(session.patterns)
     if differs(told, last):
         session.soon("configuration")
     unknown = "save_points" not in metrics and "config|get" not in session.lacks

@@ -64,6 +64,7 @@ SAMPLE = Reading(
         **hosting.RUNNING,
     },
     facts={
+        "cache_keys": "page:*",
         "version": "7.0.15",
         "role": "master",
         "maxmemory_policy": "noeviction",

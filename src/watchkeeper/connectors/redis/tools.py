@@ -2,6 +2,8 @@
 
 import asyncio
 import contextlib
+from collections.abc import Mapping
+from shlex import quote
 from typing import Annotated, Any
 
 from annotated_types import Ge, Le
@@ -119,13 +121,19 @@ async def restore_maxmemory(redis: RedisSession, before: int) -> None:
     await redis.call("CONFIG", "SET", "maxmemory", before)
 
 
+def _unlink(_: Mapping[str, Any], facts: Mapping[str, str]) -> str:
+    globs = [glob for glob in facts.get("cache_keys", "").split("\n") if glob] or ["PATTERN"]
+    shown = [quote(glob).replace("{", "{{").replace("}", "}}") for glob in globs]
+    return "; ".join(f"{_CLI} --scan --pattern {glob} | xargs -r -n 200 {_CLI} UNLINK" for glob in shown)
+
+
 @tool(
     Effect.DISRUPTIVE,
     settle=2.0,
     timeout=60.0,
     requires=(preconditions.declares_a_cache, preconditions.has_a_limit, preconditions.is_above),
     rights=(*commands("info", "scan"), *commands("unlink", on=f"%W~{DECLARED}")),
-    by_hand="for each declared pattern: redis-cli --scan --pattern PATTERN | xargs -n 200 redis-cli UNLINK",
+    by_hand=_unlink,
 )
 async def redis_expire_cache_keys(
     redis: RedisSession, down_to_ratio: Annotated[float, Ge(0.1), Le(0.95)] = 0.7
@@ -144,6 +152,8 @@ async def redis_expire_cache_keys(
         removed += await keys.remove(redis, batch)
         ratio = await keys.memory_ratio(redis) or 0.0
     redis.soon("sample")
+    if not removed and ratio > down_to_ratio:
+        raise Refused("No key matches what is declared to be a cache: nothing was removed.")
     return {"removed": removed, "used_memory_ratio": ratio, "reached": float(ratio <= down_to_ratio)}
 
 

@@ -1,0 +1,53 @@
+"""The shell command that does the same as a step: a person who distrusts us does it themselves."""
+
+from collections.abc import Mapping
+from shlex import quote
+from typing import Any
+from urllib.parse import urlsplit
+
+from watchkeeper.domain import Resource, Tool
+
+
+def by_hand(tool: Tool[Any], resource: Resource, arguments: Mapping[str, Any], facts: Mapping[str, str]) -> str:
+    """The shell command that does the same: on what it runs on where that is known, else against its URL."""
+    host = quote(resource.runs_on.split("/", 3)[3] if resource.runs_on else resource.name)
+    provider = (resource.runs_on or resource.id).split("/")[0]
+    far = f"ssh {host.partition('/')[0]} " if provider == "ssh" else ""
+    inside = (f"docker exec {host} " if provider == "docker" else far) if resource.runs_on else ""
+    url = urlsplit(str(resource.settings.get("url") or ""))
+    at = f" -h {quote(url.hostname)}" + (f" -p {url.port}" if url.port else "") if url.hostname and not inside else ""
+    service = quote(resource.labels.get("com.docker.compose.service", "SERVICE"))
+    if not at and (port := resource.labels.get("service.port")):
+        at = f" -p {port}"
+    unit = resource.labels.get("service.unit")
+    given = {name: quote(str(value)) for name, value in arguments.items()}  # people paste it into a shell
+    for name, there in (("restart", f"end {host} and start it again as it was"), ("start", f"start {host} as it was")):
+        manage = (
+            f"docker {name} {host}"
+            if provider == "docker"
+            else f"{far}systemctl {name} {quote(unit)}"
+            if unit
+            else f"# {there}"
+        )
+        given.setdefault(name, manage)
+    places = {"host": host, "service": service, "resource": resource.slug, "inside": inside, "at": at}
+    return _filled(_template(tool, arguments, facts), places | given)
+
+
+def example(tool: Tool[Any]) -> str:
+    """The command with NAMES in the place of what is not known yet."""
+    named = {name: name.upper() for name in tool.arguments.model_fields}
+    places = {"host": "HOST", "service": "SERVICE", "resource": "RESOURCE", "inside": "", "at": ""}
+    manage = {"start": "# start it as it was", "restart": "# restart what it runs on"}
+    return _filled(_template(tool, named, {}), places | manage | named)
+
+
+def _filled(template: str, given: Mapping[str, str]) -> str:
+    try:
+        return template.format(**given)
+    except (KeyError, IndexError, ValueError):  # a connector of somebody else's
+        return template
+
+
+def _template(tool: Tool[Any], arguments: Mapping[str, Any], facts: Mapping[str, str]) -> str:
+    return tool.by_hand if isinstance(tool.by_hand, str) else tool.by_hand(arguments, facts)
