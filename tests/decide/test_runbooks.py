@@ -8,7 +8,8 @@ import pytest
 from annotated_types import Ge, Le
 
 from tests.domain.making import CACHE, alert, incident, reading, resource, situation
-from watchkeeper.decide.runbooks import by_hand, plan_from_runbooks
+from watchkeeper.decide.runbooks import plan_from_runbooks
+from watchkeeper.decide.shell import by_hand
 from watchkeeper.domain import (
     Alert,
     Condition,
@@ -203,9 +204,9 @@ def test_without_a_reading_nothing_is_planned() -> None:
 
 @pytest.mark.parametrize("pattern", ["cache:*", "$(reboot)", "a b; rm -rf /", "it's"])
 def test_a_command_by_hand_is_safe_to_paste(pattern: str) -> None:
-    assert shlex.split(by_hand(flush, CACHE, {"pattern": pattern})) == ["kill", pattern]
+    assert shlex.split(by_hand(flush, CACHE, {"pattern": pattern}, {})) == ["kill", pattern]
 
 
 def test_a_host_with_a_strange_name_is_safe_to_paste() -> None:
     strange = resource(runs_on="docker/lab/container/x; reboot")
-    assert shlex.split(by_hand(grow, strange, {"value": 20})) == ["redis-cli", "-h", "x; reboot", "SET", "20"]
+    assert shlex.split(by_hand(grow, strange, {"value": 20}, {})) == ["redis-cli", "-h", "x; reboot", "SET", "20"]

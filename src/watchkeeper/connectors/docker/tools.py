@@ -71,7 +71,7 @@ async def docker_start(session: ContainerSession) -> None:
 
 
 @tool(
-    Effect.REVERSIBLE,
+    Effect.DISRUPTIVE,
     state=paused,
     settle=_HEALTH_CHECK,
     timeout=10.0,
@@ -80,7 +80,8 @@ async def docker_start(session: ContainerSession) -> None:
     by_hand="docker unpause {host}",
 )
 async def docker_unpause(session: ContainerSession) -> None:
-    """Let a paused container go on where it stood; nothing is lost."""
+    """Let a paused container go on where it stood; nothing of it is lost. Whoever paused it, a backup that copies frozen
+    files for example, is interrupted."""
     if not await paused(session):
         raise Refused(f"{session.host.name} is not paused (any more).")
     await session.host.unpause()
