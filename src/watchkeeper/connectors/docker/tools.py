@@ -80,8 +80,8 @@ async def docker_start(session: ContainerSession) -> None:
     by_hand="docker unpause {host}",
 )
 async def docker_unpause(session: ContainerSession) -> None:
-    """Let a paused container go on where it stood; nothing of it is lost. Whoever paused it, a backup that copies frozen
-    files for example, is interrupted."""
+    """Let a paused container go on where it stood; it loses nothing. Whoever paused it is interrupted: a backup that
+    copies its frozen files, for example."""
     if not await paused(session):
         raise Refused(f"{session.host.name} is not paused (any more).")
     await session.host.unpause()
