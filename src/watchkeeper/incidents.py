@@ -129,9 +129,9 @@ class Desk:
         return {key: root_of(alerts, resources) for key, alerts in fires.items() if alerts}
 
     async def vanished(self, resource: Resource) -> None:
-        """Removed on purpose: its incidents are over."""
+        """Removed on purpose, or called otherwise now: its incidents are over."""
         for incident in await self._store.select(Incident, status=ACTIVE, root=resource.id):
-            await self.close(incident, "gone", f"{resource.slug} was removed")
+            await self.close(incident, "gone", f"{resource.slug} was removed, or is called otherwise now")
 
     def firing(self, incident: Incident, at: Situation) -> tuple[Alert, ...]:
         """The incident's alerts that fire."""

@@ -34,6 +34,7 @@ from watchkeeper.watch.keeping import Keeping, still_firing
 from watchkeeper.watch.listening import Listening
 from watchkeeper.watch.overrides import overridden
 from watchkeeper.watch.pace import SPREAD, Pace
+from watchkeeper.watch.renamed import retire
 from watchkeeper.watch.secrecy import learned
 from watchkeeper.watch.supervision import Supervision
 from watchkeeper.watch.survey import Survey, asking, renewing
@@ -98,6 +99,7 @@ class Watch:
     async def start(self) -> None:
         self.supervision.start()
         await self.discover()
+        await retire(self._store, self.fleet.resources, self._vanished)
         await self.survey.begin()
         self._tasks = [
             asyncio.create_task(self.survey.run(self._settings.watch.discover), name="survey"),
