@@ -17,6 +17,18 @@ SOMETIMES = {
     "replica_link_up",
     "top_client_connections",
     "top_client_idle_seconds",
+    "replica_syncing",
+    "replica_lag_bytes",
+    "replica_lag_seconds",
+    "wanted_backlog_bytes",
+    "cluster_ok",
+    "cluster_slots_bad",
+    "cluster_nodes_failing",
+    "slow_ratio",
+    "slowest_seconds",
+    "hit_ratio_lately",
+    "hit_ratio_before",
+    "evicted_lately_per_second",
 }
 
 

@@ -20,7 +20,8 @@ PATTERNS = "catalogue:*"
 TOOLS = {tool.name: tool for tool in CONNECTOR.tools}
 NAMED = Resource("docker/lab/redis/cache", "cache", may_act=True, settings={"cache_keys": PATTERNS})
 ACT = (*ACCESS.look, *ACCESS.probe(writes=True), *(right for tool in CONNECTOR.tools for right in tool.rights))
-NAMES = sorted({right.what for right in ACT if right.kind == "command"})
+IN_A_CLUSTER = {"cluster|info", "cluster|nodes"}
+NAMES = sorted({right.what for right in ACT if right.kind == "command"} - IN_A_CLUSTER)
 
 
 def line(rights: Any) -> str:
@@ -67,6 +68,10 @@ async def use(session: RedisSession, name: str) -> None:
     """Run a tool as the executor does: state, act, undo."""
     given = {"redis_set_maxmemory": {"value": 40 << 20}, "redis_expire_cache_keys": {"down_to_ratio": 0.1}}
     given["redis_kill_clients"] = {"address": "127.0.0.9", "min_idle_seconds": 1}
+    given["redis_set_repl_backlog"] = {"value": 2 << 20}
+    if name == "redis_end_client":
+        listed = await session.call("CLIENT", "LIST")
+        given[name] = {"client": next(iter(re.findall(r" addr=(127\.0\.0\.9:\d+)", listed)), "127.0.0.9:1")}
     tool = TOOLS[name]
     before = await tool.state(session) if tool.state else None
     await tool.run(session, **tool.parse(given.get(name, {})))
@@ -146,7 +151,8 @@ async def test_what_was_not_read_is_not_made_up(redis: Server, as_user: Any) -> 
         assert f"needs `{right}`" in reading.facts["not_read"]
     await give(redis, line(ACCESS.look))  # and it is noticed once it is given
     await session.aclose()
-    session.soon("configuration")  # it is asked for every 15 s
+    for seldom in ("configuration", "sentinels", "slow"):
+        session.soon(seldom)
     assert (await CONNECTOR.read(session, reading)).facts["not_read"] == ""
 
 

@@ -25,6 +25,8 @@ class Healer:
     owns: bool = False
     done: bool = False
     instead: str = ""
+    refuses: str = ""
+    """Why nothing may be restarted now; empty where it may."""
 
     @property
     def said(self) -> str:
@@ -32,6 +34,8 @@ class Healer:
         if self.owns:
             return f"{self.name}: it alone starts and restarts it"
         if self.done:
+            return self.name
+        if self.wait <= 0:
             return self.name
         return f"{self.name}: given {self.wait:g} s"
 
@@ -63,6 +67,8 @@ def fights(tool: Tool[Any], healers: Iterable[Healer]) -> str | None:
     if not tool.revives:
         return None
     for healer in healers:
+        if healer.refuses:
+            return healer.refuses
         if healer.owns:
             instead = f" Do it there: {healer.instead}" if healer.instead else ""
             return f"{healer.name} looks after it, and would fight or undo it.{instead}"

@@ -9,6 +9,7 @@ from watchkeeper.domain import ConfigurationError, Host, Resource, WatchkeeperEr
 from watchkeeper.settings import secret
 
 SERVERS = frozenset({"redis-server", "valkey-server", "keydb-server"})
+SENTINELS = frozenset({"redis-sentinel", "valkey-sentinel"})
 _WRAPPERS = frozenset(
     {"sh", "bash", "ash", "dash", "tini", "dumb-init", "gosu", "su-exec", "setpriv", "env", "exec", "nice"}
 )
@@ -21,6 +22,29 @@ _PASSWORD_VARIABLES = ("REDIS_PASSWORD", "VALKEY_PASSWORD", "KEYDB_PASSWORD")
 def is_server(processes: Sequence[str]) -> bool:
     """Whether one of these commands is a server: by its name, or started by a shell or an entry point script."""
     return any(_is_server(command) for command in processes)
+
+
+def is_sentinel(processes: Sequence[str]) -> bool:
+    """Whether one of these commands is a Sentinel: it speaks like a server, and keeps no data."""
+    return any(_is_sentinel(command) for command in processes)
+
+
+def _is_sentinel(command: str) -> bool:
+    words = [posixpath.basename(word.strip("'\"")) for word in command.split()]
+    if not words:
+        return False
+    named = words if words[0] in _WRAPPERS or words[0].endswith(".sh") else words[:1]
+    marked = "[sentinel]" in command or "--sentinel" in command
+    return not SENTINELS.isdisjoint(named) or (marked and not SERVERS.isdisjoint(named))
+
+
+def sentinel_port(processes: Sequence[str]) -> int:
+    """The port from the title of the running Sentinel or its arguments; else the default."""
+    for command in filter(_is_sentinel, processes):
+        rest = command.split(None, 1)[1] if " " in command else ""
+        if match := _TITLE_PORT.match(rest) or _PORT.search(command):
+            return int(match[1])
+    return 26379
 
 
 def _is_server(command: str) -> bool:

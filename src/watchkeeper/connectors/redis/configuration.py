@@ -19,6 +19,8 @@ SETTINGS = (
     "busy-reply-threshold",
     "lua-time-limit",
     "min-replicas-to-write",
+    "repl-backlog-size",
+    "cluster-node-timeout",
     "client-output-buffer-limit",
     "protected-mode",
 )

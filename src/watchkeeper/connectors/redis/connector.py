@@ -1,6 +1,5 @@
 """The connector for Redis: what others build on; looks are in `read`, hands in `tools`."""
 
-import re
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import aclosing
 from pathlib import Path
@@ -9,6 +8,8 @@ from typing import Any
 from watchkeeper.connectors.definitions import define
 from watchkeeper.connectors.redis import discovery
 from watchkeeper.connectors.redis.declared import declared
+from watchkeeper.connectors.redis.levels import level
+from watchkeeper.connectors.redis.part import healers
 from watchkeeper.connectors.redis.read import look, peers, try_out
 from watchkeeper.connectors.redis.rights import RedisAccess
 from watchkeeper.connectors.redis.sample import SAMPLE
@@ -16,15 +17,9 @@ from watchkeeper.connectors.redis.session import RedisSession
 from watchkeeper.connectors.redis.tools import TOOLS
 from watchkeeper.domain import Host, Level, Probe, Reading, Resource, Tool
 from watchkeeper.domain.drift import Declared
+from watchkeeper.domain.healer import Healer
 
 _HERE = Path(__file__).parent
-_LINE = re.compile(r"^\d+:[XCSM] \d+ \w+ \d{4} [\d:.]+ (?P<mark>[.\-*#]) (?P<text>.*)$")
-_GRAVE = re.compile(
-    r"can't save|out of memory|oom |fatal|panic|crashed|bug report|misconf|write error|no space left|terminating|"
-    r"failed|failure|corrupt|i/o error|asynchronous aof fsync is taking too long",
-    re.IGNORECASE,
-)
-_CRITICAL = re.compile(r"fatal|panic|crashed|bug report|out of memory", re.IGNORECASE)
 
 
 class RedisConnector:
@@ -63,16 +58,13 @@ class RedisConnector:
         where so many would cost more than it tells."""
         return await peers(session)
 
+    def healers(self, session: RedisSession) -> Sequence[Healer]:
+        """Its Sentinels, or the cluster it is a node of."""
+        return healers(session.part)
+
     def level(self, line: str) -> Level | None:
-        """`#` marks a warning in Redis' own format; some of them are errors by what they say."""
-        if not (match := _LINE.match(line)):
-            return "CRITICAL" if "REDIS BUG REPORT" in line else None
-        text = match["text"]
-        if _CRITICAL.search(text):
-            return "CRITICAL"
-        if match["mark"] == "#":
-            return "ERROR" if _GRAVE.search(text) else "WARNING"
-        return "ERROR" if "can't save" in text.lower() else None
+        """As Redis marks it."""
+        return level(line)
 
 
 connector = RedisConnector()

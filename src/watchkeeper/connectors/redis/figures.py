@@ -51,6 +51,9 @@ def of_info(said: Mapping[str, str], memory_limit: int | None) -> dict[str, floa
     if metrics["is_replica"]:
         metrics["replica_link_up"] = float(said.get("master_link_status") == "up")
     metrics["rdb_ok"] = float(said.get("rdb_last_bgsave_status", "ok") == "ok")
+    metrics["aof_write_ok"] = float(said.get("aof_last_write_status", "ok") == "ok")
+    metrics["aof_rewrite_ok"] = float(said.get("aof_last_bgrewrite_status", "ok") == "ok")
+    metrics |= _replication(said)
     metrics["aof_ok"] = float(
         said.get("aof_last_write_status", "ok") == "ok" and said.get("aof_last_bgrewrite_status", "ok") == "ok"
     )
@@ -60,6 +63,25 @@ def of_info(said: Mapping[str, str], memory_limit: int | None) -> dict[str, floa
     metrics["keys"] = float(
         sum(_keys(value) for key, value in said.items() if key.startswith("db") and key[2:].isdigit())
     )
+    return metrics
+
+
+def _replication(said: Mapping[str, str]) -> dict[str, float]:
+    """Of a replica, whether it takes over everything anew; of a primary, how far the replicas are behind."""
+    metrics: dict[str, float] = {}
+    if said.get("role") == "slave":
+        metrics["replica_syncing"] = float(said.get("master_sync_in_progress") == "1")
+        return metrics
+    offset = number(said, "master_repl_offset")
+    behind = [
+        dict(part.split("=", 1) for part in value.split(",") if "=" in part)
+        for key, value in said.items()
+        if key.startswith("slave") and key[5:].isdigit()
+    ]
+    online = [one for one in behind if one.get("state") == "online"]
+    if online and offset is not None:
+        metrics["replica_lag_bytes"] = max(offset - float(one.get("offset", offset)) for one in online)
+        metrics["replica_lag_seconds"] = max(float(one.get("lag", 0)) for one in online)
     return metrics
 
 
@@ -84,6 +106,11 @@ _PLAIN = {
     "unsaved_changes": "rdb_changes_since_last_save",
     "replicas": "connected_slaves",
     "lazyfree_pending": "lazyfree_pending_objects",
+    "repl_backlog_bytes": "repl_backlog_size",
+    "replicated_bytes_total": "master_repl_offset",
+    "full_syncs_total": "sync_full",
+    "failed_resyncs_total": "sync_partial_err",
+    "forks_total": "total_forks",
 }
 RATES = {
     "ops_per_second": "commands_total",
@@ -91,6 +118,7 @@ RATES = {
     "expired_per_second": "expired_keys_total",
     "errors_per_second": "errors_total",
     "rejected_per_second": "rejected_connections",
+    "replicated_bytes_per_second": "replicated_bytes_total",
 }
 
 

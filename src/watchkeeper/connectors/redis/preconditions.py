@@ -55,6 +55,24 @@ def has_a_limit(reading: Reading, arguments: Mapping[str, Any]) -> str | None:
     return None if reading.metrics.get("maxmemory_bytes", 0.0) > 0 else "It has no maxmemory, or it is not known."
 
 
+def not_in_a_cluster(reading: Reading, arguments: Mapping[str, Any]) -> str | None:
+    """Not a node of a cluster, which has only some of the keys, and refuses commands over several slots."""
+    if reading.metrics.get("cluster_enabled", 0.0) > 0:
+        return "It is one node of a cluster: keys are not removed node by node."
+    return None
+
+
+def is_more(reading: Reading, arguments: Mapping[str, Any]) -> str | None:
+    """The new backlog is more than the present one, and little beside the memory it may use."""
+    value, present = float(arguments.get("value", 0)), reading.metrics.get("repl_backlog_bytes", 0.0)
+    if value <= present:
+        return f"The backlog holds {present:.0f} bytes already."
+    limit = reading.metrics.get("memory_limit_bytes")
+    if limit and value > 0.1 * limit:
+        return f"{value:.0f} bytes is more than a tenth of the memory it may use."
+    return None
+
+
 def is_above(reading: Reading, arguments: Mapping[str, Any]) -> str | None:
     """There is something to bring down."""
     ratio, wanted = reading.metrics.get("used_memory_ratio"), float(arguments.get("down_to_ratio", 0.0))

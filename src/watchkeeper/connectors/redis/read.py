@@ -9,7 +9,7 @@ from datetime import datetime
 from typing import Any
 
 from watchkeeper.connectors import hosting
-from watchkeeper.connectors.redis import keys, sockets, starting
+from watchkeeper.connectors.redis import hits, keys, part, slow, sockets, starting
 from watchkeeper.connectors.redis.configuration import ask, configuration, differs, metrics_of
 from watchkeeper.connectors.redis.figures import RATES, clients, crowd, info, of_info
 from watchkeeper.connectors.redis.session import NAME, RedisSession
@@ -32,6 +32,9 @@ LOOK = (
     *commands("ping", "info"),
     *commands("client|setname", gives="its own connection cannot be told from others"),
     *commands("slowlog|len", gives="the number of slow commands"),
+    *commands("slowlog|get", gives="which command is slow, and who sends it"),
+    *commands("pubsub|numsub", gives="whether Sentinels watch it"),
+    *commands("cluster|info", "cluster|nodes", gives="how its cluster is, where it is a node of one"),
     *commands("config|get", gives="whether it saves, and how long a script may block it"),
     *commands("randomkey", gives="the share of keys that are no declared cache"),
     *commands("client|list", gives="who holds the connections"),
@@ -55,6 +58,9 @@ _CARRIED = (
     "busy_reply_threshold_seconds",
     "is_replica",
     "unsaved_changes",
+    "cluster_enabled",
+    "sentinels",
+    "replicas",
 )
 """What does not change by itself and stays known when a look fails, so that rules and tools keep their data."""
 _CARRIED_FACTS = ("version", "role", "maxmemory_policy", "run_id")
@@ -76,6 +82,7 @@ async def look(session: RedisSession, last: Reading | None) -> Reading:
             session.went_silent(at)
         state = await _failed(session, found, metrics, facts)
         error = str(found)
+    part.place(session, metrics, ok=error is None)
     seconds, off = time.perf_counter() - begun, any(metrics.get(name) for name in hosting.OFF)
     return Reading(session.resource.id, at, seconds, metrics, facts, state, error, off, session.configured)
 
@@ -93,7 +100,7 @@ async def _good(
     asked = time.perf_counter()
     await session.call("PING", timeout=0.9)
     ping = time.perf_counter() - asked
-    said, slow = await session.pipeline([("INFO",), ("SLOWLOG", "LEN")])
+    said, length = await session.pipeline([("INFO",), ("SLOWLOG", "LEN")])
     if isinstance(said, ServerSaid):
         raise trouble(said)
     told = info(said)
@@ -105,8 +112,8 @@ async def _good(
         "unresponsive_seconds": 0.0,
         "busy_script": 0.0,
     }
-    if session.granted(slow, "slowlog|len"):
-        metrics["slowlog_entries"] = float(slow)
+    if session.granted(length, "slowlog|len"):
+        metrics["slowlog_entries"] = float(length)
     if metrics.get("maxmemory_bytes") == 0:
         metrics.pop("used_memory_ratio", None)
     metrics |= _rates(metrics, last, at)
@@ -115,12 +122,16 @@ async def _good(
     facts |= {"version": version, "role": told.get("role", ""), "maxmemory_policy": policy, "error": ""}
     facts["run_id"] = told.get("run_id", "")
     facts["cache_keys"] = "\n".join(session.patterns)
+    await part.ask(session, told, metrics, facts)
+    await slow.ask(session, metrics, facts)
+    hits.follow(session.part.hits, metrics)
     if differs(told, last):
         session.soon("configuration")
     unknown = "save_points" not in metrics and "config|get" not in session.lacks
     if session.due("configuration", _CONFIGURATION_EVERY) or unknown:
         found = await ask(session)
         metrics |= metrics_of(found)
+        session.part.configured(found)
         session.configured = configuration(found, told)
         with contextlib.suppress(Trouble):
             await starting.tell(session)
@@ -242,6 +253,7 @@ async def _crowd_by_sockets(
 def _summary(metrics: Mapping[str, float]) -> str:
     ratio = metrics.get("used_memory_ratio")
     memory = f"{ratio:.0%} of maxmemory" if ratio is not None else f"{metrics['used_memory_bytes'] / 1e6:.0f} MB"
+    memory += " without maxmemory" if metrics.get("maxmemory_bytes") == 0 else ""
     return f"{memory}, {metrics['connected_clients']:.0f} clients"
 
 
@@ -257,7 +269,9 @@ async def try_out(session: RedisSession) -> Probe:
                 error = await _write_and_read(session)
             else:
                 await session.call("PING")
-                await session.call("GET", f"{keys.PROBE_PREFIX}none")
+                reply = (await session.pipeline([("GET", f"{keys.PROBE_PREFIX}{part.suffix(session.part)}")]))[0]
+                if isinstance(reply, ServerSaid) and reply.code not in part.ELSEWHERE:
+                    raise trouble(reply)
         ok = error is None
     except (Trouble, TimeoutError) as problem:
         found = trouble(problem)
@@ -267,12 +281,14 @@ async def try_out(session: RedisSession) -> Probe:
 
 
 async def _write_and_read(session: RedisSession) -> str | None:
-    key, value = f"{keys.PROBE_PREFIX}{secrets.token_hex(8)}", secrets.token_hex(16)
+    key, value = f"{keys.PROBE_PREFIX}{part.suffix(session.part)}", secrets.token_hex(16)
     asked: list[tuple[Any, ...]] = [("SET", key, value, "EX", 10), ("GET", key), ("DEL", key)]
     stored, got, removed = await session.pipeline(asked)
     if isinstance(stored, ServerSaid):
         if stored.code == "READONLY":  # a replica: reading is all it is for
             return None if got is None else str(got)
+        if stored.code in part.ELSEWHERE:  # of a cluster, whose other nodes have the slot: it answers as it should
+            return None
         raise trouble(stored)
     for reply in (got, removed):
         if isinstance(reply, ServerSaid):

@@ -8,6 +8,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from watchkeeper.connectors.redis import access
+from watchkeeper.connectors.redis.part import Part
 from watchkeeper.connectors.redis.trouble import Trouble, lacking, trouble
 from watchkeeper.connectors.redis.wire import Command, ConnectionLost, ServerSaid, Wire
 from watchkeeper.domain import ConfigurationError, Host, Resource, WatchkeeperError, now
@@ -35,6 +36,10 @@ class RedisSession:
         """What it is configured with, where the look at hand asked for it."""
         self.lacks: set[str] = set()
         """Rights that were found missing where the rest goes on without: told by each reading."""
+        self.at: tuple[tuple[str, int], ...] = ()
+        """Where it listens, as it was last known."""
+        self.part = Part()
+        """What it is part of: Sentinels, a cluster, replication."""
         self._wire: Wire | None = None
         self._opening = asyncio.Lock()
         self._tried_beside = 0.0
@@ -152,7 +157,9 @@ class RedisSession:
     async def _connect(self) -> Wire:
         """Connect, authenticate, say who we are. Raises OSError, ServerSaid, ConfigurationError."""
         last: Exception = ConnectionRefusedError("it has no address while it is stopped")
-        for address in await self.addresses():
+        addresses = await self.addresses()
+        self.at = tuple(addresses) or self.at
+        for address in addresses:
             try:
                 return await self._greet(*address)
             except ServerSaid:

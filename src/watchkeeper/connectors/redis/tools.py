@@ -11,7 +11,9 @@ from annotated_types import Ge, Le
 from watchkeeper.connectors import hosting
 from watchkeeper.connectors.redis import eviction, keys, preconditions
 from watchkeeper.connectors.redis.figures import info, pairs
+from watchkeeper.connectors.redis.replication import redis_set_repl_backlog
 from watchkeeper.connectors.redis.session import RedisSession
+from watchkeeper.connectors.redis.slow import redis_end_client
 from watchkeeper.connectors.redis.trouble import Trouble, trouble
 from watchkeeper.connectors.redis.wire import ServerSaid
 from watchkeeper.domain import Effect, Refused, Tool, WatchkeeperError, tool
@@ -131,7 +133,12 @@ def _unlink(_: Mapping[str, Any], facts: Mapping[str, str]) -> str:
     Effect.DISRUPTIVE,
     settle=2.0,
     timeout=60.0,
-    requires=(preconditions.declares_a_cache, preconditions.has_a_limit, preconditions.is_above),
+    requires=(
+        preconditions.not_in_a_cluster,
+        preconditions.declares_a_cache,
+        preconditions.has_a_limit,
+        preconditions.is_above,
+    ),
     rights=(*commands("info", "scan"), *commands("unlink", on=f"%W~{DECLARED}")),
     by_hand=_unlink,
 )
@@ -161,7 +168,7 @@ async def redis_expire_cache_keys(
     Effect.DESTRUCTIVE,
     settle=2.0,
     timeout=120.0,
-    requires=(preconditions.declares_a_cache, preconditions.all_declared),
+    requires=(preconditions.not_in_a_cluster, preconditions.declares_a_cache, preconditions.all_declared),
     rights=(*commands("scan"), *commands("unlink", on=f"%W~{DECLARED}")),
     by_hand=_CLI + " FLUSHDB ASYNC   # only where every key is a cache",
 )
@@ -282,4 +289,6 @@ TOOLS: tuple[Tool[RedisSession], ...] = (
     redis_kill_clients,
     redis_script_kill,
     redis_restart,
+    redis_set_repl_backlog,
+    redis_end_client,
 )
