@@ -1,12 +1,13 @@
 """The printed line is enough for everything, none of it is too much, and what is missing is named."""
 
 import re
+import socket
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
-from redis_fixtures import Connect, MakeServer, Server, idle_connections
+from redis_fixtures import Connect, MakeServer, Server, idle_connections, is_open
 
 from watchkeeper.connectors.redis import RedisConnector
 from watchkeeper.connectors.redis.rights import RedisAccess, _by_entry, expanded
@@ -69,10 +70,13 @@ async def use(session: RedisSession, name: str) -> None:
     given = {"redis_set_maxmemory": {"value": 40 << 20}, "redis_expire_cache_keys": {"down_to_ratio": 0.1}}
     given["redis_kill_clients"] = {"address": "127.0.0.9", "min_idle_seconds": 1}
     given["redis_set_repl_backlog"] = {"value": 2 << 20}
-    if name == "redis_end_client":
-        listed = await session.call("CLIENT", "LIST")
-        given[name] = {"client": next(iter(re.findall(r" addr=(127\.0\.0\.9:\d+)", listed)), "127.0.0.9:1")}
     tool = TOOLS[name]
+    if name == "redis_end_client":
+        await session.call("PING")
+        with socket.create_connection(session.at[0], source_address=("127.0.0.9", 0)) as other:
+            assert is_open(other)
+            await tool.run(session, client=f"127.0.0.9:{other.getsockname()[1]}")
+        return
     before = await tool.state(session) if tool.state else None
     await tool.run(session, **tool.parse(given.get(name, {})))
     if tool.undo_run:

@@ -187,6 +187,7 @@ def test_every_setting_is_described() -> None:
         "server.": settings.ServerSettings,
         "watch.": settings.WatchSettings,
         "mcp.": settings.McpSettings,
+        "healers.": settings.HealersSettings,
         "policy.": settings.PolicySettings,
         "notify.webhook.": settings.WebhookSettings,
         "notify.heartbeat.": settings.HeartbeatSettings,
@@ -195,7 +196,7 @@ def test_every_setting_is_described() -> None:
         f"{prefix}{field.alias or name}"
         for prefix, model in parts.items()
         for name, field in model.model_fields.items()
-        if name not in ("server", "watch", "policy", "notify", "mcp")
+        if name not in ("server", "watch", "policy", "notify", "mcp", "healers")
         and f"| `{prefix}{field.alias or name}`" not in text
     ]
     for model in (
