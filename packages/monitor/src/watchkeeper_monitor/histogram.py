@@ -6,7 +6,11 @@ relative-error guarantees", VLDB 2019): bucket i holds values in (g^(i-1), g^i] 
 
 import math
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
 
 
 class Histogram:
@@ -51,13 +55,40 @@ class Histogram:
         self.minimum = min(self.minimum, value)
         self.maximum = max(self.maximum, value)
 
+    def record_all(self, values: "NDArray[np.float64]") -> None:
+        """Count an array; all of it must be finite and not negative."""
+        import numpy as np
+
+        if not values.size:
+            return
+        counted = values[values >= self.SMALLEST]
+        self.zeros += values.size - counted.size
+        if counted.size:
+            places = np.ceil(np.log(counted) / self._log).astype(np.int64)
+            lowest = int(places.min())
+            times = np.bincount(places - lowest)
+            filled = np.flatnonzero(times)
+            buckets = self.buckets
+            for bucket, more in zip((filled + lowest).tolist(), times[filled].tolist(), strict=True):
+                buckets[bucket] = buckets.get(bucket, 0) + more
+        self.count += values.size
+        self.total += float(values.sum())
+        self.minimum = min(self.minimum, float(values.min()))
+        self.maximum = max(self.maximum, float(values.max()))
+
+    def middles(self) -> list[tuple[float, int]]:
+        """(value in the middle of the bucket, how many), from the smallest on."""
+        counted = [(2 * self._gamma**bucket / (self._gamma + 1), n) for bucket, n in sorted(self.buckets.items())]
+        return [(0.0, self.zeros), *counted] if self.zeros else counted
+
     def quantile(self, q: float) -> float:
         """The value below which a share `q` (0..1) lies, within the relative error; NaN when nothing was counted."""
         if not 0 <= q <= 1:
             raise ValueError(f"a quantile lies between 0 and 1, not {q}")
-        if self.count == 0:
-            return math.nan
-        rank = q * (self.count - 1)
+        return self.ranked(q * (self.count - 1)) if self.count else math.nan
+
+    def ranked(self, rank: float) -> float:
+        """The value that `rank` others lie below, within the relative error."""
         seen = self.zeros
         if rank < seen:
             return 0.0

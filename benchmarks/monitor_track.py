@@ -1,0 +1,132 @@
+"""What `Monitor.track` costs, beside a bare append and the usual prometheus-client monitor, in the same run.
+
+Each contender runs in turn, several rounds; reported are medians and the ratio to the bare append, which tells how
+noisy the machine was. `python -m benchmarks.monitor_track`, about 15 s.
+"""
+
+import argparse
+import json
+import statistics
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from prometheus_client import CollectorRegistry, Counter, Histogram
+
+from watchkeeper_monitor import Monitor
+
+CLASSES = [f"intent-{number}" for number in range(77)]
+BATCH = 20_000
+ROUNDS = 15
+
+
+def bare() -> Callable[[str], Any]:
+    rows: list[Any] = []
+
+    def track(name: str) -> None:
+        rows.append((name, 0.92, 0.031, 31))
+        if len(rows) >= 1024:
+            rows.clear()
+
+    return track
+
+
+def watchkeeper(monitor: Monitor) -> Callable[[str], Any]:
+    track = monitor.track
+    return lambda name: track(name, confidence=0.92, latency_seconds=0.031, input_length=31)
+
+
+def prometheus(*, cached: bool) -> Callable[[str], Any]:
+    registry = CollectorRegistry()
+    counted = Counter("p", "p", ["version", "prediction_class"], registry=registry)
+    confidence = Histogram("c", "c", ["version"], buckets=(0.5, 0.6, 0.7, 0.8, 0.9, 0.95, 0.99, 1), registry=registry)
+    latency = Histogram("l", "l", ["version"], buckets=(0.01, 0.05, 0.1, 0.5, 1, 2, 5), registry=registry)
+    length = Histogram("n", "n", ["version"], buckets=(8, 16, 32, 64, 128, 256), registry=registry)
+    children = {name: counted.labels("1", name) for name in CLASSES}
+    c, s, n = confidence.labels("1"), latency.labels("1"), length.labels("1")
+
+    def with_children(name: str) -> None:
+        children[name].inc()
+        c.observe(0.92)
+        s.observe(0.031)
+        n.observe(31)
+
+    def plain(name: str) -> None:
+        counted.labels("1", name).inc()
+        confidence.labels("1").observe(0.92)
+        latency.labels("1").observe(0.031)
+        length.labels("1").observe(31)
+
+    return with_children if cached else plain
+
+
+def round_of(track: Callable[[str], Any], finish: Callable[[], Any] | None) -> float:
+    """Seconds of CPU a call, of all threads of this process: folding elsewhere counts, other processes do not."""
+    names = CLASSES * (BATCH // len(CLASSES))
+    began = time.process_time()
+    for name in names:
+        track(name)
+    if finish is not None:
+        finish()
+    return (time.process_time() - began) / len(names)
+
+
+def pauses(monitor: Monitor, seconds: float) -> tuple[float, float]:
+    """(p99, longest) of single calls, in seconds by the clock on the wall, at 1,000 calls in 50 ms."""
+    spent: list[float] = []
+    until = time.perf_counter() + seconds
+    while time.perf_counter() < until:
+        for name in CLASSES * 13:
+            began = time.perf_counter()
+            monitor.track(name, confidence=0.92, latency_seconds=0.031, input_length=31)
+            spent.append(time.perf_counter() - began)
+        time.sleep(0.05)
+    spent.sort()
+    return spent[int(len(spent) * 0.99)], spent[-1]
+
+
+def import_seconds() -> float:
+    code = "import time; t=time.perf_counter(); from watchkeeper_monitor import Monitor; print(time.perf_counter()-t)"
+    return statistics.median(
+        float(subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout)
+        for _ in range(5)
+    )
+
+
+def main() -> None:
+    options = argparse.ArgumentParser(description=__doc__)
+    options.add_argument("--json", type=Path)
+    given = options.parse_args()
+    monitor = Monitor("support-bot", version="1")
+    contenders: dict[str, tuple[Callable[[str], Any], Callable[[], Any] | None]] = {
+        "bare append": (bare(), None),
+        "track, folding included": (watchkeeper(monitor), monitor.flush),
+        "prometheus-client, cached": (prometheus(cached=True), None),
+        "prometheus-client": (prometheus(cached=False), None),
+    }
+    for track, finish in contenders.values():
+        round_of(track, finish)
+    rounds: dict[str, list[float]] = {name: [] for name in contenders}
+    for _ in range(ROUNDS):
+        for name, (track, finish) in contenders.items():
+            rounds[name].append(round_of(track, finish))
+    medians = {name: statistics.median(each) * 1e6 for name, each in rounds.items()}
+    p99, longest = pauses(monitor, 3)
+    shares = [0.92] * 1_000_000
+    began = time.process_time()
+    monitor.track_batch(CLASSES[:1] * 1_000_000, confidences=shares)
+    lists = 1_000_000 / (time.process_time() - began)
+    for name, micros in medians.items():
+        print(f"{name:<28} {micros:6.2f} µs of CPU   {micros / medians['bare append']:5.1f} x a bare append")
+    print(f"one call, wall clock: p99 {p99 * 1e6:.2f} µs, longest {longest * 1e3:.2f} ms")
+    print(f"import {import_seconds() * 1000:.0f} ms; batches of lists {lists / 1e6:.1f} million rows a second")
+    if given.json:
+        figures = {"cpu_microseconds": medians, "p99_microseconds": p99 * 1e6, "longest_milliseconds": longest * 1e3}
+        given.json.write_text(json.dumps(figures, indent=2) + "\n")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,157 @@
+"""Columns of NumPy, Arrow, Polars or pandas, counted at once. None of these is imported here but NumPy."""
+
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, cast
+
+import numpy as np
+from numpy.typing import NDArray
+
+from watchkeeper_monitor.columns import Told, floats, within
+from watchkeeper_monitor.counts import bounded
+from watchkeeper_monitor.features import record_categories, record_feature, record_numbers
+
+if TYPE_CHECKING:
+    from watchkeeper_monitor.folding import Folding
+    from watchkeeper_monitor.monitor import Monitor
+
+AT_ONCE = 1 << 17
+"""Rows counted before others get their turn, and what bounds the memory that is used meanwhile."""
+
+
+def array(column: Any) -> NDArray[Any]:
+    """One column as an array: of numbers where it holds numbers, else of objects or strings."""
+    if isinstance(column, np.ndarray):
+        return cast("NDArray[Any]", column)
+    if hasattr(column, "combine_chunks") or hasattr(column, "to_pylist"):  # Arrow
+        return np.asarray(column.to_numpy(zero_copy_only=False) if hasattr(column, "type") else column)
+    if hasattr(column, "to_numpy"):  # Polars, pandas
+        return np.asarray(column.to_numpy())
+    if hasattr(column, "__array__"):
+        return np.asarray(column)
+    made = np.empty(len(column), object)
+    made[:] = list(column)
+    return made
+
+
+def columns(table: Any) -> dict[str, Any]:
+    """The columns of a table by name."""
+    if isinstance(table, Mapping):
+        return {str(name): column for name, column in cast("Mapping[Any, Any]", table).items()}
+    names: Iterable[Any] = table.column_names if hasattr(table, "column_names") else table.columns
+    return {str(name): table[name] for name in names}
+
+
+def numbers(what: str, column: Any, told: Told, most: float = np.inf) -> NDArray[np.float64] | None:
+    """As an array of numbers within 0..`most`; what is not is told and NaN."""
+    if column is None:
+        return None
+    found = array(column)
+    if found.size == 0:
+        return None
+    if found.dtype.kind in "fiub":
+        made = found.astype(np.float64)  # a copy: it is changed below
+        bad = ~np.isfinite(made)
+        if bad.any():
+            told[f"{what}: not finite"] += int(bad.sum())
+            made[bad] = np.nan
+        return within(what, made, told, most)
+    return within(what, floats(what, cast("Sequence[Any]", found.tolist()), told), told, most)
+
+
+def record_batch(
+    monitor: "Monitor",
+    predictions: Any,
+    confidences: Any,
+    latencies: Any,
+    lengths: Any,
+    truths: Any,
+    segments: Any,
+    features: Any,
+) -> range:
+    said = array(predictions)
+    named: dict[str, NDArray[Any]] = {}
+    given = {"confidences": confidences, "latencies_seconds": latencies, "input_lengths": lengths}
+    given |= {"true_labels": truths, "segments": segments}
+    named = {name: array(column) for name, column in given.items() if column is not None}
+    features = {} if features is None else {name: array(each) for name, each in columns(features).items()}
+    for name, column in (named | {f"feature {name}": each for name, each in features.items()}).items():
+        if column.size != said.size:
+            raise ValueError(f"{name} has {column.size} rows, and the predictions have {said.size}")
+    if not said.size:
+        return range(0)
+    parts: list[range] = []
+    for start in range(0, said.size, AT_ONCE):
+        part = slice(start, start + AT_ONCE)
+        of_part = {name: column[part] for name, column in named.items()}
+        part_features = {name: column[part] for name, column in features.items()}
+
+        def fold(
+            folding: "Folding",
+            handles: range,
+            rows: NDArray[Any] = said[part],
+            of_part: dict[str, NDArray[Any]] = of_part,
+            part_features: dict[str, NDArray[Any]] = part_features,
+        ) -> None:
+            _fold(folding, handles, rows, of_part, part_features)
+
+        parts.append(monitor.fold_batch(said[part].size, fold))
+    return range(parts[0].start, parts[-1].stop)
+
+
+def _fold(
+    folding: "Folding",
+    handles: range,
+    said: NDArray[Any],
+    named: dict[str, NDArray[Any]],
+    features: dict[str, NDArray[Any]],
+) -> None:
+    told = Told()
+    codes = values = None
+    if said.dtype.kind == "f":
+        bad = ~np.isfinite(said)
+        told["prediction: not finite"] += int(bad.sum())
+        values = np.where(bad, np.nan, said).astype(np.float64)
+    elif said.dtype.kind in "iubUS":
+        distinct, places = np.unique(said, return_inverse=True)
+        codes, values = folding.codes(cast("Sequence[Any]", distinct.tolist()), told)
+        if codes is None or not codes.all():  # some are no class that is known: each of their rows is told
+            told.clear()
+            codes, values = folding.predictions(cast("Sequence[Any]", said.tolist()), told)
+        else:
+            codes = codes[places]
+    else:
+        codes, values = folding.predictions(cast("Sequence[Any]", said.tolist()), told)
+    folding.columns(
+        np.arange(handles.start, handles.stop, dtype=np.int64),
+        codes,
+        values,
+        numbers("confidence", named.get("confidences"), told, 1),
+        numbers("latency_seconds", named.get("latencies_seconds"), told),
+        numbers("input_length", named.get("input_lengths"), told),
+    )
+    for reason, times in told.items():
+        if times:
+            folding.current.rejects.add(reason, times)
+    _features(folding, features)
+    if "segments" in named:
+        for handle, segment in zip(handles, named["segments"].tolist(), strict=True):
+            folding.segment(handle, bounded(str(segment)))
+    if "true_labels" in named:
+        for handle, truth in zip(handles, named["true_labels"].tolist(), strict=True):
+            if truth is not None:
+                folding.event("label", handle, truth)
+
+
+def _features(folding: "Folding", features: dict[str, NDArray[Any]]) -> None:
+    for name, column in features.items():
+        if folding.kinds.get(name) != "category" and column.dtype.kind in "fiu":
+            folding.kinds[name] = "number"
+            record_numbers(folding.current, name, column.astype(np.float64))
+        elif folding.kinds.get(name) == "number" or column.dtype.kind not in "US":
+            record_feature(folding.current, folding.kinds, name, cast("Sequence[Any]", column.tolist()))
+        else:
+            folding.kinds[name] = "category"
+            distinct, times = np.unique(column, return_counts=True)
+            counted = Counter(dict(zip(map(str, distinct.tolist()), times.tolist(), strict=True)))
+            record_categories(folding.current, name, counted)

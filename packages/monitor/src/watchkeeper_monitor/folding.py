@@ -1,0 +1,364 @@
+"""Where tracked rows become profiles: in batches, off the path of the request."""
+
+import re
+import time
+from collections import deque
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from watchkeeper_monitor.columns import Told, floats, known, within
+from watchkeeper_monitor.counts import Counts, bounded
+from watchkeeper_monitor.features import record_feature
+from watchkeeper_monitor.profile import Profile
+from watchkeeper_monitor.recent import FIRST_OF_BATCHES, UNCODED, Codes, Recent
+
+Row = tuple[int, Any, Any, Any, Any, "Extra | None"]
+"""Handle, prediction, confidence, latency in seconds, input length, and what is rarely given."""
+Extra = tuple[Any, Any, Any, Any, Any, Any, Any]
+"""Escalated, cost, text, true label, segment, features, id."""
+WAITING_LABELS = 10_000
+"""Labels by id that came before their prediction, and are kept for it."""
+HOURS = 7 * 24
+_WORD = re.compile(r"\w+")
+
+
+@dataclass(slots=True)
+class Hour:
+    """What came in one hour."""
+
+    predictions: int = 0
+    labelled: int = 0
+    correct: int = 0
+    errors: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Judged:
+    """One prediction whose truth is known."""
+
+    true: str
+    predicted: str
+    confidence: float | None
+    right: bool
+
+
+class Folding:
+    """The state of one monitor. Not thread-safe: the monitor holds its lock around every call."""
+
+    def __init__(
+        self,
+        model: str,
+        version: str,
+        *,
+        classes: Iterable[str] | None = None,
+        vocabulary: frozenset[str] | None = None,
+        window: int = 1000,
+        drift_window: int = 10_000,
+        remember: int = 1 << 16,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        self.clock = clock
+        self.vocabulary = vocabulary
+        self.classes = None if classes is None else frozenset(classes)
+        self.drift_window = drift_window
+        self.past, self.previous, self.current = (Profile(model, version) for _ in range(3))
+        self.window: deque[Judged] = deque(maxlen=window)
+        self.hours: dict[int, Hour] = {}
+        self.paces: deque[tuple[float, int]] = deque(maxlen=61)
+        self.class_codes, self.segment_codes = Codes(), Codes()
+        self.recent = Recent(remember, self.class_codes, self.segment_codes)
+        self._recent_batches: Recent | None = None
+        self.ids: dict[str, int] = {}
+        self.waiting: dict[str, Any] = {}
+        self.kinds: dict[str, str] = {}
+        """`number` or `category` by feature: decided once, by the first value that was not missing."""
+        self._remember = remember
+        self._raw: dict[Any, int] = {}
+
+    # Rows ------------------------------------------------------------------------------------------------------------
+
+    def rows(self, rows: Sequence[Row]) -> None:
+        """Count tracked rows. What cannot be counted is told in `rejects`."""
+        try:
+            self._rows(rows)
+        except Exception as problem:  # a value whose own methods raise: the others must not be lost with it
+            if len(rows) == 1:
+                self.current.rejects.add(f"row: {type(problem).__name__}")
+                return
+            for row in rows:
+                self.rows([row])
+
+    def _rows(self, rows: Sequence[Row]) -> None:
+        handles, predictions, confidences, latencies, lengths, extras = zip(*rows, strict=True)
+        told = Told()
+        ids = np.fromiter(handles, np.int64, len(rows))
+        shares = within("confidence", floats("confidence", confidences, told), told, 1)
+        seconds = within("latency_seconds", floats("latency_seconds", latencies, told), told)
+        long = within("input_length", floats("input_length", lengths, told), told)
+        codes, values = self.predictions(predictions, told)
+        self.columns(ids, codes, values, shares, seconds, long)
+        for reason, times in told.items():
+            self.current.rejects.add(reason, times)
+        if extras.count(None) != len(extras):
+            self._extras(handles, extras)
+
+    def columns(
+        self,
+        ids: NDArray[np.int64],
+        codes: NDArray[np.int32] | None,
+        values: NDArray[np.float64] | None,
+        shares: NDArray[np.float64] | None,
+        seconds: NDArray[np.float64] | None,
+        long: NDArray[np.float64] | None,
+    ) -> None:
+        """Count predictions that are arrays already, valid or NaN."""
+        current, now = self._turn(), self.clock()
+        current.seen(now)
+        current.predictions += ids.size
+        self._hour(now).predictions += ids.size
+        if not self.paces or now - self.paces[-1][0] >= 1:
+            self.paces.append((now, self.past.predictions + self.previous.predictions + current.predictions))
+        if codes is not None:
+            self._count(current.classes, codes)
+        if values is not None:
+            numbers = known(values)
+            current.numeric += numbers.size
+            current.outputs.record_all(numbers)
+        if shares is not None:
+            current.confidence.record_all(known(shares))
+        if seconds is not None:
+            current.latency.record_all(known(seconds))
+        if long is not None:
+            current.input_length.record_all(known(long))
+        self._ring(int(ids[0])).remember(ids, codes, values, shares)
+
+    def _count(self, counts: Counts, codes: NDArray[np.int32]) -> None:
+        names = self.class_codes.names
+        times = np.bincount(codes)
+        for code in np.flatnonzero(times).tolist():
+            name = names[code]
+            if name is not None:
+                counts.add(name, int(times[code]))
+
+    def _ring(self, handle: int) -> Recent:
+        """Batches have a ring of their own: their handles are counted apart."""
+        if handle < FIRST_OF_BATCHES:
+            return self.recent
+        if self._recent_batches is None:
+            self._recent_batches = Recent(self._remember, self.class_codes, self.segment_codes)
+        return self._recent_batches
+
+    def _turn(self) -> Profile:
+        """The profile to count into; a full one makes room for the next."""
+        if self.current.predictions >= self.drift_window:
+            self.past.merge(self.previous)
+            self.previous, self.current = self.current, Profile(self.current.model, self.current.version)
+        return self.current
+
+    def _hour(self, now: float) -> Hour:
+        number = int(now // 3600)
+        if number not in self.hours:
+            self.hours[number] = Hour()
+            for old in [each for each in self.hours if each <= number - HOURS]:
+                del self.hours[old]
+        return self.hours[number]
+
+    # Predictions -----------------------------------------------------------------------------------------------------
+
+    def predictions(
+        self, raw: Sequence[Any], told: Told
+    ) -> tuple[NDArray[np.int32] | None, NDArray[np.float64] | None]:
+        """Codes of classes, or numbers."""
+        if isinstance(raw[0], float | np.floating):
+            try:
+                values = np.fromiter(raw, np.float64, len(raw))
+            except (TypeError, ValueError):
+                return self._mixed(raw, told)
+            return (None, values) if np.isfinite(values).all() else self._mixed(raw, told)
+        return self.codes(raw, told)
+
+    def codes(self, raw: Sequence[Any], told: Told) -> tuple[NDArray[np.int32] | None, NDArray[np.float64] | None]:
+        """Codes of the classes that were predicted."""
+        try:
+            return np.fromiter(map(self._raw.__getitem__, raw), np.int32, len(raw)), None
+        except (KeyError, TypeError):
+            return self._mixed(raw, told)
+
+    def _mixed(self, raw: Sequence[Any], told: Told) -> tuple[NDArray[np.int32], NDArray[np.float64] | None]:
+        values: list[Any] = [each if isinstance(each, float | np.floating) else None for each in raw]
+        codes = [
+            UNCODED if value is not None else self._code(each, told) for each, value in zip(raw, values, strict=True)
+        ]
+        return np.array(codes, np.int32), floats("prediction", values, told)
+
+    def _code(self, raw: Any, told: Told) -> int:
+        try:
+            code = self._raw.get(raw)
+        except TypeError:
+            told["prediction: neither a class nor a number"] += 1
+            return UNCODED
+        if code is not None:
+            return code
+        if raw is None:
+            told["prediction: missing"] += 1
+            return UNCODED
+        name = bounded(str(raw))
+        if self.classes is not None and name not in self.classes:
+            told["prediction: unknown class"] += 1
+            return UNCODED
+        code = self.class_codes.code(name)
+        if code != UNCODED and len(self._raw) < 2 * len(self.class_codes.names):
+            self._raw[raw] = code
+        elif code == UNCODED:
+            self.current.classes.add(name)
+        return code
+
+    def _name(self, truth: Any) -> str:
+        """The name of a class, as a prediction of the same value has it."""
+        code = self._raw.get(truth)
+        return bounded(str(truth)) if code is None else self.class_codes.names[code] or ""
+
+    # What is rarely given --------------------------------------------------------------------------------------------
+
+    def _extras(self, handles: Sequence[int], extras: Sequence[Extra | None]) -> None:
+        told = Told()
+        costs: list[Any] = []
+        features: dict[str, list[Any]] = {}
+        for handle, extra in zip(handles, extras, strict=True):
+            if extra is None:
+                continue
+            escalated, cost, text, true_label, segment, named, own_id = extra
+            if escalated is not None:
+                self.current.escalation_known += 1
+                self.current.escalated += bool(escalated)
+            if cost is not None:
+                costs.append(cost)
+            if text is not None:
+                self._text(str(text))
+            if segment is not None:
+                self.segment(handle, bounded(str(segment)))
+            if named is not None:
+                for name, value in named.items():
+                    features.setdefault(str(name), []).append(value)
+            if true_label is not None:
+                self.label(handle, true_label)
+            if own_id is not None:
+                self._known_as(own_id, handle)
+        if costs and (values := floats("cost", costs, told)) is not None:
+            self.current.cost.record_all(known(values))
+        for name, given in features.items():
+            record_feature(self.current, self.kinds, name, given)
+        for reason, times in told.items():
+            self.current.rejects.add(reason, times)
+
+    def segment(self, handle: int, segment: str) -> None:
+        self.current.segments.add(segment)
+        self._ring(handle).in_segment(handle, segment)
+
+    def _text(self, text: str) -> None:
+        if self.vocabulary is not None:
+            words = _WORD.findall(text.lower())
+            self.current.tokens += len(words)
+            self.current.unknown_tokens += sum(word not in self.vocabulary for word in words)
+
+    def _known_as(self, own_id: str, handle: int) -> None:
+        if len(self.ids) >= self._remember:
+            del self.ids[next(iter(self.ids))]
+        self.ids[own_id] = handle
+        if own_id in self.waiting:
+            self.label(handle, self.waiting.pop(own_id))
+
+    # What comes besides ----------------------------------------------------------------------------------------------
+
+    def event(self, kind: str, subject: Any, value: Any) -> None:
+        """Count a label, an error, a satisfaction, a latency or a counter of the user's."""
+        told = Told()
+        try:
+            self._event(kind, subject, value, told)
+        except Exception as problem:  # as for rows: a value whose own methods raise
+            told[f"{kind}: {type(problem).__name__}"] += 1
+        for reason, times in told.items():
+            self.current.rejects.add(reason, times)
+
+    def _event(self, kind: str, subject: Any, value: Any, told: Told) -> None:
+        now = self.clock()
+        self.current.seen(now)
+        if kind == "label":
+            self.label(subject, value)
+        elif kind == "error":
+            self.current.errors.add(bounded(subject))
+            self._hour(now).errors += 1
+        elif kind == "counter":
+            self.current.counters.add(bounded(subject), value)
+        else:
+            numbers = floats(kind, [value], told)
+            if kind == "latency_seconds":
+                numbers = within(kind, numbers, told)
+            if numbers is not None:
+                (self.current.latency if kind == "latency_seconds" else self.current.satisfaction).record_all(
+                    known(numbers)
+                )
+
+    def label(self, subject: int | str, truth: Any) -> None:
+        """Meet a label with its prediction, by handle or by the caller's own id."""
+        said = self.current.truth
+        handle = subject if isinstance(subject, int) else self.ids.get(subject)
+        if handle is None:
+            if subject not in self.waiting and len(self.waiting) >= WAITING_LABELS:
+                del self.waiting[next(iter(self.waiting))]
+                said.unknown += 1
+            self.waiting[str(subject)] = truth
+            return
+        remembered = self._ring(handle).find(handle)
+        if remembered is None:
+            said.unknown += 1
+            return
+        name = self._name(truth)
+        if self.classes is not None and name not in self.classes:
+            self.current.rejects.add("label: unknown class")
+            return
+        if remembered.truth is not None:
+            said.repeated += remembered.truth == name
+            said.conflicting += remembered.truth != name
+            return
+        if remembered.predicted is not None:
+            self._judge(remembered.predicted, name, remembered.confidence, remembered.segment)
+        elif remembered.value == remembered.value:
+            said.measured(float(truth), remembered.value)
+            self._hour(self.clock()).labelled += 1
+        else:
+            self.current.rejects.add("label: its prediction was rejected")
+            return
+        self._ring(handle).met(handle, name)
+
+    def _judge(self, predicted: str, true: str, confidence: float | None, segment: str | None) -> None:
+        right = self.current.truth.judged(true, predicted, confidence)
+        self.window.append(Judged(true, predicted, confidence, right))
+        hour = self._hour(self.clock())
+        hour.labelled += 1
+        hour.correct += right
+        if segment is not None:
+            self.current.segments_labelled.add(segment)
+            if right:
+                self.current.segments_correct.add(segment)
+
+    # What came of it -------------------------------------------------------------------------------------------------
+
+    def profile(self) -> Profile:
+        """Everything since the monitor began, as a value of its own."""
+        return _sum(self.past, self.previous, self.current)
+
+    def lately(self) -> Profile:
+        """The last predictions: between one and two windows of drift."""
+        return _sum(self.previous, self.current)
+
+
+def _sum(*parts: Profile) -> Profile:
+    made = Profile(parts[0].model, parts[0].version)
+    for part in parts:
+        made.merge(part)
+    return made

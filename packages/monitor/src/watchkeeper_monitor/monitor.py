@@ -1,0 +1,340 @@
+"""The object in a model server: takes what it is told in well under a microsecond, and counts it elsewhere."""
+
+import atexit
+import os
+import threading
+import time
+import weakref
+from collections.abc import Callable, Iterable, Mapping
+from contextlib import suppress
+from itertools import count
+from queue import Empty, SimpleQueue
+from types import TracebackType
+from typing import TYPE_CHECKING, Any
+
+from watchkeeper_monitor.recent import FIRST_OF_BATCHES
+from watchkeeper_monitor.wrapping import Timed, Tracked
+
+if TYPE_CHECKING:
+    from watchkeeper_monitor.folding import Extra, Folding, Row
+    from watchkeeper_monitor.profile import Profile
+    from watchkeeper_monitor.summary import Summary
+
+CHUNK = 1024
+"""Rows folded at once: about a third of a millisecond, during which nobody else has the interpreter."""
+CROWDED = 16 * CHUNK
+"""Rows that wait, from which on whoever tracks folds a chunk: a loop without rest cannot outrun the folding."""
+MOST_WAITING = 256 * CHUNK
+"""Rows that may wait at all; more are dropped and counted."""
+EVERY = 1.0
+"""Seconds after which what waits is folded, however little it is."""
+LONGEST_TEXT = 10_000
+"""Characters of a text that are looked at."""
+
+
+class Monitor:
+    """Counts the predictions of one version of a model.
+
+    `classes`: the classes there are; others are rejected and counted. `vocabulary`: words the model knows, for the
+    share of words it does not. `window`: labelled predictions in rolling figures. `drift_window`: predictions that
+    are compared with the reference. `remember`: predictions that can still be met with a label, 34 bytes each.
+
+    Any thread, task, signal handler or forked child may call it. What it cannot count it counts as rejected; it
+    never raises into the caller.
+
+    >>> monitor = Monitor("support-bot", version="1.4.0")
+    >>> p = monitor.track("card_arrival", confidence=0.92, latency_seconds=0.031)
+    >>> monitor.label(p, "card_arrival")
+    >>> monitor.summary().performance.accuracy.value
+    1.0
+    """
+
+    def __init__(
+        self,
+        name: str,
+        version: str = "unknown",
+        *,
+        classes: Iterable[str] | None = None,
+        vocabulary: Iterable[str] | None = None,
+        window: int = 1000,
+        drift_window: int = 10_000,
+        remember: int = 1 << 16,
+    ) -> None:
+        for what, number in (("window", window), ("drift_window", drift_window), ("remember", remember)):
+            if number < 1:
+                raise ValueError(f"{what} counts predictions: at least 1, not {number}")
+        self.name = name
+        self.version = version
+        self.began = time.time()
+        self.cpu_began = time.process_time()
+        self._options: dict[str, Any] = {
+            "classes": None if classes is None else [str(each) for each in classes],
+            "vocabulary": None if vocabulary is None else frozenset(word.lower() for word in vocabulary),
+            "window": window,
+            "drift_window": drift_window,
+            "remember": remember,
+        }
+        self._begin()
+        _alive.add(self)
+
+    def _begin(self) -> None:
+        """Empty, with locks of its own: also what a forked child starts from, for what waited is its parent's."""
+        self._handles = count()
+        self._rows: list[Row] = []
+        self._events: list[tuple[str, Any, Any]] = []
+        self._append: Callable[[Row], None] = self._first
+        self._lock = threading.Lock()
+        self._wake: SimpleQueue[bool] = SimpleQueue()
+        self._thread: threading.Thread | None = None
+        self._folding: Folding | None = None
+        self._dropped = 0
+        self._batched = FIRST_OF_BATCHES
+
+    # What the caller says --------------------------------------------------------------------------------------------
+
+    def track(
+        self,
+        prediction: Any,
+        confidence: float | None = None,
+        latency_seconds: float | None = None,
+        input_length: int | None = None,
+        *,
+        escalated: bool | None = None,
+        cost: float | None = None,
+        text: str | None = None,
+        true_label: Any = None,
+        segment: str | None = None,
+        features: Mapping[str, Any] | None = None,
+        id: str | None = None,
+    ) -> int:
+        """Count one prediction: a class, or a float for a predicted number. Gives the handle for its `label`.
+
+        `confidence` lies in 0..1. `cost` is in any one currency. `text` is looked at for its length and unknown words,
+        and never kept. `id` is the caller's own, for a label that comes by id.
+        """
+        handle = next(self._handles)
+        if (
+            text is None
+            and true_label is None
+            and features is None
+            and segment is None
+            and escalated is None
+            and cost is None
+            and id is None
+        ):
+            self._append((handle, prediction, confidence, latency_seconds, input_length, None))
+        else:
+            if text is not None:
+                input_length = len(text) if input_length is None else input_length
+                text = text[:LONGEST_TEXT]
+            rare: Extra = (escalated, cost, text, true_label, segment, features, id)
+            self._append((handle, prediction, confidence, latency_seconds, input_length, rare))
+        if not handle & (CHUNK - 1):
+            self._crowd()
+        return handle
+
+    def label(self, prediction: int | str, truth: Any) -> None:
+        """The truth of a prediction, by the handle that `track` gave or by the `id` it was given."""
+        self._tell("label", prediction, truth)
+
+    def error(self, problem: BaseException | str) -> None:
+        """Count a prediction that failed, by the type of its exception or a name."""
+        self._tell("error", problem if isinstance(problem, str) else type(problem).__name__, None)
+
+    def satisfaction(self, score: float) -> None:
+        """Count what a customer thought of it, on any one scale."""
+        self._tell("satisfaction", None, score)
+
+    def count(self, name: str, times: int = 1) -> None:
+        """Count anything else of yours."""
+        self._tell("counter", name, times)
+
+    def timed(self) -> Timed:
+        """`with monitor.timed(): …` counts how long it took, and an exception as an error. The exception goes on."""
+        return Timed(self)
+
+    def tracked(self, prediction: Callable[[Any], Any] | None = None, **given: Callable[[Any], Any]) -> Tracked:
+        """A decorator for a function, also an `async` one, that predicts: counts what it returns, and how long it took.
+
+        `prediction` and any argument of `track` say how to get it from what is returned; by default all of it is the
+        prediction.
+        """
+        return Tracked(self, prediction, given)
+
+    def latency(self, seconds: float) -> None:
+        """Count a latency that was not given to `track`."""
+        self._tell("latency_seconds", None, seconds)
+
+    def _tell(self, kind: str, subject: Any, value: Any) -> None:
+        if self._append == self._first:
+            self._start()
+        if len(self._events) < MOST_WAITING:
+            self._events.append((kind, subject, value))
+        else:
+            self._dropped += 1
+        if len(self._events) >= CHUNK:
+            self._wake.put(True)  # unlike an Event, also safe in a signal handler that interrupted a put
+
+    # Folding ---------------------------------------------------------------------------------------------------------
+
+    def _first(self, row: "Row") -> None:
+        self._start()
+        self._append(row)
+
+    def _start(self) -> None:
+        self._append = self._rows.append
+        with suppress(RuntimeError):  # at the interpreter's end no thread starts any more: whoever asks folds
+            self._thread = threading.Thread(
+                target=_run, args=(weakref.ref(self), self._wake), name=f"watchkeeper-{self.name}", daemon=True
+            )
+            self._thread.start()
+
+    def _crowd(self) -> None:
+        self._wake.put(True)
+        waiting = len(self._rows)
+        if waiting < CROWDED:
+            return
+        # Never waits long: a signal handler may have interrupted whoever holds the lock.
+        if self._lock.acquire(timeout=0.002) if waiting >= CROWDED * 4 else self._lock.acquire(blocking=False):
+            try:
+                self._fold_chunk()
+            finally:
+                self._lock.release()
+        elif waiting >= MOST_WAITING:
+            self._dropped += len(self._rows[MOST_WAITING - CHUNK :])
+            del self._rows[MOST_WAITING - CHUNK :]
+
+    def _fold_chunk(self) -> int:
+        """The lock must be held. Gives how many rows were folded."""
+        folding = self._state()
+        rows = self._rows[:CHUNK]
+        del self._rows[: len(rows)]
+        if rows:
+            folding.rows(rows)
+        return len(rows)
+
+    def _state(self) -> "Folding":
+        if self._folding is None:
+            from watchkeeper_monitor.folding import Folding  # NumPy is loaded here, not when a server starts
+
+            self._folding = Folding(self.name, self.version, **self._options)
+        return self._folding
+
+    def flush(self) -> None:
+        """Count all that waits. Called by a thread of its own every second, and before every look at the figures."""
+        with self._lock:
+            told = len(self._events)  # before the rows: then the predictions that these labels are for are among them
+            waiting = len(self._rows)
+        while waiting > 0:
+            with self._lock:
+                waiting -= self._fold_chunk() or waiting
+            time.sleep(0)  # who waits for the interpreter gets it now, not when its switch interval is over
+        while told > 0:
+            with self._lock:
+                events = self._events[: min(told, CHUNK // 4)]
+                del self._events[: len(events)]
+                state = self._state()
+                for event in events:
+                    state.event(*event)
+                told -= len(events) or told
+            time.sleep(0)
+
+    def track_batch(
+        self,
+        predictions: Any,
+        *,
+        confidences: Any = None,
+        latencies_seconds: Any = None,
+        input_lengths: Any = None,
+        true_labels: Any = None,
+        segments: Any = None,
+        features: Any = None,
+    ) -> range:
+        """Count many predictions at once, in the calling thread. Gives their handles.
+
+        Each column is a list, a NumPy array, or a column of Arrow, Polars or pandas; `features` a table of one of
+        these, or a mapping of names to columns. Raises ValueError when the columns differ in length.
+        """
+        from watchkeeper_monitor.batch import record_batch
+
+        return record_batch(
+            self, predictions, confidences, latencies_seconds, input_lengths, true_labels, segments, features
+        )
+
+    def fold_batch(self, number: int, fold: "Callable[[Folding, range], None]") -> range:
+        """Let a batch be counted, alone, under handles of its own."""
+        with self._lock:
+            handles = range(self._batched, self._batched + number)
+            self._batched += number
+            fold(self._state(), handles)
+        return handles
+
+    # Looking ---------------------------------------------------------------------------------------------------------
+
+    def profile(self) -> "Profile":
+        """All that was counted since the monitor began, as a mergeable value."""
+        self.flush()
+        with self._lock:
+            return self._state().profile()
+
+    def summary(self) -> "Summary":
+        """All figures as of now: as data, as JSON (`to_dict`), and as a table (`str`)."""
+        from watchkeeper_monitor.summary import summarize
+
+        self.flush()
+        with self._lock:
+            return summarize(self, self._state())
+
+    @property
+    def dropped(self) -> int:
+        """Rows and events that were let go because more came than could be counted."""
+        return self._dropped
+
+    def close(self) -> None:
+        """Count what waits and end the thread. What is tracked later is still counted when it is looked at."""
+        if self._thread is not None:
+            self._wake.put(False)
+            if self._thread is not threading.current_thread():
+                self._thread.join(2)
+            self._thread = None
+        self.flush()
+
+    def __enter__(self) -> "Monitor":
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, problem: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+
+def _run(of: "weakref.ref[Monitor]", wake: "SimpleQueue[bool]") -> None:
+    """The thread of one monitor: ends with it."""
+    while True:
+        go_on = True
+        with suppress(Empty):
+            go_on = wake.get(timeout=EVERY)
+        monitor = of()
+        if monitor is None or not go_on:
+            return
+        if monitor._rows or monitor._events:  # pyright: ignore[reportPrivateUsage]
+            monitor.flush()
+        del monitor
+
+
+_alive: "weakref.WeakSet[Monitor]" = weakref.WeakSet()
+
+
+def _in_child() -> None:
+    for monitor in list(_alive):
+        monitor._begin()  # pyright: ignore[reportPrivateUsage]
+
+
+def _at_exit() -> None:
+    for monitor in list(_alive):
+        monitor.close()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_in_child)
+atexit.register(_at_exit)

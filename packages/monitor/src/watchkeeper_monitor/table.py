@@ -1,0 +1,119 @@
+"""A summary as a table for people."""
+
+import math
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from watchkeeper_monitor.summary import Summary
+
+ROWS = 10
+"""Classes, confusions and the like that are shown; the data has all."""
+
+
+def number(value: float, unit: str = "") -> str:
+    if not math.isfinite(value):
+        return "no data"
+    return f"{value:,.4g}{unit}"
+
+
+def milliseconds(seconds: float) -> str:
+    return number(seconds * 1000, " ms")
+
+
+def table(summary: "Summary") -> str:
+    """Four parts, one figure a line; parts that have no figures are left out of, and said to be."""
+    lines = [f"{summary.model} {summary.version}: {summary.predictions:,} predictions in {summary.seconds:,.0f} s"]
+    for title, rows in (
+        ("performance", _performance(summary)),
+        ("system", _system(summary)),
+        ("data quality", _quality(summary)),
+        ("business", _business(summary)),
+    ):
+        lines += ["", title]
+        lines += [f"  {name:<28} {value}" for name, value in rows] or ["  no data"]
+    return "\n".join(lines)
+
+
+def _performance(summary: "Summary") -> list[tuple[str, str]]:
+    said = summary.performance
+    rows: list[tuple[str, str]] = []
+    if not said.coverage > 0:
+        rows.append(("accuracy", "not known: no labels yet"))
+    elif said.accuracy.of:
+        rows += [
+            ("accuracy, latest", str(said.accuracy)),
+            ("accuracy, 7 days", str(said.accuracy_7d)),
+            ("labels", f"{said.coverage:.1%} of the predictions"),
+            ("macro F1", number(said.macro_f1)),
+            ("weighted F1", number(said.weighted_f1)),
+        ]
+    if math.isfinite(said.mean_absolute_error):
+        rows += [
+            ("mean absolute error", number(said.mean_absolute_error)),
+            ("root mean squared error", number(said.root_mean_squared_error)),
+            ("bias", number(said.bias)),
+        ]
+    if math.isfinite(said.confidence_mean):
+        rows.append(("confidence, mean", number(said.confidence_mean)))
+    if said.calibration:
+        rows += [
+            ("calibration error", number(said.calibration_error)),
+            ("Brier score", number(said.brier_score)),
+        ]
+    worst = sorted((each for each in said.classes if each.support), key=lambda each: (each.f1, each.name))[:ROWS]
+    rows += [
+        (f"worst: {each.name}"[:28], f"F1 {each.f1:.2f} (precision {each.precision:.2f}, recall {each.recall:.2f})")
+        for each in worst
+        if each.f1 < 1
+    ]
+    rows += [
+        ("confused", f"{each.true} taken for {each.predicted}, {each.times} times") for each in said.confusions[:3]
+    ]
+    rows += [(f"segment {name}"[:28], str(each)) for name, each in list(said.segments.items())[:ROWS]]
+    odd = (("unknown", said.labels_unknown), ("repeated", said.labels_repeated))
+    odd += (("conflicting", said.labels_conflicting), ("waiting", said.labels_waiting))
+    rows += [(f"labels {name}", f"{times:,}") for name, times in odd if times]
+    return rows
+
+
+def _system(summary: "Summary") -> list[tuple[str, str]]:
+    said = summary.system
+    rows = [
+        ("latency p50", milliseconds(said.latency_p50_seconds)),
+        ("latency p95", milliseconds(said.latency_p95_seconds)),
+        ("latency p99", milliseconds(said.latency_p99_seconds)),
+        ("predictions a second", number(said.predictions_per_second)),
+        ("errors", str(said.error_rate)),
+    ]
+    rows += [(f"  {name}"[:28], f"{times:,}") for name, times in list(said.errors.items())[:ROWS]]
+    return [*rows, ("CPU", f"{said.cpu_ratio:.1%} of a core"), ("memory", f"{said.memory_bytes / 2**20:,.0f} MB")]
+
+
+def _quality(summary: "Summary") -> list[tuple[str, str]]:
+    said = summary.quality
+    rows: list[tuple[str, str]] = []
+    if math.isfinite(said.input_length_mean):
+        rows.append(("input length p50, p99", f"{said.input_length_p50:,.0f}, {said.input_length_p99:,.0f}"))
+    if math.isfinite(said.oov_rate):
+        rows.append(("words not in vocabulary", f"{said.oov_rate:.1%}"))
+    rows += [(f"missing: {name}"[:28], str(each)) for name, each in list(said.missing.items())[:ROWS]]
+    rows += [(f"invalid: {name}"[:28], f"{times:,}") for name, times in list(said.invalid.items())[:ROWS]]
+    rows += [(f"rejected: {name}", f"{times:,}") for name, times in said.rejects.items()]
+    rows += [
+        (f"other: {name}"[:28], f"{times:,} counted together: too many names") for name, times in said.folded.items()
+    ]
+    if said.dropped:
+        rows.append(("dropped", f"{said.dropped:,}: more came than could be counted"))
+    return rows
+
+
+def _business(summary: "Summary") -> list[tuple[str, str]]:
+    said = summary.business
+    rows: list[tuple[str, str]] = []
+    if said.escalation_rate.of:
+        rows.append(("escalated", str(said.escalation_rate)))
+    if math.isfinite(said.cost_per_prediction):
+        rows.append(("cost per prediction", f"{number(said.cost_per_prediction)} (total {number(said.cost_total)})"))
+    if said.satisfaction_count:
+        rows.append(("satisfaction, mean", f"{number(said.satisfaction_mean)} (of {said.satisfaction_count:,})"))
+    return rows + [(name[:28], f"{times:,}") for name, times in said.counters.items()]

@@ -1,0 +1,142 @@
+"""Profiles merge to the same, in any order and however the traffic was split."""
+
+import json
+import math
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from watchkeeper_monitor import Profile
+from watchkeeper_monitor.counts import Counts
+from watchkeeper_monitor.folding import Folding
+from watchkeeper_monitor.histogram import Histogram
+from watchkeeper_monitor.numbers import Numbers, Shares
+
+NAMES = st.text("abcdefgh", min_size=1, max_size=3)
+VALUES = st.lists(st.floats(-1e6, 1e6), max_size=50)
+
+
+def counted(names: list[str], limit: int) -> Counts:
+    made = Counts(limit)
+    for name in names:
+        made.add(name)
+    return made
+
+
+@given(st.lists(NAMES), st.lists(NAMES), st.lists(NAMES), st.integers(1, 8))
+def test_counts_are_the_same_in_any_order_and_split(a: list[str], b: list[str], c: list[str], limit: int) -> None:
+    together = counted(a + b + c, limit).to_dict()
+    left = counted(a, limit)
+    left.merge(counted(b, limit))
+    left.merge(counted(c, limit))
+    right = counted(c, limit)
+    other = Counts.from_dict(counted(b + a, limit).to_dict())
+    right.merge(other)
+    assert left.to_dict() == together
+    assert right.to_dict() == together
+    assert left.total == len(a + b + c)
+
+
+@given(st.lists(NAMES), st.integers(1, 8))
+def test_what_is_kept_is_counted_exactly(names: list[str], limit: int) -> None:
+    made = counted(names, limit)
+    assert all(times == names.count(name) for name, times in made.kept.items())
+    assert len(made.kept) == min(limit, len(set(names)))
+
+
+@settings(max_examples=50, deadline=None)
+@given(VALUES.map(np.array), st.integers(0, 50))
+def test_an_array_counts_as_its_values_one_by_one(values: Any, cut: int) -> None:
+    values = values.astype(float)
+    one_by_one, split = Numbers(), Numbers()
+    for value in values.tolist():
+        one_by_one.record(value)
+    split.record_all(values[cut:])
+    split.record_all(values[:cut])
+    assert one_by_one.count == split.count == values.size
+    assert one_by_one.positive.zeros == split.positive.zeros
+    if values.size:
+        assert (split.minimum, split.maximum) == (values.min(), values.max())
+        assert split.total == pytest.approx(math.fsum(values), abs=1e-6)
+        for q in (0, 0.25, 0.5, 0.99, 1):
+            true = np.quantile(values, q, method="lower")
+            assert split.quantile(q) == pytest.approx(true, rel=0.0101, abs=1e-8)
+
+
+@given(st.lists(st.floats(1e-8, 1e9), min_size=1, max_size=60), st.integers(0, 60))
+def test_a_histogram_of_an_array_does_not_depend_on_how_it_was_cut(values: list[float], cut: int) -> None:
+    whole, parts = Histogram(), Histogram()
+    whole.record_all(np.array(values))
+    parts.record_all(np.array(values[:cut]))
+    parts.record_all(np.array(values[cut:]))
+    assert whole.buckets == parts.buckets
+
+
+@given(st.lists(st.integers(0, 1000).map(lambda n: n / 1000), min_size=1))
+def test_shares_on_an_edge_count_as_not_above_it(values: list[float]) -> None:
+    shares = Shares()
+    shares.record_all(np.array(values))
+    for edge in (0, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95, 0.99, 1):
+        if round(edge * 200) == pytest.approx(edge * 200):
+            assert shares.at_most(edge) == sum(value <= edge for value in values)
+
+
+ROWS = st.lists(
+    st.tuples(
+        st.sampled_from(["card", "cash", "gold"]),
+        st.sampled_from(["card", "cash", None]),
+        st.sampled_from([0.1, 0.5, 0.95, None, 7.0]),
+        st.sampled_from([0.01, 0.2, None, -1.0]),
+        st.sampled_from(["eu", "us", None]),
+        st.sampled_from([{"age": 3.0}, {"age": -1.5, "plan": "pro"}, {"plan": None}, None]),
+    ),
+    max_size=20,
+)
+
+
+def tracked(rows: list[Any], drift_window: int) -> Profile:
+    folding = Folding("bot", "1", drift_window=drift_window, remember=64)
+    made = [
+        (handle, said, confidence, seconds, None, (None, None, None, true, segment, features, None))
+        for handle, (said, true, confidence, seconds, segment, features) in enumerate(rows)
+    ]
+    for start in range(0, len(made), 7):
+        folding.rows(made[start : start + 7])
+    return folding.profile()
+
+
+def plain(profile: Profile) -> dict[str, Any]:
+    """Without what floating-point sums and the clock decide."""
+
+    def of(value: Any) -> Any:
+        if isinstance(value, dict):
+            return {name: of(each) for name, each in value.items() if name not in ("began", "ended")}
+        if isinstance(value, list):
+            return [of(each) for each in value]
+        return round(value, 9) if isinstance(value, float) else value
+
+    return of(profile.to_dict())
+
+
+@settings(max_examples=40, deadline=None)
+@given(ROWS, ROWS, ROWS)
+def test_replicas_merge_to_what_one_would_have_counted(a: list[Any], b: list[Any], c: list[Any]) -> None:
+    together = plain(tracked(a + b + c, 10_000))
+    first = tracked(c, 10_000)
+    first.merge(Profile.from_dict(json.loads(json.dumps(tracked(a, 3).to_dict()))))
+    first.merge(tracked(b, 10_000))
+    assert plain(first) == together
+
+
+def test_profiles_of_different_versions_do_not_merge() -> None:
+    with pytest.raises(ValueError, match="bot 1 and bot 2 cannot be merged"):
+        Profile("bot", "1").merge(Profile("bot", "2"))
+
+
+def test_a_profile_from_a_newer_monitor_is_refused_with_the_reason() -> None:
+    content = Profile("bot", "1").to_dict() | {"format": 99}
+    with pytest.raises(ValueError, match=r"format 99, from a newer watchkeeper-monitor.*upgrade"):
+        Profile.from_dict(content)
