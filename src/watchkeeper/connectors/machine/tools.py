@@ -8,6 +8,7 @@ from watchkeeper.connectors.machine.read import MachineSession
 from watchkeeper.domain import Effect, Refused, Tool, WatchkeeperError, tool
 
 _DU_SECONDS = 50.0
+_WORTH_TELLING = 1 << 20
 _PS = ["ps", "-eo", "pid,user:20,rss,pcpu,comm", "--sort=-rss", "--no-headers"]
 
 
@@ -68,7 +69,7 @@ async def _deleted(session: MachineSession, number: int) -> list[dict[str, Any]]
     held: list[dict[str, Any]] = []
     for line in sizes.stdout.splitlines():
         size, inode, link = line.split(" ", 2)
-        if inode not in seen and link in by_link:
+        if inode not in seen and link in by_link and int(size) >= _WORTH_TELLING:
             seen.add(inode)
             file = by_link[link].removesuffix(" (deleted)")
             held.append({"path": file, "bytes": int(size), "pid": int(link.split("/")[2])})
