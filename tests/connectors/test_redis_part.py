@@ -275,6 +275,34 @@ def test_a_secret_argument_is_no_key() -> None:
     assert {"AUTH", "HELLO", "CONFIG", "ACL", "EVAL"} <= slow._NO_KEY
 
 
+def slow_log(first: int, count: int, microseconds: int) -> list[list[object]]:
+    """What SLOWLOG GET gives: the newest first."""
+    numbers = range(first + count - 1, first - 1, -1)
+    return [[number, 0, microseconds, ["KEYS", "cart:*"], "127.0.0.9:5", ""] for number in numbers]
+
+
+def shares(session: RedisSession, *asked: list[list[object]]) -> list[float]:
+    """`slow_ratio` after each time it was asked, ten seconds apart."""
+    found: list[float] = []
+    for entries in asked:
+        session.part.slow_at -= 10
+        slow._take(session, entries)
+        found.append(session.part.slow[0].get("slow_ratio", 0.0))
+    return found
+
+
+async def test_what_holds_up_everybody_for_long_is_told_and_one_long_command_is_not(
+    server: MakeServer, connect: Connect
+) -> None:
+    session = connect(await server())
+    long = shares(session, slow_log(0, 1, 20_000), slow_log(1, 1, 9_000_000), slow_log(1, 1, 9_000_000))
+    assert long == [0, 0, 0]  # a script that was ended
+    again = shares(session, slow_log(2, 10, 500_000), slow_log(12, 10, 500_000), [])
+    assert again[0] == 0
+    assert 0.4 < again[1] < 0.6
+    assert again[2] == 0
+
+
 # Replicas -----------------------------------------------------------------------------------------------------------
 
 

@@ -25,7 +25,7 @@ SLOTS = 16384
 LATELY_SECONDS = 600.0
 _SENTINELS_EVERY = 10.0
 _CLUSTER_EVERY = 2.0
-_FORK_SHOWN_SECONDS = 300.0
+_FORK_SHOWN_SECONDS = 60.0
 _NODE_TIMEOUT_SECONDS = 15.0
 """`cluster-node-timeout` by default."""
 _BACKLOG_SECONDS = 120.0
@@ -59,6 +59,7 @@ class Part:
     slow: tuple[dict[str, float], dict[str, str]] = field(default_factory=lambda: ({}, {}))
     slow_id: int | None = None
     slow_at: float = 0.0
+    slow_share: float = 0.0
     hits: Hits = field(default_factory=Hits)
 
     def configured(self, found: Mapping[str, str]) -> None:

@@ -15,13 +15,16 @@ from watchkeeper.domain.rights import commands
 
 _EVERY = 10.0
 _ENTRIES = 64
+_SEVERAL = 3
+"""Fewer within one interval are a long command, which is over: not what holds up everybody all the time."""
 _PLAIN_WORD = re.compile(r"[a-z][a-z_\-]{0,19}")
 _NO_KEY = frozenset({"EVAL", "EVALSHA", "FCALL", "AUTH", "HELLO", "CONFIG", "ACL", "DEBUG", "FLUSHALL", "FLUSHDB"})
 """Their first argument is no key, or a secret."""
 
 
 async def ask(session: RedisSession, metrics: dict[str, float], facts: dict[str, str]) -> None:
-    """The share of the time that slow commands took since it was last asked, and the worst of them. Raises Trouble."""
+    """The share of the time that slow commands took in each of the last two intervals, and the worst of them. Raises
+    Trouble."""
     part = session.part
     if session.due("slow", _EVERY):
         reply = (await session.pipeline([("SLOWLOG", "GET", _ENTRIES)]))[0]
@@ -36,13 +39,15 @@ def _take(session: RedisSession, entries: Sequence[Sequence[Any]]) -> None:
     part, present = session.part, time.monotonic()
     newest = int(entries[0][0]) if entries else -1
     if part.slow_id is None or newest < part.slow_id:  # first seen, or the server began anew
-        part.slow_id, part.slow_at, part.slow = newest, present, ({}, {})
+        part.slow_id, part.slow_at, part.slow, part.slow_share = newest, present, ({}, {}), 0.0
         return
     fresh = [entry for entry in entries if int(entry[0]) > (part.slow_id or 0)]
     seconds = max(present - part.slow_at, 1.0)
     taken = sum(int(entry[2]) for entry in fresh) / 1e6
     part.slow_id, part.slow_at = newest, present
-    metrics = {"slow_ratio": min(1.0, taken / seconds), "slowest_seconds": 0.0}
+    share = min(1.0, taken / seconds) if len(fresh) >= _SEVERAL else 0.0
+    before, part.slow_share = part.slow_share, share
+    metrics = {"slow_ratio": min(share, before), "slowest_seconds": 0.0}
     facts: dict[str, str] = {}
     if fresh:
         worst = max(fresh, key=lambda entry: int(entry[2]))
