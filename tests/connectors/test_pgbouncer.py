@@ -3,13 +3,14 @@
 import asyncio
 import contextlib
 import signal
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import pytest
 from pgbouncer_fixtures import POOL, Come, Pooler, PoolerHost, named
-from postgres_fixtures import SLOTS, until
+from postgres_fixtures import SLOTS
 from tests.postgres import Postgres
 
 from watchkeeper.connectors.pgbouncer import access, connector
@@ -18,6 +19,9 @@ from watchkeeper.connectors.pgbouncer.discovery import Discovery
 from watchkeeper.connectors.pgbouncer.figures import pools
 from watchkeeper.connectors.pgbouncer.session import PgbouncerSession
 from watchkeeper.connectors.pgbouncer.trouble import Trouble
+from watchkeeper.connectors.postgres import connector as postgres
+from watchkeeper.connectors.postgres import poolers
+from watchkeeper.connectors.postgres.session import PostgresSession
 from watchkeeper.domain import ConfigurationError, Reading, Refused, Resource, Tool
 
 
@@ -47,6 +51,21 @@ def after(reading: Reading, **metrics: float) -> Reading:
     return replace(reading, metrics={**reading.metrics, **metrics})
 
 
+async def until(look: Callable[[], Awaitable[Reading]], holds: Callable[[Reading], bool]) -> Reading:
+    """Look again and again until it holds; a look that was starved tells nothing."""
+    async with asyncio.timeout(60):
+        while True:
+            reading = await look()
+            with contextlib.suppress(KeyError):
+                if holds(reading):
+                    return reading
+            await asyncio.sleep(0.05)
+
+
+async def good(session: PgbouncerSession) -> Reading:
+    return await until(lambda: connector.read(session, None), lambda reading: reading.ok)
+
+
 @contextlib.asynccontextmanager
 async def undone(tool: Tool[Any], session: PgbouncerSession) -> AsyncIterator[None]:
     """What is done inside with a tool is taken back as the executor would."""
@@ -61,8 +80,7 @@ async def undone(tool: Tool[Any], session: PgbouncerSession) -> AsyncIterator[No
 
 async def test_a_healthy_pooler_raises_nothing_and_tells_all_that_rules_name(look: Eye, come: Come) -> None:
     await come(3, "SELECT 1")
-    await look()
-    reading = await look()
+    reading = await until(look, lambda r: r.ok)
     assert (reading.error, firing(reading)) == (None, set())
     lazy = {"crowd_clients", "server_max_connections", "query_seconds", "wait_seconds"}
     lazy |= {"queries_per_second", "transactions_per_second"}
@@ -95,7 +113,7 @@ async def test_a_full_pool_is_told_with_who_waits_and_made_larger_only_where_tha
     async with undone(tool, look.session):
         assert await tool.run(look.session, value=3) == {"before": 2, "now": 3}
         await until(look, lambda r: r.metrics["clients_waiting"] == 0)
-        assert firing(await look()) == set()
+        assert firing(await good(look.session)) == set()
     for connection in busy:
         await connection.execute("COMMIT")
 
@@ -111,13 +129,13 @@ async def test_what_was_paused_is_resumed_and_can_be_paused_again(look: Eye, com
     async with undone(hands.pgbouncer_resume, look.session):
         await hands.pgbouncer_resume.run(look.session, database="shop")
         await until(look, lambda r: r.metrics["clients_waiting"] == 0 and not r.metrics["paused_databases"])
-        assert "Nothing is paused" in (hands.pgbouncer_resume.refusal(await look(), {}) or "")
+        assert "Nothing is paused" in (hands.pgbouncer_resume.refusal(await good(look.session), {}) or "")
     await asyncio.to_thread(pooler.console, "RESUME shop")
 
 
 async def test_a_disabled_database_is_told_and_enabled_only_when_a_person_says_so(look: Eye, pooler: Pooler) -> None:
     await asyncio.to_thread(pooler.console, "DISABLE own")
-    reading = await look()
+    reading = await good(look.session)
     assert (reading.metrics["disabled_databases"], reading.facts["disabled_database"]) == (1.0, "own")
     assert next(one for one in connector.runbooks if one.name == "database-disabled").confirm
     async with undone(hands.pgbouncer_enable, look.session):
@@ -125,7 +143,7 @@ async def test_a_disabled_database_is_told_and_enabled_only_when_a_person_says_s
         with pytest.raises(Refused, match="not disabled"):
             await hands.pgbouncer_enable.run(look.session, database="own")
     await asyncio.to_thread(pooler.console, "ENABLE own")
-    assert (await look()).metrics["disabled_databases"] == 0
+    assert (await good(look.session)).metrics["disabled_databases"] == 0
 
 
 async def test_looking_needs_no_more_than_a_stats_user_and_acting_says_what_it_lacks(
@@ -133,15 +151,14 @@ async def test_looking_needs_no_more_than_a_stats_user_and_acting_says_what_it_l
 ) -> None:
     resource = named(pooler, monkeypatch, "visitor", "v")
     async with connector.connect(resource, pooler_host) as session:  # type: ignore[arg-type]
-        reading = await connector.read(session, None)
-        assert reading.ok, reading.error
+        await good(session)
         with pytest.raises(Trouble, match="has to be among admin_users"):
             await hands.pgbouncer_reconnect.run(session)
-        assert (await connector.read(session, reading)).ok
+        await good(session)
     resource = named(pooler, monkeypatch, "keeper", "wrong-one")
     async with connector.connect(resource, pooler_host) as session:  # type: ignore[arg-type]
-        reading = await connector.read(session, None)
-        assert (reading.facts["error"], firing(reading)) == ("password", set())
+        reading = await until(partial(connector.read, session, None), lambda r: r.facts["error"] == "password")
+        assert firing(reading) == set()
         assert "watchkeeper.yaml" in (reading.error or "")
         assert "wrong-one" not in (reading.error or "")
         assert (await connector.probe(session)).ok is None
@@ -166,15 +183,34 @@ async def test_where_a_database_is_named_it_is_told_what_its_server_allows_and_s
 ) -> None:
     orders.run("DO $$ BEGIN CREATE ROLE keeper LOGIN; EXCEPTION WHEN duplicate_object THEN NULL; END $$")
     resource = named(pooler, monkeypatch)
+
+    def tells(reading: Reading) -> bool:
+        return "server_max_connections" in reading.metrics or reading.facts["server_error"] != ""
+
     for database in ("shop", "lost"):
         settings = {**resource.settings, "database": database}
         async with connector.connect(replace(resource, settings=settings), pooler_host) as session:  # type: ignore[arg-type]
-            reading = await connector.read(session, None)
+            reading = await until(partial(connector.read, session, None), tells)
             if database == "shop":
                 assert (reading.metrics["server_max_connections"], reading.facts["server_error"]) == (SLOTS, "")
             else:
                 assert "does not exist" in reading.facts["server_error"]
                 assert firing(after(reading, refused_seconds=9.0)) == {"pgbouncer-server-login-failing"}
+
+
+async def test_sessions_that_come_from_a_pooler_are_not_taken_for_forgotten_ones(
+    pooler: Pooler, orders_session: PostgresSession
+) -> None:
+    assert await poolers.speaks_postgres("127.0.0.1", pooler.port)
+    assert not await poolers.speaks_postgres("127.0.0.1", 1)
+    assert not await poolers.is_pooler(orders_session, "127.0.0.1/32")  # everybody here has that address
+    orders_session.poolers = ("127.0.0.1",)
+    assert await poolers.is_pooler(orders_session, "127.0.0.1/32")
+    tool = next(one for one in postgres.tools if one.name == "postgres_kill_idle_sessions")
+    crowded = after(postgres.sample, connections_ratio=0.95, crowd_seconds=60.0)
+    idle = {"application": "shop", "user": "shop", "min_seconds": 5.0}
+    assert tool.refusal(crowded, idle) is None
+    assert "come from a pooler (10.0.0.9)" in (tool.refusal(after(crowded, crowd_pooled=1.0), idle) or "")
 
 
 async def test_the_other_tools_do_what_they_say(look: Eye, come: Come) -> None:
@@ -198,7 +234,7 @@ async def test_a_server_that_lets_nobody_in_is_told_apart_from_a_pool_that_is_fu
 async def test_a_pooler_that_hangs_is_silent_and_one_that_is_killed_is_down_until_it_is_restarted(
     look: Eye, pooler: Pooler, pooler_host: PoolerHost
 ) -> None:
-    assert (await look()).ok
+    await until(look, lambda r: r.ok)
     assert pooler.process
     pooler.process.send_signal(signal.SIGSTOP)
     await until(look, lambda r: "pgbouncer-unresponsive" in firing(r))

@@ -50,6 +50,10 @@ async def test_a_healthy_server_raises_nothing_and_tells_all_that_rules_name(loo
     standby = {name for name in connector.sample.metrics if name.startswith(("replay_", "replication_lag"))}
     lazy = standby | {
         "receivers",
+        "statements_told",
+        "slow_scan_share",
+        "slow_scan_mean_seconds",
+        "slow_scan_table_bytes",
         "wants_primary",
         "commits_per_second",
         "rollbacks_per_second",

@@ -17,11 +17,14 @@ from tests.postgres import QUICK, Postgres
 from watchkeeper.connectors.postgres import connector, replication
 from watchkeeper.connectors.postgres.rights import PostgresAccess
 from watchkeeper.connectors.postgres.session import PostgresSession
+from watchkeeper.connectors.postgres.statements import compared
 from watchkeeper.domain import Reading, Refused, Resource, Tool
+from watchkeeper.watch.rules import next_alert
 
 TOOLS: dict[str, Tool[PostgresSession]] = {tool.name: tool for tool in connector.tools}
 MB = 1048576.0
 SETTINGS = {
+    "shared_preload_libraries": "pg_stat_statements",
     "max_wal_size": "32MB",
     "min_wal_size": "32MB",
     "max_prepared_transactions": "5",
@@ -38,11 +41,17 @@ class Eye:
     def __init__(self, session: PostgresSession) -> None:
         self.session = session
         self.last: Reading | None = None
+        self.what = "standing"
+        """What is looked at each time."""
 
     async def __call__(self) -> Reading:
-        self.session.soon("standing")
+        self.session.soon(self.what)
         self.last = await connector.read(self.session, self.last)
         return self.last
+
+    async def good(self) -> Reading:
+        """One that was not starved."""
+        return await self.until("responding")
 
     async def until(self, what: str, least: float = 1.0, most: float = float("inf")) -> Reading:
         """Look until a metric lies between."""
@@ -227,7 +236,7 @@ async def test_a_slot_that_nobody_reads_is_told_before_the_disk_is_full_and_drop
     with pytest.raises(Refused, match="being read"):
         await drop.run(primary.session, name="second")
     assert (await drop.run(primary.session, name="forgotten"))["dropped"] == "forgotten"
-    assert (await primary()).metrics["slots_unused"] == 0.0
+    assert (await primary.good()).metrics["slots_unused"] == 0.0
 
 
 async def test_what_holds_vacuum_back_is_named_and_only_a_sessions_transaction_is_ended(
@@ -239,7 +248,7 @@ async def test_what_holds_vacuum_back_is_named_and_only_a_sessions_transaction_i
     await holder.commit()
     await holder.execute("SELECT 'secret'")
     first.run("CREATE TABLE notes (id int)")
-    reading = await primary()
+    reading = await primary.good()
     assert reading.facts["horizon"].startswith(f"a transaction of report (process {holder.info.backend_pid})")
     assert "secret" not in reading.facts["horizon"]
     assert (reading.metrics["horizon_holds"], firing(reading)) == (0.0, set())
@@ -259,7 +268,7 @@ async def test_what_holds_vacuum_back_is_named_and_only_a_sessions_transaction_i
     async with await psycopg.AsyncConnection.connect(first.url("postgres"), autocommit=True) as other:
         for statement in ("BEGIN", "INSERT INTO notes VALUES (1)", "PREPARE TRANSACTION 'half'"):
             await other.execute(statement.encode())
-        reading = await primary()
+        reading = await primary.good()
         assert reading.facts["prepared"].startswith("half in postgres, by watchkeeper")
         assert firing(after(reading, prepared_seconds=900.0)) == {"postgres-prepared-transaction-forgotten"}
         assert "that is for a person" in (tool.refusal(after(reading, horizon_seconds=900.0), named) or "")
@@ -269,7 +278,7 @@ async def test_what_holds_vacuum_back_is_named_and_only_a_sessions_transaction_i
 async def test_checkpoints_that_the_log_forces_are_counted_and_it_gets_more_room_only_where_the_disk_has_it(
     primary: Eye, first: Postgres
 ) -> None:
-    before = (await primary()).metrics["checkpoints_requested_total"]
+    before = (await primary.good()).metrics["checkpoints_requested_total"]
     for _ in range(5):
         write(first, 12)
         first.run("CHECKPOINT")
@@ -282,10 +291,53 @@ async def test_checkpoints_that_the_log_forces_are_counted_and_it_gets_more_room
     assert "four times" in (tool.refusal(reading, {"megabytes": 200}) or "")
     assert "too much" in (tool.refusal(after(reading, disk_free_bytes=50 * MB), {"megabytes": 64}) or "")
     async for fresh in eye(first, "first"):
-        await fresh()
+        await fresh.good()
         for _ in range(5):
             first.run("CHECKPOINT")
-        assert (await fresh()).metrics["checkpoints_forced_lately"] == 0  # somebody asked for them
+        assert (await fresh.good()).metrics["checkpoints_forced_lately"] == 0  # somebody asked for them
+
+
+async def test_a_statement_that_reads_a_large_table_from_end_to_end_is_told_with_the_index_that_is_missing(
+    primary: Eye, first: Postgres
+) -> None:
+    await primary.good()
+    primary.what = "statements"
+    assert (await primary.until("statements_told", 0, 0)).facts.get("slow_scan_advice", "") == ""
+    first.run("CREATE EXTENSION pg_stat_statements")
+    first.run('CREATE TABLE "Sales" AS SELECT i AS id, i % 5000 AS customer FROM generate_series(1, 400000) AS i')
+    first.run('ANALYZE "Sales"')
+    await primary.until("statements_told")
+    compared("SELECT 1", "x", ())  # loads the parser
+    async with asyncio.timeout(60):
+        while (reading := await primary()).metrics.get("slow_scan_share", 0.0) <= 0:
+            first.run("""SELECT count(*) FROM "Sales" s WHERE s.customer = 7 AND 'secret' <> ''""")
+    assert reading.facts["slow_scan_table"] == 'public."Sales"'
+    advice = reading.facts["slow_scan_advice"]
+    assert advice.endswith('CREATE INDEX CONCURRENTLY ON public."Sales" (customer);')
+    assert "secret" not in advice
+    (rule,) = [one for one in connector.rules if one.id == "postgres-missing-index"]
+    busy = after(reading, slow_scan_share=0.5, slow_scan_mean_seconds=0.2)
+    alert = next_alert(rule, None, busy, busy.scope(), busy.at)
+    assert alert
+    assert alert.why.endswith(advice)
+
+
+@pytest.mark.parametrize(
+    ("query", "expected"),
+    [
+        ("SELECT * FROM orders WHERE customer = $1 AND total > $2", ["customer"]),
+        ("SELECT 1 FROM x.orders o JOIN c ON c.id = o.id WHERE o.total BETWEEN $1 AND $2 AND c.n = $3", ["total"]),
+        ("UPDATE orders SET total = $1 WHERE customer = ANY($2)", ["customer"]),
+        ("SELECT * FROM orders, others WHERE customer = $1", []),
+        ("SELECT * FROM orders WHERE lower(customer) = $1", []),
+        ("SELECT * FROM orders WHERE customer = $1 OR total = $2", []),
+        ("SELECT * FROM orders WHERE customer IN (SELECT id FROM others)", []),
+        ("SELECT * FROM orders WHERE customer = id", []),
+        ("no SQL at all (", []),
+    ],
+)
+def test_a_column_is_named_only_where_the_statement_says_for_certain(query: str, expected: list[str]) -> None:
+    assert compared(query, "orders", ("customer", "total", "id")) == expected
 
 
 async def test_a_standby_that_is_gone_is_missed_and_one_whose_primary_is_gone_says_so(

@@ -14,7 +14,7 @@ _ADDRESSES = addressed.Addresses(
     {"postgres": 5432, "postgresql": 5432},
     "For example: {name: orders, kind: postgres, url: postgresql://10.0.0.5:5432/shop, username: watchkeeper, "
     "password: env:ORDERS_PASSWORD}.",
-    check=lambda settings, where: access.protected(settings.get("protect")),
+    check=lambda settings, where: [access.protected(settings.get(name)) for name in ("protect", "poolers")],
 )
 
 

@@ -42,6 +42,16 @@ def crowd_idles(reading: Reading, arguments: Mapping[str, Any]) -> str | None:
     return None
 
 
+def not_of_a_pooler(reading: Reading, arguments: Mapping[str, Any]) -> str | None:
+    """What a pooler keeps open is not what somebody forgot."""
+    if reading.metrics.get("crowd_pooled", 0.0) > 0:
+        return (
+            f"These sessions come from a pooler ({reading.facts.get('crowd_address')}): each serves many clients, and "
+            "it would open others at once. Make its pool smaller, or give back what its clients hold."
+        )
+    return None
+
+
 def someone_waits(reading: Reading, arguments: Mapping[str, Any]) -> str | None:
     """A blocker blocks somebody."""
     return None if reading.metrics.get("blocked_sessions", 0.0) > 0 else "No session waits for another."

@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import Any
 
 from watchkeeper.connectors import hosting
-from watchkeeper.connectors.postgres import checkpoints, horizon, queries, replication
+from watchkeeper.connectors.postgres import checkpoints, horizon, poolers, queries, replication, statements
 from watchkeeper.connectors.postgres.disk import LOOK_FROM_RATIO, look_at_disk
 from watchkeeper.connectors.postgres.figures import crowd_of, head_of, is_protected, normalised
 from watchkeeper.connectors.postgres.session import PostgresSession
@@ -76,6 +76,7 @@ _CARRIED = (
     *replication.CARRIED,
     *horizon.CARRIED,
     *checkpoints.CARRIED,
+    *statements.CARRIED,
 )
 """What is not asked for with each look, or stays known when one fails."""
 _OF_OTHERS = (
@@ -99,6 +100,7 @@ _CARRIED_FACTS = (
     "not_read",
     *replication.CARRIED_FACTS,
     *horizon.CARRIED_FACTS,
+    *statements.CARRIED_FACTS,
 )
 _RATES = {
     "commits_per_second": "commits_total",
@@ -164,6 +166,8 @@ async def _good(session: PostgresSession, at: datetime, metrics: dict[str, float
         await replication.look_at_replication(session, metrics, facts)
         await horizon.look_at_horizon(session, metrics, facts)
         await checkpoints.look_at_checkpoints(session, metrics, facts)
+    elif session.due("statements", statements.EVERY) or "statements_told" not in metrics:
+        await statements.look_at_statements(session, metrics, facts)
 
 
 async def _disk(session: PostgresSession, metrics: dict[str, float], facts: dict[str, str]) -> None:
@@ -225,10 +229,12 @@ async def _crowd(session: PostgresSession, metrics: dict[str, float], facts: dic
         "crowd_sessions": float(crowd.sessions),
         "crowd_seconds": crowd.median_seconds,
         "crowd_active": float(crowd.state == "active"),
+        "crowd_pooled": float(await poolers.is_pooler(session, crowd.address)),
     }
     facts |= {
         "crowd_application": crowd.application,
         "crowd_user": crowd.user,
+        "crowd_address": crowd.address.partition("/")[0],
         "crowd_query": crowd.query,
         "crowd_query_hash": crowd.query_hash,
     }

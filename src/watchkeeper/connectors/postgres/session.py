@@ -68,6 +68,12 @@ class PostgresSession:
         """Process ids of the protected sessions, as they were when it was last asked who is there."""
         self.totals: tuple[datetime, dict[str, float]] | None = None
         """The counters of the last time they were asked for: rates come from them."""
+        self.poolers = access.protected(resource.settings.get("poolers"))
+        """Addresses of poolers, as the settings name them."""
+        self.pooler_at: dict[str, tuple[bool, float]] = {}
+        """By address of clients, whether that is a pooler, and until when (loop time) that stands."""
+        self.statements: Any = None
+        """What statements and scans were counted the last time (`statements`)."""
         self.streamed = False
         """Whether this standby was seen to receive from a primary."""
         self.standbys: dict[tuple[str, int], tuple[float, float]] = {}

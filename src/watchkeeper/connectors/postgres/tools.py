@@ -135,7 +135,12 @@ async def postgres_kill_long_queries(
     state=crowded,
     settle=3.0,
     timeout=20.0,
-    requires=(preconditions.short_of_slots, preconditions.crowd_idles, preconditions.long_enough),
+    requires=(
+        preconditions.short_of_slots,
+        preconditions.crowd_idles,
+        preconditions.not_of_a_pooler,
+        preconditions.long_enough,
+    ),
     rights=_ENDS,
     by_hand=psql(
         "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE state = 'idle' "
