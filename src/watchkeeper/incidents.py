@@ -269,12 +269,12 @@ class Desk:
         found = await self._grounded(incident, diagnosis)
         return await self.change(incident.id, lambda i: i.diagnosed(found), "incident.diagnosed", text)
 
-    async def puzzled(self, incident: Incident, root: str, passed: Sequence[str]) -> Incident:
-        """Nothing knows what to do: what there is to go on is written down for whoever takes it."""
-        if incident.diagnosis is not None:
+    async def puzzled(self, incident: Incident, root: str, passed: Sequence[str], known: Diagnosis | None) -> Incident:
+        """Nothing knows what to do, or can do it: what there is to go on is written down for whoever takes it."""
+        if incident.diagnosis is not None and known is None:
             return incident
         alerts = await self._store.select(Alert, incident=incident.id, status="firing")
-        found = await self._grounded(incident, unexplained(root, alerts, passed))
+        found = await self._grounded(incident, known or unexplained(root, alerts, passed))
         return await self.change(incident.id, lambda i: i.diagnosed(found), "incident.diagnosed", found.cause)
 
     async def _grounded(self, incident: Incident, diagnosis: Diagnosis) -> Diagnosis:

@@ -17,10 +17,10 @@ from watchkeeper.domain import (
     Approval,
     Conflict,
     Decision,
+    Diagnosis,
     Effect,
     Fix,
     Forbidden,
-    Health,
     Incident,
     Plan,
     Principal,
@@ -119,8 +119,9 @@ class Loop:
                 await self._watch.next_look(root, quickly=False)
                 continue
             if plan is None:
-                incident = await self._desk.puzzled(incident, root, passed)
-                return await self._desk.escalate(incident, nothing_left(incident, passed))
+                known = self._decide.known(root, at)
+                incident = await self._desk.puzzled(incident, root, passed, known)
+                return await self._desk.escalate(incident, nothing_left(incident, passed, known))
             if agreed is None:
                 incident = await self._desk.diagnosed(incident, plan)
             who = agreed.requested_by if agreed else LOOP
@@ -244,7 +245,7 @@ class Loop:
         brewing = any(
             alert.status == "pending"
             and alert.resource in upstream
-            and (alert.health is Health.FAILED or alert.resource not in carriers)
+            and (alert.covers_services or alert.resource not in carriers)
             for alert in at.alerts
         )
         shown = any(alert.id in at.showing for alert in firing if alert.resource == root)
@@ -281,8 +282,11 @@ async def takewhile_async(
             yield at
 
 
-def nothing_left(incident: Incident, passed: tuple[str, ...]) -> str:
+def nothing_left(incident: Incident, passed: tuple[str, ...], known: Diagnosis | None = None) -> str:
     """Why nothing more is done, in one sentence."""
+    if known is not None:
+        others = [said for said in passed if known.author.rpartition(" ")[2] not in said]
+        return "; ".join([f"{known.cause} That is left to a person: `watchkeeper {known.author}` tells how", *others])
     if not passed:
         return "no runbook knows this"
     because = f" ({incident.reason})" if incident.refused and incident.reason else ""

@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 
 from tests.domain.making import resource
 from watchkeeper.domain import Attachment, Connection, Network, Resource
+from watchkeeper.hosts.mentions import Mention, mentions
 from watchkeeper.watch.dependencies import Found, Place, infer
-from watchkeeper.watch.mentions import Mention, mentions
 
 GATEWAY = "172.18.0.1"
 MACHINE = "boot:net:[1]"

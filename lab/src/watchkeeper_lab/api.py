@@ -52,6 +52,8 @@ class Incident:
     opened_at: float
     closed_at: float | None
     alerts: tuple[Alert, ...]
+    cause: str = ""
+    """What it is told to come from, in words."""
 
     @property
     def ended(self) -> bool:
@@ -199,6 +201,7 @@ def read_incident(item: Fields) -> Incident:
         opened_at=_moment(item["opened_at"]) or 0.0,
         closed_at=_moment(item.get("closed_at")),
         alerts=tuple(alerts),
+        cause=str(diagnosis.get("cause") or ""),
     )
 
 

@@ -154,7 +154,8 @@ def _root_correct(scenario: Scenario, seen: Observed) -> bool:
     if len(scenario.roots) == 1:
         first = seen.resources.get(seen.incidents[0].root) if seen.incidents else None
         alone = len(seen.incidents) == 1 or not scenario.one_incident
-        return alone and first is not None and _is(first, scenario.roots[0])
+        named = all(word.lower() in seen.incidents[0].cause.lower() for word in scenario.names) if first else False
+        return alone and named and first is not None and _is(first, scenario.roots[0])
     if scenario.one_incident and len(seen.incidents) != 1:
         return False
     found = all(any(_is(one, root) for one in named) for root in scenario.roots)

@@ -23,6 +23,8 @@ SHORTEST_CONTROL = 30.0
 GRACE_SECONDS = 10.0
 QUIET_SECONDS = 60.0
 """How long Watchkeeper may take to see that the lab is well, before anything is injected."""
+SUBSIDES_SECONDS = 60.0
+"""How long an incident that was handed to a person may stay open once its fault was taken back."""
 BASELINE_SECONDS = 60.0
 """How long a contender that is none of ours may take; it does not look whether it helped, so it is through sooner."""
 
@@ -127,6 +129,8 @@ async def play(
             broken = await looking if looking else None
         finally:
             restored = await asyncio.shield(lab.reset())
+        if scenario.expect == "escalated" and follow is None:
+            faltered = [*faltered, *await _left_open(server, known)]
         lost = len(after.audit.lost) if after.audit is not None else len(restored.lost)
         expected, reasons = as_expected(scenario, after, broken, faltered)
         seen = Observed(
@@ -142,6 +146,16 @@ async def _faltered(lab: Lab, scenario: Scenario, since: float) -> Sequence[str]
         logged = await lab.services.log(scenario.roots[0].service, since)
         return () if scenario.unless_logged in logged else faltered
     return faltered
+
+
+async def _left_open(server: Watchkeeper, known: set[tuple[object, ...]]) -> list[str]:
+    """New incidents that are not over by themselves some time after what they were about is."""
+    deadline = time.monotonic() + SUBSIDES_SECONDS
+    while True:
+        left = [one for one in await server.incidents() if mark(one) not in known and one.status != "closed"]
+        if not left or time.monotonic() > deadline:
+            return [f"incident {one.id} is {one.status} still, though the fault is over" for one in left]
+        await asyncio.sleep(POLL_SECONDS)
 
 
 async def _in_time(lab: Lab, seen: Judgement) -> Judgement:

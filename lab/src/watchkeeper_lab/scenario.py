@@ -9,7 +9,7 @@ from typing import Any, Literal, cast
 
 import yaml
 
-from watchkeeper_lab import disk
+from watchkeeper_lab import disk, namespaces
 from watchkeeper_lab.errors import BadInputError, LabError
 from watchkeeper_lab.services import Ground
 from watchkeeper_lab.stack import SHOP, Stack
@@ -18,7 +18,7 @@ from watchkeeper_lab.survivors import SURVIVORS
 Expected = Literal["healed", "escalated", "no_action"]
 FIELDS = {
     "name", "kind", "description", "root", "roots", "one_incident", "accepted_tools", "expect", "ends", "survives",
-    "unless_logged", "needs", "because", "seconds",
+    "unless_logged", "needs", "because", "seconds", "names",
 }  # fmt: skip
 
 
@@ -37,10 +37,12 @@ class Scenario:
     `roots` are empty for a control; `root:` in a file is short for one. Several roots are several faults at once, each
     with an incident of its own or named by a common one. `one_incident` is a cascade: what follows from the root joins
     its incident. `expect` is the right answer; a fault may be one that is to be escalated, with no tool accepted.
+    `names` are words that the cause must contain as it is told to people: what it is, and between whom.
     `ends` are services that are to be stopped when it is over, because somebody stopped them on purpose. `survives` are
     things that run through it and through its fix, and have to live: see `watchkeeper_lab.survivors`; but where the
     first root's service logs `unless_logged`, the fault itself has ended them. `needs` is `container` where plain
-    processes cannot have it, `disk` where it also takes a disk of PostgreSQL's own, `because` of what. `seconds`
+    processes cannot have it, `disk` where it also takes a disk of PostgreSQL's own, `network` where the containers'
+    networks must be handled here as root, `because` of what. `seconds`
     is how long a control is watched, where that is longer than usual: it is then none of the suite `lab`.
     """
 
@@ -54,9 +56,10 @@ class Scenario:
     ends: Mapping[str, Literal["stopped"]] = field(default_factory=lambda: dict[str, Literal["stopped"]]())
     survives: tuple[str, ...] = ()
     unless_logged: str = ""
-    needs: Literal["", "container", "disk"] = ""
+    needs: Literal["", "container", "disk", "network"] = ""
     because: str = ""
     seconds: float = 0.0
+    names: tuple[str, ...] = ()
 
     @property
     def is_control(self) -> bool:
@@ -93,6 +96,7 @@ def parse(text: str, source: str, stack: Stack = SHOP) -> Scenario:
             needs=given.get("needs", ""),
             because=given.get("because", ""),
             seconds=float(given.get("seconds", 0.0)),
+            names=tuple(given.get("names", [])),
         )
     except (KeyError, TypeError, ValueError) as error:
         raise LabError(f"{source}: {error} is missing or wrong.", "See the other files in the folder.") from None
@@ -122,7 +126,9 @@ def _check(found: Scenario, source: str, stack: Stack) -> None:
         raise LabError(f"{source}: `unless_logged` excuses nothing.", "It goes with `survives` and a root.")
     if found.seconds and not found.is_control:
         raise LabError(f"{source}: `seconds` is for controls.", "A fault takes as long as it takes.")
-    if found.needs not in {"", "container", "disk"} or bool(found.needs) != bool(found.because):
+    if found.names and not found.roots:
+        raise LabError(f"{source}: `names` names no cause.", "It goes with a root.")
+    if found.needs not in {"", "container", "disk", "network"} or bool(found.needs) != bool(found.because):
         raise LabError(f"{source}: needs and because do not fit together.", "`needs: container` takes a `because`.")
 
 
@@ -137,7 +143,11 @@ def scenarios(stack: Stack = SHOP) -> dict[str, Scenario]:
 
 def left_out(ground: Ground, stack: Stack = SHOP) -> dict[str, str]:
     """What cannot be had on this ground, and why, by name."""
-    lacking = {"container": ground != "container", "disk": ground != "container" or not disk.possible()}
+    lacking = {
+        "container": ground != "container",
+        "disk": ground != "container" or not disk.possible(),
+        "network": ground != "container" or not namespaces.possible(),
+    }
     return {one.name: one.because for one in scenarios(stack).values() if lacking.get(one.needs, False)}
 
 

@@ -43,6 +43,7 @@ class _RuleFile(BaseModel):
     runbook: str | None = None
     confirm: bool = False
     explains_host: bool = False
+    explains_services: bool = False
     metric: str = ""
     threshold: float | None = None
     detail: str = ""
@@ -144,6 +145,7 @@ def _rule(entry: Any, kind: str, sample: Reading, where: str) -> Rule:
         runbook=file.runbook,
         confirm=file.confirm,
         explains_host=file.explains_host,
+        explains_services=file.explains_services,
         metric=file.metric,
         threshold=file.threshold,
         detail=file.detail,

@@ -11,11 +11,12 @@ from watchkeeper.decide import tending
 from watchkeeper.decide.hands import Hands
 from watchkeeper.decide.history import History
 from watchkeeper.decide.policy import Facts, Policy
-from watchkeeper.decide.runbooks import plan_from_runbooks
+from watchkeeper.decide.runbooks import known_cause, plan_from_runbooks
 from watchkeeper.decide.shell import by_hand
 from watchkeeper.decide.windows import Windows
 from watchkeeper.domain import (
     Decision,
+    Diagnosis,
     Effect,
     Fix,
     Hold,
@@ -59,6 +60,10 @@ class Decide:
     ) -> tuple[Plan | None, tuple[str, ...]]:
         """The next plan for the incident, and what was passed over with why. The one seam for whoever plans."""
         return plan_from_runbooks(root, incident, situation, self._registry.runbooks, self.tools)
+
+    def known(self, root: str, situation: Situation) -> Diagnosis | None:
+        """What a runbook says of the cause where there is nothing to be done about it from here."""
+        return known_cause(root, situation, self._registry.runbooks)
 
     def permit(
         self,

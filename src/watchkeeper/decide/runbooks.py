@@ -20,6 +20,7 @@ from watchkeeper.domain import (
 )
 from watchkeeper.domain.healer import fights
 from watchkeeper.domain.situation import Situation
+from watchkeeper.domain.spoken import filled
 
 LEFT = " leaves it to a person: "
 
@@ -35,11 +36,8 @@ def plan_from_runbooks(
     passed over, with why."""
     resource = situation.resources[root]
     alerts = situation.alerts_of(root)
-    seen = scope(
-        alerts=[{"rule": a.rule, "resource": a.resource, "severity": a.severity, "kind": resource.kind} for a in alerts]
-    )
     passed: list[str] = []
-    for runbook in (r for r in runbooks if r.kind == resource.kind and r.when.holds(seen)):
+    for runbook in _matching(root, situation, runbooks):
         if not runbook.ladder:
             passed.append(f"runbook {runbook.name}{LEFT}{runbook.cause}")
         for number, rung in enumerate(runbook.ladder, 1):
@@ -63,6 +61,26 @@ def plan_from_runbooks(
     return None, tuple(passed)
 
 
+def known_cause(root: str, situation: Situation, runbooks: Sequence[Runbook]) -> Diagnosis | None:
+    """What the first runbook for the root says that has an empty ladder: it names a cause that only people can mend.
+    Facts whose names end with `_else` tell what it is not."""
+    found = next((runbook for runbook in _matching(root, situation, runbooks) if not runbook.ladder), None)
+    if found is None:
+        return None
+    reading = situation.readings.get(root)
+    told = reading.facts.items() if reading is not None else ()
+    elsewhere = tuple(text for name, text in told if name.endswith("_else") and text)
+    return diagnose(root, situation, found, elsewhere, f"runbooks show {found.name}")
+
+
+def _matching(root: str, situation: Situation, runbooks: Sequence[Runbook]) -> list[Runbook]:
+    kind, alerts = situation.resources[root].kind, situation.alerts_of(root)
+    seen = scope(
+        alerts=[{"rule": a.rule, "resource": a.resource, "severity": a.severity, "kind": kind} for a in alerts]
+    )
+    return [runbook for runbook in runbooks if runbook.kind == kind and runbook.when.holds(seen)]
+
+
 def diagnose(root: str, situation: Situation, runbook: Runbook, ruled_out: tuple[str, ...], author: str) -> Diagnosis:
     """What a runbook says of the cause, with the readings it rests on."""
     others = sorted({a.resource for a in situation.firing if a.resource != root})
@@ -79,7 +97,8 @@ def diagnose(root: str, situation: Situation, runbook: Runbook, ruled_out: tuple
     if reading is not None:
         state = reading.state or ("no answer" if reading.error else "")
         evidence += (Evidence(root, reading.at, f"the reading at hand: {reading.error or state}"),)
-    return Diagnosis(root, runbook.cause, reasoning, evidence, ruled_out, None, author)
+    cause = filled(runbook.cause, reading.facts if reading else {})
+    return Diagnosis(root, cause, reasoning, evidence, ruled_out, None, author)
 
 
 def _said(value: float | None) -> str:

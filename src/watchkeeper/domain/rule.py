@@ -30,6 +30,8 @@ class Rule:
     """True where a person must say that it is wanted at all, whatever policy allows (a stop nobody explained)."""
     explains_host: bool = False
     """True where it explains why what it runs on has ended (a full disk): then its own tools go first."""
+    explains_services: bool = False
+    """True where it explains what alerts on what runs on it, though it has not failed itself (its network)."""
     metric: str = ""
     """The metric to show beside it, and `threshold` to show it against."""
     threshold: float | None = None
@@ -55,6 +57,12 @@ class Alert:
     incident: str | None = None
     confirm: bool = False
     explains_host: bool = False
+    explains_services: bool = False
+
+    @property
+    def covers_services(self) -> bool:
+        """Whether it is the cause of what alerts on what runs there, rather than what that did to it."""
+        return self.health is Health.FAILED or self.explains_services
 
     def fire(self, at: datetime, why: str = "") -> "Alert":
         return replace(self, status="firing", firing_at=at, why=why or self.why)

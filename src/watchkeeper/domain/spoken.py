@@ -1,4 +1,9 @@
-"""How a person says how long something took."""
+"""How a person says how long something took, and sentences that a reading completes."""
+
+import re
+from collections.abc import Mapping
+
+_FACT = re.compile(r"\{(\w+)\}")
 
 
 def spoken(seconds: float) -> str:
@@ -9,3 +14,11 @@ def spoken(seconds: float) -> str:
     if seconds < 120:
         return f"{seconds:.1f} s" if seconds < 10 else f"{seconds:.0f} s"
     return f"{seconds / 60:.0f} min" if seconds < 7200 else f"{seconds / 3600:.1f} h"
+
+
+def filled(text: str, facts: Mapping[str, str]) -> str:
+    """
+    >>> filled("{network} Why: {other}.", {"network": "It is cut."})
+    'It is cut. Why: {other}.'
+    """
+    return _FACT.sub(lambda found: facts.get(found[1], found[0]), text)

@@ -95,6 +95,10 @@ class ContainerHost:
             return shown
         return self._shown
 
+    async def remembered(self) -> dict[str, Any]:
+        """The same as it was told last, however long ago, so that many are cheap to ask."""
+        return self._shown if self._shown is not None else await self.inspect(fresh=False)
+
     async def state(self) -> HostState:
         """How it is now. Never raises: `gone` where it was removed, `unreachable` where the engine does not answer."""
         try:

@@ -105,6 +105,10 @@ class Engine:
             self._stories.pop(gone, None)
         return [self._hosts[row["Id"]] for row in rows]
 
+    def known(self) -> "list[ContainerHost]":
+        """All containers, as they were listed last."""
+        return list(self._hosts.values())
+
     async def changes(self) -> AsyncIterator[Change]:
         """Every event of a container from now on, as it comes. Survives an engine that goes away and comes back."""
         queue: asyncio.Queue[Change] = asyncio.Queue(_QUEUE)

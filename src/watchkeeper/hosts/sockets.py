@@ -71,9 +71,14 @@ def of_namespace(pid: int) -> list[Socket]:
 
 def of_processes(pids: Collection[int]) -> list[Socket]:
     """Those sockets that these processes hold open, which share a network namespace. Raises OSError."""
-    inodes = {inode for pid in pids for inode in _inodes(pid)}
+    held = inodes(pids)
     first = next(iter(pids), None)
-    return [s for s in of_namespace(first) if s.inode in inodes] if first is not None and inodes else []
+    return [s for s in of_namespace(first) if s.inode in held] if first is not None and held else []
+
+
+def inodes(pids: Collection[int]) -> frozenset[int]:
+    """Of the sockets that these processes hold open."""
+    return frozenset(inode for pid in pids for inode in _inodes(pid))
 
 
 def namespace(pid: int) -> str:

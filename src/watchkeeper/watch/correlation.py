@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Mapping, Sequence, Set
 from datetime import datetime, timedelta
 
-from watchkeeper.domain import Alert, Health, Incident, Resource
+from watchkeeper.domain import Alert, Incident, Resource
 
 WINDOW = timedelta(minutes=10)
 """An alert this much later than the incident's opening still joins, where a dependency path leads there."""
@@ -137,7 +137,7 @@ def cause_of(
         older = (incident.opened_at, incident.id) < (other.opened_at, other.id)
         began = min(alert.firing_at or alert.pending_at for alert in theirs if alert.resource == above)
         carried = [a for a in mine if a.resource in resources and resources[a.resource].runs_on == above]
-        failed = any(alert.resource == above and alert.health is Health.FAILED for alert in theirs)
+        failed = any(alert.resource == above and alert.covers_services for alert in theirs)
         if (
             abs(began - incident.opened_at) <= WINDOW
             and not (older and root in known.needs(above))
@@ -165,10 +165,10 @@ def relapse_of(alert: Alert, closed: Iterable[Incident], alerts: Iterable[Alert]
 def root_of(alerts: Sequence[Alert], resources: Mapping[str, Resource]) -> str:
     """The most upstream resource with an alert that explains the rest; of several the one that explains the most.
 
-    What a service runs on explains it only when it has *failed* (stopped, paused): a container merely short of
-    memory is more often the victim of its service, and the service's own tools go first; so is one that ended because
-    of what the service itself tells (`explains_host`: a full disk). In a circle each explains
-    the other, and none is more upstream.
+    What a service runs on explains it only when it has *failed* (stopped, paused), or where its alert says so
+    (`explains_services`: its network). A container merely short of memory is more often the victim of its service, and
+    the service's own tools go first; so is one that ended because of what the service itself tells (`explains_host`: a
+    full disk). In a circle each explains the other, and none is more upstream.
     """
     candidates = _candidates(alerts, resources)
     needs = {key: ties(resources).needs(key) for key in candidates}
@@ -195,16 +195,12 @@ def roots_of(alerts: Sequence[Alert], resources: Mapping[str, Resource]) -> tupl
 def _candidates(alerts: Sequence[Alert], resources: Mapping[str, Resource]) -> dict[str, Alert]:
     """By resource that may be a root, its worst alert."""
     worst: dict[str, Alert] = {}
-    for alert in alerts:
-        known = worst.get(alert.resource)
-        if known is None or (-alert.health.rank, alert.pending_at) < (-known.health.rank, known.pending_at):
-            worst[alert.resource] = alert
+    for alert in sorted(alerts, key=lambda one: (not one.covers_services, -one.health.rank, one.pending_at)):
+        worst.setdefault(alert.resource, alert)
     carriers = {resources[key].runs_on for key in worst if key in resources}
     told = {resources[a.resource].runs_on for a in alerts if a.explains_host and a.resource in resources}
     return {
-        key: alert
-        for key, alert in worst.items()
-        if key not in carriers or (alert.health is Health.FAILED and key not in told)
+        key: alert for key, alert in worst.items() if key not in carriers or (alert.covers_services and key not in told)
     } or worst
 
 

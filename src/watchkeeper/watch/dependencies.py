@@ -13,7 +13,7 @@ from typing import Literal
 
 from watchkeeper.domain import Address, Network, Resource
 from watchkeeper.domain.dependency import How, Unknown
-from watchkeeper.watch.mentions import PORTS, Mention, mentions
+from watchkeeper.hosts.mentions import PORTS, Mention, mentions
 
 EPHEMERAL = 1024
 """Ports from here on may be those of a client's end."""

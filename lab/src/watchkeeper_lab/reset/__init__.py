@@ -9,14 +9,14 @@ from collections.abc import Mapping
 
 from watchkeeper_lab.errors import LabError
 from watchkeeper_lab.faults.site import Site
-from watchkeeper_lab.reset import nginx, postgres, redis, shop
+from watchkeeper_lab.reset import network, nginx, postgres, redis, shop
 from watchkeeper_lab.reset.baseline import Baseline, Part
 from watchkeeper_lab.services import ServiceState
 from watchkeeper_lab.stack import SHOP, TICKETS
 from watchkeeper_lab.tickets import reset as tickets
 
 PARTS: dict[str, dict[str, Part]] = {
-    SHOP.name: {"redis": redis, "postgres": postgres, "nginx": nginx, "shop": shop},
+    SHOP.name: {"redis": redis, "postgres": postgres, "nginx": nginx, "shop": shop, "network": network},
     TICKETS.name: {"broker": tickets.broker, "store": postgres, "pages": tickets.pages, "desk": tickets.desk},
 }
 """By stack."""
@@ -45,9 +45,9 @@ async def restore(site: Site) -> None:
             "Start a new lab: `watchkeeper lab down`, `watchkeeper lab up`.",
         )
     await site.background.end()
-    await asyncio.gather(*[part.mend(site, baseline[name]) for name, part in parts.items()])
+    await asyncio.gather(*[part.mend(site, baseline.get(name, {})) for name, part in parts.items()])
     await asyncio.gather(*[_run(site, name, state, baseline[LIMITS]) for name, state in states.items()])
-    await asyncio.gather(*[part.restore(site, baseline[name]) for name, part in parts.items()])
+    await asyncio.gather(*[part.restore(site, baseline.get(name, {})) for name, part in parts.items()])
 
 
 async def _run(site: Site, service: str, state: ServiceState, limits: Mapping[str, int]) -> None:

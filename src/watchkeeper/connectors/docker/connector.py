@@ -5,6 +5,7 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
+from watchkeeper.connectors import network
 from watchkeeper.connectors.definitions import define
 from watchkeeper.connectors.docker.declared import declared
 from watchkeeper.connectors.docker.read import SAMPLE, ContainerSession, look, try_out
@@ -27,7 +28,9 @@ class DockerConnector:
     setting_names: Sequence[str] = ()
     sample: Reading = SAMPLE
     tools: Sequence[Tool[ContainerSession]] = TOOLS
-    rules, runbooks = define(_HERE, kind=kind, sample=SAMPLE, tools=TOOLS)
+    _own = define(_HERE, kind=kind, sample=SAMPLE, tools=TOOLS)
+    rules = (*_own[0], *network.rules_of(kind, SAMPLE))
+    runbooks = (*_own[1], *network.runbooks_of(kind, SAMPLE))
 
     async def discover(self, hosts: Sequence[Host], settings: Mapping[str, Any]) -> AsyncIterator[Resource]:
         """Each container is one resource, stopped ones too."""
@@ -40,7 +43,11 @@ class DockerConnector:
         """A session holds nothing open: the engine is asked anew each time."""
         if not isinstance(host, ContainerHost):
             raise ConfigurationError(f"{resource.id} is not on a container engine that can be reached.")
-        yield ContainerSession(resource, host)
+        session = ContainerSession(resource, host)
+        try:
+            yield session
+        finally:
+            await session.eyes.close()
 
     async def read(self, session: ContainerSession, last: Reading | None) -> Reading:
         """State, why it stopped, and what it uses. About 1 ms of CPU."""

@@ -6,6 +6,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 
+from watchkeeper.connectors import network
 from watchkeeper.connectors.docker import health
 from watchkeeper.connectors.docker.configuration import configuration
 from watchkeeper.connectors.docker.files import SHOWN, Files
@@ -29,11 +30,13 @@ class ContainerSession:
     configured: Mapping[str, str] | None = None
     """What it was configured with when that was last told."""
     files: Files = field(init=False)
+    eyes: network.Eyes = field(init=False)
     healers: tuple[Healer, ...] = ()
     """Who else brings it back, as the last look found it."""
 
     def __post_init__(self) -> None:
         self.files = Files(self.host, self.resource.may_act)
+        self.eyes = network.Eyes(self.resource.slug.removesuffix("-container"), self.host)
 
 
 async def look(session: ContainerSession, last: Reading | None) -> Reading:
@@ -66,6 +69,9 @@ async def look(session: ContainerSession, last: Reading | None) -> Reading:
     except (WatchkeeperError, TimeoutError) as problem:
         # It may have stopped between the two questions: the state alone is still a look.
         return reading(metrics, facts, state.status, f"Its use cannot be read: {problem}")
+    if state.status == "running":
+        seen, told = await session.eyes.look()
+        metrics, facts = metrics | seen, facts | told
     return reading(metrics, facts, "paused" if state.status == "paused" else state.health or "running")
 
 
@@ -255,8 +261,10 @@ SAMPLE = Reading(
         "disk_read_bytes_per_second": 0.0,
         "disk_written_bytes_per_second": 0.0,
         "pids": 6.0,
+        **network.METRICS,
     },
     facts={
+        **network.FACTS,
         "status": "running",
         "stopped_by": "",
         "health": "",
