@@ -1,8 +1,7 @@
-"""A worker of the queue: `python -m desk.worker`. What jobs need is imported once, before it forks for each."""
+"""A worker of the queue: `python -m desk.worker`. A mail is short: it is sent without a process of its own."""
 
-import desk.jobs  # noqa: F401
 from desk.stores import JOBS, MAILS
-from rq import Worker
+from rq import SimpleWorker
 
 if __name__ == "__main__":
-    Worker([MAILS], connection=JOBS).work(logging_level="INFO")
+    SimpleWorker([MAILS], connection=JOBS).work(logging_level="INFO")
