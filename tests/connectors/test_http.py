@@ -201,6 +201,9 @@ async def test_a_port_is_asked_carefully(web: Service) -> None:
     for path in ("/health", "/ready"):
         await web.tell(path, 200, "<html></html>", kind="text/html")
     assert await question(web.url) is None
+    await web.tell("/ping", 200, "pong", kind="text/html")
+    await web.tell("/status", 503, {"database": "down"})
+    assert await question(web.url) == {"health": "/ping", "ready": "/status"}
     assert all(line.startswith("GET ") for line in await web.asked())
 
 

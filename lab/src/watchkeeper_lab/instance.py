@@ -56,6 +56,10 @@ resources:
     kind: postgres
     username: watchkeeper
     password: "file:{secret}"
+  - name: "*{pooler}*"
+    kind: pgbouncer
+    username: watchkeeper
+    password: "file:{secret}"
 """
 """For a stack whose services let in nobody without a name: as whom to get in, and nothing else."""
 
@@ -153,8 +157,8 @@ class Instance:
     def configuration(self) -> str:
         """What a `watchkeeper.yaml` has to say so that this lab is watched: containers bear labels that do."""
         if self.stack.credentials:
-            redis, postgres = self.stack.redis, self.stack.postgres
-            return CREDENTIALS.format(redis=redis, postgres=postgres, secret=self.folder / "watchkeeper-password")
+            names = {"redis": self.stack.redis, "postgres": self.stack.postgres, "pooler": "pooler"}
+            return CREDENTIALS.format(**names, secret=self.folder / "watchkeeper-password")
         if self.ground == "container":
             return ""
         redis, postgres = self.ports["REDIS_PORT"], self.ports["POSTGRES_PORT"]

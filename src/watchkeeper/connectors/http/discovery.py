@@ -9,19 +9,22 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from watchkeeper.connectors.addressed import Addresses, address_of, with_host
-from watchkeeper.connectors.asking import ask, client
+from watchkeeper.connectors.asking import Answer, ask, client
 from watchkeeper.connectors.http.wanted import EXAMPLE, from_labels, port_of, wanted
 from watchkeeper.connectors.naming import Found, service_on
 from watchkeeper.domain import ConfigurationError, Host, Resource, WatchkeeperError
 from watchkeeper.hosts import ContainerHost
 from watchkeeper.hosts.answers import items, part
 
-HEALTH = ("/healthz", "/health", "/livez")
-READY = ("/readyz", "/ready")
+HEALTH = ("/healthz", "/health", "/livez", "/-/healthy", "/up", "/ping")
+"""Kubernetes' own, Prometheus', Rails', and what many write by hand."""
+READY = ("/readyz", "/ready", "/-/ready", "/status")
 OTHERS = frozenset(
     {"nginx", "redis-server", "valkey-server", "postgres", "postmaster", "pgbouncer", "mysqld", "mariadbd", "mongod"}
+    | {"haproxy", "envoy", "traefik", "varnishd"}
 )
-"""Programs that another connector knows, or that are no web services: they are not asked unless they are labelled."""
+"""Programs that another connector knows, or that are no web services, or before which others answer: what a proxy says
+is not of itself. They are not asked unless they are labelled."""
 _URL = re.compile(r"https?://(?:localhost|127\.0\.0\.1|0\.0\.0\.0|\[::1\])(?::\d+)?(?:/[^\s\"'|;)&]*)?")
 _SECONDS = 0.5
 """For one question of a search: a service on this machine answers in less."""
@@ -131,13 +134,17 @@ async def question(base: str) -> dict[str, str] | None:
                 answer = await ask(http, f"{base}{path}", timeout=_SECONDS)
                 if not answer.answered:
                     return found or None  # it does not speak HTTP, or not now
-                kind = (answer.headers or {}).get("content-type", "")
-                if answer.status in (200, 204, 503) and "html" not in kind:
+                if answer.status in (200, 204, 503) and not _is_page(answer):
                     found[name] = path
                     break
     if "ready" in found and "health" not in found:
         found["health"] = found["ready"]
     return found or None
+
+
+def _is_page(answer: Answer) -> bool:
+    """Whether it is for people's eyes: some frameworks call every text HTML, a page has marks in it."""
+    return "html" in (answer.headers or {}).get("content-type", "") and "<" in answer.text
 
 
 async def _health_check(host: ContainerHost) -> Mapping[str, Any] | None:

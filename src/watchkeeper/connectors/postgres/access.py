@@ -62,12 +62,16 @@ def data_folder(processes: Sequence[str], variables: Mapping[str, str]) -> str:
 
 
 async def login(resource: Resource, host: Host | None) -> Login:
-    """From the settings, else as its container was given them (POSTGRES_USER, POSTGRES_PASSWORD, POSTGRES_DB)."""
+    """From the settings, else as its container was given them (POSTGRES_USER, POSTGRES_PASSWORD, POSTGRES_DB).
+
+    Where no database is named it is `postgres`, which every cluster has: a user who only watches has none of its own
+    name.
+    """
     settings: Mapping[str, Any] = resource.settings
     url = urlsplit(str(settings.get("url") or ""))
     given = dict(await host.environment()) if host is not None else {}
     user = settings.get("username") or unquote(url.username or "") or given.get("POSTGRES_USER") or "postgres"
-    database = settings.get("database") or url.path.strip("/") or given.get("POSTGRES_DB") or user
+    database = settings.get("database") or url.path.strip("/") or given.get("POSTGRES_DB") or "postgres"
     password = given.get("POSTGRES_PASSWORD") or given.get("PGPASSWORD")
     if reference := settings.get("password"):
         password = secret(str(reference))
