@@ -93,7 +93,7 @@ def test_what_is_unwell_is_explained_with_what_it_would_do_and_how_to_do_it_by_h
 
 def test_what_a_person_approves_is_carried_out_and_reported(shop: Shop, run: Run, tmp_path: Path) -> None:
     with shop.stuck("carts") as (approval, incident):
-        approved = run(*shop.where, "approve", incident)
+        approved = run(*shop.where, "approve", incident, "--note", "seen, go ahead")
         again = run(*shop.where, "approve", approval)
         shop.closed(incident)
 
@@ -109,6 +109,14 @@ def test_what_a_person_approves_is_carried_out_and_reported(shop: Shop, run: Run
     assert "● healed" in story.out
     assert "✓ done  redis_script_kill" in story.out
     assert "proof:" in story.out
+    assert story.out.count("good looks in a row") == 1
+    assert "approved by person:" in story.out
+    assert story.out.count(": seen, go ahead") == 2  # with the fix, and in the time line
+    assert ": seen, go ahead" in written.read_text()
+    assert any(event["data"].get("note") == "seen, go ahead" for event in as_json["events"])
+    told = [line for line in shop.up.lines if approval in line or incident in line or "redis_script_kill" in line]
+    assert not any("fix.step.acting" in line or "incident.verifying" in line for line in told)
+    assert any("fix.step.done" in line for line in told)
     assert (report.code, report.out) == (0, "")
     assert f"# {incident}: redis-busy-script on carts" in written.read_text()
     assert as_json["incident"]["outcome"] == "healed"
@@ -190,7 +198,23 @@ def test_without_the_token_one_may_only_look(shop: Shop, run: Run, tmp_path: Pat
     assert run(*elsewhere, "status").code == 0
     refused = run(*elsewhere, "pause")
     assert refused.code == 2
-    assert "one may only look" in refused.err
+    assert "Without the operator's token one may only look." in refused.err
+    assert f"No token can be read from {tmp_path}/token." in refused.err
+    assert "--data DIR" in refused.err
+    assert "Authorization" not in refused.err
+
+    (tmp_path / "token").write_text("another")
+    wrong = run(*elsewhere, "pause")
+    assert "The token is not known." in wrong.err
+    assert f"The token was read from {tmp_path}/token." in wrong.err
+
+
+def test_a_report_without_a_time_is_on_the_last_day_and_says_so(shop: Shop, run: Run) -> None:
+    said = run(*shop.where, "report")
+
+    assert said.code == 0
+    assert said.err.startswith("The last 24 hours;")
+    assert said.out.startswith("*Watchkeeper, ")
 
 
 def test_an_unknown_incident_is_told_in_two_lines(shop: Shop, run: Run) -> None:

@@ -2,6 +2,7 @@
 
 import doctest
 import importlib
+import logging
 import socket
 import subprocess
 import sys
@@ -15,6 +16,7 @@ from tests.cli.conftest import Run
 from tests.conftest import RedisServer
 from tests.watch.fakes import Scripted
 from watchkeeper.cli import app as command_line
+from watchkeeper.cli.logs import demoted
 from watchkeeper.cli.named import unknown_settings
 from watchkeeper.connectors import Registry
 from watchkeeper.connectors.definitions import parse_runbook
@@ -24,7 +26,7 @@ from watchkeeper.settings import ResourceSettings
 NOWHERE = "http://127.0.0.1:1"
 
 
-@pytest.mark.parametrize("module", ["options", "screen", "tools"])
+@pytest.mark.parametrize("module", ["options", "screen", "tools", "when"])
 def test_examples_in_docstrings_are_true(module: str) -> None:
     result = doctest.testmod(importlib.import_module(f"watchkeeper.cli.{module}"))
 
@@ -69,7 +71,7 @@ def test_check_counts_what_is_fine(run: Run) -> None:
         ("mdoe: auto", "unknown key `mdoe` (did you mean `mode`?)"),
         ("watch: {intervall: 2}", "unknown key `watch.intervall` (did you mean `interval`?)"),
         ("watch: {interval: soon}", "`watch.interval`"),
-        ("watch: [1", "is not valid YAML"),
+        ("watch: [1", "watchkeeper.yaml:1:10 is not valid YAML: while parsing a flow sequence, "),
         ("- a list", "must be a mapping"),
         ("rules: {redis-memory-ful: {enabled: false}}", "did you mean `redis-memory-full`?"),
         ("rules: {redis-memory-full: {when: 'reading.used_ratio > 1.0'}}", "rules, redis-memory-full: The expression"),
@@ -224,7 +226,41 @@ def test_a_tool_is_shown_with_its_bounds(run: Run) -> None:
 
     assert "integer" in said.out
     assert "≥ 1048576" in said.out
+    assert "integer; bytes, or 64mb" in said.out
     assert "has an undo" in said.out
+
+
+def test_a_rule_is_shown_with_why_it_matters_and_where_that_comes_from(run: Run) -> None:
+    said = run("rules", "show", "redis-memory-full")
+    unknown = run("rules", "show", "redis-memory-ful")
+
+    assert "reading.used_memory_ratio" in next(line for line in said.out.splitlines() if line.startswith("When:"))
+    assert "Source:" in said.out
+    assert "Runbook: memory-full" in said.out
+    assert "did you mean 'redis-memory-full'?" in unknown.err
+
+
+def test_tools_are_listed_with_whole_sentences(run: Run) -> None:
+    lines = [line for line in run("tools").out.splitlines() if line.startswith(("redis_", "docker_", "nginx_"))]
+
+    assert lines
+    assert [line for line in lines if not line.rstrip().endswith(".")] == []
+
+
+@pytest.mark.parametrize("command", [["silence", "add", "all"], ["maintenance", "start", "all"]])
+def test_a_length_of_time_that_is_none_is_refused_with_an_example(command: list[str], run: Run) -> None:
+    said = run("--url", NOWHERE, *command, "--for", "5x")
+
+    assert said.code == 2
+    assert said.err == "watchkeeper: --for: '5x' is not a duration.\nFor example --for 30m, 2h or 1d.\n"
+
+
+def test_a_url_that_is_none_is_refused_with_an_example(run: Run) -> None:
+    said = run("status", "--url", "nonsense")
+
+    assert said.code == 2
+    assert "'nonsense' is no URL" in said.err
+    assert "--url http://127.0.0.1:8000" in said.err
 
 
 @pytest.fixture
@@ -337,3 +373,12 @@ def test_doctor_names_a_machine_that_cannot_be_reached_and_what_to_do_about_its_
     (found,) = [finding for finding in done.json if finding["subject"] == "hosts"]
     assert found["state"] == "broken"
     assert f"db1 (127.0.0.1, port {port}) cannot be reached over SSH" in found["found"]
+
+
+def test_what_libraries_warn_of_and_is_harmless_is_no_warning() -> None:
+    def level(name: str, text: str) -> int:
+        return demoted(logging.LogRecord(name, logging.WARNING, "", 0, text, (), None)).levelno
+
+    assert level("dbos", "Workflow already exists in queue: a, but the provided queue name is: b.") == logging.DEBUG
+    assert level("psycopg", "query cancellation interrupted (x): closing connection") == logging.DEBUG
+    assert level("dbos", "The database is gone") == logging.WARNING

@@ -66,6 +66,13 @@ def test_arguments_out_of_bounds_are_refused() -> None:
         tools.redis_expire_cache_keys.parse({"down_to_ratio": 0})
 
 
+def test_an_argument_that_counts_bytes_is_taken_as_people_write_it() -> None:
+    assert tools.redis_set_maxmemory.parse({"value": "64mb"}) == {"value": 64 * MB}
+    assert tools.redis_set_maxmemory.in_bytes == ("value",)
+    with pytest.raises(WatchkeeperError, match="value:"):
+        tools.redis_set_maxmemory.parse({"value": "64 bananas"})
+
+
 # purge ------------------------------------------------------------------------------------------------------------
 
 

@@ -26,6 +26,8 @@ LOOKS = [
     "/readyz",
     "/metrics",
     "/openapi.json",
+    "/docs",
+    "/",
 ]
 CHANGES = [
     "/api/fixes/trigger",
@@ -52,6 +54,19 @@ def problem(answer: httpx.Response, status: int) -> dict[str, Any]:
 @pytest.mark.parametrize("path", LOOKS)
 async def test_without_a_token_one_may_look(path: str, viewer: httpx.AsyncClient, thing: Thing) -> None:
     assert (await viewer.get(path)).status_code == 200
+
+
+async def test_the_pages_of_the_api_lead_to_what_is_there_and_load_nothing_from_elsewhere(
+    viewer: httpx.AsyncClient,
+) -> None:
+    front = (await viewer.get("/")).json()
+    docs = (await viewer.get("/docs")).text
+
+    for name, path in front.items():
+        if name not in ("watchkeeper", "mcp"):
+            assert (await viewer.get(path)).status_code != 404, path
+    assert "/api/incidents/{key}/approve" in docs
+    assert not any(word in docs for word in ("http://", "https://", "<script", "src=", "@import"))
 
 
 @pytest.mark.parametrize("path", CHANGES)

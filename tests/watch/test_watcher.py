@@ -87,6 +87,20 @@ async def test_a_look_that_hangs_is_cut_off_and_told(watching: Watching) -> None
     assert found.error == "no answer within 0.1 s"
 
 
+async def test_one_that_has_not_answered_yet_is_told_from_one_that_no_longer_does(watching: Watching) -> None:
+    watching.connector.looks = hang
+    silent = watching.begin()
+    await watching.first(silent)
+    assert silent.state == "no answer yet"
+
+    watching.connector.looks = well
+    known = watching.begin(resource("known"))
+    await watching.looks(known, lambda: any(found.ok for found in known.ring))
+    watching.connector.looks = hang
+    await watching.looks(known, lambda: not known.ring[-1].ok)
+    assert known.state == "no answer within 0.1 s"
+
+
 async def test_a_look_that_hangs_slows_no_other(watching: Watching) -> None:
     async def one_hangs(of: Resource) -> Reading:
         return await (hang(of) if of.name == "stuck" else well(of))

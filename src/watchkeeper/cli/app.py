@@ -48,7 +48,8 @@ def watchkeeper(
     json: Annotated[bool, typer.Option("--json", help="As the API gives it, for machines.")] = False,
     version: Annotated[bool, typer.Option("--version", help="Say which version this is.", is_eager=True)] = False,
 ) -> None:
-    """Keeps production machine learning running: finds what fails, fixes it within limits, proves it.
+    """Watches the services under production machine learning and heals them: finds what is wrong, fixes it within
+    limits, proves it.
 
     Begin with `watchkeeper up`, then `watchkeeper status`. The options below may stand anywhere.
     """

@@ -3,8 +3,10 @@
 import json
 from collections.abc import Iterator
 from contextlib import AbstractContextManager
+from pathlib import Path
 from types import TracebackType
 from typing import Any, cast
+from urllib.parse import urlsplit
 
 import httpx
 
@@ -32,9 +34,12 @@ class Answered(WatchkeeperError):
 class Client(AbstractContextManager["Client"]):
     """Use as a context manager. Each call gives JSON as it came; raises WatchkeeperError."""
 
-    def __init__(self, url: str, token: str = "") -> None:
+    def __init__(self, url: str, token: str = "", token_file: Path | None = None) -> None:
         self.url = url
         self.token = token
+        self._token_file = token_file
+        if urlsplit(url).scheme not in ("http", "https") or not urlsplit(url).hostname:
+            raise WatchkeeperError(f"{url!r} is no URL of a server.", "For example: --url http://127.0.0.1:8000")
         headers = {"Authorization": f"Bearer {token}"} if token else {}
         timeout = httpx.Timeout(ANSWER_SECONDS, connect=CONNECT_SECONDS)
         try:
@@ -98,8 +103,18 @@ class Client(AbstractContextManager["Client"]):
         except httpx.TransportError as problem:
             raise Unreachable(f"{self.url} broke off: {problem}.", "`watchkeeper up` starts it again.") from None
         if answer.is_error:
-            raise _problem(answer)
+            raise self._told(answer)
         return answer
+
+    def _told(self, answer: httpx.Response) -> Answered:
+        """The problem it answered with; what to do about the token in words of the command line."""
+        problem = _problem(answer)
+        if answer.status_code != 401 or self._token_file is None:
+            return problem
+        what = problem.what if self.token else "Without the operator's token one may only look."
+        whose = "Run it as the user that runs `watchkeeper up`, or name the directory of its data: --data DIR."
+        read = "The token was read from" if self.token else "No token can be read from"
+        return Answered(401, what, f"{read} {self._token_file}. {whose}")
 
     def _unreachable(self) -> Unreachable:
         return Unreachable(f"No server runs at {self.url}.", "`watchkeeper up` starts it; --url names another one.")
@@ -108,7 +123,11 @@ class Client(AbstractContextManager["Client"]):
 def _problem(answer: httpx.Response) -> Answered:
     try:
         said: Any = answer.json()
-        return Answered(answer.status_code, str(said["detail"]), str(said.get("next") or ""))
+        detail, following = str(said["detail"]), str(said.get("next") or "")
+        if answer.status_code == 422:  # in words of the API: where in the body, and where the API is described
+            detail = "; ".join(part.removeprefix("body.") for part in detail.split("; "))
+            following = "" if following == "/docs" else following
+        return Answered(answer.status_code, detail, following)
     except (ValueError, KeyError, TypeError):
         return Answered(
             answer.status_code,

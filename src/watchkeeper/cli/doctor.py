@@ -201,7 +201,9 @@ def engine() -> Finding:
 
     number, problem = asyncio.run(ask())
     if problem is None:
-        return Finding("Docker", "ok", f"the engine answers {getpass.getuser()}: {number} containers")
+        return Finding(
+            "Docker", "ok", f"the engine answers {getpass.getuser()}: {number} container{'s' * (number != 1)}"
+        )
     what, _, advice = problem.partition("\n")
     url = os.environ.get("DOCKER_HOST", "unix:///var/run/docker.sock")
     socket = Path(urlsplit(url).path)

@@ -46,9 +46,15 @@ class Teller:
         self._lines.put(lambda: self.screen.print(*what))
 
     def follow(self) -> None:
-        """From now on tell every event."""
+        """From now on tell what happens."""
         width = self.screen.width if self.screen.is_terminal else None
-        self._runtime.store.listen(lambda event: self.say(feed.line(_EVENT.dump_python(event, mode="json"), width)))
+
+        def tell(event: Event) -> None:
+            said = _EVENT.dump_python(event, mode="json")
+            if feed.worth_a_line(said):
+                self.say(feed.line(said, width))
+
+        self._runtime.store.listen(tell)
 
     async def stop(self) -> None:
         """Print what is left, unless nobody reads it."""
@@ -105,10 +111,8 @@ def _found(runtime: "Runtime", teller: Teller) -> None:
         return
     made = table("resource", "kind", "health", "acts", "state", fold=("resource", "state"))
     for watcher in watchers[:MOST]:
-        last = watcher.last
-        state = "not looked at yet" if last is None else last.error or last.state
         acts = "yes" if watcher.resource.may_act else "no"
-        made.add_row(watcher.resource.slug, watcher.resource.kind, health(watcher.health.value), acts, state)
+        made.add_row(watcher.resource.slug, watcher.resource.kind, health(watcher.health.value), acts, watcher.state)
     teller.say()
     teller.say(made)
     if (more := len(watchers) - MOST) > 0:

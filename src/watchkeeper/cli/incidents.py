@@ -81,8 +81,11 @@ def segment(text: str) -> str:
 
 def report(
     context: typer.Context,
-    key: Annotated[str | None, typer.Argument(metavar="ID", help="An incident's id; or give --since.")] = None,
-    since: Annotated[str | None, typer.Option(help="12h, yesterday, 18:00, 2026-11-21T18:00: all since then.")] = None,
+    key: Annotated[str | None, typer.Argument(metavar="ID", help="An incident's id; else all since a time.")] = None,
+    since: Annotated[
+        str | None,
+        typer.Option(help="12h, yesterday, 18:00, 2026-11-21T18:00: all since then; without it 24h."),
+    ] = None,
     format: Annotated[
         Literal["md", "json", "html"] | None, typer.Option(help="Else by the name of the file, else md.")
     ] = None,
@@ -95,9 +98,13 @@ def report(
     options = Options.of(context)
     named = output.suffix.lstrip(".") if output is not None else ""
     wanted = "json" if options.json else format or (named if named in ("json", "html") else "md")
-    if (key is None) == (since is None):
-        what = "An incident or a time, not both." if key else "Say which incident, or since when."
-        raise WatchkeeperError(what, "watchkeeper report ID  or  watchkeeper report --since 12h")
+    if key is not None and since is not None:
+        raise WatchkeeperError(
+            "An incident or a time, not both.", "watchkeeper report ID  or  watchkeeper report --since 12h"
+        )
+    if key is None and since is None:
+        typer.echo("The last 24 hours; an incident's id or --since asks for something else.", err=True)
+        since = "24h"
     at = moment_of(since) if since is not None else None
     with options.client() as client:
         if at is not None:
@@ -124,7 +131,7 @@ def approvals(
     all_: Annotated[bool, typer.Option("--all", help="Those that were decided, too.")] = False,
 ) -> None:
     """What waits for a person, with the command that decides."""
-    from watchkeeper.cli.screen import ago, arguments, clock, console, print_json
+    from watchkeeper.cli.screen import ago, called, clock, console, print_json
 
     options = Options.of(context)
     with options.client() as client:
@@ -137,7 +144,7 @@ def approvals(
     for item in page["items"]:
         screen.print(f"{item['id']}  {item['incident'] or ''}  {item['status']}", style="bold")
         for step in item["plan"]["steps"]:
-            call = f"{step['tool']} {arguments(step['arguments'])}".rstrip()
+            call = f"{step['tool']} {called(step)}".rstrip()
             screen.print(f"  {call} on {step['resource']} [{step['effect']}]", soft_wrap=True)
             if step["by_hand"]:
                 screen.print(f"    by hand: {step['by_hand']}", soft_wrap=True)
@@ -165,7 +172,7 @@ def reject(context: typer.Context, key: Key, note: Note = "") -> None:
 
 
 def _decide(context: typer.Context, verb: str, key: str, note: str) -> None:
-    from watchkeeper.cli.screen import arguments, print_json
+    from watchkeeper.cli.screen import called, print_json
 
     options = Options.of(context)
     with options.client() as client:
@@ -173,8 +180,7 @@ def _decide(context: typer.Context, verb: str, key: str, note: str) -> None:
     if options.json:
         return print_json(decided)
     steps = ", ".join(
-        f"{step['tool']} {arguments(step['arguments'])}".rstrip() + f" [{step['effect']}]"
-        for step in decided["plan"]["steps"]
+        f"{step['tool']} {called(step)}".rstrip() + f" [{step['effect']}]" for step in decided["plan"]["steps"]
     )
     where = f"`watchkeeper show {decided['incident']}`" if decided["incident"] else "the feed of `watchkeeper up`"
     return typer.echo(f"{decided['status']}: {steps} ({decided['id']}). What comes of it: {where}.")

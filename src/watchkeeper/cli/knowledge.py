@@ -7,11 +7,12 @@ import typer
 from watchkeeper.cli.options import Options
 
 runbooks = typer.Typer(help="List the runbooks, show one.", invoke_without_command=True)
+rules = typer.Typer(help="List the rules, show one.", invoke_without_command=True)
 
 
 def register(app: typer.Typer) -> None:
     app.add_typer(runbooks, name="runbooks")
-    app.command()(rules)
+    app.add_typer(rules, name="rules")
     app.command()(policy)
 
 
@@ -61,8 +62,12 @@ def show(context: typer.Context, name: Annotated[str, typer.Argument(help="The r
     return screen.print(Markdown(item["page"]))
 
 
-def rules(context: typer.Context) -> None:
-    """When it raises an alert: every rule in force, with the configuration's changes."""
+@rules.callback()
+def list_rules(context: typer.Context) -> None:
+    """When it raises an alert: every rule in force, with the configuration's changes. `rules show NAME` tells all of
+    one."""
+    if context.invoked_subcommand is not None:
+        return None
     from watchkeeper.cli.installed import ask
     from watchkeeper.cli.screen import console, health, lasted, print_json, table
 
@@ -74,6 +79,29 @@ def rules(context: typer.Context) -> None:
     for item in page["items"]:
         made.add_row(item["rule"], lasted(item["for_seconds"]), item["severity"], health(item["health"]), item["when"])
     return console().print(made)
+
+
+@rules.command("show")
+def show_rule(context: typer.Context, name: Annotated[str, typer.Argument(help="The rule's name.")]) -> None:
+    """Its condition, when it clears, why it matters, where that comes from, and its runbook."""
+    from watchkeeper.cli.installed import ask, pick
+    from watchkeeper.cli.screen import console, lasted, print_json
+
+    options = Options.of(context)
+    item = pick(ask(options, "rules"), "rule", name, "rule")
+    if options.json:
+        return print_json(item)
+    screen = console()
+    screen.print(f"{item['rule']} (for a {item['kind']})", style="bold")
+    screen.print(f"When:    {item['when']}, for {lasted(item['for_seconds'])}", soft_wrap=True)
+    if item["clear"]:
+        screen.print(f"Clear:   {item['clear']}", soft_wrap=True)
+    screen.print(f"Then:    {item['health']}, {item['severity']}")
+    screen.print(f"Why:     {item['why']}")
+    screen.print(f"Source:  {item['source']}")
+    if item["runbook"]:
+        screen.print(f"Runbook: {item['runbook']} (`watchkeeper runbooks show {item['runbook']}`)")
+    return None
 
 
 def policy(

@@ -10,6 +10,15 @@ from typing import Any
 from watchkeeper.telemetry import configure_logging
 
 FILE = "watchkeeper.log"
+HARMLESS = (("dbos", "Workflow already exists in queue"), ("psycopg", "query cancellation "))
+"""Of libraries, by the beginnings of what they say as a warning: a fix that is resumed, and a look that is cut off."""
+
+
+def demoted(record: logging.LogRecord) -> logging.LogRecord:
+    """What is harmless is no warning."""
+    if any(record.name.startswith(name) and record.getMessage().startswith(said) for name, said in HARMLESS):
+        record.levelno, record.levelname = logging.DEBUG, "DEBUG"
+    return record
 
 
 class Log:
@@ -25,7 +34,10 @@ class Log:
             configure_logging(mask=mask)
         library = logging.StreamHandler(self._stream)
         library.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
+        library.addFilter(lambda record: demoted(record).levelno > logging.DEBUG or self.path is not None)
         logging.basicConfig(level=logging.WARNING, handlers=[library], force=True)
+        dbos = logging.getLogger("dbos")  # without a handler it adds one of its own, to the screen
+        dbos.handlers, dbos.propagate = [logging.NullHandler()], True
 
 
 def begin_log(data: Path) -> Log:

@@ -34,8 +34,10 @@ def start(
     """Change nothing by itself on these from now on, for a while. What you submit yourself is still done."""
     from watchkeeper.cli.screen import print_json
     from watchkeeper.cli.screen import until as when
+    from watchkeeper.cli.when import length as length_of
 
     options = Options.of(context)
+    length_of(length)
     with options.client() as client:
         window = client.post("/api/maintenance", {"resources": resources, "for": length, "reason": reason})
     if options.json:

@@ -65,11 +65,12 @@ class Options:
         """A client of the server, with the operator's token where it may be read."""
         from watchkeeper.cli.client import Client
 
+        file = self.settings().data / "token"
         try:
-            token = (self.settings().data / "token").read_text().strip()
+            token = file.read_text().strip()
         except OSError:
             token = ""
-        return Client(self.address(), token)
+        return Client(self.address(), token, file)
 
 
 def listening_at(host: str, port: int) -> str:

@@ -9,6 +9,8 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from watchkeeper.domain.size import readable
+
 PLAIN_WIDTH = 2000
 """Columns where the output is not a terminal: nothing is folded or cut."""
 HEALTH = {"HEALTHY": ("●", "green"), "DEGRADED": ("▲", "yellow"), "FAILED": ("✖", "red"), "UNKNOWN": ("?", "cyan")}
@@ -120,20 +122,12 @@ def figure(name: str, value: float | None) -> str:
     if name.endswith("_ratio"):
         return f"{value * 100:.3g} %"
     if name.endswith("_bytes"):
-        return _bytes(value)
+        return readable(value)
     if name.endswith("_seconds"):
         return f"{value * 1000:.3g} ms" if abs(value) < 1 else lasted(value)
     if name.endswith("_per_second"):
         return f"{value:.4g}/s"
     return f"{value:.6g}"
-
-
-def _bytes(value: float) -> str:
-    for unit in ("B", "KiB", "MiB", "GiB"):
-        if abs(value) < 1024:
-            return f"{value:.0f} {unit}" if unit == "B" else f"{value:.1f} {unit}"
-        value /= 1024
-    return f"{value:.1f} TiB"
 
 
 def metric_words(name: str) -> str:
@@ -146,16 +140,35 @@ def metric_words(name: str) -> str:
     return name.replace("_", " ")
 
 
-def arguments(values: dict[str, Any]) -> str:
+def counted(number: float, singular: str, plural: str = "") -> str:
+    """
+    >>> counted(1, "message"), counted(1200, "message"), counted(2, "entry", "entries")
+    ('1 message', '1,200 messages', '2 entries')
+    """
+    return f"{number:,} {singular if number == 1 else plural or f'{singular}s'}"
+
+
+def called(step: dict[str, Any]) -> str:
+    """The arguments of a step, those that count bytes readably, too.
+
+    >>> called({"arguments": {"value": 161061273, "count": 2048}, "in_bytes": ["value"]})
+    'value=161061273 (153.6 MiB) count=2048'
+    """
+    return arguments(step["arguments"], step.get("in_bytes", ()))
+
+
+def arguments(values: dict[str, Any], in_bytes: Sequence[str] = ()) -> str:
     """Arguments of a call, as they are written on the command line; a runbook's expressions as they are.
 
     >>> arguments({"value": 5, "pattern": "a b", "limit": "= reading.x"})
     'value=5 pattern="a b" limit = reading.x'
     """
-    return " ".join(_argument(name, value) for name, value in values.items())
+    return " ".join(_argument(name, value, in_bytes) for name, value in values.items())
 
 
-def _argument(name: str, value: Any) -> str:
+def _argument(name: str, value: Any, in_bytes: Sequence[str]) -> str:
+    if name in in_bytes and isinstance(value, int) and value >= 1024:
+        return f"{name}={value} ({readable(value)})"
     if isinstance(value, str) and value.startswith("= "):
         return f"{name} {value}"
     plain = isinstance(value, str) and not any(character.isspace() for character in value)

@@ -34,8 +34,10 @@ def add(
 ) -> None:
     """Tell nobody about alerts that match all that is given. At the end one line says what was kept back."""
     from watchkeeper.cli.screen import print_json, until
+    from watchkeeper.cli.when import length as length_of
 
     options = Options.of(context)
+    length_of(length)
     body = {"resource": resource, "rule": rule, "severity": severity, "for": length, "reason": reason}
     with options.client() as client:
         made = client.post("/api/silences", body | {"approvals": approvals})
@@ -74,11 +76,12 @@ def list_silences(
 def expire(context: typer.Context, key: Annotated[str, typer.Argument(metavar="ID", help="The silence's id.")]) -> None:
     """End a silence now."""
     from watchkeeper.cli.incidents import segment
-    from watchkeeper.cli.screen import print_json
+    from watchkeeper.cli.screen import counted, print_json
 
     options = Options.of(context)
     with options.client() as client:
         ended = client.post(f"/api/silences/{segment(key)}/expire")
+    kept = sum(ended["kept_back"].values())
     if options.json:
         return print_json(ended)
-    return typer.echo(f"{ended['id']} is over; it kept back {sum(ended['kept_back'].values())} messages.")
+    return typer.echo(f"{ended['id']} is over; it kept back {counted(kept, 'message')}.")

@@ -233,7 +233,7 @@ def _still(screen: "Console", page: dict[str, Any]) -> None:
     """What keeps the hands still: windows and breakers."""
     from rich.text import Text
 
-    from watchkeeper.cli.screen import until
+    from watchkeeper.cli.screen import counted, until
     from watchkeeper.cli.tools import open_breakers
 
     for window in page["maintenance"]:
@@ -247,7 +247,7 @@ def _still(screen: "Console", page: dict[str, Any]) -> None:
     for silence in page["silences"]:
         screen.print()
         kept = sum(silence["kept_back"].values())
-        said = f"({silence['id']}) of {silence['about']}; {kept} messages kept back"
+        said = f"({silence['id']}) of {silence['about']}; {counted(kept, 'message')} kept back"
         screen.print(Text(f"▲ silence until {until(silence['ends'])} ", "yellow").append(said, "none"))
     open_breakers(screen, page["breakers"])
 
@@ -271,9 +271,9 @@ def show_step(screen: "Console", step: dict[str, Any]) -> None:
     """Tool, arguments, effect; why; the shell command that does the same."""
     from rich.text import Text
 
-    from watchkeeper.cli.screen import arguments, prose
+    from watchkeeper.cli.screen import called, prose
 
-    line = Text(f"    {step['tool']}", "bold").append(f" {arguments(step['arguments'])}".rstrip(), "none")
+    line = Text(f"    {step['tool']}", "bold").append(f" {called(step)}".rstrip(), "none")
     screen.print(line.append(f"  [{step['effect']}]", "dim"))
     if step["why"]:
         prose(screen, step["why"], 6)

@@ -7,7 +7,7 @@ from rich.text import Text
 
 from watchkeeper.cli import feed
 from watchkeeper.cli.incidents import standing
-from watchkeeper.cli.screen import arguments, clock, lasted, moment, prose
+from watchkeeper.cli.screen import called, clock, counted, lasted, moment, prose
 from watchkeeper.cli.status import show_advice, show_waiting
 
 VERDICT = {"healed": ("●", "green"), "not_healed": ("✖", "red"), "inconclusive": ("▲", "yellow")}
@@ -21,14 +21,15 @@ def tell(screen: Console, detail: dict[str, Any]) -> None:
     line = standing(incident)
     took = between(incident["opened_at"], incident["closed_at"])
     screen.print(line.append(f" after {took}" if took else "").append(f" · {roots(incident)}", "none"))
-    if incident["reason"]:
+    proofs = ["; ".join(fix["verdict"]["reasons"]) for fix in detail["fixes"] if fix["verdict"]]
+    if incident["reason"] and incident["reason"] not in proofs:
         screen.print(Text(incident["reason"]))
     if incident["merged_into"]:
         screen.print(Text(f"It goes on there: watchkeeper show {incident['merged_into']}", "bold"))
     for absorbed in incident["absorbed"]:
         screen.print(Text(f"{absorbed} turned out to be part of it: watchkeeper show {absorbed}"))
     if incident["reopened"]:
-        screen.print(Text(f"It came back {incident['reopened']} times."))
+        screen.print(Text(f"It came back {counted(incident['reopened'], 'time')}."))
     _heading(screen, "Alerts")
     for alert in incident["alerts"]:
         fired = f"fired {clock(alert['firing_at'])}, resolved {clock(alert['resolved_at'])}"
@@ -37,8 +38,10 @@ def tell(screen: Console, detail: dict[str, Any]) -> None:
     if incident["diagnosis"]:
         _diagnosis(screen, incident["diagnosis"])
     _changes(screen, detail["changes"], incident["opened_at"])
+    decided = [event["data"] for event in detail["events"] if event["kind"].startswith("approval.")]
+    notes = {data["fix"]: data["note"] for data in decided if "note" in data}
     for fix in detail["fixes"]:
-        _fix(screen, fix)
+        _fix(screen, fix, notes.get(fix["id"], ""))
     if incident["approval"] and incident["approval"]["status"] == "waiting":
         _heading(screen, "Decision")
         show_waiting(screen, incident["approval"])
@@ -48,7 +51,15 @@ def tell(screen: Console, detail: dict[str, Any]) -> None:
         show_advice(screen, detail["advice"], by_hand if incident["status"] == "escalated" else "It would do now")
     _heading(screen, "Time line")
     for event in detail["events"]:
-        screen.print(feed.line(event, screen.width if screen.is_terminal else None))
+        told = {**event, "text": _once(event["text"], proofs)}
+        screen.print(feed.line(told, screen.width if screen.is_terminal else None))
+
+
+def _once(text: str, proofs: list[str]) -> str:
+    """Without a proof that stands with its fix already."""
+    for proof in filter(None, proofs):
+        text = text.replace(proof, "the proof is with the fix above")
+    return text
 
 
 def roots(incident: dict[str, Any]) -> str:
@@ -89,13 +100,14 @@ def _diagnosis(screen: Console, diagnosis: dict[str, Any]) -> None:
         prose(screen, f"- passed over: {passed}", 2)
 
 
-def _fix(screen: Console, fix: dict[str, Any]) -> None:
+def _fix(screen: Console, fix: dict[str, Any], note: str) -> None:
     verdict = fix["verdict"]
     said = verdict["outcome"] if verdict else fix["status"]
     shape, style = VERDICT.get(said, ("▸", "yellow"))
     _heading(screen, f"Fix {fix['id']}")
     took = between(fix["started_at"], fix["finished_at"])
     by = f", approved by {fix['approved_by']}" if fix["approved_by"] else ""
+    by += f": {note}" if note else ""
     screen.print(Text(f"  {shape} {said}", style).append(f" in {took}" if took else "", "none"))
     decision = fix["decision"]
     prose(screen, f"{fix['plan']['author']}; {decision['outcome']} by policy {decision['policy']}{by}", 2)
@@ -112,7 +124,7 @@ def _step(screen: Console, step: dict[str, Any], record: dict[str, Any] | None) 
     status = record["status"] if record else "not begun"
     shape, style = STEP.get(status, ("·", "none"))
     took = between(record["started_at"], record["finished_at"]) if record else ""
-    call = f"{step['tool']} {arguments(step['arguments'])}".rstrip()
+    call = f"{step['tool']} {called(step)}".rstrip()
     line = Text(f"  {shape} {status}", style).append(f"  {call} [{step['effect']}]", "none")
     screen.print(line.append(f" in {took}" if took else "", "none"), soft_wrap=True)
     if record and record["error"]:

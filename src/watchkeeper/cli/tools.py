@@ -1,5 +1,6 @@
 """`tools`, `tools show`, `tools call`, `tools reset`: what it can do."""
 
+import re
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -30,11 +31,20 @@ def list_tools(context: typer.Context) -> None:
         return print_json(page)
     made = table("tool", "works on", "effect", "undo", "what it does", fold=("what it does",))
     for item in page["items"]:
-        first = item["description"].splitlines()[0]
+        first = sentence(item["description"])
         made.add_row(item["name"], item["kind"], item["effect"], "yes" if item["has_undo"] else "", first)
     screen = console()
     screen.print(made)
     return open_breakers(screen, [one for item in page["items"] for one in item["breakers"]])
+
+
+def sentence(text: str) -> str:
+    """
+    >>> sentence("Set it, e.g. to 1.5 GiB,\\nfor good. And more.")
+    'Set it, e.g. to 1.5 GiB, for good.'
+    """
+    whole = " ".join(text.split("\n\n", 1)[0].split())
+    return re.split(r"(?<=[.!?])\s+(?=[A-Z`])", whole, maxsplit=1)[0]
 
 
 def open_breakers(screen: "Console", breakers: list[dict[str, Any]]) -> None:
@@ -72,7 +82,8 @@ def show(context: typer.Context, name: Annotated[str, typer.Argument(help="The t
     made = table("argument", "type", "bounds", "default")
     for argument, said in schema["properties"].items():
         default = "required" if argument in schema.get("required", ()) else str(said.get("default"))
-        made.add_row(argument, kind_of(said), bounds(said), default)
+        unit = "; bytes, or 64mb" if said.get("unit") == "bytes" else ""
+        made.add_row(argument, kind_of(said) + unit, bounds(said), default)
     screen.print()
     return screen.print(made)
 

@@ -34,3 +34,15 @@ def moment_of(text: str, present: datetime | None = None) -> datetime:
         raise WatchkeeperError(
             f"{text!r} is no time.", "Write 12h, 30m, 7d, yesterday, today, 18:00 or 2026-11-21T18:00."
         ) from None
+
+
+def length(text: str) -> str:
+    """A duration as given, for `--for`. Raises WatchkeeperError."""
+    from watchkeeper.domain.duration import seconds
+    from watchkeeper.domain.errors import ConfigurationError
+
+    try:
+        seconds(text)
+    except ConfigurationError:
+        raise WatchkeeperError(f"--for: {text!r} is not a duration.", "For example --for 30m, 2h or 1d.") from None
+    return text

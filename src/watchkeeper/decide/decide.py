@@ -184,5 +184,6 @@ class Decide:
             "",
             tool.effect_on(reading),
         )
-        step = replace(step, by_hand=by_hand(tool, resource, parsed, reading.facts if reading else {}))
+        told = by_hand(tool, resource, parsed, reading.facts if reading else {})
+        step = replace(step, by_hand=told, in_bytes=tool.in_bytes)
         return Plan(f"{'human' if principal.kind == 'person' else principal.kind}:{principal.name}", (step,), now())

@@ -132,4 +132,5 @@ def _step(rung: RungStep, resource: Resource, situation: Situation, tool: Tool[A
         why=rung.why or tool.description.splitlines()[0],
         effect=tool.effect_on(reading),
         by_hand=by_hand(tool, resource, arguments, reading.facts),
+        in_bytes=tool.in_bytes,
     )

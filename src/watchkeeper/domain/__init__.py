@@ -40,6 +40,7 @@ from watchkeeper.domain.resource import (
 from watchkeeper.domain.restraint import Breaker, Hold, Silence, Standing, Window
 from watchkeeper.domain.rights import Held, Right
 from watchkeeper.domain.rule import Alert, AlertStatus, Rule, Severity
+from watchkeeper.domain.size import InBytes
 from watchkeeper.domain.tool import Precondition, Tool, tool
 
 __all__ = [
@@ -71,6 +72,7 @@ __all__ = [
     "Hold",
     "Host",
     "HostState",
+    "InBytes",
     "Incident",
     "IncidentOutcome",
     "IncidentStatus",

@@ -35,6 +35,8 @@ class Step:
     expected: str = ""
     effect: Effect = Effect.READ
     by_hand: str = ""
+    in_bytes: tuple[str, ...] = ()
+    """The arguments that count bytes."""
 
 
 @dataclass(frozen=True, slots=True)

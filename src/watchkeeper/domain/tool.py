@@ -15,6 +15,7 @@ from watchkeeper.domain.errors import WatchkeeperError
 from watchkeeper.domain.plan import Effect
 from watchkeeper.domain.reading import Reading
 from watchkeeper.domain.rights import Right
+from watchkeeper.domain.size import InBytes
 
 S = TypeVar("S")
 
@@ -64,6 +65,12 @@ class Tool(Generic[S]):
             right.kind == "unit" or (right.kind == "call" and right.what.endswith(("/start", "/restart")))
             for right in self.rights
         )
+
+    @property
+    def in_bytes(self) -> tuple[str, ...]:
+        """The arguments that count bytes."""
+        fields = self.arguments.model_fields
+        return tuple(name for name, field in fields.items() if any(isinstance(m, InBytes) for m in field.metadata))
 
     def undo(self, function: Callable[[S, Any], Awaitable[None]]) -> Callable[[S, Any], Awaitable[None]]:
         """Register what restores the state recorded before acting."""

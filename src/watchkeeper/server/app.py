@@ -6,6 +6,7 @@ from starlette.routing import Route
 from watchkeeper import __version__
 from watchkeeper.server import (
     connectors,
+    front,
     incidents,
     map,
     problems,
@@ -27,7 +28,7 @@ from watchkeeper.server.sharing import Shared
 def create_app(runtime: Runtime) -> FastAPI:
     """The API over a running system."""
     errors = {code: {"model": problems.Problem} for code in (401, 403, 404, 409, 422)}
-    app = FastAPI(title="Watchkeeper", version=__version__, responses={**errors})
+    app = FastAPI(title="Watchkeeper", version=__version__, responses={**errors}, docs_url=None, redoc_url=None)
     app.state.runtime = runtime
     if isinstance(runtime.sharing, Shared):
         runtime.sharing.serve = Clerk(runtime).serve
@@ -43,6 +44,7 @@ def create_app(runtime: Runtime) -> FastAPI:
         still.router,
         silences.router,
         system.router,
+        front.router,
     ):
         app.include_router(router)
     app.include_router(reports)

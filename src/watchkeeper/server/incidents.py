@@ -148,7 +148,15 @@ async def _decide(
         raise Forbidden("Policy wants a second person: whoever asked cannot approve.", "Ask a colleague.")
     decided = approval.decide(to, who, now(), note)
     steps = ", ".join(step.tool for step in approval.plan.steps)
-    event = Event(f"approval.{to}", approval.id, f"{who.name} {to} {steps}", now(), who.id, incident=approval.incident)
+    event = Event(
+        f"approval.{to}",
+        approval.id,
+        f"{who.name} {to} {steps}" + (f": {note}" if note else ""),
+        now(),
+        who.id,
+        incident=approval.incident,
+        data={"note": note, "fix": approval.fix},
+    )
     async with runtime.store.transaction() as transaction:  # whoever decides at the same moment finds it decided
         present = await runtime.store.get(Approval, approval.id)
         if present.status != "waiting" or present.expires_at <= now():

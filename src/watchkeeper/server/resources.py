@@ -39,12 +39,6 @@ async def _incidents(runtime: Runtime) -> dict[str, Incident]:
     return {resource: incident for incident in reversed(active) for resource in incident.resources}
 
 
-def _state(watcher: Watcher) -> str:
-    if watcher.last is None:
-        return "not looked at yet"
-    return watcher.last.error or watcher.last.state
-
-
 @router.get("")
 async def list_resources(runtime: Here, _: Viewer, limit: Limit = 500, after: After = None) -> Page[ResourceView]:
     """Everything watched, by id."""
@@ -59,7 +53,7 @@ async def list_resources(runtime: Here, _: Viewer, limit: Limit = 500, after: Af
         w = watchers[key]
         incident = incidents[key].id if key in incidents else None
         tended = runtime.watch.tending.said(key)
-        return ResourceView(**resource_view(w.resource, w.health, _state(w), w.since, incident, tended))
+        return ResourceView(**resource_view(w.resource, w.health, w.state, w.since, incident, tended))
 
     return Page(items=[view(key) for key in keys], next=following)
 
@@ -125,7 +119,7 @@ async def _status(
         kind=connector.kind,
         environment=watcher.resource.environment,
         health=watcher.health,
-        state=_state(watcher),
+        state=watcher.state,
         since=watcher.since,
         may_act=watcher.resource.may_act,
         metric=metric if name else None,
@@ -154,7 +148,7 @@ def _detail(runtime: Runtime, watcher: Watcher, incident: Incident | None) -> Re
         **resource_view(
             watcher.resource,
             watcher.health,
-            _state(watcher),
+            watcher.state,
             watcher.since,
             incident.id if incident else None,
             runtime.watch.tending.said(watcher.resource.id),

@@ -84,6 +84,8 @@ class StepView(BaseModel):
     effect: Effect
     why: str
     by_hand: str
+    in_bytes: list[str] = Field(default_factory=list[str])
+    """The arguments that count bytes."""
 
 
 class AdviceView(BaseModel):
@@ -347,7 +349,13 @@ def resource_view(
 def steps_view(plan: Plan) -> list[StepView]:
     return [
         StepView(
-            tool=s.tool, resource=s.resource, arguments=dict(s.arguments), effect=s.effect, why=s.why, by_hand=s.by_hand
+            tool=s.tool,
+            resource=s.resource,
+            arguments=dict(s.arguments),
+            effect=s.effect,
+            why=s.why,
+            by_hand=s.by_hand,
+            in_bytes=list(s.in_bytes),
         )
         for s in plan.steps
     ]

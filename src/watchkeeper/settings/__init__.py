@@ -305,6 +305,15 @@ def _no_misspelt_variables() -> None:
                 raise ConfigurationError(f"The variable {variable} is not known (did you mean {near[0]}?).")
 
 
+def _not_yaml(path: Path, problem: yaml.YAMLError) -> str:
+    """Where it is not, and why."""
+    if not isinstance(problem, yaml.MarkedYAMLError) or problem.problem_mark is None:
+        return f"{path} is not valid YAML: {' '.join(str(problem).split())}"
+    mark = problem.problem_mark
+    why = ", ".join(part for part in (problem.context, problem.problem) if part)
+    return f"{path}:{mark.line + 1}:{mark.column + 1} is not valid YAML: {why}."
+
+
 def _read(path: Path) -> dict[str, Any]:
     try:
         content: Any = yaml.safe_load(path.read_text()) or {}
@@ -315,7 +324,7 @@ def _read(path: Path) -> dict[str, Any]:
     except UnicodeDecodeError:
         raise ConfigurationError(f"{path} is not text in UTF-8.") from None
     except yaml.YAMLError as problem:
-        raise ConfigurationError(f"{path} is not valid YAML: {' '.join(str(problem).split())}") from None
+        raise ConfigurationError(_not_yaml(path, problem), "Look at that place, or just before it.") from None
     if not isinstance(content, dict):
         raise ConfigurationError(f"{path} must be a mapping of settings.", "For example: mode: approve")
     return cast("dict[str, Any]", content)

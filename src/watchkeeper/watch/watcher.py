@@ -123,6 +123,16 @@ class Watcher:
         return self.ring[-1] if self.ring else None
 
     @property
+    def state(self) -> str:
+        """How it was at the last look, in words; one that has not answered yet is told from one that no longer does."""
+        if self.last is None:
+            return "not looked at yet"
+        error = self.last.error or ""
+        if self.health is Health.UNKNOWN and error.lower().startswith("no answer") and not any(r.ok for r in self.ring):
+            return "no answer yet"
+        return error or self.last.state
+
+    @property
     def health(self) -> Health:
         """The worst of what fires; `UNKNOWN` without a reading that tells anything, and while nobody may look."""
         if self.conduct.quarantined:

@@ -9,7 +9,7 @@ from watchkeeper.connectors.docker.configuration import FLAG
 from watchkeeper.connectors.docker.read import ContainerSession
 from watchkeeper.connectors.docker.restore import docker_restore_config
 from watchkeeper.connectors.docker.scale import docker_scale
-from watchkeeper.domain import Effect, Reading, Refused, Tool, tool
+from watchkeeper.domain import Effect, InBytes, Reading, Refused, Tool, tool
 from watchkeeper.domain.rights import calls
 from watchkeeper.hosts.answers import items, part
 from watchkeeper.hosts.rights import INSPECT, LOGS, RESTART, START, STATS, UNPAUSE, UPDATE
@@ -111,7 +111,7 @@ async def docker_restart(session: ContainerSession) -> None:
     by_hand="docker update --memory {memory_bytes} {host}",
 )
 async def docker_update_limits(
-    session: ContainerSession, memory_bytes: Annotated[int, Ge(16 << 20), Le(1 << 42)]
+    session: ContainerSession, memory_bytes: Annotated[int, Ge(16 << 20), Le(1 << 42), InBytes()]
 ) -> dict[str, int]:
     """Set the memory limit of a container, in bytes, while it runs. Refuses what would be below what it uses."""
     used = (await session.host.stats()).memory_used_bytes

@@ -254,7 +254,8 @@ def _summary(metrics: Mapping[str, float]) -> str:
     ratio = metrics.get("used_memory_ratio")
     memory = f"{ratio:.0%} of maxmemory" if ratio is not None else f"{metrics['used_memory_bytes'] / 1e6:.0f} MB"
     memory += " without maxmemory" if metrics.get("maxmemory_bytes") == 0 else ""
-    return f"{memory}, {metrics['connected_clients']:.0f} clients"
+    number = int(metrics["connected_clients"])
+    return f"{memory}, {number} client{'s' * (number != 1)}"
 
 
 async def try_out(session: RedisSession) -> Probe:

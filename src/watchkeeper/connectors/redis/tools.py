@@ -16,7 +16,7 @@ from watchkeeper.connectors.redis.session import RedisSession
 from watchkeeper.connectors.redis.slow import redis_end_client
 from watchkeeper.connectors.redis.trouble import Trouble, trouble
 from watchkeeper.connectors.redis.wire import ServerSaid
-from watchkeeper.domain import Effect, Refused, Tool, WatchkeeperError, tool
+from watchkeeper.domain import Effect, InBytes, Refused, Tool, WatchkeeperError, tool
 from watchkeeper.domain.rights import DECLARED, commands, machine
 from watchkeeper.hosts.rights import RESTARTS
 
@@ -103,7 +103,7 @@ async def redis_memory_purge(redis: RedisSession) -> dict[str, float]:
     rights=commands("info", "config|get", "config|set"),
     by_hand=_CLI + " CONFIG SET maxmemory {value}",
 )
-async def redis_set_maxmemory(redis: RedisSession, value: Annotated[int, Ge(1 << 20)]) -> dict[str, int]:
+async def redis_set_maxmemory(redis: RedisSession, value: Annotated[int, Ge(1 << 20), InBytes()]) -> dict[str, int]:
     """Raise `maxmemory`, in bytes, within what the container leaves for fork and AOF. Until the next restart: the
     configuration file is not changed."""
     before = await maxmemory(redis)
