@@ -106,7 +106,7 @@ def test_what_a_person_approves_is_carried_out_and_reported(shop: Shop, run: Run
     assert approved.code == 0
     assert again.code == 2
     assert "waits no more" in again.err
-    assert "● healed" in story.out
+    assert "● healed" in story.out, story.out
     assert "✓ done  redis_script_kill" in story.out
     assert "proof:" in story.out
     assert story.out.count("good looks in a row") == 1

@@ -285,7 +285,7 @@ def show_waiting(screen: "Console", approval: dict[str, Any]) -> None:
     """What a person is asked for: the cause, each step as it would be done, and how to answer."""
     from rich.text import Text
 
-    from watchkeeper.cli.screen import clock, prose
+    from watchkeeper.cli.screen import clock, outcome, prose
 
     key, plan = approval["id"], approval["plan"]
     if plan["diagnosis"]:
@@ -294,7 +294,9 @@ def show_waiting(screen: "Console", approval: dict[str, Any]) -> None:
     screen.print(Text(f"  Waits for you until {until} ({plan['author']}):", "bold yellow"))
     for step in plan["steps"]:
         show_step(screen, step)
-    prose(screen, approval["decision"]["reason"], 4)
+    decision = approval["decision"]
+    said = Text("policy: ").append_text(outcome(decision["outcome"]))
+    prose(screen, said.append(f" ({decision['policy']}): {decision['reason']}"), 4)
     screen.print(Text(f"    watchkeeper approve {key}    or    watchkeeper reject {key}"), soft_wrap=True)
 
 
