@@ -30,9 +30,9 @@ def test_each_forked_child_counts_its_own_and_nothing_twice() -> None:
         pid = os.fork()
         for _ in range(7 if pid else 3): m.track("b")
         n = m.summary()
-        print("parent" if pid else "child", n.predictions, n.classes, flush=True)
         if pid: os.waitpid(pid, 0)
-        else: os._exit(0)
+        print("parent" if pid else "child", n.predictions, n.classes, flush=True)
+        if not pid: os._exit(0)
         """
     )
     assert sorted(said.splitlines()) == ["child 3 {'b': 3}", "parent 5008 {'a': 5001, 'b': 7}"]

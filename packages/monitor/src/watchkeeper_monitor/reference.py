@@ -1,0 +1,247 @@
+"""What drift is measured against, and the verdict: which columns, and how far."""
+
+import json
+import math
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, cast
+
+import numpy as np
+from numpy.typing import NDArray
+
+from watchkeeper_monitor.batch import AT_ONCE, array, columns
+from watchkeeper_monitor.counts import bounded
+from watchkeeper_monitor.drift import (
+    Sorted,
+    adjusted,
+    chi_squared,
+    chi_squared_p_value,
+    jensen_shannon,
+    kl,
+    kolmogorov_smirnov,
+    ks_p_value,
+    psi,
+    wasserstein,
+)
+
+SIGNIFICANT = 0.01
+"""False discovery rate over all columns of one comparison. Not 0.05: windows are compared again and again, and one in
+twenty would be named for nothing."""
+SHIFTED, FAR = 0.1, 0.25
+"""PSI from which a column has shifted, and shifted far (Siddiqi, "Credit Risk Scorecards", 2006)."""
+FORMAT = 1
+
+
+@dataclass(frozen=True, slots=True)
+class ColumnDrift:
+    """How far one column has moved. `shift` is `none`, `moderate` or `large`."""
+
+    name: str
+    kind: str
+    """`number` or `category`."""
+    shift: str
+    psi: float
+    kl: float
+    jensen_shannon: float
+    p_value: float
+    """Corrected for the number of columns."""
+    kolmogorov_smirnov: float
+    """Of numbers; NaN for categories, as is the next."""
+    wasserstein: float
+    """In the column's own unit."""
+    chi_squared: float
+    """Of categories; NaN for numbers."""
+    unseen: float
+    """Share of current values that are no category of the reference, or lie outside its range."""
+    missing: float
+    """Share of current values that are missing or no number."""
+    rows: int
+
+
+@dataclass(frozen=True, slots=True)
+class Drift:
+    """What a comparison gave, the farthest first."""
+
+    columns: list[ColumnDrift]
+    absent: list[str]
+    """Columns of the reference that the current data does not have: not compared."""
+    unknown: list[str]
+    """Columns of the current data that the reference does not have: not compared."""
+
+    @property
+    def shifted(self) -> list[str]:
+        return [each.name for each in self.columns if each.shift != "none"]
+
+    def __str__(self) -> str:
+        lines = [f"{len(self.shifted)} of {len(self.columns)} columns have shifted"]
+        lines += [
+            f"  {each.name:<24} {each.shift:<9} PSI {each.psi:.3f}  Jensen–Shannon {each.jensen_shannon:.3f}  "
+            f"p {each.p_value:.2g}  unseen {each.unseen:.1%}  missing {each.missing:.1%}"
+            for each in self.columns
+        ]
+        lines += [f"  {name:<24} not compared: the current data lacks it" for name in self.absent]
+        lines += [f"  {name:<24} not compared: the reference lacks it" for name in self.unknown]
+        return "\n".join(lines)
+
+
+class Reference:
+    """Columns made ready for comparing, from training data or a good period of production.
+
+    >>> reference = Reference.from_data({"age": np.arange(1000.0)})
+    >>> reference.compare({"age": np.arange(1000.0) + 500}).shifted
+    ['age']
+    """
+
+    def __init__(self, numbers: Mapping[str, Sorted], categories: Mapping[str, Mapping[str, int]]) -> None:
+        self.numbers = dict(numbers)
+        self.categories = {name: dict(counts) for name, counts in categories.items()}
+
+    @classmethod
+    def from_data(cls, table: Any) -> "Reference":
+        """From a mapping of columns, or a table of Arrow, Polars or pandas."""
+        numbers: dict[str, Sorted] = {}
+        categories: dict[str, dict[str, int]] = {}
+        for name, column in columns(table).items():
+            found = array(column)
+            if found.size == 0:
+                raise ValueError(f"the reference's column {name} is empty")
+            if (values := _numbers(found)) is not None:
+                numbers[name] = Sorted.of(values)
+            else:
+                categories[name] = dict(_categories(found)[0])
+        return cls(numbers, categories)
+
+    def save(self, path: str | Path, points: int = 10_000) -> None:
+        """To a JSON file. Of a longer numeric column, `points` evenly spaced quantiles are kept."""
+        kept = {
+            name: each.values[np.linspace(0, each.values.size - 1, min(points, each.values.size)).round().astype(int)]
+            for name, each in self.numbers.items()
+        }
+        content = {
+            "format": FORMAT,
+            "numbers": {name: values.tolist() for name, values in kept.items()},
+            "categories": self.categories,
+        }
+        Path(path).write_text(json.dumps(content))
+
+    @classmethod
+    def load(cls, path: str | Path) -> "Reference":
+        """Raises ValueError when a newer monitor wrote it."""
+        content = json.loads(Path(path).read_text())
+        if content["format"] > FORMAT:
+            raise ValueError(f"{path} was written by a newer watchkeeper-monitor: upgrade this one")
+        numbers = {name: Sorted.of(np.array(values, np.float64)) for name, values in content["numbers"].items()}
+        return cls(numbers, content["categories"])
+
+    def compare(self, table: Any) -> Drift:
+        """How far the current data lies from the reference, column by column.
+
+        A column has shifted where its PSI says so (an effect, which does not grow with the number of rows) and where
+        that is no chance (a test, corrected for the number of columns).
+        """
+        current = {name: array(column) for name, column in columns(table).items()}
+        known = [name for name in (*self.numbers, *self.categories) if name in current]
+        found = [
+            _of_numbers(name, self.numbers[name], current[name])
+            if name in self.numbers
+            else _of_categories(name, self.categories[name], current[name])
+            for name in known
+        ]
+        ps = adjusted([each.p_value for each in found])
+        judged = [_judged(each, p) for each, p in zip(found, ps, strict=True)]
+        judged.sort(key=lambda each: (-each.psi, each.name))
+        return Drift(
+            judged,
+            [name for name in (*self.numbers, *self.categories) if name not in current],
+            [name for name in current if name not in self.numbers and name not in self.categories],
+        )
+
+
+def _judged(found: ColumnDrift, p: float) -> ColumnDrift:
+    shift = "none"
+    if p < SIGNIFICANT and found.psi >= SHIFTED:
+        shift = "large" if found.psi >= FAR else "moderate"
+    return replace(found, shift=shift, p_value=p)
+
+
+def _of_numbers(name: str, reference: Sorted, column: NDArray[Any]) -> ColumnDrift:
+    values = _numbers(column)
+    if values is None:
+        values = np.full(column.size, np.nan)
+    current = Sorted.of(values)
+    n, m = reference.values.size, current.values.size
+    nothing = math.nan
+    missing = 1 - m / column.size if column.size else nothing
+    if not n or not m:
+        return ColumnDrift(name, "number", "none", 0, 0, 0, 1, nothing, nothing, nothing, nothing, missing, column.size)
+    before, after = reference.shares(reference.edges), current.shares(reference.edges)
+    distance = kolmogorov_smirnov(reference.values, current.values)
+    outside = int(np.searchsorted(current.values, reference.values[:1], side="left")[0])
+    outside += m - int(np.searchsorted(current.values, reference.values[-1:], side="right")[0])
+    return ColumnDrift(
+        name=name,
+        kind="number",
+        shift="none",
+        psi=psi(before, after),
+        kl=kl(before, after),
+        jensen_shannon=jensen_shannon(before, after),
+        p_value=ks_p_value(distance, n, m),
+        kolmogorov_smirnov=distance,
+        wasserstein=wasserstein(reference, current),
+        chi_squared=nothing,
+        unseen=outside / m,
+        missing=missing,
+        rows=column.size,
+    )
+
+
+def _of_categories(name: str, reference: Mapping[str, int], column: NDArray[Any]) -> ColumnDrift:
+    counts, missing = _categories(column)
+    names = sorted(reference.keys() | counts.keys())
+    before = np.array([reference.get(each, 0) for each in names], np.int64)
+    after = np.array([counts.get(each, 0) for each in names], np.int64)
+    n, m = max(1, int(before.sum())), max(1, int(after.sum()))
+    statistic, freedom = chi_squared(before, after)
+    empty = not before.sum() or not after.sum()
+    return ColumnDrift(
+        name=name,
+        kind="category",
+        shift="none",
+        psi=0.0 if empty else psi(before / n, after / m),
+        kl=0.0 if empty else kl(before / n, after / m),
+        jensen_shannon=0.0 if empty else jensen_shannon(before / n, after / m),
+        p_value=1.0 if empty else chi_squared_p_value(statistic, freedom),
+        kolmogorov_smirnov=math.nan,
+        wasserstein=math.nan,
+        chi_squared=statistic,
+        unseen=sum(times for each, times in counts.items() if each not in reference) / m,
+        missing=missing / column.size if column.size else math.nan,
+        rows=column.size,
+    )
+
+
+def _numbers(column: NDArray[Any]) -> NDArray[np.float64] | None:
+    """As floats, with NaN for None; None where it does not hold numbers."""
+    if column.dtype.kind in "fiu":
+        return column.astype(np.float64, copy=False)
+    if column.dtype.kind != "O":
+        return None
+    given = cast("list[Any]", column.tolist())
+    first = next((value for value in given if value is not None), None)
+    if not isinstance(first, int | float) or isinstance(first, bool):
+        return None
+    return np.array([value if isinstance(value, int | float) else np.nan for value in given], np.float64)
+
+
+def _categories(column: NDArray[Any]) -> tuple[Counter[str], int]:
+    """How often each came, and how many were missing."""
+    counted: Counter[Any] = Counter()
+    for start in range(0, column.size, AT_ONCE):  # as Python's values a whole column would take too much memory
+        counted.update(cast("list[Any]", column[start : start + AT_ONCE].tolist()))
+    missing = counted.pop(None, 0)
+    made: Counter[str] = Counter()
+    for value, times in counted.items():
+        made[bounded(str(value))] += times
+    return made, missing
