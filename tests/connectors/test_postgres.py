@@ -54,7 +54,6 @@ async def test_a_healthy_server_raises_nothing_and_tells_all_that_rules_name(loo
         "slow_scan_share",
         "slow_scan_mean_seconds",
         "slow_scan_table_bytes",
-        "slow_scan_filters",
         "wants_primary",
         "commits_per_second",
         "rollbacks_per_second",

@@ -311,7 +311,6 @@ async def test_a_statement_that_reads_a_large_table_from_end_to_end_is_told_with
     async with asyncio.timeout(60):
         while (reading := await primary()).metrics.get("slow_scan_share", 0.0) <= 0:
             first.run("""SELECT count(*) FROM "Sales" s WHERE s.customer = 7 AND 'secret' <> ''""")
-    assert reading.metrics["slow_scan_filters"] == 1.0
     assert reading.facts["slow_scan_table"] == 'public."Sales"'
     advice = reading.facts["slow_scan_advice"]
     assert advice.endswith('CREATE INDEX CONCURRENTLY ON public."Sales" (customer);')

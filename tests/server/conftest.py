@@ -52,7 +52,18 @@ async def runtime(folder: Path, connector: MemoConnector) -> AsyncIterator[Runti
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("DOCKER_HOST", f"unix://{folder / 'no-engine.sock'}")
         settings = Settings(
-            data=folder / "data", watch={"interval": 0.2, "quick": 0.05, "timeout": 2}, policy={"changes_per_hour": 100}
+            data=folder / "data",
+            watch={"interval": 0.2, "quick": 0.05, "timeout": 2},
+            policy={"changes_per_hour": 100},
+            ingest={
+                "cloud": {
+                    "alerts": "body.incidents",
+                    "name": "alert.title",
+                    "fires": "alert.open",
+                    "labels": "{'name': alert.host}",
+                    "fingerprint": "alert.id",
+                }
+            },
         )
         async with running(settings, Registry([connector])) as made:
             yield made

@@ -124,9 +124,25 @@ def show(screen: "Console", page: dict[str, Any], approvals: list[dict[str, Any]
         if not approval["incident"]:
             screen.print()
             show_waiting(screen, approval)
+    _outside(screen, page["outside"], {item["id"]: item["slug"] for item in items})
     executors(screen, page["executors"])
     _still(screen, page)
     problems(screen, page["problems"])
+
+
+def _outside(screen: "Console", told: list[dict[str, Any]], slugs: dict[str, str]) -> None:
+    """What others told us of; whether it is so, our own readings above say."""
+    from rich.text import Text
+
+    from watchkeeper.cli.screen import ago
+
+    for alert in told:
+        about = slugs.get(alert["resource"], alert["resource"]) or "nothing watched here"
+        said = f"on {about}, told by {alert['sender']}, for {ago(alert['began_at'])}"
+        screen.print()
+        screen.print(Text(f"▲ {alert['name']} ", "yellow").append(f"{said}. {alert['summary']}".rstrip(), "none"))
+        if alert["unmatched"]:
+            screen.print(Text(f"  {alert['unmatched']}", "dim"))
 
 
 def executors(screen: "Console", said: list[dict[str, Any]]) -> None:

@@ -35,6 +35,12 @@ def tell(screen: Console, detail: dict[str, Any]) -> None:
         fired = f"fired {clock(alert['firing_at'])}, resolved {clock(alert['resolved_at'])}"
         screen.print(Text(f"  {alert['rule']} on {alert['resource']} ({alert['severity']}), {fired}"), soft_wrap=True)
         prose(screen, f"{alert['why']}", 4)
+    if detail["outside"]:
+        _heading(screen, "Told from outside")
+    for alert in detail["outside"]:
+        said = f"  {alert['name']} on {alert['resource']}, by {alert['sender']}: fires since {clock(alert['began_at'])}"
+        over = f", resolved {clock(alert['ended_at'])}" if alert["ended_at"] else ""
+        screen.print(Text(f"{said}{over}. {alert['summary']}".rstrip()), soft_wrap=True)
     if incident["diagnosis"]:
         _diagnosis(screen, incident["diagnosis"])
     _changes(screen, detail["changes"], incident["opened_at"])

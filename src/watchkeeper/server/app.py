@@ -8,6 +8,7 @@ from watchkeeper.server import (
     connectors,
     front,
     incidents,
+    ingest,
     map,
     problems,
     resources,
@@ -43,6 +44,7 @@ def create_app(runtime: Runtime) -> FastAPI:
         connectors.router,
         still.router,
         silences.router,
+        ingest.router,
         system.router,
         front.router,
     ):

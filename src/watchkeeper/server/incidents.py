@@ -70,6 +70,7 @@ async def show_incident(key: str, runtime: Here, _: Viewer) -> IncidentDetail:
         fixes=await runtime.store.select(Fix, incident=key),
         events=await runtime.store.events(incident=key, limit=1000),
         changes=await _changes(runtime, incident),
+        outside=await runtime.outside.of(incident),
         advice=await advice(runtime, incident)
         if runtime.sharing.held(incident.root)
         else next((s.advice for s, _ in await elsewhere.items(runtime) if s.id == incident.root), None),

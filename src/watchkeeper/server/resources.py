@@ -31,6 +31,8 @@ from watchkeeper.watch import root_of
 from watchkeeper.watch.watcher import Watcher
 
 router = APIRouter(prefix="/api/resources", tags=["resources"])
+OUTSIDE = 20
+"""Alerts from outside that the status shows."""
 
 
 async def _incidents(runtime: Runtime) -> dict[str, Incident]:
@@ -90,6 +92,7 @@ async def status(runtime: Here, _: Viewer, limit: Limit = 500, after: After = No
         maintenance=[window_view(window, at) for window in windows],
         breakers=[breaker_view(one, at) for one in await runtime.decide.history.breakers()],
         silences=[await silence_view(runtime, one) for one in await runtime.silences.standing(at)],
+        outside=(await runtime.outside.firing(at))[:OUTSIDE],
         items=items,
         next=following,
         total=len(every),

@@ -29,7 +29,7 @@ from watchkeeper.server.sharing import place as _place
 from watchkeeper.settings import Settings, secret
 from watchkeeper.store import Masker, Store
 from watchkeeper.telemetry import Metrics
-from watchkeeper.watch import Noticer, Watch
+from watchkeeper.watch import Noticer, Outside, Watch
 
 log = structlog.get_logger(__name__)
 
@@ -50,6 +50,7 @@ class Runtime:
     token: str
     silences: Silences
     sharing: Sharing
+    outside: Outside
     started_at: datetime = field(default_factory=now)
     unwell: tuple[str, ...] = ()
     """What the last beat of the pulse found wrong."""
@@ -141,6 +142,7 @@ async def _assembled(
                     *_operator(settings.data),
                     silences,
                     sharing,
+                    Outside(store, watch),
                 )
                 await store.emit(Event("server.started", sharing.name, f"mode {settings.mode}", now()))
                 await sharing.begin(loop)

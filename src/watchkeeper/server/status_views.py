@@ -6,6 +6,7 @@ from typing import Any
 from pydantic import BaseModel, Field
 
 from watchkeeper.domain import Alert, Health, Reading
+from watchkeeper.domain.outside import OutsideAlert
 from watchkeeper.server.views import (
     AdviceView,
     BreakerView,
@@ -62,6 +63,8 @@ class StatusPage(BaseModel):
     maintenance: list[WindowView]
     breakers: list[BreakerView]
     silences: list[SilenceView]
+    outside: list[OutsideAlert] = Field(default_factory=list[OutsideAlert])
+    """What others told and is taken to fire, the newest first; the first 20."""
     items: list[StatusView]
     next: str | None = None
     """The cursor of the next page, as `after`; null on the last."""

@@ -23,6 +23,7 @@ from watchkeeper.domain import (
     Resource,
     Window,
 )
+from watchkeeper.domain.outside import OutsideAlert
 
 T = TypeVar("T")
 
@@ -191,6 +192,8 @@ class IncidentDetail(BaseModel):
     events: list[Event]
     changes: list[Event]
     """What changed on its resources and what they need, from a day before it opened; the nearest to that first."""
+    outside: list[OutsideAlert]
+    """What others told of its resources while it lasted."""
     advice: AdviceView | None
 
 

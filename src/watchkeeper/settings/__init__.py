@@ -17,6 +17,7 @@ from watchkeeper.domain.plan import Effect
 from watchkeeper.domain.policy import Outcome
 from watchkeeper.settings.checks import CheckSettings
 from watchkeeper.settings.healers import HealersSettings
+from watchkeeper.settings.ingest import IngestSettings, Sender
 from watchkeeper.settings.machines import HostsSettings
 from watchkeeper.settings.maintenance import MaintenanceSettings
 from watchkeeper.settings.mcp import McpSettings
@@ -180,6 +181,7 @@ class Settings(BaseSettings):
     hosts: HostsSettings = Field(default_factory=HostsSettings)
     mcp: McpSettings = Field(default_factory=McpSettings)
     healers: HealersSettings = Field(default_factory=HealersSettings)
+    ingest: dict[Sender, IngestSettings] = Field(default_factory=dict[Sender, IngestSettings])
     resources: list[ResourceSettings] = Field(default_factory=list[ResourceSettings])
     sources: dict[str, SourceSettings] = Field(default_factory=dict[str, SourceSettings])
     checks: list[CheckSettings] = Field(default_factory=list[CheckSettings])

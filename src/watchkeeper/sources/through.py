@@ -8,13 +8,12 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
-from urllib.parse import urlsplit
 
 from watchkeeper.connectors import hosting
-from watchkeeper.domain import Connector, Host, Probe, Reading, Resource, Rule, WatchkeeperError, now, numbers, scope
+from watchkeeper.domain import Connector, Host, Probe, Reading, Resource, Rule, now, numbers, scope
 from watchkeeper.domain.source import ReadingSource, Seen, Told
+from watchkeeper.sources.known import known_as
 
-PORTS = {"redis": 6379, "rediss": 6379, "postgres": 5432, "postgresql": 5432, "http": 80, "https": 443}
 _NAMED = re.compile(r"\breading\.(\w+)")
 
 
@@ -164,21 +163,8 @@ class Through:
         """Its addresses and names, by which its series may be found."""
         if self._seen.match or not self._seen.whole:
             return self._seen
-        resource, addresses = self._resource, list[str]()
-        parts = urlsplit(str(resource.settings.get("url") or ""))
-        if parts.hostname:
-            addresses.append(f"{parts.hostname}:{parts.port or PORTS.get(parts.scheme, 0)}")
-        host = self._host
-        for port in resource.ports if host is not None else ():
-            try:
-                async with asyncio.timeout(hosting.HOST_SECONDS):
-                    there = await host.endpoints(port) if host is not None else ()
-                    addresses += [f"{one}:{number}" for one, number in there]
-            except (WatchkeeperError, TimeoutError):
-                continue
-        service = resource.labels.get("com.docker.compose.service", "")
-        names = (resource.name, resource.name.rpartition("/")[2], resource.slug, service)
-        return replace(self._seen, addresses=addresses, names=tuple(dict.fromkeys(filter(None, names))))
+        known = await known_as(self._resource, self._host)
+        return replace(self._seen, addresses=known.addresses, names=known.names)
 
 
 def _with(reading: Reading, told: Told) -> Reading:

@@ -94,6 +94,15 @@ windows, silences = (
     )
     for name in ("windows", "silences")
 )
+outside_alerts = sa.Table(
+    "outside_alerts",
+    metadata,
+    sa.Column("id", sa.String, primary_key=True),
+    sa.Column("status", sa.String, nullable=False, index=True),
+    sa.Column("resource", sa.String, nullable=False, index=True),
+    sa.Column("at", TIME, nullable=False, index=True),
+    sa.Column("body", sa.JSON, nullable=False),
+)
 events = sa.Table(
     "events",
     metadata,

@@ -5,6 +5,7 @@ from watchkeeper.watch.changes import Noticer, concerned, lately, told_lately
 from watchkeeper.watch.correlation import incident_for, reach, relapse_of, root_of
 from watchkeeper.watch.fleet import Fleet, Provider
 from watchkeeper.watch.ledger import drift
+from watchkeeper.watch.outside import Outside
 from watchkeeper.watch.overrides import overridden
 from watchkeeper.watch.watch import Watch
 
@@ -12,6 +13,7 @@ __all__ = [
     "CHANGES",
     "Fleet",
     "Noticer",
+    "Outside",
     "Provider",
     "Watch",
     "concerned",

@@ -8,7 +8,6 @@ from annotated_types import Ge, Le
 
 from watchkeeper.connectors.postgres import preconditions
 from watchkeeper.connectors.postgres.session import PostgresSession
-from watchkeeper.connectors.postgres.shell import psql
 from watchkeeper.connectors.postgres.trouble import denied
 from watchkeeper.domain import Effect, Reading, tool
 from watchkeeper.domain.rights import grants
@@ -26,7 +25,6 @@ _LEAST_WAL = 0.15
 """A checkpoint because of the write-ahead log comes after about half of max_wal_size; one that somebody asked for (a
 backup, CREATE DATABASE, by hand) comes whenever that is."""
 _RELOAD_SECONDS = 5.0
-_RELOAD = " -c 'SELECT pg_reload_conf()'"
 _FREE_SHARE = 0.5
 _MOST_TIMES = 4.0
 MB = 1048576.0
@@ -112,7 +110,8 @@ async def max_wal_size(session: PostgresSession) -> dict[str, Any]:
     rights=grants(
         "pg_read_all_settings", "ALTER SYSTEM ON PARAMETER max_wal_size", "EXECUTE ON FUNCTION pg_reload_conf()"
     ),
-    by_hand=psql("ALTER SYSTEM SET max_wal_size = {megabytes}", then=_RELOAD),
+    by_hand="{inside}psql -U postgres -c \"ALTER SYSTEM SET max_wal_size = '{megabytes}MB'\" "
+    "-c 'SELECT pg_reload_conf()'",
 )
 async def postgres_set_max_wal_size(
     session: PostgresSession, megabytes: Annotated[int, Ge(32), Le(1 << 20)]
@@ -162,7 +161,8 @@ def limit_leaves_slots(reading: Reading, arguments: Mapping[str, Any]) -> str | 
         "ALTER SYSTEM ON PARAMETER max_slot_wal_keep_size",
         "EXECUTE ON FUNCTION pg_reload_conf()",
     ),
-    by_hand=psql("ALTER SYSTEM SET max_slot_wal_keep_size = {megabytes}", then=_RELOAD),
+    by_hand="{inside}psql -U postgres -c \"ALTER SYSTEM SET max_slot_wal_keep_size = '{megabytes}MB'\" "
+    "-c 'SELECT pg_reload_conf()'",
 )
 async def postgres_limit_slot_wal(
     session: PostgresSession, megabytes: Annotated[int, Ge(16), Le(1 << 24)]

@@ -9,7 +9,6 @@ from annotated_types import Ge, MaxLen
 from watchkeeper.connectors.postgres import ending, preconditions, queries
 from watchkeeper.connectors.postgres.figures import is_protected, normalised
 from watchkeeper.connectors.postgres.session import PostgresSession
-from watchkeeper.connectors.postgres.shell import psql
 from watchkeeper.domain import Effect, Reading, Refused, tool
 from watchkeeper.domain.rights import grants
 
@@ -121,7 +120,7 @@ def holder_may_be_ended(reading: Reading, arguments: Mapping[str, Any]) -> str |
     timeout=15.0,
     requires=(preconditions.is_primary, holder_may_be_ended),
     rights=grants("pg_read_all_stats", "pg_signal_backend"),
-    by_hand=psql("SELECT pg_terminate_backend({pid})"),
+    by_hand="{inside}psql -U postgres -c 'SELECT pg_terminate_backend({pid})'",
 )
 async def postgres_end_old_transaction(
     session: PostgresSession, pid: Annotated[int, Ge(1)], started: Annotated[str, MaxLen(64)]

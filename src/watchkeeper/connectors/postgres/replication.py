@@ -11,7 +11,6 @@ from annotated_types import Ge, MaxLen
 from watchkeeper.connectors.postgres import ending, preconditions
 from watchkeeper.connectors.postgres.figures import is_protected, normalised
 from watchkeeper.connectors.postgres.session import PostgresSession, Row
-from watchkeeper.connectors.postgres.shell import psql
 from watchkeeper.connectors.postgres.trouble import Trouble
 from watchkeeper.domain import Effect, Refused, tool
 from watchkeeper.domain.rights import grants, machine
@@ -41,7 +40,6 @@ ORDER BY xact_start LIMIT 1
 _SENDERS = """
 SELECT application_name AS name, pg_wal_lsn_diff(pg_current_wal_lsn(), replay_lsn)::float8 AS behind
 FROM pg_stat_replication WHERE state IN ('streaming', 'catchup') AND application_name <> 'pg_basebackup'
-  AND application_name !~ '^pg_[0-9]+_sync_'
 """
 _SLOTS = """
 SELECT slot_name AS name, slot_type AS kind, active, coalesce(wal_status, '') AS status,
@@ -230,7 +228,7 @@ async def replay_paused(session: PostgresSession) -> bool:
     timeout=10.0,
     requires=(preconditions.is_standby, replay_is_paused),
     rights=grants("EXECUTE ON FUNCTION pg_wal_replay_resume()", "EXECUTE ON FUNCTION pg_wal_replay_pause()"),
-    by_hand=psql("SELECT pg_wal_replay_resume()"),
+    by_hand="{inside}psql -U postgres -c 'SELECT pg_wal_replay_resume()'",
 )
 async def postgres_resume_replay(session: PostgresSession) -> dict[str, bool]:
     """Let a standby replay what it has received, after somebody paused that. Nothing is lost; it catches up."""
@@ -252,7 +250,7 @@ async def pause_replay(session: PostgresSession, before: bool) -> None:
     timeout=15.0,
     requires=(preconditions.is_standby, replay_is_blocked),
     rights=grants("pg_read_all_stats", "pg_signal_backend"),
-    by_hand=psql("SELECT pg_cancel_backend({pid})"),
+    by_hand="{inside}psql -U postgres -c 'SELECT pg_cancel_backend({pid})'",
 )
 async def postgres_end_replay_blocker(
     session: PostgresSession, pid: Annotated[int, Ge(1)], started: Annotated[str, MaxLen(64)]
@@ -282,7 +280,7 @@ async def slot_names(session: PostgresSession) -> list[str]:
     timeout=15.0,
     requires=(slot_is_unused,),
     rights=machine("the attribute REPLICATION for its role at the PostgreSQL", gives="replication slots are dropped"),
-    by_hand=psql("SELECT pg_drop_replication_slot({name})"),
+    by_hand="{inside}psql -U postgres -c \"SELECT pg_drop_replication_slot('{name}')\"",
 )
 async def postgres_drop_replication_slot(session: PostgresSession, name: Annotated[str, MaxLen(63)]) -> dict[str, Any]:
     """Drop a slot that nobody reads and that keeps the write-ahead log from being removed. Whoever was to read it (a

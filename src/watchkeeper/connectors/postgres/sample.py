@@ -48,7 +48,6 @@ SAMPLE = Reading(
         "slow_scan_share": 0.0,
         "slow_scan_mean_seconds": 0.0,
         "slow_scan_table_bytes": 0.0,
-        "slow_scan_filters": 0.0,
         "deadlocks_total": 0.0,
         "deadlocks_per_second": 0.0,
         "temporary_bytes_total": 0.0,

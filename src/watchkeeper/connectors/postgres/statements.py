@@ -50,7 +50,7 @@ SELECT a.attname AS name, quote_ident(a.attname) AS quoted,
           AND i.indpred IS NULL) AS indexed
 FROM pg_attribute a WHERE a.attrelid = %(id)s::oid AND a.attnum > 0 AND NOT a.attisdropped
 """
-CARRIED = ("statements_told", "slow_scan_share", "slow_scan_mean_seconds", "slow_scan_table_bytes", "slow_scan_filters")
+CARRIED = ("statements_told", "slow_scan_share", "slow_scan_mean_seconds", "slow_scan_table_bytes")
 CARRIED_FACTS = ("slow_scan_table", "slow_scan_query", "slow_scan_advice")
 
 
@@ -82,7 +82,7 @@ async def look_at_statements(session: PostgresSession, metrics: dict[str, float]
         return
     tables = await session.query(_SCANNED, {"rows": _LARGE_ROWS, "most": _TABLES})
     at, before = asyncio.get_running_loop().time(), session.statements
-    metrics |= dict.fromkeys(CARRIED[1:], 0.0)
+    metrics |= {"slow_scan_share": 0.0, "slow_scan_mean_seconds": 0.0, "slow_scan_table_bytes": 0.0}
     if before is not None and at - before.at < 1.0:
         return
     session.statements = Statements(at, {r["id"]: r for r in statements}, {r["id"]: r for r in tables})
@@ -108,7 +108,7 @@ async def look_at_statements(session: PostgresSession, metrics: dict[str, float]
         "slow_scan_mean_seconds": seconds / calls,
         "slow_scan_table_bytes": table["bytes"],
     }
-    metrics["slow_scan_filters"] = float(await _advise(session, row, table, seconds / calls, facts))
+    await _advise(session, row, table, seconds / calls, facts)
 
 
 def _first_that_reads(
@@ -131,39 +131,27 @@ def _from_end_to_end(row: Row, before: Row) -> bool:
     return scans > 0 and read / scans > _SHARE * row["rows"]
 
 
-async def _advise(session: PostgresSession, row: Row, table: Row, mean: float, facts: dict[str, str]) -> bool:
-    """In words, with the statement where the column can be told. Whether an index may be missing: a statement that
-    wants every row, or has an index to begin with, lacks none."""
+async def _advise(session: PostgresSession, row: Row, table: Row, mean: float, facts: dict[str, str]) -> None:
+    """In words, with the statement where the column can be told."""
     name = str(table["name"])
     query = normalised(str(row["query"]), 400)
     facts |= {"slow_scan_table": name, "slow_scan_query": query}
     columns = {str(c["name"]): c for c in await session.query(_COLUMNS, {"id": table["id"]})}
-    text, names = str(row["query"]), tuple(columns)
-    wanted = await asyncio.to_thread(compared, text, str(table["table"]), names)
+    wanted = await asyncio.to_thread(compared, str(row["query"]), str(table["table"]), tuple(columns))
     said = f"{query} takes {mean * 1000:.0f} ms on average and {name} is read from end to end for it. "
     if not wanted:
-        facts["slow_scan_advice"] = f"{said}Which column an index has to be on cannot be told from the statement."
-        return filters(text)
-    known = " or ".join(column for column in wanted if columns[column]["indexed"])
-    if known:
+        facts["slow_scan_advice"] = (
+            said + "Which column an index would have to be on cannot be told from the statement."
+        )
+    elif any(columns[column]["indexed"] for column in wanted):
+        known = " or ".join(column for column in wanted if columns[column]["indexed"])
         facts["slow_scan_advice"] = f"{said}An index begins with {known}: look at EXPLAIN for why it is not taken."
-        return False
-    what = ", ".join(str(columns[column]["quoted"]) for column in wanted)
-    facts["slow_scan_advice"] = (
-        f"{said}By its WHERE, this may spare it; try EXPLAIN before and after: "
-        f"CREATE INDEX CONCURRENTLY ON {name} ({what});"
-    )
-    return True
-
-
-def filters(query: str) -> bool:
-    """Whether a statement wants some rows only."""
-    parsed = _parsed(query)
-    if parsed is None:
-        return False
-    from sqlglot import exp
-
-    return parsed.find(exp.Where) is not None
+    else:
+        what = ", ".join(str(columns[column]["quoted"]) for column in wanted)
+        facts["slow_scan_advice"] = (
+            f"{said}By its WHERE, this may spare it; try EXPLAIN before and after: "
+            f"CREATE INDEX CONCURRENTLY ON {name} ({what});"
+        )
 
 
 def mentions(query: str, table: str) -> bool:
