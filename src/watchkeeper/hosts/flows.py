@@ -24,7 +24,8 @@ _SOCK_DIAG, _TCP_DUMP, _DUMP, _INFO = (
 )  # the older request walks the kernel's table once for both families
 _ERROR, _DONE = 2, 3
 _HEADER, _ATTRIBUTE = struct.Struct("=IHHII"), struct.Struct("=HH")
-_RETRANSMIT_TIMER = 1
+_RETRANSMIT_TIMER, _PROBE_TIMER = 1, 4
+"""The second one, too, tries again and again: where the kernel itself refuses to send, or a window stays closed."""
 MOST = 20_000
 """Connections of one namespace that are looked at; what is beyond is not (a proxy with very many)."""
 _SECONDS = 1.0
@@ -123,7 +124,7 @@ def _flow(row: bytes) -> Flow:
         state,
         inode,
         cookie,
-        retries=row[3] if timer == _RETRANSMIT_TIMER else 0,
+        retries=row[3] if timer in (_RETRANSMIT_TIMER, _PROBE_TIMER) else 0,
         waits=max(0.0, rto / 1e6 - expires / 1e3) if first else 0.0,
         sent=segments + requests + (total if state == SYN_SENT else 0),
         again=max(0, total - dsack),
