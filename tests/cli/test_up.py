@@ -34,6 +34,13 @@ def test_a_second_executor_is_refused_and_names_the_first(shop: Shop) -> None:
     assert not any("Traceback" in line for line in second.lines)
 
 
+def test_only_what_is_said_is_watched(tmp_path: Path) -> None:
+    with running(tmp_path / "data", "--only", "nothing-is-called-so") as up:
+        up.until_line("What happens from here on")
+        with up.client as client:
+            assert client.get("/api/resources/status")["total"] == 0
+
+
 def test_it_ends_in_order_with_ctrl_c(tmp_path: Path) -> None:
     data = tmp_path / "data"
     with running(data) as up:

@@ -28,6 +28,10 @@ def up(
     mode: Annotated[
         Mode | None, typer.Option(help="observe: never acts; approve: every change waits; auto: within policy.")
     ] = None,
+    only: Annotated[
+        list[str] | None,
+        typer.Option(help="Watch nothing but this: a slug, an id, a compose project, or a glob; may be repeated."),
+    ] = None,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Do not tell what happens as it happens.")] = False,
 ) -> None:
     """Watch what can be reached from here; serve the API, until stopped with Ctrl-C."""
@@ -36,7 +40,8 @@ def up(
     server = settings.server.model_copy(
         update={name: value for name, value in (("host", host), ("port", port)) if value is not None}
     )
-    settings = settings.model_copy(update={"server": server} | ({"mode": mode.value} if mode else {}))
+    given = ({"mode": mode.value} if mode else {}) | ({"only": only} if only else {})
+    settings = settings.model_copy(update={"server": server} | given)
     listener = bound(server.host, server.port)  # before anything acts
     from watchkeeper.cli.executor import run
 
