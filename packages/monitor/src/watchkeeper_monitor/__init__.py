@@ -8,12 +8,14 @@ from watchkeeper_monitor.histogram import Histogram
 if TYPE_CHECKING:
     from watchkeeper_monitor.monitor import Monitor
     from watchkeeper_monitor.profile import Profile
+    from watchkeeper_monitor.prometheus import ModelCollector
     from watchkeeper_monitor.reference import Drift, Reference
     from watchkeeper_monitor.summary import Summary
     from watchkeeper_monitor.wrapping import MonitorMiddleware
 
-__all__ = ["Drift", "Histogram", "Monitor", "MonitorMiddleware", "Profile", "Reference", "Summary"]
+__all__ = ["Drift", "Histogram", "ModelCollector", "Monitor", "MonitorMiddleware", "Profile", "Reference", "Summary"]
 _WHERE = {
+    "ModelCollector": "prometheus",
     "Monitor": "monitor",
     "MonitorMiddleware": "wrapping",
     "Profile": "profile",
