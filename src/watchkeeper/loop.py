@@ -156,7 +156,8 @@ class Loop:
     async def submit(self, plan: Plan, principal: Principal, incident: Incident | None = None) -> Submission:
         """The one entrance: what comes by HTTP, command line, chat, MCP or a rollout is judged by the same policy.
 
-        What a person submits themselves counts as approved, unless policy wants two people. Raises Forbidden.
+        What a person who may approve submits themselves counts as approved, unless policy wants two people. Raises
+        Forbidden.
         """
         at = await self._watch.look(plan.resources)
         plan = replace(
@@ -165,7 +166,9 @@ class Loop:
         )
         if plan.effect is not Effect.READ and (stopped := await self._decide.stopped()):
             raise Conflict(f"Nothing is changed now: {stopped}.", "Go on with `watchkeeper resume`.")
-        own = principal.kind == "person" and not any(self._decide.policy.needs_two(step.effect) for step in plan.steps)
+        own = self._decide.policy.approves(principal) and not any(
+            self._decide.policy.needs_two(step.effect) for step in plan.steps
+        )
         standing = await self._fixing.standing(plan, at, incident)
         decision = self._decide.permit(plan, at, principal, approved=own, standing=standing)
         if decision.outcome == "deny":

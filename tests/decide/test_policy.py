@@ -179,7 +179,7 @@ def test_a_decision_to_ask_says_why_and_who_may_approve() -> None:
     decision = POLICIES["approve"].decide(Effect.REVERSIBLE, resource(), LOOP)
     assert (decision.outcome, decision.policy) == ("ask", "mode/approve")
     assert "waits for a person" in decision.reason
-    assert "operator" in decision.approvers
+    assert "approver" in decision.approvers
 
 
 def test_a_decision_names_the_cell_that_made_it() -> None:
@@ -258,3 +258,20 @@ def test_two_people_are_needed_where_the_configuration_wants_it() -> None:
     policy = Policy(PolicySettings(two_people=[Effect.DESTRUCTIVE]), "auto")
     assert policy.needs_two(Effect.DESTRUCTIVE)
     assert not policy.needs_two(Effect.DISRUPTIVE)
+
+
+def test_a_policy_can_name_a_role(tmp_path: Path) -> None:
+    forbid = """
+        @id("own/no-operator")
+        forbid(principal in Role::"operator", action, resource);
+    """
+    said = with_cedar(tmp_path, forbid, "auto")
+    lab = resource(environment="lab")
+    assert said.decide(Effect.REVERSIBLE, lab, ADA).policy == "own/no-operator"
+    assert said.decide(Effect.REVERSIBLE, lab, Principal("person", "ada", "approver")).outcome == "allow"
+
+
+@pytest.mark.parametrize(("role", "own"), [("viewer", False), ("operator", False), ("approver", True), ("admin", True)])
+def test_only_who_may_approve_needs_nobody_elses_approval(role: Any, own: bool) -> None:
+    assert POLICIES["auto"].approves(Principal("person", "ada", role)) is own
+    assert not POLICIES["auto"].approves(Principal("agent", "ada", role))

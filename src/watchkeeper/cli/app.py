@@ -23,6 +23,7 @@ from watchkeeper.cli import (
     mcp,
     silence,
     status,
+    tokens,
     tools,
     up,
 )
@@ -72,6 +73,7 @@ for module in (
     maintenance,
     silence,
     tools,
+    tokens,
     mcp,
     knowledge,
     connectors,

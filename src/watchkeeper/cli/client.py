@@ -65,6 +65,9 @@ class Client(AbstractContextManager["Client"]):
     def post(self, path: str, body: Any = None) -> Any:
         return self._call("POST", path, json={} if body is None else body).json()
 
+    def delete(self, path: str) -> Any:
+        return self._call("DELETE", path).json()
+
     def newest(self) -> int:
         """The number of the last event: follow from there, and nothing that comes after is missed."""
         items: list[dict[str, Any]] = self.get("/api/events", limit=1)["items"]

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 ADDRESS = "url"
 """The file in the data directory that says where the server that uses it listens."""
 
+TOKEN = "WATCHKEEPER_TOKEN"
 MOST = 100
 """Resources shown without being asked for more: the worst."""
 WITH_VALUE = ("--config", "--data", "--url")
@@ -62,9 +63,13 @@ class Options:
             return listening_at(settings.server.host, settings.server.port)
 
     def client(self) -> "Client":
-        """A client of the server, with the operator's token where it may be read."""
+        """A client of the server, with the token in WATCHKEEPER_TOKEN, else the operator's where it may be read."""
+        import os
+
         from watchkeeper.cli.client import Client
 
+        if own := os.environ.get(TOKEN, "").strip():
+            return Client(self.address(), own)
         file = self.settings().data / "token"
         try:
             token = file.read_text().strip()

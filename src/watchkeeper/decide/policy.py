@@ -9,10 +9,12 @@ from typing import Any
 import cedarpy
 
 from watchkeeper.domain import ConfigurationError, Decision, Effect, Hold, Outcome, Principal, Resource
+from watchkeeper.domain.access import MAY
 from watchkeeper.settings import Mode, PolicySettings
 
 SCHEMA = """
-entity Principal { kind: String, name: String, role: String };
+entity Role;
+entity Principal in [Role] { kind: String, name: String, role: String };
 entity Resource { provider: String, environment: String, kind: String, name: String, slug: String, may_act: Bool };
 action read, reversible, disruptive, destructive appliesTo {
   principal: Principal,
@@ -209,7 +211,7 @@ class Policy:
             if second.allowed:
                 because = first.ids[0] if first.ids else second.ids[0]  # whatever forbade it, approval lifts
                 reason = self._reasons.get(because) or f"{effect} on {self._row(resource)} needs a person's approval."
-                return Decision("ask", because, reason, frozenset({"approver", "admin", "operator"}))
+                return Decision("ask", because, reason, frozenset(MAY["approve"]))
             first = second
             name = first.ids[0] if first.ids else f"{self._row(resource)}/{effect}"
         if name == "breaker":
@@ -240,11 +242,16 @@ class Policy:
         """Whether what a person submits with this effect needs another person besides."""
         return effect in self.settings.two_people
 
+    def approves(self, principal: Principal) -> bool:
+        """Whether what they submit needs nobody else's approval: an agent's and an operator's does."""
+        return principal.kind == "person" and principal.role in MAY["approve"]
+
     def _row(self, resource: Resource) -> str:
         return resource.environment if resource.environment in self.table else "production"
 
     def _ask(self, effect: Effect, resource: Resource, principal: Principal, context: dict[str, Any]) -> _Answer:
         who = {"kind": principal.kind, "name": principal.name, "role": principal.role}
+        role = {"type": "Role", "id": principal.role}
         what = {
             "provider": resource.provider,
             "environment": resource.environment,
@@ -254,7 +261,8 @@ class Policy:
             "may_act": resource.may_act,
         }
         entities: list[dict[Any, Any]] = [
-            {"uid": {"type": "Principal", "id": principal.id}, "attrs": who, "parents": []},
+            {"uid": {"type": "Principal", "id": principal.id}, "attrs": who, "parents": [role]},
+            {"uid": role, "attrs": {}, "parents": []},
             {"uid": {"type": "Resource", "id": resource.id}, "attrs": what, "parents": []},
         ]
         request = {

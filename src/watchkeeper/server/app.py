@@ -16,6 +16,7 @@ from watchkeeper.server import (
     still,
     system,
     templates,
+    tokens,
     tools,
 )
 from watchkeeper.server.elsewhere import Clerk
@@ -45,6 +46,7 @@ def create_app(runtime: Runtime) -> FastAPI:
         still.router,
         silences.router,
         ingest.router,
+        tokens.router,
         system.router,
         front.router,
     ):

@@ -25,7 +25,7 @@ from watchkeeper.server import elsewhere
 from watchkeeper.server.pages import Accepts, Wanted, form, html, incident_page
 from watchkeeper.server.resources import advice
 from watchkeeper.server.runtime import Runtime
-from watchkeeper.server.security import Here, Operator, Viewer
+from watchkeeper.server.security import Approver, Here, Operator, Viewer
 from watchkeeper.server.views import Decide, IncidentDetail, IncidentView, Moment, Page, Submitted, Trigger
 from watchkeeper.watch import lately
 
@@ -113,25 +113,25 @@ async def list_approvals(
 
 
 @router.post("/approvals/{key}/approve")
-async def approve(key: str, body: Decide, runtime: Here, who: Operator) -> Approval:
+async def approve(key: str, body: Decide, runtime: Here, who: Approver) -> Approval:
     """Let a waiting plan be carried out. `key` is the approval's id or its incident's."""
     return await _decide(runtime, key, who, "approved", body.note)
 
 
 @router.post("/approvals/{key}/reject")
-async def reject(key: str, body: Decide, runtime: Here, who: Operator) -> Approval:
+async def reject(key: str, body: Decide, runtime: Here, who: Approver) -> Approval:
     """Refuse a waiting plan; the next one, if there is one, is proposed."""
     return await _decide(runtime, key, who, "rejected", body.note)
 
 
 @router.post("/incidents/{key}/approve")
-async def approve_incident(key: str, body: Decide, runtime: Here, who: Operator) -> Approval:
+async def approve_incident(key: str, body: Decide, runtime: Here, who: Approver) -> Approval:
     """The same, by the incident's id."""
     return await _decide(runtime, key, who, "approved", body.note)
 
 
 @router.post("/incidents/{key}/reject")
-async def reject_incident(key: str, body: Decide, runtime: Here, who: Operator) -> Approval:
+async def reject_incident(key: str, body: Decide, runtime: Here, who: Approver) -> Approval:
     """The same, by the incident's id."""
     return await _decide(runtime, key, who, "rejected", body.note)
 

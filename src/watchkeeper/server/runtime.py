@@ -193,4 +193,4 @@ def _operator(data: Path) -> tuple[Principal, str]:
         path.touch(mode=0o600)
         path.write_text(secrets.token_urlsafe(32))
     path.chmod(0o600)
-    return Principal("person", getpass.getuser(), "operator"), path.read_text().strip()
+    return Principal("person", getpass.getuser(), "admin"), path.read_text().strip()

@@ -1,19 +1,37 @@
-"""Who asks, and from where: Host and Origin checked, tokens compared in constant time."""
+"""Who asks, and from where: Host and Origin checked, tokens compared in constant time, roles asked for."""
 
 import hmac
+import re
+from collections.abc import Callable
+from datetime import timedelta
 from ipaddress import ip_address
 from typing import Annotated
 
+import structlog
 from fastapi import Depends, Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from watchkeeper.domain import Forbidden, Principal, WatchkeeperError
+from watchkeeper.domain import Forbidden, Principal, WatchkeeperError, now
+from watchkeeper.domain.access import MAY, Token
 from watchkeeper.server.problems import problem_response
 from watchkeeper.server.runtime import Runtime
+from watchkeeper.store import Store, StoreAway
 
+log = structlog.get_logger(__name__)
 ANYBODY = Principal("person", "anybody", "viewer")
 LARGEST_BODY = 1 << 20
 """Bytes."""
+NOTED = timedelta(minutes=1)
+"""How exactly the last use of a token is known."""
+_TOKEN = re.compile(r"wk_(?P<id>tok-[0-9a-f]{8})_(?P<secret>[\w-]{20,100})")
+HEADERS = {
+    b"x-content-type-options": b"nosniff",
+    b"x-frame-options": b"DENY",
+    b"referrer-policy": b"no-referrer",
+    b"cross-origin-resource-policy": b"same-origin",
+    b"cache-control": b"no-store",
+}
+"""What every answer says unless it says otherwise itself."""
 _TOO_LARGE = f"The request is larger than {LARGEST_BODY} bytes."
 
 
@@ -41,8 +59,9 @@ class Doorkeeper:
             if refused is None and "content-length" not in headers:
                 receive, refused = await _read_whole(receive)  # it did not say how much would come
             if refused:
-                await problem_response(refused, scope["path"])(scope, receive, send)
+                await problem_response(refused, scope["path"])(scope, receive, _guarded(send))
                 return
+            send = _guarded(send)
         await self._app(scope, receive, send)
 
     def _refusal(self, headers: dict[str, str]) -> WatchkeeperError | None:
@@ -58,6 +77,19 @@ class Doorkeeper:
         if not length.isdigit() or int(length) > LARGEST_BODY:
             return TooLarge(_TOO_LARGE)
         return None
+
+
+def _guarded(send: Send) -> Send:
+    """The same, with the headers that keep a browser from doing with an answer what it was not asked for."""
+
+    async def guarded(message: Message) -> None:
+        if message["type"] == "http.response.start":
+            said = {name.lower() for name, _ in message["headers"]}
+            more = [(name, value) for name, value in HEADERS.items() if name not in said]
+            message = {**message, "headers": [*message["headers"], *more]}
+        await send(message)
+
+    return guarded
 
 
 async def _read_whole(receive: Receive) -> tuple[Receive, TooLarge | None]:
@@ -90,13 +122,19 @@ def runtime_of(request: Request) -> Runtime:
     return request.app.state.runtime
 
 
-def principal_of(request: Request, runtime: Annotated[Runtime, Depends(runtime_of)]) -> Principal:
-    """Whoever shows the operator's token; without one, loopback may look."""
+async def principal_of(request: Request, runtime: Annotated[Runtime, Depends(runtime_of)]) -> Principal:
+    """Whoever shows a token; without one, loopback may look."""
     scheme, _, shown = request.headers.get("authorization", "").partition(" ")
     if shown:
-        if scheme.lower() == "bearer" and hmac.compare_digest(shown.encode(), runtime.token.encode()):
-            return runtime.operator
-        raise Unauthorized("The token is not known.", f"The operator's is in {runtime.settings.data / 'token'}.")
+        if scheme.lower() == "bearer":
+            if hmac.compare_digest(shown.encode(), runtime.token.encode()):
+                return runtime.operator
+            if (known := await _known(runtime.store, shown)) is not None:
+                return known
+        raise Unauthorized(
+            "The token is not known, or holds no more.",
+            f"The operator's is in {runtime.settings.data / 'token'}; `watchkeeper token list` shows the others.",
+        )
     client = request.client.host if request.client else ""
     try:
         local = ip_address(client).is_loopback
@@ -107,13 +145,50 @@ def principal_of(request: Request, runtime: Annotated[Runtime, Depends(runtime_o
     return ANYBODY
 
 
-def operator_of(principal: Annotated[Principal, Depends(principal_of)]) -> Principal:
-    """Whoever may change things. Raises Unauthorized."""
-    if principal.role == "viewer":
+async def _known(store: Store, shown: str) -> Principal | None:
+    """Whose token it is, read anew for each request: a revoked one opens nothing from then on, on any executor."""
+    found = _TOKEN.fullmatch(shown)
+    if found is None:
+        return None
+    token = await store.find(Token, found["id"])
+    if token is None or not token.fits(found["secret"]) or not token.stands(now()):
+        return None
+    if token.used_at is None or now() - token.used_at >= NOTED:
+        try:
+            async with store.transaction() as transaction:
+                present = await store.get(Token, token.id)
+                if not present.stands(now()):
+                    return None
+                await transaction.put(present.used(now()))
+        except StoreAway as problem:
+            log.warning("the use of a token could not be noted", token=token.id, problem=str(problem))
+    return token.principal
+
+
+def allowed(who: Principal, what: str) -> Principal:
+    """Raises Unauthorized without a token, and Forbidden where the role of one is not enough."""
+    if who is ANYBODY:
         raise Unauthorized("Without a token one may only look.", "Send it as: Authorization: Bearer TOKEN.")
-    return principal
+    if who.role not in MAY[what]:
+        *others, last = MAY[what]
+        takes = f"{', '.join(others)} or {last}" if others else last
+        raise Forbidden(
+            f"{who.name} has the role {who.role}; this takes {takes}.", "docs/access.md tells who may what."
+        )
+    return who
+
+
+def _may(what: str) -> Callable[[Principal], Principal]:
+    def check(principal: Annotated[Principal, Depends(principal_of)]) -> Principal:
+        return allowed(principal, what)
+
+    return check
 
 
 Here = Annotated[Runtime, Depends(runtime_of)]
 Viewer = Annotated[Principal, Depends(principal_of)]
-Operator = Annotated[Principal, Depends(operator_of)]
+Submitter = Annotated[Principal, Depends(_may("submit"))]
+"""A person or an agent who may ask for something to be done; policy decides."""
+Operator = Annotated[Principal, Depends(_may("operate"))]
+Approver = Annotated[Principal, Depends(_may("approve"))]
+Admin = Annotated[Principal, Depends(_may("administer"))]

@@ -9,7 +9,7 @@ from watchkeeper.domain import Breaker, Effect, NotFound, Rule, Runbook, now
 from watchkeeper.server import elsewhere
 from watchkeeper.server.incidents import id_of, submitted
 from watchkeeper.server.runtime import Runtime
-from watchkeeper.server.security import Here, Operator, Viewer
+from watchkeeper.server.security import Here, Submitter, Viewer
 from watchkeeper.server.views import (
     CallTool,
     Page,
@@ -56,7 +56,7 @@ async def show_tool(name: str, runtime: Here, _: Viewer) -> ToolView:
 
 
 @router.post("/mcp/tools/{name}")
-async def call_tool(name: str, body: CallTool, runtime: Here, who: Operator) -> Submitted:
+async def call_tool(name: str, body: CallTool, runtime: Here, who: Submitter) -> Submitted:
     """Call a tool on a resource. Look-ups answer at once; a change goes through policy and becomes a fix."""
     if runtime.store.shared and not runtime.sharing.held(key := await id_of(runtime, body.resource)):
         return await elsewhere.ask(runtime, key, name, body.model_dump(mode="json"), who)

@@ -83,7 +83,7 @@ traces = sa.Table(
     sa.Column("at", TIME, nullable=False, index=True),
     sa.Column("body", sa.JSON, nullable=False),
 )
-windows, silences = (
+windows, silences, tokens = (
     sa.Table(
         name,
         metadata,
@@ -92,7 +92,7 @@ windows, silences = (
         sa.Column("at", TIME, nullable=False, index=True),
         sa.Column("body", sa.JSON, nullable=False),
     )
-    for name in ("windows", "silences")
+    for name in ("windows", "silences", "tokens")
 )
 outside_alerts = sa.Table(
     "outside_alerts",

@@ -12,6 +12,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from watchkeeper.domain import Alert, Approval, Event, Fix, Incident, LogLine, Reading, Resource, Silence, Window, now
+from watchkeeper.domain.access import Token
 from watchkeeper.domain.change import Fingerprint
 from watchkeeper.domain.outside import OutsideAlert
 from watchkeeper.domain.proposal import Proposal
@@ -20,8 +21,8 @@ from watchkeeper.store import schema
 from watchkeeper.store.masking import Masker
 from watchkeeper.store.opening import plain
 
-Kept = Incident | Alert | Fix | Approval | Proposal | Fingerprint | Window | Silence | Trace | OutsideAlert
-E = TypeVar("E", Incident, Alert, Fix, Approval, Proposal, Fingerprint, Window, Silence, Trace, OutsideAlert)
+Kept = Incident | Alert | Fix | Approval | Proposal | Fingerprint | Window | Silence | Trace | OutsideAlert | Token
+E = TypeVar("E", Incident, Alert, Fix, Approval, Proposal, Fingerprint, Window, Silence, Trace, OutsideAlert, Token)
 
 
 @cache
@@ -41,6 +42,7 @@ TABLES: dict[type[Any], tuple[sa.Table, Callable[[Any], dict[str, Any]]]] = {
     Proposal: (schema.proposals, lambda p: {"status": p.status, "incident": p.incident, "at": p.decided_at}),
     Window: (schema.windows, lambda w: {"status": w.status, "at": w.begins}),
     Silence: (schema.silences, lambda s: {"status": s.status, "at": s.begins}),
+    Token: (schema.tokens, lambda t: {"status": t.status, "at": t.created_at}),
     Trace: (schema.traces, lambda t: {"incident": t.incident, "at": t.at}),
     OutsideAlert: (schema.outside_alerts, lambda a: {"status": a.status, "resource": a.resource, "at": a.began_at}),
     Fingerprint: (schema.fingerprints, lambda f: {"at": f.at}),
