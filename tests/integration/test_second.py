@@ -9,6 +9,8 @@ import pytest
 
 from watchkeeper_lab import Lab
 from watchkeeper_lab.api import Watchkeeper
+from watchkeeper_lab.engine import ensure_engine
+from watchkeeper_lab.errors import MissingError
 from watchkeeper_lab.runner import play
 from watchkeeper_lab.scenario import scenarios
 from watchkeeper_lab.server import watchkeeper_for
@@ -30,6 +32,10 @@ READABLE_SECONDS = 90.0
 @pytest.fixture(scope="module")
 async def desk() -> AsyncGenerator[Lab]:
     """The second stack, for this module alone."""
+    try:
+        await ensure_engine()
+    except MissingError as lacking:
+        pytest.skip(f"the second stack runs in containers only: {lacking.what}")
     async with Lab.running(f"second-{os.getpid()}", ground="container", stack=TICKETS) as lab:
         yield lab
 

@@ -50,8 +50,8 @@ def transactions() -> dict[str, int]:
 def clients() -> dict[str, int]:
     """Open connections to Redis until there are so many more, or it takes none."""
     for _ in range(int(request.args["count"])):
-        client = Redis.from_url(os.environ["BROKER_URL"], single_connection_client=True, socket_timeout=3)
         try:
+            client = Redis.from_url(os.environ["BROKER_URL"], single_connection_client=True, socket_timeout=3)
             client.ping()
         except (RedisError, OSError):
             break
