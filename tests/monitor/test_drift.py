@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import spatial, special, stats
 
-from watchkeeper_monitor import Reference
+from watchkeeper_monitor import Monitor, Reference
 from watchkeeper_monitor import drift as kernels
 
 SAMPLES = st.lists(st.integers(-20, 20).map(lambda n: n / 4) | st.floats(-1e3, 1e3), min_size=3, max_size=40)
@@ -134,3 +134,29 @@ def test_a_reference_outlives_its_process_in_a_file(tmp_path: Path) -> None:
 def test_an_empty_column_makes_no_reference() -> None:
     with pytest.raises(ValueError, match="the reference's column age is empty"):
         Reference.from_data({"age": []})
+
+
+def test_what_a_monitor_counted_is_compared_as_the_values_would_be() -> None:
+    random = np.random.default_rng(3)
+    training = {
+        "age": random.integers(0, 6, 4000),
+        "debt": random.normal(size=4000) * 100,
+        "plan": random.choice(["free", "pro"], 4000),
+        "prediction": random.choice(["a", "b"], 4000),
+    }
+    same, moved = Monitor("bot"), Monitor("bot", drift_window=1000)
+    for monitor, shift in ((same, 0), (moved, 0), (moved, 2)):
+        monitor.track_batch(
+            random.choice(["a", "b"], 2000),
+            features={
+                "age": random.integers(0, 6, 2000) + shift,
+                "debt": random.normal(size=2000) * 100,
+                "plan": random.choice(["free", "pro"], 2000),
+            },
+        )
+        monitor.track("a")
+    reference = Reference.from_data(training)
+    assert same.drift(reference).shifted == []
+    found = moved.drift(reference)
+    assert found.shifted == ["age"]
+    assert {each.name for each in found.columns} == {"age", "debt", "plan", "prediction"}

@@ -4,7 +4,7 @@ import subprocess
 import sys
 from textwrap import dedent
 
-PATIENCE = 60
+PATIENCE = 120
 
 
 def run(code: str) -> str:

@@ -18,6 +18,7 @@ from watchkeeper_monitor.wrapping import Timed, Tracked
 if TYPE_CHECKING:
     from watchkeeper_monitor.folding import Extra, Folding, Row
     from watchkeeper_monitor.profile import Profile
+    from watchkeeper_monitor.reference import Drift, Reference
     from watchkeeper_monitor.summary import Summary
 
 CHUNK = 1024
@@ -37,7 +38,7 @@ class Monitor:
 
     `classes`: the classes there are; others are rejected and counted. `vocabulary`: words the model knows, for the
     share of words it does not. `window`: labelled predictions in rolling figures. `drift_window`: predictions that
-    are compared with the reference. `remember`: predictions that can still be met with a label, 34 bytes each.
+    `drift` compares with a reference, at least. `remember`: predictions that can still be labelled, 34 bytes each.
 
     Any thread, task, signal handler or forked child may call it. What it cannot count it counts as rejected; it
     never raises into the caller.
@@ -284,6 +285,16 @@ class Monitor:
         self.flush()
         with self._lock:
             return summarize(self, self._state())
+
+    def drift(self, reference: "Reference") -> "Drift":
+        """How far the features and classes of the latest predictions lie from the reference.
+
+        The latest are between one and two times `drift_window`.
+        """
+        self.flush()
+        with self._lock:
+            lately = self._state().lately()
+        return reference.compare_profile(lately)
 
     @property
     def dropped(self) -> int:

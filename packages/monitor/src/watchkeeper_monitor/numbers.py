@@ -120,8 +120,8 @@ class Shares:
         """Count an array of shares; all must lie between 0 and 1."""
         import numpy as np
 
-        # 0.07 * 200 is 14.000000000000002: without the rounding a share on an edge would go one bin too high.
-        places = np.ceil(np.round(values * self.BINS, 9)).astype(np.int64)
+        # 0.07 * 200 is 14.000000000000002: without the margin a share on an edge would go one bin too high.
+        places = np.ceil(values * self.BINS - 1e-9).astype(np.int64)
         counts = np.bincount(places, minlength=self.BINS + 1)
         self.bins = (counts + self.bins).tolist()
         self.total += float(values.sum())

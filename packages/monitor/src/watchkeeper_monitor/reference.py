@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from watchkeeper_monitor.batch import AT_ONCE, array, columns
-from watchkeeper_monitor.counts import bounded
+from watchkeeper_monitor.counts import Counts, bounded
 from watchkeeper_monitor.drift import (
     Sorted,
     adjusted,
@@ -25,6 +25,8 @@ from watchkeeper_monitor.drift import (
     psi,
     wasserstein,
 )
+from watchkeeper_monitor.numbers import Numbers
+from watchkeeper_monitor.profile import Profile
 
 SIGNIFICANT = 0.01
 """False discovery rate over all columns of one comparison. Not 0.05: windows are compared again and again, and one in
@@ -135,6 +137,15 @@ class Reference:
         numbers = {name: Sorted.of(np.array(values, np.float64)) for name, values in content["numbers"].items()}
         return cls(numbers, content["categories"])
 
+    def compare_profile(self, profile: Profile) -> Drift:
+        """How far the features and predictions of a profile lie from the reference.
+
+        A profile holds numbers within 1 %: both sides are rounded to its buckets first, or whole numbers on the edge
+        of a bin would seem to have moved. The reference's column `prediction` is met with the predicted classes.
+        """
+        rounded = {name: Sorted.of(_rounded(each.values)) for name, each in self.numbers.items()}
+        return Reference(rounded, self.categories).compare(_table(profile))
+
     def compare(self, table: Any) -> Drift:
         """How far the current data lies from the reference, column by column.
 
@@ -157,6 +168,34 @@ class Reference:
             [name for name in (*self.numbers, *self.categories) if name not in current],
             [name for name in current if name not in self.numbers and name not in self.categories],
         )
+
+
+def _rounded(values: NDArray[np.float64]) -> NDArray[np.float64]:
+    numbers = Numbers()
+    numbers.record_all(values)
+    return _values(numbers)
+
+
+def _values(numbers: Numbers) -> NDArray[np.float64]:
+    middles = numbers.buckets()
+    return np.repeat(np.array([value for value, _ in middles], np.float64), [times for _, times in middles])
+
+
+def _table(profile: Profile) -> dict[str, NDArray[Any]]:
+    """The values of a profile as columns, rounded to its buckets; what was missing or no number is NaN or None."""
+    missing = profile.missing.kept
+    made: dict[str, NDArray[Any]] = {
+        name: np.concatenate((_values(each), np.full(each.invalid + missing.get(name, 0), np.nan)))
+        for name, each in profile.numbers.items()
+    }
+    if profile.classes.total:
+        made["prediction"] = _names(profile.classes, 0)
+    return made | {name: _names(each, missing.get(name, 0)) for name, each in profile.categories.items()}
+
+
+def _names(counts: Counts, missing: int) -> NDArray[Any]:
+    names = np.array([*counts.kept, "(other)", None], object)
+    return np.repeat(names, [*counts.kept.values(), counts.other, missing])
 
 
 def _judged(found: ColumnDrift, p: float) -> ColumnDrift:
