@@ -26,6 +26,7 @@ def counted(names: list[str], limit: int) -> Counts:
     return made
 
 
+@settings(max_examples=50, deadline=None)
 @given(st.lists(NAMES), st.lists(NAMES), st.lists(NAMES), st.integers(1, 8))
 def test_counts_are_the_same_in_any_order_and_split(a: list[str], b: list[str], c: list[str], limit: int) -> None:
     together = counted(a + b + c, limit).to_dict()
@@ -40,6 +41,7 @@ def test_counts_are_the_same_in_any_order_and_split(a: list[str], b: list[str], 
     assert left.total == len(a + b + c)
 
 
+@settings(max_examples=50, deadline=None)
 @given(st.lists(NAMES), st.integers(1, 8))
 def test_what_is_kept_is_counted_exactly(names: list[str], limit: int) -> None:
     made = counted(names, limit)
@@ -66,6 +68,7 @@ def test_an_array_counts_as_its_values_one_by_one(values: Any, cut: int) -> None
             assert split.quantile(q) == pytest.approx(true, rel=0.0101, abs=1e-8)
 
 
+@settings(max_examples=50, deadline=None)
 @given(st.lists(st.floats(1e-8, 1e9), min_size=1, max_size=60), st.integers(0, 60))
 def test_a_histogram_of_an_array_does_not_depend_on_how_it_was_cut(values: list[float], cut: int) -> None:
     whole, parts = Histogram(), Histogram()
@@ -75,6 +78,7 @@ def test_a_histogram_of_an_array_does_not_depend_on_how_it_was_cut(values: list[
     assert whole.buckets == parts.buckets
 
 
+@settings(max_examples=50, deadline=None)
 @given(st.lists(st.integers(0, 1000).map(lambda n: n / 1000), min_size=1))
 def test_shares_on_an_edge_count_as_not_above_it(values: list[float]) -> None:
     shares = Shares()
