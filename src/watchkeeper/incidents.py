@@ -271,7 +271,8 @@ class Desk:
 
     async def puzzled(self, incident: Incident, root: str, passed: Sequence[str], known: Diagnosis | None) -> Incident:
         """Nothing knows what to do, or can do it: what there is to go on is written down for whoever takes it."""
-        if incident.diagnosis is not None and known is None:
+        told = incident.diagnosis
+        if told is not None and (known is None or (told.author, told.root) == (known.author, known.root)):
             return incident
         alerts = await self._store.select(Alert, incident=incident.id, status="firing")
         found = await self._grounded(incident, known or unexplained(root, alerts, passed))

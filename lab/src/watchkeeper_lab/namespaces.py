@@ -49,7 +49,7 @@ async def choke(state: ServiceState, kbit: int, *match: str) -> None:
         ("qdisc", "add", "dev", INTERFACE, "root", "handle", "1:", "htb", "default", "1"),
         ("class", "add", "dev", INTERFACE, "parent", "1:", "classid", "1:1", "htb", "rate", "10gbit"),
         ("class", "add", "dev", INTERFACE, "parent", "1:", "classid", "1:2", "htb", "rate", "10gbit"),
-        ("qdisc", "add", "dev", INTERFACE, "parent", "1:2", "tbf", "rate", rate, "burst", "2kb", "limit", "64kb"),
+        ("qdisc", "add", "dev", INTERFACE, "parent", "1:2", "tbf", "rate", rate, "burst", "2kb", "limit", "8kb"),
     ):
         await inside(state, "tc", *words)
     chain = ("iptables", "-w", "-t", "mangle", "-A", "POSTROUTING")

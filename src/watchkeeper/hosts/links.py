@@ -7,7 +7,7 @@ from watchkeeper.domain import Address
 from watchkeeper.hosts.flows import LISTEN, Flow
 
 QUIET = 3.0
-"""A spell of loss is over when nothing was sent again for so long, and nothing waits to be."""
+"""A spell of loss is over when nothing was sent again for so long; for twice as long, while something waits to be."""
 FEW = 5
 """Segments sent again in a spell from which it says something; fewer are chance."""
 LATELY = 5.0
@@ -105,7 +105,7 @@ class Links:
             if flow.local[1] not in ports and (mine is None or flow.inode in mine):
                 by_peer.setdefault(flow.remote, []).append(flow)
         for peer, those in by_peer.items():
-            link = self.links.setdefault(peer, Link(peer, at, heard=at))
+            link = self.links.setdefault(peer, Link(peer, at))
             self._count(link, those, known, at)
         for peer, link in list(self.links.items()):
             if peer not in by_peer:
@@ -149,7 +149,7 @@ class Links:
         self._spell(link, at)
 
     def _spell(self, link: Link, at: float) -> None:
-        if link.lossy_since is not None and not link.stuck and at - link.lossy_last > QUIET:
+        if link.lossy_since is not None and at - link.lossy_last > (2 * QUIET if link.stuck else QUIET):
             link.lossy_since = None
 
 

@@ -22,7 +22,7 @@ async def choked(site: Site) -> float:
     """What PostgreSQL and one replica send each other passes at a few kbit/s, and waits in a queue."""
     states = await site.services.states()
     shop, postgres = await _one(site, states), states["postgres"]
-    kbit = random.randint(10, 20)
+    kbit = random.randint(16, 24)
     there, here = await namespaces.address(postgres), await namespaces.address(shop)
     await namespaces.choke(postgres, kbit, "-p", "tcp", "--sport", str(POSTGRES), "-d", here)
     await namespaces.choke(shop, kbit, "-p", "tcp", "--dport", str(POSTGRES), "-d", there)

@@ -154,7 +154,7 @@ class Eyes:
             metrics |= {"network_rtt_seconds": slowest.rtt, "network_rtt_ratio": slowest.rtt / slowest.least}
         else:
             metrics |= {"network_rtt_seconds": 0.0, "network_rtt_ratio": 0.0}
-        cut = {peer: s for peer, s in self._suspects.items() if s.cut >= CUT}
+        cut = {peer: s for peer, s in self._suspects.items() if s.cut >= CUT and not _heard(links, peer, s.since)}
         lossy = max(links.links.values(), key=lambda link: link.loss, default=None)
         if cut:
             metrics["network_unreachable"] = float(len(cut))
@@ -233,6 +233,12 @@ def _dumped(stand: Standpoint, at: float) -> tuple[list[Flow], frozenset[int] | 
         if stand.processes is not None:
             _DUMPS[stand.namespace] = known
     return known[1], stand.inodes
+
+
+def _heard(links: Links, peer: Address, since: float) -> bool:
+    """Whether a connection got an answer since then after all: what is slow, or loses packets, is not cut."""
+    link = links.links.get(peer)
+    return link is not None and link.heard > since
 
 
 def _and(words: list[str]) -> str:
