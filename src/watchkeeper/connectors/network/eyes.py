@@ -24,6 +24,8 @@ SILENT = 1.0
 """Seconds without anything from a peer, though something waits to be acknowledged, after which it is asked itself."""
 CUT = 1
 """Contrasts in a row that show it, from which a peer counts as cut off; the rule wants it to last."""
+TELLING = 0.05
+"""Share of segments sent again from which that is told rather than how slow the way is; as in the rule."""
 CALM = 30.0
 """Seconds without suspicion after which a peer that answers is asked no more."""
 MOST = 4
@@ -161,8 +163,9 @@ class Eyes:
             facts |= await self._cut(cut, at)
         elif lossy is not None and lossy.loss:
             metrics["network_loss_ratio"] = lossy.loss
+        if lossy is not None and metrics["network_loss_ratio"] > TELLING:
             facts |= await self._lossy(lossy, at)
-        elif slowest is not None and slowest.rtt:
+        elif not cut and slowest is not None and slowest.rtt:
             facts |= await self._slow(slowest)
         names = self._names
         if names is not None and names.last is not None:
