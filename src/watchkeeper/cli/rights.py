@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from watchkeeper.hosts import Engine
     from watchkeeper.settings import Settings
 
-WAYS = ("acl", "sql", "sudoers", "nginx", "proxy-env")
+WAYS = ("acl", "sentinel-acl", "sql", "sudoers", "nginx", "proxy-env")
 SECONDS = 5.0
 """How long one server may take to say what its user may do."""
 

@@ -20,6 +20,7 @@ _HERE = Path(__file__).parent
 class SentinelAccess(RedisAccess):
     """A Sentinel has access lists of its own, and no keys."""
 
+    form = "sentinel-acl"
     look: Sequence[Right] = LOOK
 
     def probe(self, *, writes: bool) -> Sequence[Right]:
