@@ -205,7 +205,7 @@ def test_without_the_token_one_may_only_look(shop: Shop, run: Run, tmp_path: Pat
 
     (tmp_path / "token").write_text("another")
     wrong = run(*elsewhere, "pause")
-    assert "The token is not known." in wrong.err
+    assert "The token is not known" in wrong.err
     assert f"The token was read from {tmp_path}/token." in wrong.err
 
 
