@@ -6,7 +6,7 @@ from datetime import timedelta
 import pytest
 
 from tests.domain.making import CACHE, T0, after, alert, reading, resource, situation
-from watchkeeper.decide.tending import holds
+from watchkeeper.decide.tending import bereft, holds
 from watchkeeper.domain import Effect, Reading, Tool, tool
 from watchkeeper.domain.healer import Healer, fights
 from watchkeeper.domain.rights import calls, commands, units
@@ -93,3 +93,34 @@ def test_what_somebody_owns_is_started_by_nobody_else(starts: Tool[object]) -> N
 
 def test_a_setting_may_be_changed_all_the_same() -> None:
     assert fights(set_something, [POD]) is None
+
+
+WORKER = resource("worker", kind="container", depends_on=(CACHE.id,))
+
+
+@pytest.mark.parametrize(
+    ("worker_ended", "cache_ended", "off", "waits"),
+    [
+        (10.0, 12.0, True, True),
+        (10.0, 11.0, False, False),  # the cache was killed, too: it is started like anything else
+        (10.0, 5.0, True, False),  # it had ended before the cache was stopped
+        (10.0, 3600.0, True, False),  # it ran for an hour without it
+        (0.0, 12.0, True, False),
+    ],
+)
+def test_what_ended_because_what_it_needs_was_stopped_on_purpose_waits_for_that(
+    worker_ended: float, cache_ended: float, off: bool, waits: bool
+) -> None:
+    at = situation(
+        CACHE,
+        WORKER,
+        readings=(
+            reading(WORKER, ended_seconds=worker_ended),
+            replace(reading(CACHE, up=0.0, host_ended_seconds=cache_ended), off=off),
+        ),
+    )
+    held = bereft(at, T0)
+    assert (WORKER.id in held) is waits
+    if waits:
+        assert "cache, which it needs, was stopped on purpose" in held[WORKER.id].reason
+    assert CACHE.id not in held

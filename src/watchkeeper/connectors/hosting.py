@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from watchkeeper.domain import ExecResult, Host, HostState, Reading, Refused, WatchkeeperError
+from watchkeeper.domain import ExecResult, Host, HostState, Reading, Refused, WatchkeeperError, now
 from watchkeeper.hosts import ContainerHost
 from watchkeeper.hosts.beside import exec_beside
 from watchkeeper.hosts.usage import disk_here
@@ -15,7 +15,7 @@ HOST_SECONDS = 0.3
 OFF = ("host_stopped_on_purpose", "host_stopped_before_watch")
 ENDED = ("exited", "dead", "created")
 FLAGS = ("host_paused", "host_stopped_on_purpose", "host_stopped_unknown", "host_stopped_before_watch")
-RUNNING = {"host_known": 1.0, "host_running": 1.0, **dict.fromkeys(FLAGS, 0.0)}
+RUNNING = {"host_known": 1.0, "host_running": 1.0, **dict.fromkeys(FLAGS, 0.0), "host_ended_seconds": 0.0}
 """All that a look may say of a host; of one that runs."""
 _NO_HANDS = "It is known only by its address; nothing here can handle what it runs on."
 
@@ -49,7 +49,13 @@ def metrics_of(state: HostState | None, *, answered: bool = True) -> dict[str, f
         and not answered
         and (state.status == "created" or state.exit_code == 0),
     }
-    return {name: float(value) for name, value in flags.items()}
+    ended = {"host_ended_seconds": ended_for(state)} if state.finished_at and not running else {}
+    return {name: float(value) for name, value in flags.items()} | ended
+
+
+def ended_for(state: HostState) -> float:
+    """For how many seconds it has not run."""
+    return max(0.0, (now() - state.finished_at).total_seconds()) if state.finished_at else 0.0
 
 
 @dataclass(frozen=True, slots=True)

@@ -141,7 +141,9 @@ class Decide:
             maintenance,
             dict.fromkeys(plan.resources, cooldown) if cooldown else {},
             open_,
-            {} if fix else tending.holds(situation, at),  # what is begun has waited already
+            {}
+            if fix
+            else {**tending.holds(situation, at), **tending.bereft(situation, at)},  # what is begun has waited
         )
 
     async def stopped(self) -> str | None:

@@ -6,7 +6,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 
-from watchkeeper.connectors import network
+from watchkeeper.connectors import hosting, network
 from watchkeeper.connectors.docker import health
 from watchkeeper.connectors.docker.configuration import configuration
 from watchkeeper.connectors.docker.files import SHOWN, Files
@@ -121,6 +121,8 @@ def _of_state(state: HostState, last: Reading | None, at: datetime) -> tuple[dic
     }
     if state.exit_code is not None:
         metrics["exit_code"] = float(state.exit_code)
+    if stopped and state.finished_at is not None:
+        metrics["ended_seconds"] = hosting.ended_for(state)
     return metrics, {"status": state.status, "stopped_by": cause, "health": state.health}
 
 
@@ -241,6 +243,7 @@ SAMPLE = Reading(
         "health_failing": 0.0,
         "start_count": 1767225600000.0,
         "exit_code": 0.0,
+        "ended_seconds": 0.0,
         "restarts": 0.0,
         "crashes": 0.0,
         "oom_kills": 0.0,
