@@ -60,6 +60,21 @@ def test_what_the_far_end_says_it_had_already_is_taken_back() -> None:
     assert link.loss == 0.0
 
 
+def test_a_server_that_is_no_more_loses_no_packets() -> None:
+    seen = Seen()
+    seen.look(USED)
+    silence = 0.5
+    for number in range(1, 6):
+        silence += 1.0
+        dead = replace(USED, sent=100 + 4 * number, again=4 * number, heard=silence, retries=number)
+        opening = Flow(
+            ("10.0.0.3", 41000 + number), SERVER, SYN_SENT, inode=8, cookie=10 + number, sent=3, again=2, retries=2
+        )
+        link = seen.look(dead, opening)
+        assert link is not None
+        assert link.loss == 0.0
+
+
 def test_loss_that_only_the_servers_end_sees_is_the_clients_way_to_it() -> None:
     seen = Seen()
     server = Links("server", seen.far)

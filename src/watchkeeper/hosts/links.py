@@ -42,8 +42,11 @@ class Link:
 
     @property
     def loss(self) -> float:
-        """Share of the segments of this spell that had to be sent again; 0 while too few were."""
-        return self.again / self.sent if self.lossy_since is not None and self.again >= FEW and self.sent else 0.0
+        """Share of the segments of this spell that had to be sent again; 0 while too few were, and while nothing at all
+        came back: who was stopped loses no packets, and a way that is cut is told from the answers that are missing."""
+        if self.lossy_since is None or self.heard < self.lossy_since or self.again < FEW or not self.sent:
+            return 0.0
+        return self.again / self.sent
 
     def lossy_for(self, at: float) -> float:
         return at - self.lossy_since if self.lossy_since is not None else 0.0
