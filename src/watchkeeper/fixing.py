@@ -69,6 +69,7 @@ class Fixing:
                 since=fix.started_at,
                 neighbours={near: health for near, health in fix.neighbours.items() if near not in resources},
                 ignored=self._another_matter(fix, incident, resources),
+                about=await self.rules_of(incident),
             )
             seconds = max(self._decide.tool(step.tool).settle for step in fix.plan.steps)
             looks = self._watch.settle((*mine, *subject.neighbours), seconds)
@@ -92,6 +93,11 @@ class Fixing:
             and fix.verdict.outcome == "healed"
             and set(fix.plan.resources) & set(incident.resources)
         )
+
+    async def rules_of(self, incident: Incident | None) -> frozenset[str]:
+        """The rules by which its alerts fired."""
+        known = await self._store.select(Alert, incident=incident.id) if incident else []
+        return frozenset(alert.rule for alert in known)
 
     def _another_matter(self, fix: Fix, incident: Incident | None, resources: tuple[str, ...]) -> frozenset[str]:
         """Alerts that fired before the fix and are none of its incident's. Of what somebody asked for by hand nobody

@@ -230,7 +230,8 @@ class Loop:
         # A standing alert of another incident is another matter; one that is pending may be this fault coming back.
         standing = self._watch.situation(present).firing
         others = frozenset(alert.id for alert in standing if alert.incident != incident.id)
-        subject = Subject(root, present or (root,), ignored=others)
+        about = await self._fixing.rules_of(incident)
+        subject = Subject(root, present or (root,), ignored=others, about=about)
         looks = self._watch.settle(present, RECOVERY)
         quiet = takewhile_async(lambda at: not self._desk.firing(incident, at), looks)
         return await judge(subject, quiet, self._watch.probe)

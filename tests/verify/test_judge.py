@@ -100,6 +100,15 @@ async def test_an_alert_that_pends_is_no_proof() -> None:
     assert (await judged(*[pending] * 5)).outcome == "not_healed"
 
 
+async def test_a_warning_that_may_only_become_one_says_nothing_unless_it_is_the_fault_coming_back() -> None:
+    warning = alert(rule="slow", status="pending", firing_at=None, severity="warning")
+    perhaps = look(reading(), alerts=(warning,))
+    assert (await judged(*[perhaps] * 5)).outcome == "healed"
+    assert (await judged(*[perhaps] * 5, subject=replace(SUBJECT, about=frozenset({"slow"})))).outcome == "not_healed"
+    fires = look(reading(), alerts=(replace(warning, status="firing"),))
+    assert (await judged(*[fires] * 5)).outcome == "not_healed"
+
+
 async def test_a_notice_hinders_no_proof() -> None:
     noticed = look(reading(), alerts=(alert(severity="info"),))
     assert (await judged(*[noticed] * GOOD_LOOKS)).outcome == "healed"

@@ -24,6 +24,9 @@ class Subject:
     """Health before, by resource: nothing may be worse after."""
     ignored: frozenset[str] = frozenset[str]()
     """Ids of alerts that fired before and are another matter (a standing warning)."""
+    about: frozenset[str] = frozenset[str]()
+    """Rules of what it is about: one of them that is pending may be the fault coming back. A warning of another rule
+    counts once it fires; until then it is none."""
     suffers: frozenset[str] = frozenset[str]()
     """What needs the root: what already went wrong there before `since` (seconds and more may pass until its own check
     passes again) says nothing against the fix."""
@@ -80,6 +83,8 @@ def _assess(subject: Subject, situation: Situation) -> _Look:
             blind.append(f"no data from {situation.resources[key].slug}: {reading.error}")
     for alert in situation.alerts:
         if alert.severity == "info" or alert.id in subject.ignored:
+            continue
+        if alert.status == "pending" and alert.severity != "critical" and alert.rule not in subject.about:
             continue
         slug = situation.resources[alert.resource].slug
         if alert.resource in subject.resources:
