@@ -142,9 +142,12 @@ def test_python_that_is_shown_compiles(block: Block) -> None:
     compile(block.text, block.where, "exec")
 
 
+YAML = ("# watchkeeper.yaml\n", "# rules.yaml\n", "# compose.yaml\n", "# alertmanager.yml\n")
+
+
 def test_other_yaml_is_yaml_and_says_what_it_is() -> None:
     for block in of("yaml"):
-        assert block.text.startswith(("# watchkeeper.yaml\n", "# rules.yaml\n", "# compose.yaml\n")), block.where
+        assert block.text.startswith(YAML), block.where
         yaml.safe_load(block.text)
 
 

@@ -23,6 +23,13 @@ from watchkeeper_lab.scenario import left_out, scenario, scenarios
 from watchkeeper_lab.server import watchkeeper_for
 
 cli = CliRunner()
+OF_THE_NETWORK = {
+    "dns-failing",
+    "network-burst",
+    "network-link-choked",
+    "network-packet-loss",
+    "replica-partitioned",
+}
 LEFT_OUT = {
     "nginx-killed",
     "nginx-upstream-gone",
@@ -31,6 +38,7 @@ LEFT_OUT = {
     "shop-crash-loop",
     "shop-memory-leak",
     "shop-replica-errors",
+    *OF_THE_NETWORK,
 }
 
 
@@ -74,7 +82,7 @@ async def test_without_an_engine_the_shop_runs_as_processes_is_healed_and_leaves
         assert said[0].startswith("No Docker engine can run here. So the services run as plain processes")
         for name in LEFT_OUT:
             assert any(line.startswith(f"Left out here: {name} needs a {scenarios()[name].needs}: ") for line in said)
-            with pytest.raises(BadInputError, match=r"needs a (container|disk)"):
+            with pytest.raises(BadInputError, match=r"needs a (container|disk|network)"):
                 await lab.inject(name)
         started = {name: state.where for name, state in (await lab.services.states()).items()}
         assert set(started) == {"redis", "postgres", "nginx", "shop-1", "shop-2"}
@@ -150,7 +158,8 @@ def test_a_number_that_was_given_to_another_process_is_not_touched() -> None:
 
 def test_what_needs_a_container_says_why_and_is_listed() -> None:
     assert set(left_out("process")) == LEFT_OUT
-    assert set(left_out("container")) == {"postgres-disk-full"}, "the engine is elsewhere: nothing is mounted there"
+    elsewhere = "the engine is elsewhere: nothing is mounted there, and no namespace of it can be entered"
+    assert set(left_out("container")) == {"postgres-disk-full", *OF_THE_NETWORK}, elsewhere
     answer = cli.invoke(app, ["faults"])
     for name, why in left_out("process").items():
         assert f"{name} needs a {scenarios()[name].needs}: {why}" in answer.stdout

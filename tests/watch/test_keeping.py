@@ -14,12 +14,17 @@ from watchkeeper.watch.keeping import Keeping
 from watchkeeper.watch.traces import keep_traces
 
 
+async def nothing_to_keep(*_: object) -> None:
+    return None
+
+
 @pytest.mark.parametrize(("jump", "deleted"), [(0.0, True), (30.0, True), (-7200.0, False), (9e7, False)])
 async def test_nothing_is_deleted_for_a_while_after_the_clock_was_set_by_hours(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, jump: float, deleted: bool
 ) -> None:
     monkeypatch.setattr(keeping, "BATCH", 0.0)
     monkeypatch.setattr(keeping, "PRUNED", 0.0)
+    monkeypatch.setattr(keeping, "keep_traces", nothing_to_keep)
     asked: list[object] = []
     async with Store.open(f"sqlite+aiosqlite:///{tmp_path / 'w.db'}") as store:
         made = Keeping(store, WatchSettings(), lambda resource, since: [])
