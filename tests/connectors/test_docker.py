@@ -245,9 +245,9 @@ async def test_a_redis_in_a_container_is_found_looked_at_and_probed(run: Run, en
 async def test_a_slot_is_freed_inside_the_containers_own_network(run: Run) -> None:
     host = await run(*REDIS, "--maxclients", "8", options=LABELS)
     (resource,) = [r async for r in redis.discover([host], {})]
-    holders = [
-        await run("sh", "-c", f"for i in 1 2 3 4 5 6 7 8; do sleep 60 | redis-cli -h {address} & done; wait")
-        for address in {ip for ip, _ in await host.endpoints(6379)}
+    each = "for i in 1 2 3 4 5 6 7 8 9 10 11 12; do sleep 90 | redis-cli -h {} & sleep 0.1; done; wait"
+    holders = [  # more than there is room for, one after the other: a look of ours may be in the way of some
+        await run("sh", "-c", each.format(address)) for address in {ip for ip, _ in await host.endpoints(6379)}
     ]
     async with redis.connect(resource, host) as session:
         async with asyncio.timeout(PATIENCE):

@@ -16,6 +16,8 @@ SLOW = {
     "shop-crash-loop",
     "shop-replica-errors",
     "network-link-choked",
+    "network-packet-loss",
+    "network-burst",
     "replica-partitioned",
     "network-slow-peer",
 }
