@@ -37,8 +37,17 @@ async def test_only_the_labs_own_resources_and_incidents_are_seen() -> None:
 
 
 async def test_the_slowest_for_is_read_and_its_absence_is_told() -> None:
-    rules = [{"rule": "a", "for_seconds": 4}, {"rule": "b", "for_seconds": 12.5}]
-    async with stub({"/api/rules": lambda: rules}) as url, Watchkeeper(url, "p") as server:
+    rules = [
+        {"rule": "a", "for_seconds": 4, "runbook": "acts"},
+        {"rule": "b", "for_seconds": 12.5, "runbook": "acts"},
+        {"rule": "c", "for_seconds": 60, "runbook": "tells"},
+        {"rule": "d", "for_seconds": 600, "runbook": None},
+    ]
+    runbooks = [{"name": "acts", "ladder": [[{"tool": "x"}]]}, {"name": "tells", "ladder": []}]
+    async with (
+        stub({"/api/rules": lambda: rules, "/api/runbooks": lambda: runbooks}) as url,
+        Watchkeeper(url, "p") as server,
+    ):
         assert await server.slowest_for() == 12.5
     async with stub({}) as url, Watchkeeper(url, "p") as server:
         assert await server.slowest_for() is None

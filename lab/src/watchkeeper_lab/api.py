@@ -162,9 +162,12 @@ class Watchkeeper:
         return sorted(about, key=lambda one: one.planned_at or 0.0)
 
     async def slowest_for(self) -> float | None:
-        """The longest `for` of any rule, in seconds; None where the server does not tell."""
+        """The longest `for` of any rule with a runbook that acts, in seconds; None where the server does not tell. What
+        is only told, of a machine for example, may wait for ten minutes before it is."""
         try:
-            waits = [float(item["for_seconds"]) for item in await self._items("/api/rules")]
+            acting = {item["name"] for item in await self._items("/api/runbooks") if item["ladder"]}
+            rules = [item for item in await self._items("/api/rules") if item["runbook"] in acting]
+            waits = [float(item["for_seconds"]) for item in rules]
         except (httpx.HTTPError, LabError, KeyError):
             return None
         return max(waits, default=None)
