@@ -121,7 +121,7 @@ class Loop:
             if plan is None:
                 known = self._decide.known(root, at)
                 incident = await self._desk.puzzled(incident, root, passed, known)
-                return await self._desk.escalate(incident, nothing_left(incident, passed, known))
+                return await self._desk.escalate(incident, nothing_left(passed, known))
             if agreed is None:
                 incident = await self._desk.diagnosed(incident, plan)
             who = agreed.requested_by if agreed else LOOP
@@ -286,15 +286,14 @@ async def takewhile_async(
             yield at
 
 
-def nothing_left(incident: Incident, passed: tuple[str, ...], known: Diagnosis | None = None) -> str:
+def nothing_left(passed: tuple[str, ...], known: Diagnosis | None = None) -> str:
     """Why nothing more is done, in one sentence."""
     if known is not None:
         others = [said for said in passed if known.author.rpartition(" ")[2] not in said]
         return "; ".join([f"{known.cause} That is left to a person: `watchkeeper {known.author}` tells how", *others])
     if not passed:
         return "no runbook knows this"
-    because = f" ({incident.reason})" if incident.refused and incident.reason else ""
-    return f"nothing left that policy allows and that could help{because}: {'; '.join(passed)}"
+    return f"nothing left that could help and was not refused: {'; '.join(passed)}"
 
 
 def _rejected(approval: Approval) -> str:

@@ -32,11 +32,14 @@ def test_a_statement_bears_the_role_the_database_and_literals_that_cannot_break_
 
 def test_each_declared_pattern_has_its_command() -> None:
     where = resource("cache", runs_on="docker/lab/container/cache")
-    said = by_hand(TOOLS["redis_expire_cache_keys"], where, {}, {"cache_keys": "page:*\nthumb:{a}*"})
+    said = by_hand(
+        TOOLS["redis_expire_cache_keys"], where, {"down_to_ratio": 0.7}, {"cache_keys": "page:*\nthumb:{a}*"}
+    )
     inside = "docker exec cache redis-cli"
     assert said == (
         f"{inside} --scan --pattern 'page:*' | xargs -r -n 200 {inside} UNLINK; "
         f"{inside} --scan --pattern 'thumb:{{a}}*' | xargs -r -n 200 {inside} UNLINK"
+        "  # removes every one of them; the tool stops at 70% of maxmemory"
     )
 
 

@@ -91,8 +91,8 @@ async def play(
 
     `deadline` and `control_seconds` (how long a control is watched; by default three times the slowest acting
     rule's `for`, at least 30) are in seconds. `look_at_fault` asks the oracle right after the fault too, which costs a
-    little time of the machine. `follow` is how whoever acts is followed where that is not the Watchkeeper itself. The lab is healthy
-    again afterwards. Raises `LabError` where it or Watchkeeper is not fit to begin.
+    little time of the machine. `follow` is how whoever acts is followed where that is not the Watchkeeper itself. The
+    lab is healthy again afterwards. Raises `LabError` where it or Watchkeeper is not fit to begin.
     """
     async with Watchkeeper(base_url, lab.compose_project, lab.instance.by_port) as server:
         before = await lab.ready()

@@ -235,7 +235,11 @@ def _unwell(screen: "Console", item: dict[str, Any], approval: dict[str, Any] | 
     if approval is not None:
         pass  # what waits is told below, and nothing else comes before it is decided
     elif advice is not None:
-        word = f"`watchkeeper fix {item['slug']}` would do" if item["escalated"] else "It would do now"
+        word = (
+            f"`watchkeeper fix {item['slug']}` is your approval of this, and does it at once"
+            if item["escalated"]
+            else "It would do now"
+        )
         show_advice(screen, advice, word)
     elif item["incident"]:
         prose(screen, f"It has nothing to do here itself: `watchkeeper show {item['incident']}` tells why.", 2)

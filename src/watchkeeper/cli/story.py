@@ -53,7 +53,7 @@ def tell(screen: Console, detail: dict[str, Any]) -> None:
         show_waiting(screen, incident["approval"])
     elif detail["advice"] and incident["status"] not in ("fixing", "verifying", "closed"):
         _heading(screen, "Advice")
-        by_hand = f"`watchkeeper fix {incident['root']}` would do"
+        by_hand = f"`watchkeeper fix {incident['root']}` is your approval of this, and does it at once"
         show_advice(screen, detail["advice"], by_hand if incident["status"] == "escalated" else "It would do now")
     _heading(screen, "Time line")
     for event in detail["events"]:

@@ -223,4 +223,6 @@ class Incident:
         )
 
     def reopen(self) -> "Incident":
-        return replace(self, status="open", outcome=None, closed_at=None, cured=None, reopened=self.reopened + 1)
+        return replace(
+            self, status="open", outcome=None, closed_at=None, cured=None, reason="", reopened=self.reopened + 1
+        )

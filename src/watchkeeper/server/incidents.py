@@ -67,7 +67,7 @@ async def show_incident(key: str, runtime: Here, _: Viewer) -> IncidentDetail:
     incident = await runtime.store.get(Incident, key)
     return IncidentDetail(
         incident=await _view(runtime, incident),
-        fixes=await runtime.store.select(Fix, incident=key),
+        fixes=await _fixes(runtime, incident),
         events=await runtime.store.events(incident=key, limit=1000),
         changes=await _changes(runtime, incident),
         outside=await runtime.outside.of(incident),
@@ -75,6 +75,15 @@ async def show_incident(key: str, runtime: Here, _: Viewer) -> IncidentDetail:
         if runtime.sharing.held(incident.root)
         else next((s.advice for s, _ in await elsewhere.items(runtime) if s.id == incident.root), None),
     )
+
+
+async def _fixes(runtime: Runtime, incident: Incident) -> list[Fix]:
+    """Its own, and what was done by hand meanwhile to what it is about."""
+    alone = await runtime.store.select(Fix, incident=None, limit=200)
+    end = incident.closed_at or now()
+    mine = [fix for fix in alone if incident.opened_at <= fix.started_at <= end]
+    by_hand = [fix for fix in mine if set(fix.plan.resources) & set(incident.resources)]
+    return sorted((*await runtime.store.select(Fix, incident=incident.id), *by_hand), key=lambda fix: fix.started_at)
 
 
 async def _changes(runtime: Runtime, incident: Incident) -> list[Event]:
@@ -91,7 +100,7 @@ async def report(
     parts = (
         incident,
         await runtime.store.select(Alert, incident=key),
-        await runtime.store.select(Fix, incident=key),
+        await _fixes(runtime, incident),
         await runtime.store.events(incident=key, limit=1000),
         await _changes(runtime, incident),
     )

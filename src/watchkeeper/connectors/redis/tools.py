@@ -123,10 +123,13 @@ async def restore_maxmemory(redis: RedisSession, before: int) -> None:
     await redis.call("CONFIG", "SET", "maxmemory", before)
 
 
-def _unlink(_: Mapping[str, Any], facts: Mapping[str, str]) -> str:
+def _unlink(arguments: Mapping[str, Any], facts: Mapping[str, str]) -> str:
     globs = [glob for glob in facts.get("cache_keys", "").split("\n") if glob] or ["PATTERN"]
     shown = [quote(glob).replace("{", "{{").replace("}", "}}") for glob in globs]
-    return "; ".join(f"{_CLI} --scan --pattern {glob} | xargs -r -n 200 {_CLI} UNLINK" for glob in shown)
+    each = "; ".join(f"{_CLI} --scan --pattern {glob} | xargs -r -n 200 {_CLI} UNLINK" for glob in shown)
+    down_to = arguments.get("down_to_ratio", 0.0)
+    share = f"{down_to:.0%} of maxmemory" if isinstance(down_to, float) else "a share of maxmemory"
+    return f"{each}  # removes every one of them; the tool stops at {share}"
 
 
 @tool(
