@@ -35,7 +35,7 @@ def metrics_of(state: HostState | None, *, answered: bool = True) -> dict[str, f
     """How the host is. A server that answers, or one without a host, has nothing to blame its host for; a host that
     cannot be asked leaves them absent, and then no rule that needs them fires."""
     if state is None:
-        return dict.fromkeys(FLAGS, 0.0) | {"host_running": 1.0}
+        return dict.fromkeys(FLAGS, 0.0) | {"host_running": 1.0, "host_ended_seconds": 0.0}
     if state.status == "unreachable":
         return {}
     running = state.status in ("running", "paused", "restarting")
@@ -49,8 +49,8 @@ def metrics_of(state: HostState | None, *, answered: bool = True) -> dict[str, f
         and not answered
         and (state.status == "created" or state.exit_code == 0),
     }
-    ended = {"host_ended_seconds": ended_for(state)} if state.finished_at and not running else {}
-    return {name: float(value) for name, value in flags.items()} | ended
+    ended = 0.0 if running else ended_for(state)
+    return {name: float(value) for name, value in flags.items()} | {"host_ended_seconds": ended}
 
 
 def ended_for(state: HostState) -> float:

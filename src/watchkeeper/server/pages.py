@@ -1,6 +1,7 @@
 """Reports as HTML pages: which format is wanted, and what a page on an incident needs out of the store."""
 
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import fields, replace
 from datetime import datetime, timedelta
 from typing import Annotated, Any, Literal
@@ -15,6 +16,7 @@ from watchkeeper.notify.html.curves import looked_at, marks, span
 from watchkeeper.notify.html.page import POLICY
 from watchkeeper.notify.morning import Blind, Morning
 from watchkeeper.server.runtime import Runtime
+from watchkeeper.store import StoreAway
 from watchkeeper.store.curve import curve
 
 Form = Literal["md", "json", "html"]
@@ -48,6 +50,8 @@ async def incident_page(
     changes: Sequence[Event],
 ) -> str:
     """The page on an incident."""
+    with suppress(StoreAway):
+        await runtime.watch.keeping.write()  # what was read a moment ago waits for its batch
     store, hidden = runtime.store, runtime.store.masker.value
     known: dict[str, Any] = {
         "incident": incident,
