@@ -49,7 +49,7 @@ async def test_a_container_is_looked_at(run: Run) -> None:
     first = await connector.read(session, None)
     await asyncio.sleep(0.06)  # a rate needs some time between two looks
     second = await connector.read(session, first)
-    optional = {"exit_code", "oom_kills", "dns_failing", "dns_seconds"}  # it uses no names
+    optional = {"exit_code", "ended_seconds", "oom_kills", "dns_failing", "dns_seconds"}  # it uses no names
     assert set(connector.sample.metrics) - set(second.metrics) <= optional
     assert set(second.metrics) <= set(connector.sample.metrics)
     assert 0 < second.metrics["memory_ratio"] < 0.5
