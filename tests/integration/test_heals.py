@@ -13,6 +13,8 @@ pytestmark = pytest.mark.lab
 SLOW = {
     "nginx-upstream-gone",
     "postgres-disk-full",
+    "postgres-idle-in-transaction",
+    "redis-memory-full-no-headroom",
     "shop-crash-loop",
     "shop-replica-errors",
     "network-link-choked",
