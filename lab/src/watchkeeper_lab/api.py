@@ -174,7 +174,10 @@ class Watchkeeper:
 
     async def _items(self, path: str) -> list[Fields]:
         try:
-            answer = await self._client.get(path)
+            try:
+                answer = await self._client.get(path)
+            except httpx.RemoteProtocolError:  # it closed a connection that was idle, just then
+                answer = await self._client.get(path)
         except httpx.TransportError as error:
             raise LabError(
                 f"Watchkeeper does not answer at {self._client.base_url}: {type(error).__name__}.",
