@@ -6,26 +6,35 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Annotated, Any
 
-import redis.asyncio
 from annotated_types import Ge, Le
 
 from watchkeeper.connectors.definitions import parse_rules, parse_runbook
+from watchkeeper.connectors.redis.wire import Wire
 from watchkeeper.domain import Effect, Level, Probe, Reading, Resource, now, tool
+
+PATIENCE = 60.0
+"""Seconds until an answer counts as none."""
 
 
 @dataclass
 class Memo:
-    """An open session with one level."""
+    """An open session with one level. It speaks as the product's own connector does: a look that is cut off leaves no
+    connection behind."""
 
     name: str
-    client: "redis.asyncio.Redis"
+    port: int
+    wire: Wire
+
+    async def call(self, *command: str | float) -> Any:
+        (answer,) = await self.wire.call([command], timeout=PATIENCE)
+        return answer
 
     async def level(self) -> float:
-        return float(await self.client.get(f"{self.name}:level") or 0.1)
+        return float(await self.call("GET", f"{self.name}:level") or 0.1)
 
     async def put(self, value: float) -> None:
-        await self.client.set(f"{self.name}:level", value)
-        await self.client.rpush(f"{self.name}:changes", value)
+        await self.call("SET", f"{self.name}:level", value)
+        await self.call("RPUSH", f"{self.name}:changes", value)
 
 
 async def level(memo: Memo) -> float:
@@ -58,8 +67,12 @@ async def restore(memo: Memo, before: float) -> None:
 @tool(Effect.REVERSIBLE, state=level, settle=3.0, timeout=30.0)
 async def memo_slow(memo: Memo, value: Annotated[float, Ge(0), Le(2)]) -> None:
     """Say that it has begun, wait to be let go, and set the level."""
-    await memo.client.rpush(f"{memo.name}:begun", 1)
-    await memo.client.blpop([f"{memo.name}:go"])
+    await memo.call("RPUSH", f"{memo.name}:begun", 1)
+    waiting = await Wire.open("127.0.0.1", memo.port)  # looks go on meanwhile
+    try:
+        await waiting.call([("BLPOP", f"{memo.name}:go", 0)], timeout=PATIENCE)
+    finally:
+        waiting.close()
     await memo.put(value)
 
 
@@ -147,14 +160,17 @@ class MemoConnector:
 
     @asynccontextmanager
     async def connect(self, resource: Resource, host: Any) -> AsyncGenerator[Memo]:
-        async with redis.asyncio.Redis(port=self.port, decode_responses=True) as client:
-            yield Memo(resource.name, client)
+        wire = await Wire.open("127.0.0.1", self.port)
+        try:
+            yield Memo(resource.name, self.port, wire)
+        finally:
+            wire.close()
 
     async def read(self, session: Memo, last: Reading | None) -> Reading:
         return Reading("", now(), 0.0, {"level": await session.level()}, state="running")
 
     async def probe(self, session: Memo) -> Probe:
-        return Probe(f"local/lab/memo/{session.name}", now(), await session.client.ping(), 0.0, "PING")
+        return Probe(f"local/lab/memo/{session.name}", now(), await session.call("PING") == "PONG", 0.0, "PING")
 
     def level(self, line: str) -> Level | None:
         return None
