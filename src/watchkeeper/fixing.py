@@ -26,7 +26,7 @@ from watchkeeper.domain import (
 )
 from watchkeeper.domain.situation import Situation, effect_of
 from watchkeeper.incidents import Desk
-from watchkeeper.store import Store, new_id
+from watchkeeper.store import Store, fixes_beside, new_id
 from watchkeeper.verify import Subject, judge
 from watchkeeper.watch import Watch
 from watchkeeper.watch.correlation import carried_by, suffering
@@ -86,12 +86,8 @@ class Fixing:
         """What a person did to the incident's resources while it was open, after which it was proven to be well."""
         return tuple(
             f"{fix.principal.name} called {', '.join(step.tool for step in fix.plan.steps)} ({fix.id})"
-            for fix in await self._store.select(Fix, incident=None, limit=20)
-            if fix.principal.kind == "person"
-            and fix.started_at >= incident.opened_at
-            and fix.verdict is not None
-            and fix.verdict.outcome == "healed"
-            and set(fix.plan.resources) & set(incident.resources)
+            for fix in await fixes_beside(self._store, incident)
+            if fix.principal.kind == "person" and fix.verdict is not None and fix.verdict.outcome == "healed"
         )
 
     async def rules_of(self, incident: Incident | None) -> frozenset[str]:

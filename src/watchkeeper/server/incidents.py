@@ -27,6 +27,7 @@ from watchkeeper.server.resources import advice
 from watchkeeper.server.runtime import Runtime
 from watchkeeper.server.security import Approver, Here, Operator, Viewer
 from watchkeeper.server.views import Decide, IncidentDetail, IncidentView, Moment, Page, Submitted, Trigger
+from watchkeeper.store import fixes_beside
 from watchkeeper.watch import lately
 
 router = APIRouter(prefix="/api", tags=["incidents"])
@@ -79,11 +80,8 @@ async def show_incident(key: str, runtime: Here, _: Viewer) -> IncidentDetail:
 
 async def _fixes(runtime: Runtime, incident: Incident) -> list[Fix]:
     """Its own, and what was done by hand meanwhile to what it is about."""
-    alone = await runtime.store.select(Fix, incident=None, limit=200)
-    end = incident.closed_at or now()
-    mine = [fix for fix in alone if incident.opened_at <= fix.started_at <= end]
-    by_hand = [fix for fix in mine if set(fix.plan.resources) & set(incident.resources)]
-    return sorted((*await runtime.store.select(Fix, incident=incident.id), *by_hand), key=lambda fix: fix.started_at)
+    own = await runtime.store.select(Fix, incident=incident.id)
+    return sorted((*own, *await fixes_beside(runtime.store, incident)), key=lambda fix: fix.started_at)
 
 
 async def _changes(runtime: Runtime, incident: Incident) -> list[Event]:

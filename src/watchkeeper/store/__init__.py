@@ -1,5 +1,6 @@
 """One database behind one interface: SQLite by default; events in the transaction of what they tell."""
 
+from watchkeeper.store.beside import fixes_beside
 from watchkeeper.store.lease import Lease, LeaseTaken
 from watchkeeper.store.masking import Masker
 from watchkeeper.store.opening import inspect_store
@@ -18,6 +19,7 @@ __all__ = [
     "Store",
     "StoreAway",
     "Transaction",
+    "fixes_beside",
     "inspect_store",
     "new_id",
 ]

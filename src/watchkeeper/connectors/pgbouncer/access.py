@@ -12,7 +12,6 @@ from watchkeeper.domain import Host, Resource, WatchkeeperError
 from watchkeeper.settings import secret
 
 PORT = 6432
-NAME = "watchkeeper"
 _WRAPPERS = frozenset({"sh", "bash", "dash", "ash", "tini", "dumb-init", "gosu", "su-exec", "setpriv", "env", "exec"})
 _INCLUDE = re.compile(r"^\s*%include\b.*$", re.MULTILINE)
 

@@ -1,22 +1,18 @@
 """An open session with the console of one PgBouncer, and a way through it to a database."""
 
 import asyncio
-from typing import Any
 from urllib.parse import urlsplit
 
 import psycopg
-from psycopg.rows import dict_row
 
 from watchkeeper.connectors.pgbouncer import access
 from watchkeeper.connectors.pgbouncer.trouble import Trouble, trouble
+from watchkeeper.connectors.speaking import Connection, Row, connected
 from watchkeeper.domain import Host, Resource, WatchkeeperError
 
 CALL_SECONDS = 1.0
-_CONNECT_SECONDS = 1.0
 CONSOLE = "pgbouncer"
 """The name of the database that is the console, and of no other."""
-Row = dict[str, Any]
-Connection = psycopg.AsyncConnection[Row]
 
 
 class PgbouncerSession:
@@ -151,31 +147,13 @@ class PgbouncerSession:
 
     async def _connect(self, database: str) -> Connection:
         login = access.login(self.resource)
-        last: Exception = ConnectionRefusedError("it has no address while it is stopped")
-        for host, port in await self.addresses():
-            try:
-                async with asyncio.timeout(_CONNECT_SECONDS):
-                    return await psycopg.AsyncConnection[Row].connect(
-                        host=host,
-                        port=port,
-                        user=login.user,
-                        password=login.password,
-                        dbname=database,
-                        application_name=access.NAME,
-                        connect_timeout=2,
-                        autocommit=True,
-                        prepare_threshold=None,
-                        row_factory=dict_row,
-                    )
-            except psycopg.OperationalError as problem:
-                if trouble(problem).category != "refused":
-                    raise
-                last = problem
-            except OSError as problem:
-                last = problem
-                if isinstance(problem, TimeoutError):
-                    break
-        raise last
+        return await connected(
+            await self.addresses(),
+            user=login.user,
+            password=login.password,
+            database=database,
+            refused=lambda problem: trouble(problem).category == "refused",
+        )
 
 
 def _database(resource: Resource) -> str:

@@ -14,7 +14,6 @@ SERVERS = frozenset({"postgres", "postmaster"})
 _WRAPPERS = frozenset({"sh", "bash", "dash", "tini", "dumb-init", "gosu", "su-exec", "setpriv", "env", "exec"})
 _PORT = re.compile(r"(?:^|\s)-p\s*(\d+)|(?:-c\s*|--)port=(\d+)")
 _FOLDER = re.compile(r"(?:^|\s)-D\s*(\S+)|--data[-_]directory=(\S+)")
-NAME = "watchkeeper"
 
 
 @dataclass(frozen=True, slots=True)

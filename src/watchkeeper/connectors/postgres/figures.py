@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from watchkeeper.connectors.postgres.access import NAME
+from watchkeeper.connectors.speaking import NAME
 
 PROTECTED = frozenset({NAME, "pg_dump", "pg_dumpall", "pg_restore", "pg_basebackup", "pgbackrest", "wal-g", "barman"})
 """Applications that take long by nature: their sessions are never ended."""

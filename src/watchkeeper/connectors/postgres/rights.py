@@ -6,11 +6,12 @@ from dataclasses import replace
 from typing import Any
 from urllib.parse import urlsplit
 
-from watchkeeper.connectors.postgres import access, queries
+from watchkeeper.connectors.postgres import queries
 from watchkeeper.connectors.postgres.read import LOOK, PROBE_WRITES
 from watchkeeper.connectors.postgres.session import PostgresSession
 from watchkeeper.connectors.postgres.tables import MAINTAINS, OWNS
 from watchkeeper.connectors.postgres.trouble import Trouble
+from watchkeeper.connectors.speaking import NAME
 from watchkeeper.domain import Held, Resource, Right
 from watchkeeper.domain.rights import DECLARED, of_kind
 
@@ -65,7 +66,7 @@ class PostgresAccess:
         need less is in comments."""
         settings: Mapping[str, Any] = resource.settings if resource else {}
         url = urlsplit(str(settings.get("url") or ""))
-        role = quoted(str(settings.get("username") or url.username or access.NAME))
+        role = quoted(str(settings.get("username") or url.username or NAME))
         database = str(settings.get("database") or url.path.strip("/") or "postgres")
         found, major = of_kind(rights, "grant"), _major(version)
         rows = [

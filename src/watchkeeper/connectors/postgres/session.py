@@ -10,19 +10,16 @@ from urllib.parse import urlsplit
 from weakref import WeakKeyDictionary
 
 import psycopg
-from psycopg.rows import dict_row
 
 from watchkeeper.connectors.postgres import access
 from watchkeeper.connectors.postgres.trouble import Trouble, trouble
+from watchkeeper.connectors.speaking import Connection, Row, connected
 from watchkeeper.domain import ExecResult, Host, Resource, WatchkeeperError
 
 CALL_SECONDS = 1.0
 _POLL_SECONDS = 0.1
-_CONNECT_SECONDS = 1.0
 _OVERDUE_SECONDS = 4.0
 """After this long without a reply a second connection is tried: the kept one may be dead without knowing."""
-Row = dict[str, Any]
-Connection = psycopg.AsyncConnection[Row]
 
 
 class Ask(Protocol):
@@ -251,31 +248,13 @@ class PostgresSession:
 
     async def _connect(self, database: str = "") -> Connection:
         login = await access.login(self.resource, self.host)
-        last: Exception = ConnectionRefusedError("it has no address while it is stopped")
-        for host, port in await self.addresses():
-            try:
-                async with asyncio.timeout(_CONNECT_SECONDS):
-                    return await psycopg.AsyncConnection[Row].connect(
-                        host=host,
-                        port=port,
-                        user=login.user,
-                        password=login.password,
-                        dbname=database or login.database,
-                        application_name=access.NAME,
-                        connect_timeout=2,
-                        autocommit=True,
-                        prepare_threshold=None,  # a pooler between may hand each statement to another server
-                        row_factory=dict_row,
-                    )
-            except psycopg.OperationalError as problem:
-                if trouble(problem).category != "refused":
-                    raise
-                last = problem
-            except OSError as problem:
-                last = problem
-                if isinstance(problem, TimeoutError):
-                    break
-        raise last
+        return await connected(
+            await self.addresses(),
+            user=login.user,
+            password=login.password,
+            database=database or login.database,
+            refused=lambda problem: trouble(problem).category == "refused",
+        )
 
 
 def _only_reads(statement: str) -> bool:
