@@ -44,7 +44,7 @@ forbid(principal, action in {CHANGES}, resource) when {{ context.mode == "observ
 forbid(principal, action in {CHANGES}, resource) when {{ context.in_maintenance && principal.kind != "person" }};
 
 @id("healer")
-@reason("Somebody else is about to bring it back.")
+@reason("It is for somebody else to bring it back, or to bring back what it needs.")
 forbid(principal, action in {CHANGES}, resource)
 when {{ context.healer_at_work && principal.kind != "person" && !context.approved }};
 

@@ -108,7 +108,7 @@ class Standing:
     breakers: Mapping[tuple[str, str], Hold] = field(default_factory=dict[tuple[str, str], Hold])
     """By tool and resource."""
     healers: Mapping[str, Hold] = field(default_factory=dict[str, Hold])
-    """Somebody else is about to bring it back."""
+    """It is for somebody else to bring it back, or to bring back what it needs."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,20 +3,19 @@
 from watchkeeper.sources.examining import Found, examine
 from watchkeeper.sources.exporters import Exporter, exporters_of
 from watchkeeper.sources.known import KnownAs, known_as
-from watchkeeper.sources.matching import by_address, by_name
+from watchkeeper.sources.matching import Directory
 from watchkeeper.sources.prometheus import Prometheus
 from watchkeeper.sources.sources import Sources, only_seen, said
 from watchkeeper.sources.through import Through
 
 __all__ = [
+    "Directory",
     "Exporter",
     "Found",
     "KnownAs",
     "Prometheus",
     "Sources",
     "Through",
-    "by_address",
-    "by_name",
     "examine",
     "exporters_of",
     "known_as",

@@ -5,6 +5,8 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from watchkeeper.domain import Resource
+
 Labels = Mapping[str, str]
 ADDRESSES = ("instance", "addr", "address", "target", "server")
 """Labels that hold an address of what is looked at."""
@@ -86,6 +88,30 @@ def by_name(candidates: Sequence[Labels], names: Sequence[str]) -> list[Labels]:
         return value.lower() in wanted or address(value).rpartition(":")[0].lower() in wanted
 
     return [one for one in candidates if any(called(one.get(name, "")) for name in NAMES)]
+
+
+class Directory:
+    """The other way round: which of many resources labels mean, however many alerts ask."""
+
+    def __init__(self) -> None:
+        self._at: dict[str, list[Resource]] = {}
+        self._called: dict[str, list[Resource]] = {}
+
+    def add(self, resource: Resource, addresses: Sequence[str], names: Sequence[str]) -> None:
+        """It is reached at these `host:port` and bears these names."""
+        for one in dict.fromkeys(address(one) for one in addresses):
+            self._at.setdefault(one, []).append(resource)
+        for name in dict.fromkeys(name.lower() for name in names if name):
+            self._called.setdefault(name, []).append(resource)
+
+    def meant(self, labels: Labels) -> list[Resource]:
+        """Those at an address that the labels hold; else those that bear a name in them, as it is or as the host in an
+        address."""
+        at = [one for name in ADDRESSES for one in self._at.get(address(labels.get(name, "")), ())]
+        said = [labels.get(name, "") for name in NAMES]
+        told = [one.lower() for text in said for one in (text, address(text).rpartition(":")[0])]
+        called = [one for text in dict.fromkeys(told) for one in self._called.get(text, ())]
+        return list({one.id: one for one in at or called}.values())
 
 
 def address(text: str) -> str:

@@ -3,13 +3,13 @@
 What our own rules then see is what counts: an outside alert opens no incident and starts no fix.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime
 
-from watchkeeper.domain import Event, Host, Incident, NotFound, Resource, now
+from watchkeeper.domain import Event, Incident, NotFound, Resource, now
 from watchkeeper.domain.outside import Heard, OutsideAlert
-from watchkeeper.sources import KnownAs, by_address, by_name, known_as
+from watchkeeper.sources import Directory, KnownAs, known_as
 from watchkeeper.store import Store
 from watchkeeper.watch.watch import Watch
 
@@ -30,9 +30,10 @@ class Outside:
     async def hear(self, told: Sequence[OutsideAlert]) -> Heard:
         """Keep and place what one request tells. Raises StoreAway: then its sender tells it again."""
         counts = {"firing": 0, "resolved": 0, "repeated": 0, "unmatched": 0}
+        directory = await self._directory()
         for one in {alert.id: alert for alert in told}.values():
             before = await self._store.find(OutsideAlert, one.id)
-            placed = await self._placed(one)
+            placed = self._placed(one, directory)
             after = before.heard_again(placed) if before else placed
             if before is None and placed.status == "resolved":
                 counts["resolved"] += 1
@@ -74,7 +75,7 @@ class Outside:
 
     # Which resource is meant -------------------------------------------------------------------------------------
 
-    async def _placed(self, alert: OutsideAlert) -> OutsideAlert:
+    def _placed(self, alert: OutsideAlert, directory: Directory) -> OutsideAlert:
         """With the resource it tells of, or why none is found."""
         said = alert.resource or alert.labels.get(EXPLICIT, "")
         if said:
@@ -82,30 +83,24 @@ class Outside:
                 return replace(alert, resource=self._watch.fleet.resource(said).id)
             except NotFound as problem:
                 return replace(alert, resource="", unmatched=problem.what)
-        meant = _served(await self._meant(alert.labels))
+        meant = _served(directory.meant(alert.labels))
         if len(meant) == 1:
             return replace(alert, resource=meant[0].id)
         how = f"it may be {', '.join(one.slug for one in meant[:SHOWN])}" if meant else "nothing watched is called so"
         return replace(alert, unmatched=f"{how}; the label {EXPLICIT} with a slug says which is meant")
 
-    async def _meant(self, labels: Mapping[str, str]) -> list[Resource]:
-        known = [(resource, await self._known_as(resource, host)) for resource, host, _ in self._all()]
-        return [resource for resource, one in known if by_address([labels], one.addresses)] or [
-            resource for resource, one in known if by_name([labels], one.names)
-        ]
-
-    def _all(self) -> Sequence[tuple[Resource, Host | None, object]]:
+    async def _directory(self) -> Directory:
+        """Of everything that is watched now; each host is asked once for each incarnation."""
         found = self._watch.fleet.found
         self._known = {key: one for key, one in self._known.items() if key in found}
-        return tuple(found.values())
-
-    async def _known_as(self, resource: Resource, host: Host | None) -> KnownAs:
-        """Asked of its host once for each incarnation."""
-        state, known = self._known.get(resource.id, ("", None))
-        if known is None or state != resource.incarnation:
-            known = await known_as(resource, host)
-            self._known[resource.id] = (resource.incarnation, known)
-        return known
+        directory = Directory()
+        for resource, host, _ in tuple(found.values()):
+            state, known = self._known.get(resource.id, ("", None))
+            if known is None or state != resource.incarnation:
+                known = await known_as(resource, host)
+                self._known[resource.id] = (resource.incarnation, known)
+            directory.add(resource, known.addresses, known.names)
+        return directory
 
 
 def _served(found: Sequence[Resource]) -> list[Resource]:
