@@ -2,6 +2,7 @@
 
 import random
 import time
+from collections.abc import Awaitable, Callable
 
 from redis.exceptions import RedisError
 
@@ -13,7 +14,12 @@ from watchkeeper_lab.redis_link import client_ratio
 
 async def exhausted(site: Site) -> float:
     """Leak connections in one replica until Redis takes no more; they stay open and idle."""
-    await leak(site, 10_000)
+    return await taken(site, leak)
+
+
+async def taken(site: Site, leaks: Callable[[Site, int], Awaitable[None]]) -> float:
+    """Leak until Redis takes no more; the time. Raises LabError where it still does."""
+    await leaks(site, 10_000)
     taken_at = time.time()
     try:
         async with site.redis() as link:

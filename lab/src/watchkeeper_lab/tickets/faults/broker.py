@@ -4,13 +4,11 @@ import asyncio
 import random
 import time
 
-from redis.exceptions import RedisError
-
 from watchkeeper_lab.errors import LabError
+from watchkeeper_lab.faults.redis.clients import taken
 from watchkeeper_lab.faults.redis.memory import BRIEFLY, FULL, MIB
 from watchkeeper_lab.faults.site import Site
 from watchkeeper_lab.loopback import loopback
-from watchkeeper_lab.redis_link import client_ratio
 from watchkeeper_lab.tickets.fill import fill, take_out
 
 
@@ -41,16 +39,7 @@ async def over_and_back(site: Site) -> float:
 
 async def clients(site: Site) -> float:
     """Leak connections in one replica until Redis takes no more; they stay open and idle."""
-    await leak(site, 10_000)
-    taken_at = time.time()
-    try:
-        async with site.redis() as link:
-            free = 1 - client_ratio(await link.info())
-    except (RedisError, OSError):
-        return taken_at
-    if free > 0.05:
-        raise LabError(f"{free:.0%} of the connections are still free.", "Run `watchkeeper lab reset` and try again.")
-    return taken_at
+    return await taken(site, leak)
 
 
 async def leak(site: Site, count: int) -> None:
