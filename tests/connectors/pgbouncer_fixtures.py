@@ -22,6 +22,7 @@ from watchkeeper.domain import ExecResult, HostState, Limits, Resource, StopCaus
 
 POOL = 2
 """Connections to the server for each pool."""
+TURNED_AWAY = "server login has been failing"
 _CONFIGURATION = """\
 [databases]
 shop = host=127.0.0.1 port={server} dbname=postgres
@@ -184,13 +185,28 @@ async def come(pooler: Pooler) -> AsyncIterator[Come]:
     """Clients of the pooler: `await come(3, "BEGIN", "SELECT 1")`; a statement that is not answered, and a database
     that lets nobody in, are waited for in the background."""
     opened: list[psycopg.AsyncConnection[tuple[object, ...]]] = []
+    trying: list[psycopg.AsyncConnection[tuple[object, ...]]] = []
     waiting: list[asyncio.Task[None]] = []
 
     async def one(database: str, statements: Sequence[str]) -> None:
-        connection = await psycopg.AsyncConnection.connect(pooler.url(database), autocommit=True)
+        connection = await let_in(database, statements[0])
         opened.append(connection)
-        for statement in statements:
+        for statement in statements[1:]:
             await connection.execute(statement.encode())
+
+    async def let_in(database: str, first: str) -> psycopg.AsyncConnection[tuple[object, ...]]:
+        """Where a login at the server failed once, the pooler turns clients away until it has tried again."""
+        async with asyncio.timeout(60):
+            while True:
+                connection = await psycopg.AsyncConnection.connect(pooler.url(database), autocommit=True)
+                trying.append(connection)
+                try:
+                    await connection.execute(first.encode())
+                    return connection
+                except psycopg.errors.ProtocolViolation as problem:
+                    if TURNED_AWAY not in str(problem):
+                        raise
+                await asyncio.sleep(0.2)
 
     async def start(
         count: int, *statements: str, database: str = "shop", hangs: bool = False
@@ -207,6 +223,6 @@ async def come(pooler: Pooler) -> AsyncIterator[Come]:
     yield start
     for task in waiting:
         task.cancel()
-    for connection in opened:
+    for connection in trying:
         connection.pgconn.finish()
     await asyncio.gather(*waiting, return_exceptions=True)

@@ -9,7 +9,7 @@ from functools import partial
 from typing import Any
 
 import pytest
-from pgbouncer_fixtures import POOL, Come, Pooler, PoolerHost, named
+from pgbouncer_fixtures import POOL, TURNED_AWAY, Come, Pooler, PoolerHost, named
 from postgres_fixtures import SLOTS
 from tests.postgres import Postgres
 
@@ -22,7 +22,7 @@ from watchkeeper.connectors.pgbouncer.trouble import Trouble
 from watchkeeper.connectors.postgres import connector as postgres
 from watchkeeper.connectors.postgres import poolers
 from watchkeeper.connectors.postgres.session import PostgresSession
-from watchkeeper.domain import ConfigurationError, Reading, Refused, Resource, Tool
+from watchkeeper.domain import ConfigurationError, Probe, Reading, Refused, Resource, Tool
 
 
 class Eye:
@@ -164,6 +164,16 @@ async def test_looking_needs_no_more_than_a_stats_user_and_acting_says_what_it_l
         assert (await connector.probe(session)).ok is None
 
 
+async def probed(session: PgbouncerSession, *, again: bool) -> Probe:
+    """A login at the server that failed once is tried again by the pooler after a while."""
+    async with asyncio.timeout(60):
+        while True:
+            probe = await connector.probe(session)
+            if not again or TURNED_AWAY not in (probe.error or ""):
+                return probe
+            await asyncio.sleep(0.2)
+
+
 async def test_the_probe_goes_through_to_the_server_where_a_database_is_named(
     look: Eye, pooler: Pooler, pooler_host: PoolerHost, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -174,7 +184,7 @@ async def test_the_probe_goes_through_to_the_server_where_a_database_is_named(
         resource = Resource(
             "remote/lab/pgbouncer/pooler", "pooler", settings={"url": url, "password": "env:POOLER_PASSWORD"}
         )
-        probe = await connector.probe(PgbouncerSession(resource, None))
+        probe = await probed(PgbouncerSession(resource, None), again=ok)
         assert (probe.ok, probe.what) == (ok, f"SELECT 1 through {database}"), probe.error
 
 
