@@ -190,6 +190,7 @@ def test_every_setting_is_described() -> None:
         "server.": settings.ServerSettings,
         "watch.": settings.WatchSettings,
         "mcp.": settings.McpSettings,
+        "predictions.": settings.PredictionsSettings,
         "healers.": settings.HealersSettings,
         "policy.": settings.PolicySettings,
         "notify.webhook.": settings.WebhookSettings,

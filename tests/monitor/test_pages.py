@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[2]
-PAGES = ("docs/monitoring-models.md", "packages/monitor/README.md")
+PAGES = ("docs/monitoring-models.md", "docs/models-server.md", "packages/monitor/README.md")
 
 
 @pytest.mark.parametrize("page", PAGES)

@@ -18,7 +18,8 @@ def new(
     context: typer.Context,
     name: Annotated[str, typer.Option(help="Who it is for; the history calls them so.")],
     role: Annotated[
-        Literal["viewer", "operator", "approver", "admin"] | None, typer.Option(help="What they may: docs/access.md.")
+        Literal["viewer", "operator", "approver", "admin", "sender"] | None,
+        typer.Option(help="What they may: docs/access.md."),
     ] = None,
     agent: Annotated[
         bool, typer.Option("--agent", help="For a program: it may look and submit, never approve.")

@@ -8,15 +8,16 @@ from typing import Literal
 
 from watchkeeper.domain.policy import Principal, Role
 
-Given = Literal["viewer", "operator", "approver", "admin", "agent"]
+Given = Literal["viewer", "operator", "approver", "admin", "agent", "sender"]
 """The roles a token can have."""
 MAY: dict[str, tuple[Role, ...]] = {
     "submit": ("operator", "approver", "admin", "agent"),
+    "send": ("sender", "operator", "approver", "admin"),
     "operate": ("operator", "approver", "admin"),
     "approve": ("approver", "admin"),
     "administer": ("admin",),
 }
-"""Who may what, besides looking, which everybody may who comes in."""
+"""Who may what, besides looking, which everybody may who comes in but a sender."""
 
 
 def digest(secret: str) -> str:

@@ -7,7 +7,7 @@ from typing import Literal
 from watchkeeper.domain.plan import Plan
 
 Outcome = Literal["allow", "ask", "deny"]
-Role = Literal["viewer", "operator", "approver", "admin", "agent", "loop"]
+Role = Literal["viewer", "operator", "approver", "admin", "agent", "sender", "loop"]
 
 
 @dataclass(frozen=True, slots=True)

@@ -26,6 +26,7 @@ async def front() -> dict[str, str]:
         "approvals": "/api/approvals",
         "events": "/api/events",
         "report": "/api/report",
+        "models": "/api/models",
         "health": "/healthz",
         "readiness": "/readyz",
         "metrics": "/metrics",

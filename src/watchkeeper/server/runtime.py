@@ -22,6 +22,7 @@ from watchkeeper.hosts import Engine, Kept, Wholes
 from watchkeeper.incidents import Desk
 from watchkeeper.loop import Loop
 from watchkeeper.notify import Silences, Webhook
+from watchkeeper.predictions import Predictions
 from watchkeeper.score import Scorekeeper
 from watchkeeper.server.machines import machines_of
 from watchkeeper.server.sharing import Sharing
@@ -51,6 +52,7 @@ class Runtime:
     silences: Silences
     sharing: Sharing
     outside: Outside
+    predictions: Predictions
     started_at: datetime = field(default_factory=now)
     unwell: tuple[str, ...] = ()
     """What the last beat of the pulse found wrong."""
@@ -109,7 +111,9 @@ async def _assembled(
 ) -> AsyncGenerator[Runtime]:
     desk = Desk(store)
     decide = Decide(registry, policy, store, settings.maintenance)
+    predictions = Predictions(store, timedelta(days=settings.predictions.keep_days))
     async with Engine(kept=Kept(settings.data / "kept")) as engine, AsyncExitStack() as stack:
+        await stack.enter_async_context(predictions.running())
         known = machines_of(settings.hosts, settings.data / "processes")
         machines = [await stack.enter_async_context(machine) for machine in known]
         watch = Watch(registry, settings, store, [engine, *machines, Wholes(machines)], desk.alerted, desk.vanished)
@@ -143,6 +147,7 @@ async def _assembled(
                     silences,
                     sharing,
                     Outside(store, watch),
+                    predictions,
                 )
                 await store.emit(Event("server.started", sharing.name, f"mode {settings.mode}", now()))
                 await sharing.begin(loop)

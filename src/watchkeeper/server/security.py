@@ -21,6 +21,9 @@ log = structlog.get_logger(__name__)
 ANYBODY = Principal("person", "anybody", "viewer")
 LARGEST_BODY = 1 << 20
 """Bytes."""
+LARGEST_PUSH = 16 << 20
+"""Bytes that a model server may send at once."""
+_PUSHES = re.compile(r"/api/models/[^/]+/(profiles|records|labels|reference)")
 NOTED = timedelta(minutes=1)
 """How exactly the last use of a token is known."""
 _TOKEN = re.compile(r"wk_(?P<id>tok-[0-9a-f]{8})_(?P<secret>[\w-]{20,100})")
@@ -32,7 +35,6 @@ HEADERS = {
     b"cache-control": b"no-store",
 }
 """What every answer says unless it says otherwise itself."""
-_TOO_LARGE = f"The request is larger than {LARGEST_BODY} bytes."
 
 
 class Unauthorized(WatchkeeperError):
@@ -55,16 +57,17 @@ class Doorkeeper:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "http":
             headers = {name.decode().lower(): value.decode("latin-1") for name, value in scope["headers"]}
-            refused = self._refusal(headers)
+            most = LARGEST_PUSH if _PUSHES.fullmatch(scope["path"]) else LARGEST_BODY
+            refused = self._refusal(headers, most)
             if refused is None and "content-length" not in headers:
-                receive, refused = await _read_whole(receive)  # it did not say how much would come
+                receive, refused = await _read_whole(receive, most)  # it did not say how much would come
             if refused:
                 await problem_response(refused, scope["path"])(scope, receive, _guarded(send))
                 return
             send = _guarded(send)
         await self._app(scope, receive, send)
 
-    def _refusal(self, headers: dict[str, str]) -> WatchkeeperError | None:
+    def _refusal(self, headers: dict[str, str], most: int) -> WatchkeeperError | None:
         host = headers.get("host", "")
         if _name(host) not in self._names:
             return Forbidden(
@@ -74,8 +77,8 @@ class Doorkeeper:
         if origin and (origin == "null" or _name(origin.split("://", 1)[-1]) not in self._names):
             return Forbidden(f"Requests from the origin {origin} are not taken.")
         length = headers.get("content-length", "0")
-        if not length.isdigit() or int(length) > LARGEST_BODY:
-            return TooLarge(_TOO_LARGE)
+        if not length.isdigit() or int(length) > most:
+            return _too_large(most)
         return None
 
 
@@ -92,18 +95,22 @@ def _guarded(send: Send) -> Send:
     return guarded
 
 
-async def _read_whole(receive: Receive) -> tuple[Receive, TooLarge | None]:
+def _too_large(most: int) -> TooLarge:
+    return TooLarge(f"The request is larger than {most} bytes.")
+
+
+async def _read_whole(receive: Receive, most: int) -> tuple[Receive, TooLarge | None]:
     """The body of a request of unknown length, as one that can be received; or the refusal."""
-    body = b""
+    body = bytearray()
     while True:
         message = await receive()
         body += message.get("body", b"")
-        if len(body) > LARGEST_BODY:
-            return receive, TooLarge(_TOO_LARGE)
+        if len(body) > most:
+            return receive, _too_large(most)
         if message["type"] != "http.request" or not message.get("more_body"):
             break
     if message["type"] == "http.request":
-        message["body"] = body
+        message["body"] = bytes(body)
     whole: list[Message] = [message]
 
     async def again() -> Message:
@@ -122,7 +129,7 @@ def runtime_of(request: Request) -> Runtime:
     return request.app.state.runtime
 
 
-async def principal_of(request: Request, runtime: Annotated[Runtime, Depends(runtime_of)]) -> Principal:
+async def anyone_of(request: Request, runtime: Annotated[Runtime, Depends(runtime_of)]) -> Principal:
     """Whoever shows a token; without one, loopback may look."""
     scheme, _, shown = request.headers.get("authorization", "").partition(" ")
     if shown:
@@ -143,6 +150,16 @@ async def principal_of(request: Request, runtime: Annotated[Runtime, Depends(run
     if not local:
         raise Unauthorized("From another machine a token is needed.", "Send it as: Authorization: Bearer TOKEN.")
     return ANYBODY
+
+
+async def principal_of(who: Annotated[Principal, Depends(anyone_of)]) -> Principal:
+    """The same, but for who may only send: a model server's token shows nothing to whoever finds it there."""
+    if who.role == "sender":
+        raise Forbidden(
+            f"{who.name} has the role sender: it may push profiles, records and labels, and look at nothing.",
+            "docs/access.md tells who may what.",
+        )
+    return who
 
 
 async def _known(store: Store, shown: str) -> Principal | None:
@@ -185,10 +202,16 @@ def _may(what: str) -> Callable[[Principal], Principal]:
     return check
 
 
+def _may_send(who: Annotated[Principal, Depends(anyone_of)]) -> Principal:
+    return allowed(who, "send")
+
+
 Here = Annotated[Runtime, Depends(runtime_of)]
 Viewer = Annotated[Principal, Depends(principal_of)]
 Submitter = Annotated[Principal, Depends(_may("submit"))]
 """A person or an agent who may ask for something to be done; policy decides."""
 Operator = Annotated[Principal, Depends(_may("operate"))]
 Approver = Annotated[Principal, Depends(_may("approve"))]
+Pusher = Annotated[Principal, Depends(_may_send)]
+"""A model server, or a person who may operate."""
 Admin = Annotated[Principal, Depends(_may("administer"))]

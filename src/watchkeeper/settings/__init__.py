@@ -22,6 +22,7 @@ from watchkeeper.settings.machines import HostsSettings
 from watchkeeper.settings.maintenance import MaintenanceSettings
 from watchkeeper.settings.mcp import McpSettings
 from watchkeeper.settings.part import REFERENCE, REFERENCES, Part
+from watchkeeper.settings.predictions import PredictionsSettings
 from watchkeeper.settings.sources import SourceSettings, named, own_metrics
 
 Mode = Literal["observe", "approve", "auto"]
@@ -182,6 +183,7 @@ class Settings(BaseSettings):
     mcp: McpSettings = Field(default_factory=McpSettings)
     healers: HealersSettings = Field(default_factory=HealersSettings)
     ingest: dict[Sender, IngestSettings] = Field(default_factory=dict[Sender, IngestSettings])
+    predictions: PredictionsSettings = Field(default_factory=PredictionsSettings)
     resources: list[ResourceSettings] = Field(default_factory=list[ResourceSettings])
     sources: dict[str, SourceSettings] = Field(default_factory=dict[str, SourceSettings])
     checks: list[CheckSettings] = Field(default_factory=list[CheckSettings])

@@ -193,3 +193,22 @@ requests = sa.Table(
     sa.Column("status", sa.String, nullable=False, index=True),
     sa.Column("body", sa.JSON, nullable=False),
 )
+model_profiles = sa.Table(
+    "model_profiles",
+    metadata,
+    sa.Column("model", sa.String, primary_key=True),
+    sa.Column("version", sa.String, primary_key=True),
+    sa.Column("at", TIME, primary_key=True, index=True),
+    sa.Column("seconds", sa.Integer, primary_key=True),
+    sa.Column("body", sa.LargeBinary, nullable=False),
+)
+model_senders = sa.Table(
+    "model_senders",
+    metadata,
+    sa.Column("id", sa.String, primary_key=True),
+    sa.Column("model", sa.String, nullable=False, index=True),
+    sa.Column("version", sa.String, nullable=False),
+    sa.Column("sequence", sa.BigInteger, nullable=False),
+    sa.Column("seen_at", TIME, nullable=False, index=True),
+    sa.Column("body", sa.JSON, nullable=False),
+)

@@ -1,7 +1,7 @@
 """Shares with their intervals, and the figures of a classifier."""
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 Z = 1.959963984540054
@@ -30,7 +30,7 @@ def share(part: int, of: int) -> Share:
         return Share(math.nan, math.nan, math.nan, 0)
     p, z2 = part / of, Z * Z
     middle = (p + z2 / (2 * of)) / (1 + z2 / of)
-    half = Z / (1 + z2 / of) * math.sqrt(p * (1 - p) / of + z2 / (4 * of * of))
+    half = Z / (1 + z2 / of) * math.sqrt(max(0.0, p * (1 - p)) / of + z2 / (4 * of * of))
     return Share(p, max(0.0, middle - half), min(1.0, middle + half), of)
 
 
@@ -56,18 +56,26 @@ def class_figures(pairs: Iterable[tuple[str, str]]) -> list[ClassFigures]:
         predicted[said] = predicted.get(said, 0) + 1
         if truth == said:
             hits[truth] = hits.get(truth, 0) + 1
+    return counted_figures(true, predicted, hits)
+
+
+def counted_figures(
+    true: Mapping[str, int], predicted: Mapping[str, int], hits: Mapping[str, int]
+) -> list[ClassFigures]:
+    """The same of how often each class was the truth, was predicted, and was both."""
     made: list[ClassFigures] = []
     for name in sorted(true.keys() | predicted.keys()):
         hit, support, called = hits.get(name, 0), true.get(name, 0), predicted.get(name, 0)
-        made.append(
-            ClassFigures(
-                name,
-                hit / called if called else 0.0,
-                hit / support if support else 0.0,
-                2 * hit / (support + called),
-                support,
+        if support or called:
+            made.append(
+                ClassFigures(
+                    name,
+                    hit / called if called else 0.0,
+                    hit / support if support else 0.0,
+                    2 * hit / (support + called),
+                    support,
+                )
             )
-        )
     return made
 
 

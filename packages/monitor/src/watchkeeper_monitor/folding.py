@@ -59,13 +59,16 @@ class Folding:
         window: int = 1000,
         drift_window: int = 10_000,
         remember: int = 1 << 16,
+        pushed: bool = False,
         clock: Callable[[], float] = time.time,
     ) -> None:
         self.clock = clock
         self.vocabulary = vocabulary
         self.classes = None if classes is None else frozenset(classes)
         self.drift_window = drift_window
-        self.past, self.previous, self.current = (Profile(model, version) for _ in range(3))
+        self.past, self.previous, self.settled, self.current = (Profile(model, version) for _ in range(4))
+        self.unsent = Profile(model, version) if pushed else None
+        """What was not handed over by `cut`; None while nobody wants it."""
         self.window: deque[Judged] = deque(maxlen=window)
         self.hours: dict[int, Hour] = {}
         self.paces: deque[tuple[float, int]] = deque(maxlen=61)
@@ -121,7 +124,8 @@ class Folding:
         current.predictions += ids.size
         self._hour(now).predictions += ids.size
         if not self.paces or now - self.paces[-1][0] >= 1:
-            self.paces.append((now, self.past.predictions + self.previous.predictions + current.predictions))
+            before = self.past.predictions + self.previous.predictions + self.settled.predictions
+            self.paces.append((now, before + current.predictions))
         if codes is not None:
             self._count(current.classes, codes)
         if values is not None:
@@ -154,10 +158,25 @@ class Folding:
 
     def _turn(self) -> Profile:
         """The profile to count into; a full one makes room for the next."""
-        if self.current.predictions >= self.drift_window:
+        if self.settled.predictions + self.current.predictions >= self.drift_window:
+            self._settle()
             self.past.merge(self.previous)
-            self.previous, self.current = self.current, Profile(self.current.model, self.current.version)
+            self.previous, self.settled = self.settled, Profile(self.current.model, self.current.version)
         return self.current
+
+    def _settle(self) -> None:
+        self.settled.merge(self.current)
+        if self.unsent is not None:
+            self.unsent.merge(self.current)
+        self.current = Profile(self.current.model, self.current.version)
+
+    def cut(self) -> Profile:
+        """What was counted since the last cut: these merge to `profile`, as far as somebody wanted them (`unsent`)."""
+        if self.unsent is None:
+            raise RuntimeError("nobody said before that what is counted will be cut")
+        self._settle()
+        made, self.unsent = self.unsent, Profile(self.current.model, self.current.version)
+        return made
 
     def _hour(self, now: float) -> Hour:
         number = int(now // 3600)
@@ -350,11 +369,11 @@ class Folding:
 
     def profile(self) -> Profile:
         """Everything since the monitor began, as a value of its own."""
-        return _sum(self.past, self.previous, self.current)
+        return _sum(self.past, self.previous, self.settled, self.current)
 
     def lately(self) -> Profile:
         """The last predictions: between one and two windows of drift."""
-        return _sum(self.previous, self.current)
+        return _sum(self.previous, self.settled, self.current)
 
 
 def _sum(*parts: Profile) -> Profile:

@@ -1,6 +1,5 @@
 """The object in a model server: takes what it is told in well under a microsecond, and counts it elsewhere."""
 
-import atexit
 import os
 import threading
 import time
@@ -8,16 +7,20 @@ import weakref
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
 from itertools import count
-from queue import Empty, SimpleQueue
+from queue import SimpleQueue
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
+from watchkeeper_monitor.living import ALIVE, closed_at_the_end, run
 from watchkeeper_monitor.recent import FIRST_OF_BATCHES
 from watchkeeper_monitor.wrapping import Timed, Tracked
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from watchkeeper_monitor.folding import Extra, Folding, Row
     from watchkeeper_monitor.profile import Profile
+    from watchkeeper_monitor.pushing import Pushed, Pusher, Where
     from watchkeeper_monitor.reference import Drift, Reference
     from watchkeeper_monitor.summary import Summary
 
@@ -27,8 +30,6 @@ CROWDED = 16 * CHUNK
 """Rows that wait, from which on whoever tracks folds a chunk: a loop without rest cannot outrun the folding."""
 MOST_WAITING = 256 * CHUNK
 """Rows that may wait at all; more are dropped and counted."""
-EVERY = 1.0
-"""Seconds after which what waits is folded, however little it is."""
 LONGEST_TEXT = 10_000
 """Characters of a text that are looked at."""
 
@@ -39,6 +40,10 @@ class Monitor:
     `classes`: the classes there are; others are rejected and counted. `vocabulary`: words the model knows, for the
     share of words it does not. `window`: labelled predictions in rolling figures. `drift_window`: predictions that
     `drift` compares with a reference, at least. `remember`: predictions that can still be labelled, 34 bytes each.
+
+    `server`: the URL of a Watchkeeper server that what is counted is pushed to every `push_seconds` (else what
+    WATCHKEEPER_URL says; "" for none), with a `token` of the role `sender` (else WATCHKEEPER_TOKEN). What cannot be
+    sent waits in the folder `spool` (else WATCHKEEPER_SPOOL), in at most `spool_bytes`.
 
     Any thread, task, signal handler or forked child may call it. What it cannot count it counts as rejected; it
     never raises into the caller.
@@ -60,6 +65,11 @@ class Monitor:
         window: int = 1000,
         drift_window: int = 10_000,
         remember: int = 1 << 16,
+        server: str | None = None,
+        token: str | None = None,
+        push_seconds: float = 5.0,
+        spool: "str | Path | None" = None,
+        spool_bytes: int = 64 << 20,
     ) -> None:
         for what, number in (("window", window), ("drift_window", drift_window), ("remember", remember)):
             if number < 1:
@@ -75,8 +85,18 @@ class Monitor:
             "drift_window": drift_window,
             "remember": remember,
         }
+        self._pusher: Pusher | None = None
         self._begin()
-        _alive.add(self)
+        if server or (server is None and os.environ.get("WATCHKEEPER_URL")):
+            from watchkeeper_monitor import pushing
+
+            self._pusher = pushing.Pusher(pushing.where(name, server, token, push_seconds, spool, spool_bytes))
+        ALIVE.add(self)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """In a spawned process: the same, and empty."""
+        pushed = None if self._pusher is None else self._pusher.where
+        return _again, (self.name, self.version, self._options, pushed)
 
     def _begin(self) -> None:
         """Empty, with locks of its own: also what a forked child starts from, for what waited is its parent's."""
@@ -90,6 +110,8 @@ class Monitor:
         self._folding: Folding | None = None
         self._dropped = 0
         self._batched = FIRST_OF_BATCHES
+        if self._pusher is not None:
+            self._pusher = self._pusher.anew()
 
     # What the caller says --------------------------------------------------------------------------------------------
 
@@ -184,9 +206,11 @@ class Monitor:
 
     def _start(self) -> None:
         self._append = self._rows.append
+        if self._pusher is not None:
+            closed_at_the_end(self)
         with suppress(RuntimeError):  # at the interpreter's end no thread starts any more: whoever asks folds
             self._thread = threading.Thread(
-                target=_run, args=(weakref.ref(self), self._wake), name=f"watchkeeper-{self.name}", daemon=True
+                target=run, args=(weakref.ref(self), self._wake), name=f"watchkeeper-{self.name}", daemon=True
             )
             self._thread.start()
 
@@ -218,7 +242,9 @@ class Monitor:
         if self._folding is None:
             from watchkeeper_monitor.folding import Folding  # NumPy is loaded here, not when a server starts
 
-            self._folding = Folding(self.name, self.version, **self._options)
+            self._folding = Folding(self.name, self.version, pushed=self._pusher is not None, **self._options)
+            if self._pusher is not None:
+                self._pusher.start(self)
         return self._folding
 
     def flush(self) -> None:
@@ -296,6 +322,28 @@ class Monitor:
             lately = self._state().lately()
         return reference.compare_profile(lately)
 
+    # Pushing ---------------------------------------------------------------------------------------------------------
+
+    def push(self) -> None:
+        """Send what was counted now instead of with the next turn. Without a server it does nothing."""
+        if self._pusher is not None:
+            self._pusher.push(self)
+
+    @property
+    def pushed(self) -> "Pushed | None":
+        """How pushing goes; None without a server."""
+        return None if self._pusher is None else self._pusher.told
+
+    def cut(self) -> "Profile | None":
+        """What was counted since the last cut, for whoever sends it; None before anything was."""
+        with self._lock:
+            return None if self._folding is None else self._folding.cut()
+
+    @property
+    def waiting_labels(self) -> int:
+        """Labels by id whose prediction has not come."""
+        return 0 if self._folding is None else len(self._folding.waiting)
+
     @property
     def dropped(self) -> int:
         """Rows and events that were let go because more came than could be counted."""
@@ -309,6 +357,8 @@ class Monitor:
                 self._thread.join(2)
             self._thread = None
         self.flush()
+        if self._pusher is not None:
+            self._pusher.close(self)
 
     def __enter__(self) -> "Monitor":
         return self
@@ -319,33 +369,6 @@ class Monitor:
         self.close()
 
 
-def _run(of: "weakref.ref[Monitor]", wake: "SimpleQueue[bool]") -> None:
-    """The thread of one monitor: ends with it."""
-    while True:
-        go_on = True
-        with suppress(Empty):
-            go_on = wake.get(timeout=EVERY)
-        monitor = of()
-        if monitor is None or not go_on:
-            return
-        if monitor._rows or monitor._events:  # pyright: ignore[reportPrivateUsage]
-            monitor.flush()
-        del monitor
-
-
-_alive: "weakref.WeakSet[Monitor]" = weakref.WeakSet()
-
-
-def _in_child() -> None:
-    for monitor in list(_alive):
-        monitor._begin()  # pyright: ignore[reportPrivateUsage]
-
-
-def _at_exit() -> None:
-    for monitor in list(_alive):
-        monitor.close()
-
-
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_in_child)
-atexit.register(_at_exit)
+def _again(name: str, version: str, options: dict[str, Any], where: "Where | None") -> Monitor:
+    said: dict[str, Any] = {"server": ""} if where is None else where.said()
+    return Monitor(name, version, **options, **said)

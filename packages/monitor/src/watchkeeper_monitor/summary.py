@@ -3,8 +3,9 @@
 import math
 import os
 import time
-from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING, Any
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, fields, is_dataclass
+from typing import TYPE_CHECKING, Any, cast, get_args, get_origin, get_type_hints
 
 from watchkeeper_monitor.figures import ClassFigures, Share, class_figures, macro_f1, share, weighted_f1
 from watchkeeper_monitor.folding import Folding
@@ -141,10 +142,29 @@ class Summary:
         """As JSON has it: what is not known is None."""
         return _plain(asdict(self))
 
+    @classmethod
+    def from_dict(cls, content: Mapping[str, Any]) -> "Summary":
+        """What `to_dict` gave, also by way of JSON; what else is in it is passed over. Raises KeyError."""
+        return _revived(cls, content)
+
     def __str__(self) -> str:
         from watchkeeper_monitor.table import table
 
         return table(self)
+
+
+def _revived(kind: Any, value: Any) -> Any:
+    if kind is float:
+        return math.nan if value is None else float(value)
+    if is_dataclass(cast("object", kind)):
+        hints = get_type_hints(kind)
+        return kind(**{each.name: _revived(hints[each.name], value[each.name]) for each in fields(kind)})
+    parts = get_args(kind)
+    if get_origin(kind) is list:
+        return [_revived(parts[0], each) for each in value]
+    if get_origin(kind) is dict:
+        return {name: _revived(parts[1], each) for name, each in value.items()}
+    return value
 
 
 def _plain(value: Any) -> Any:
@@ -157,36 +177,68 @@ def _plain(value: Any) -> Any:
     return value
 
 
+@dataclass(frozen=True, slots=True)
+class Around:
+    """What a summary says that a profile does not hold."""
+
+    seconds: float
+    """How long it was counted for."""
+    accuracy: Share
+    """Of the latest labelled predictions."""
+    accuracy_7d: Share
+    classes: list[ClassFigures]
+    predictions_per_second: float
+    cpu_ratio: float
+    memory_bytes: int
+    dropped: int = 0
+    labels_waiting: int = 0
+
+
 def summarize(monitor: "Monitor", folding: Folding) -> Summary:
-    profile = folding.profile()
+    profile, window, hours = folding.profile(), list(folding.window), folding.hours.values()
+    judged = profile.truth.labelled - profile.truth.residuals.count
+    seconds = time.time() - monitor.began
+    around = Around(
+        seconds=seconds,
+        accuracy=share(sum(each.right for each in window), len(window)),
+        accuracy_7d=share(sum(each.correct for each in hours), sum(each.labelled for each in hours) if judged else 0),
+        classes=class_figures((each.true, each.predicted) for each in window),
+        predictions_per_second=_pace(folding, monitor.began, profile.predictions),
+        cpu_ratio=_over(time.process_time() - monitor.cpu_began, seconds),
+        memory_bytes=memory_bytes(),
+        dropped=monitor.dropped,
+        labels_waiting=len(folding.waiting),
+    )
+    return summary_of(profile, around)
+
+
+def summary_of(profile: Profile, around: Around) -> Summary:
+    """All figures of a profile, wherever it was merged."""
     return Summary(
         model=profile.model,
         version=profile.version,
-        seconds=time.time() - monitor.began,
+        seconds=around.seconds,
         predictions=profile.predictions,
         classes=dict(profile.classes.top(100)),
-        performance=_performance(folding, profile),
-        system=_system(monitor, folding, profile),
-        quality=_quality(profile, monitor.dropped),
+        performance=_performance(profile, around),
+        system=_system(profile, around),
+        quality=_quality(profile, around.dropped),
         business=_business(profile),
     )
 
 
-def _performance(folding: Folding, profile: Profile) -> Performance:
-    truth, window = profile.truth, list(folding.window)
-    classes = class_figures((each.true, each.predicted) for each in window)
+def _performance(profile: Profile, around: Around) -> Performance:
+    truth = profile.truth
     bins = _calibration(truth)
-    hours = folding.hours.values()
-    judged = truth.labelled - truth.residuals.count
     numbers = truth.residuals
     return Performance(
-        accuracy=share(sum(each.right for each in window), len(window)),
-        accuracy_7d=share(sum(each.correct for each in hours), sum(each.labelled for each in hours) if judged else 0),
-        accuracy_total=share(truth.correct, judged),
+        accuracy=around.accuracy,
+        accuracy_7d=around.accuracy_7d,
+        accuracy_total=share(truth.correct, truth.labelled - numbers.count),
         coverage=truth.labelled / profile.predictions if profile.predictions else math.nan,
-        macro_f1=macro_f1(classes),
-        weighted_f1=weighted_f1(classes),
-        classes=classes,
+        macro_f1=macro_f1(around.classes),
+        weighted_f1=weighted_f1(around.classes),
+        classes=around.classes,
         confusions=_confusions(truth),
         calibration=bins,
         calibration_error=_over(
@@ -204,7 +256,7 @@ def _performance(folding: Folding, profile: Profile) -> Performance:
         labels_unknown=truth.unknown,
         labels_repeated=truth.repeated,
         labels_conflicting=truth.conflicting,
-        labels_waiting=len(folding.waiting),
+        labels_waiting=around.labels_waiting,
     )
 
 
@@ -226,19 +278,18 @@ def _calibration(truth: Truth) -> list[Calibrated]:
     ]
 
 
-def _system(monitor: "Monitor", folding: Folding, profile: Profile) -> System:
+def _system(profile: Profile, around: Around) -> System:
     errors = profile.errors.total
-    seconds = time.time() - monitor.began
     return System(
         latency_p50_seconds=profile.latency.quantile(0.5),
         latency_p95_seconds=profile.latency.quantile(0.95),
         latency_p99_seconds=profile.latency.quantile(0.99),
         latency_count=profile.latency.count,
-        predictions_per_second=_pace(folding, monitor.began, profile.predictions),
+        predictions_per_second=around.predictions_per_second,
         error_rate=share(errors, errors + profile.predictions),
         errors=_named(profile.errors.top(100), profile.errors.other),
-        cpu_ratio=_over(time.process_time() - monitor.cpu_began, seconds),
-        memory_bytes=memory_bytes(),
+        cpu_ratio=around.cpu_ratio,
+        memory_bytes=around.memory_bytes,
     )
 
 

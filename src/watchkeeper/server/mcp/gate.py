@@ -8,7 +8,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from watchkeeper.domain import WatchkeeperError
 from watchkeeper.server.runtime import Runtime
-from watchkeeper.server.security import allowed, principal_of
+from watchkeeper.server.security import allowed, anyone_of
 
 
 class NotInstalled(WatchkeeperError):
@@ -28,7 +28,7 @@ class Gate:
         self._kept: asyncio.Task[None] | None = None
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        allowed(await principal_of(Request(scope), self._runtime), "submit")
+        allowed(await anyone_of(Request(scope), self._runtime), "submit")
         async with self._making:
             if self._made is None:
                 self._made = await self._make()

@@ -1,0 +1,60 @@
+"""The monitors of this process: their folding threads, their forked children, the interpreter's end."""
+
+import atexit
+import os
+import sys
+import weakref
+from contextlib import suppress
+from queue import Empty
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from queue import SimpleQueue
+
+    from watchkeeper_monitor.monitor import Monitor
+
+EVERY = 1.0
+"""Seconds after which what waits is folded, however little it is."""
+ALIVE: "weakref.WeakSet[Monitor]" = weakref.WeakSet()
+
+
+def run(of: "weakref.ref[Monitor]", wake: "SimpleQueue[bool]") -> None:
+    """The thread of one monitor: ends with it."""
+    while True:
+        go_on = True
+        with suppress(Empty):
+            go_on = wake.get(timeout=EVERY)
+        monitor = of()
+        if monitor is None or not go_on:
+            return
+        if monitor._rows or monitor._events:  # pyright: ignore[reportPrivateUsage]
+            monitor.flush()
+        del monitor
+
+
+def closed_at_the_end(monitor: "Monitor") -> None:
+    """Also in children of multiprocessing, which end without `atexit`."""
+    if "multiprocessing.util" in sys.modules:
+        from multiprocessing.util import Finalize
+
+        Finalize(None, _close, (weakref.ref(monitor),), exitpriority=100)
+
+
+def _close(of: "weakref.ref[Monitor]") -> None:
+    if (monitor := of()) is not None:
+        monitor.close()
+
+
+def _in_child() -> None:
+    for monitor in list(ALIVE):
+        monitor._begin()  # pyright: ignore[reportPrivateUsage]
+
+
+def _at_exit() -> None:
+    for monitor in list(ALIVE):
+        monitor.close()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_in_child)
+atexit.register(_at_exit)

@@ -1,0 +1,74 @@
+"""A summary out of rows of profiles: the same figures that a monitor gives of itself."""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from watchkeeper.predictions.buckets import Bucket
+from watchkeeper.predictions.kept import Sender, unpacked
+from watchkeeper_monitor import Profile, Summary
+from watchkeeper_monitor.figures import ClassFigures, Share, counted_figures, share
+from watchkeeper_monitor.summary import Around, summary_of
+
+LATEST = 1000
+"""Labelled predictions that the latest accuracy is of, at least: as many buckets as that takes."""
+WEEK = timedelta(days=7)
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One version's profile of one piece of time."""
+
+    version: str
+    bucket: Bucket
+    profile: Profile
+
+
+def read(rows: Sequence[tuple[str, Bucket, bytes]]) -> list[Row]:
+    return [Row(version, bucket, unpacked(body)) for version, bucket, body in rows]
+
+
+def merged(model: str, version: str, rows: Sequence[Row]) -> Profile:
+    """All of them as one, under this name of a version."""
+    made = Profile(model, version)
+    for row in rows:
+        row.profile.version = version
+        made.merge(row.profile)
+    return made
+
+
+def summarized(
+    model: str, version: str, rows: Sequence[Row], senders: Sequence[Sender], since: datetime, at: datetime
+) -> tuple[Summary, Profile]:
+    """`rows`: newest first. `senders`: the processes of this version."""
+    total = merged(model, version, rows)
+    latest, classes = _latest(rows)
+    week = [row.profile.truth for row in rows if row.bucket.ends > at - WEEK]
+    alive = [sender for sender in senders if sender.alive(at)]
+    began = min((row.bucket.at for row in rows), default=at)
+    return summary_of(
+        total,
+        Around(
+            seconds=max(0.0, (at - max(began, since)).total_seconds()),
+            accuracy=latest,
+            accuracy_7d=share(sum(t.correct for t in week), sum(t.labelled - t.residuals.count for t in week)),
+            classes=classes,
+            predictions_per_second=sum(sender.predictions_per_second for sender in alive),
+            cpu_ratio=sum(sender.cpu_ratio for sender in alive) if alive else math.nan,
+            memory_bytes=sum(sender.memory_bytes for sender in alive),
+            dropped=sum(sender.dropped for sender in senders),
+            labels_waiting=sum(sender.waiting for sender in alive),
+        ),
+    ), total
+
+
+def _latest(rows: Sequence[Row]) -> tuple[Share, list[ClassFigures]]:
+    """Accuracy and figures by class of the newest pieces of time that hold `LATEST` labels together."""
+    truth = Profile("", "").truth
+    for row in rows:
+        if truth.labelled - truth.residuals.count >= LATEST:
+            break
+        truth.merge(row.profile.truth)
+    figures = counted_figures(truth.true.kept, truth.predicted.kept, truth.hits.kept)
+    return share(truth.correct, truth.labelled - truth.residuals.count), figures
