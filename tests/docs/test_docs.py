@@ -200,7 +200,7 @@ def test_every_setting_is_described() -> None:
         f"{prefix}{field.alias or name}"
         for prefix, model in parts.items()
         for name, field in model.model_fields.items()
-        if name not in ("server", "watch", "policy", "notify", "mcp", "healers", "ingest")
+        if name not in ("server", "watch", "policy", "notify", "mcp", "healers", "ingest", "predictions")
         and f"| `{prefix}{field.alias or name}`" not in text
     ]
     for model in (
