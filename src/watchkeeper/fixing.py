@@ -1,6 +1,6 @@
 """One fix from its beginning to its verdict: what the loop and whoever submits a plan share."""
 
-from collections.abc import Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Sequence
 from contextlib import AbstractAsyncContextManager, aclosing
 from dataclasses import replace
 from datetime import datetime, timedelta
@@ -22,6 +22,7 @@ from watchkeeper.domain import (
     Plan,
     Principal,
     Standing,
+    Verdict,
     now,
 )
 from watchkeeper.domain.situation import Situation, effect_of
@@ -52,42 +53,71 @@ class Fixing:
         """Execute or resume, judge, and undo what did not help."""
         if fix.status == "closed":
             return fix
+        await self._remember(fix)
         fix = await self._act.complete(fix)  # the durable workflow: executes, or resumes; seconds to minutes
         if incident is not None:
             incident = await self._desk.verifying(incident, fix)  # as it is now: alerts may have joined meanwhile
         if fix.verdict is None:
-            resources = tuple(dict.fromkeys((*fix.plan.resources, *(incident.resources if incident else ()))))
-            root = fix.plan.resources[0]
-            suffers = suffering(root, self._watch.fleet.resources)
-            mine = tuple(key for key in resources if key not in suffers or key in fix.plan.resources)
-            subject = Subject(
-                root=root,
-                resources=mine,
-                healed=Condition(fix.plan.healed) if fix.plan.healed else None,
-                before=fix.before.get(root),
-                suffers=suffers,
-                since=fix.started_at,
-                neighbours={near: health for near, health in fix.neighbours.items() if near not in resources},
-                ignored=self._another_matter(fix, incident, resources),
-                about=await self.rules_of(incident),
-            )
-            seconds = max(self._decide.tool(step.tool).settle for step in fix.plan.steps)
-            looks = self._watch.settle((*mine, *subject.neighbours), seconds)
-            verdict = await judge(subject, looks, self._watch.probe)
+            stop = await self._decide.halted(fix.id)
+            verdict = None if stop else await self._judged(fix, incident)
+            stop = stop or await self._decide.halted(fix.id)
+            if verdict is None or (stop and (stop.undo or verdict.outcome != "healed")):  # else it came too late
+                fix = replace(fix, stopped=stop)
+                verdict = _cut_short(fix)
             fix = replace(fix, verdict=verdict)
             await self._store.save(fix)
-        if fix.verdict is not None and fix.verdict.outcome == "not_healed" and not self._stays(fix):
+        fails = fix.verdict is not None and fix.verdict.outcome == "not_healed" and not self._stays(fix)
+        if fix.stopped.undo if fix.stopped else fails:
             fix = await self._act.undo(fix)
         fix = replace(fix, status="closed", finished_at=now())
         await self._store.save(fix, *await self._decide.history.ended(fix))
         return fix
 
+    async def _judged(self, fix: Fix, incident: Incident | None) -> Verdict:
+        """By the looks that follow it; they end where somebody stops it."""
+        resources = tuple(dict.fromkeys((*fix.plan.resources, *(incident.resources if incident else ()))))
+        root = fix.plan.resources[0]
+        suffers = suffering(root, self._watch.fleet.resources)
+        mine = tuple(key for key in resources if key not in suffers or key in fix.plan.resources)
+        subject = Subject(
+            root=root,
+            resources=mine,
+            healed=Condition(fix.plan.healed) if fix.plan.healed else None,
+            before=fix.before.get(root),
+            suffers=suffers,
+            since=fix.started_at,
+            neighbours={near: health for near, health in fix.neighbours.items() if near not in resources},
+            ignored=self._another_matter(fix, incident, resources),
+            about=await self.rules_of(incident),
+        )
+        seconds = max(self._decide.tool(step.tool).settle for step in fix.plan.steps)
+        async with aclosing(self._watch.settle((*mine, *subject.neighbours), seconds)) as looks:
+            return await judge(subject, self._until_halted(fix, looks), self._watch.probe)
+
+    async def _until_halted(self, fix: Fix, looks: AsyncIterator[Situation]) -> AsyncGenerator[Situation]:
+        async for at in looks:
+            if await self._decide.halted(fix.id):
+                return
+            yield at
+
+    async def _remember(self, fix: Fix) -> None:
+        """Of a fix that takes another back: should the other's incident come back, its plan is not begun again."""
+        if not fix.plan.undoes:
+            return
+        undone = await self._store.get(Fix, fix.plan.undoes)
+        if undone.incident is None:
+            return
+        async with self._desk.writing, self._store.transaction() as transaction:
+            incident = await self._store.get(Incident, undone.incident)
+            reason = f"{fix.principal.name} took it back ({fix.id})"
+            await transaction.put(incident.took_back(undone.plan, reason))
+
     async def by_hand(self, incident: Incident) -> tuple[str, ...]:
         """What a person did to the incident's resources while it was open, after which it was proven to be well."""
         return tuple(
-            f"{fix.principal.name} called {', '.join(step.tool for step in fix.plan.steps)} ({fix.id})"
+            f"{fix.principal.name} called {', '.join(step.said for step in fix.plan.steps)} ({fix.id})"
             for fix in await fixes_beside(self._store, incident)
-            if fix.principal.kind == "person" and fix.verdict is not None and fix.verdict.outcome == "healed"
+            if fix.principal.kind == "person" and _helped(fix)
         )
 
     async def rules_of(self, incident: Incident | None) -> frozenset[str]:
@@ -238,3 +268,19 @@ class Fixing:
     def hands(self, plan: Plan) -> AbstractAsyncContextManager[bool]:
         """Room for a fix among those at work. Says whether it had to be waited for."""
         return self._decide.hands.taken(plan.resources, self._watch.neighbours(plan.resources))
+
+
+def _helped(fix: Fix) -> bool:
+    """Whether it may be what has healed: it is proven, or was carried out and is judged at this very moment."""
+    if fix.verdict is not None:
+        return fix.verdict.outcome == "healed"
+    return any(record.status == "done" for record in fix.steps)
+
+
+def _cut_short(fix: Fix) -> Verdict:
+    """Of a fix that somebody stopped: nobody waited for what it would have come to."""
+    told = fix.stopped.told if fix.stopped else "stopped"
+    done = sum(record.status in ("done", "unknown") for record in fix.steps)
+    ended = "what was done is taken back where it has an undo" if fix.stopped and fix.stopped.undo else "it stays"
+    reasons = (told, f"{done} of {len(fix.plan.steps)} steps were done; {ended}" if done else "nothing was done")
+    return Verdict("inconclusive", reasons, fix.before.get(fix.plan.resources[0]))

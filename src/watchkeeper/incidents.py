@@ -104,7 +104,7 @@ class Desk:
                 await transaction.emit(self._event("incident.opened", incident, text))
             else:
                 incident = await self._store.get(Incident, known.id)  # as it is now: its own task may have closed it
-                if not incident.active:  # back, or something new: what was not tried yet may help now
+                if incident.comes_back:  # or something new: what was not tried yet may help now
                     incident = incident.reopen()
                     text = f"{alert.rule} fires on {name}"
                     await transaction.emit(self._event("incident.reopened", incident, text))
@@ -230,15 +230,15 @@ class Desk:
     async def escalate(self, incident: Incident, reason: str, by: str = LOOP.id, *, anyway: bool = False) -> Incident:
         """Hand it to a person, unless a person has agreed to something meanwhile, which comes first."""
         await self._void_waiting(incident, "the incident was handed to a person")
-        async with self.writing:
+        async with self.writing, self._store.transaction() as transaction:
             current = await self._store.get(Incident, incident.id)
             if current.status == "closed":
                 return current
             if current.open_fix or (await self._agreed(current) and not anyway):
                 self.wake(incident.id)
                 return current
-            escalated = current.escalate(reason)
-            await self._store.save(escalated, self._event("incident.escalated", escalated, reason, by))
+            await transaction.put(escalated := current.escalate(reason))
+            await transaction.emit(self._event("incident.escalated", escalated, reason, by))
             return escalated
 
     async def hold(self, incident: Incident, reason: str, until: datetime | None = None) -> Incident:
@@ -306,7 +306,7 @@ class Desk:
 
     async def begun(self, fix: Fix) -> None:
         """The fix's first row, and its incident's change, in one transaction: from here on it is finished first."""
-        text = f"{fix.plan.author} begins: {', '.join(step.tool for step in fix.plan.steps)}"
+        text = f"{fix.plan.author} begins: {', '.join(step.said for step in fix.plan.steps)}"
         event = Event("fix.started", fix.id, text, now(), by=fix.principal.id, incident=fix.incident)
         async with self.writing, self._store.transaction() as transaction:
             if fix.incident:
@@ -319,7 +319,7 @@ class Desk:
 
     async def ask(self, approval: Approval, incident: Incident | None) -> Approval:
         """A row that waits for a person, or tells who has agreed already. Raises Conflict while a fix is under way."""
-        steps = ", ".join(step.tool for step in approval.plan.steps)
+        steps = ", ".join(step.said for step in approval.plan.steps)
         text = f"{steps} ({approval.plan.effect}) waits for a person: {approval.decision.reason}"
         if approval.status == "approved":
             text = f"{steps} ({approval.plan.effect}) is asked for by {approval.decided_by}"
@@ -344,7 +344,7 @@ class Desk:
                     raise Conflict(f"{incident.id} is over.", f"`watchkeeper show {incident.id}` says how it ended.")
                 if current.open_fix:
                     raise Conflict(f"{incident.id} is being fixed already ({current.open_fix}).")
-                await transaction.put(current.wait_for_approval(approval.id))
+                await transaction.put(current.wait_for_approval(approval.id, approval.requested_by))
             await transaction.put(approval)
             await transaction.emit(event)
         if approval.status == "waiting":

@@ -6,7 +6,7 @@ change with its event, and calls `heal` again whenever something an incident wai
 
 import asyncio
 from collections.abc import AsyncGenerator, Callable, Collection
-from contextlib import aclosing
+from contextlib import aclosing, suppress
 from dataclasses import dataclass, replace
 from datetime import UTC, timedelta
 from typing import Any
@@ -22,6 +22,7 @@ from watchkeeper.domain import (
     Fix,
     Forbidden,
     Incident,
+    LeftToPeople,
     Plan,
     Principal,
     Verdict,
@@ -31,7 +32,9 @@ from watchkeeper.domain.situation import Situation
 from watchkeeper.fixing import Fixing
 from watchkeeper.incidents import Desk
 from watchkeeper.merging import Merging
+from watchkeeper.people import People
 from watchkeeper.store import Store
+from watchkeeper.undoing import Undoing
 from watchkeeper.verify import Subject, judge
 from watchkeeper.watch import Watch, root_of
 
@@ -65,6 +68,8 @@ class Loop:
         self._desk = desk
         self._fixing = fixing
         self._alone: set[asyncio.Task[Fix]] = set()
+        self.people = People(store, desk)
+        self.undoing = Undoing(store, watch, decide)
 
     async def heal(self, incident: Incident) -> Incident:
         """Re-entrant: called again whenever something it waits for has changed, and after a crash."""
@@ -87,7 +92,7 @@ class Loop:
                 if not incident.active:
                     return incident
                 return await self._desk.escalate(incident, f"no alert fires any more, but {verdict.reasons[0]}")
-            if merged := await self._merging.into_cause(incident):
+            if incident.left is None and (merged := await self._merging.into_cause(incident)):
                 return merged  # it goes on with what it comes from
             if not incident.active:
                 return incident  # escalated: a person has it
@@ -139,7 +144,10 @@ class Loop:
             async with self._fixing.hands(plan) as waited:
                 if waited:
                     continue  # another fix was at work nearby: look again first
-                fix = await self._fixing.begin(plan, at, who, decision, incident.id, agreed)
+                try:
+                    fix = await self._fixing.begin(plan, at, who, decision, incident.id, agreed)
+                except LeftToPeople:
+                    continue  # somebody has taken it over a moment ago
                 fix = await self._fixing.complete(fix, await self._store.get(Incident, incident.id))
             incident = await self.finish(fix, incident)  # others may begin: nothing is done any more
         return incident
@@ -149,7 +157,7 @@ class Loop:
         await self._fixing.aftermath(fix, incident)
         if fix.verdict is None:
             raise RuntimeError(f"{fix.id} was finished without a verdict")
-        if held_back(fix) and (stopped := await self._fixing.stopped(fix)):
+        if held_back(fix) and not fix.stopped and (stopped := await self._fixing.stopped(fix)):
             return await self._desk.untried(incident, fix, stopped)
         return await self._desk.judged(incident, fix, fix.verdict)
 
@@ -271,7 +279,8 @@ class Loop:
         return approval
 
     async def _ask(self, incident: Incident, plan: Plan, decision: Decision, at: Situation) -> Incident:
-        await self._desk.ask(self._fixing.approval(plan, decision, at, LOOP, incident), incident)
+        with suppress(Conflict):  # somebody has taken it over, or closed it, a moment ago
+            await self._desk.ask(self._fixing.approval(plan, decision, at, LOOP, incident), incident)
         return await self._store.get(Incident, incident.id)
 
 

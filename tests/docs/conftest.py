@@ -102,7 +102,7 @@ class Homes:
         """Commands that were typed already: the same on another page need not be typed again."""
 
     def for_(self, commands: list[str]) -> Home:
-        decides = any(re.search(r"\bwatchkeeper (approve|reject|fix)\b", command) for command in commands)
+        decides = any(re.search(r"\bwatchkeeper (approve|reject|fix|stop)\b", command) for command in commands)
         if self._there is None or (decides and self._decided):
             self.close()
             self._there = self._open.enter_context(_home(self._folders.mktemp("home"), self._server))

@@ -225,6 +225,7 @@ def test_every_path_of_the_api_is_described() -> None:
         "resources": "/api/resources",
         "map": "/api/resources",
         "incidents": "/api",
+        "acts": "/api",
         "tools": "/api",
         "still": "/api",
         "silences": "/api",
@@ -236,7 +237,7 @@ def test_every_path_of_the_api_is_described() -> None:
         prefixes[source.stem] + path
         for source in sources
         if source.stem in prefixes
-        for path in re.findall(r'@router\.(?:get|post)\("([^"]*)"', source.read_text())
+        for path in re.findall(r'@router\.(?:get|post|put|delete)\("([^"]*)"', source.read_text())
     }
 
     assert paths

@@ -76,6 +76,9 @@ async def memo_slow(memo: Memo, value: Annotated[float, Ge(0), Le(2)]) -> None:
     await memo.put(value)
 
 
+memo_slow.undo(restore)
+
+
 @tool(Effect.DESTRUCTIVE, state=level, settle=3.0)
 async def memo_wipe(memo: Memo) -> None:
     """Forget everything."""

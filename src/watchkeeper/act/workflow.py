@@ -120,13 +120,17 @@ class Executor(DBOSConfiguredInstance):
         if known is not None:
             return "intended" if known.status == "acting" else known.status
         step = fix.plan.steps[index]
-        tool = self._permits.tool(step.tool)
+        tool, undone = await self._means(fix, index)
         record = StepRecord(index, step.tool, step.resource, step.arguments, "intended", started_at=now())
+        record = replace(record, undo_of=step.undo_of)
         refusal = await self._refusal(fix, step, tool)
+        before = None if refusal else await self._state(tool, step.resource)
+        if undone is not None and not refusal and before != undone.after:
+            refusal = "the state was changed by others since; it is left alone"
         if refusal:
             record = replace(record, status="refused", error=refusal, finished_at=now())
         else:
-            record = replace(record, before=await self._state(tool, step.resource))
+            record = replace(record, before=before)
         await self._record(fix, record)
         return record.status
 
@@ -137,7 +141,7 @@ class Executor(DBOSConfiguredInstance):
         record = fix.step(index)
         if record is None:
             raise RuntimeError(f"step {index} of {fix_id} was never intended")
-        tool = self._permits.tool(record.tool)
+        tool, _ = await self._means(fix, index)
         if record.status == "acting":
             done = await self._was_done(tool, record)
             if done is not False:
@@ -148,6 +152,10 @@ class Executor(DBOSConfiguredInstance):
                 await self._record(fix, record)
                 return status
         elif record.status != "intended":
+            return record.status
+        if stop := await self._permits.halted(fix_id):
+            record = replace(record, status="refused", error=stop.told, finished_at=now())
+            await self._record(fix, record)
             return record.status
         await self._fence.confirm(record.resource)
         record = replace(record, status="acting")
@@ -203,12 +211,25 @@ class Executor(DBOSConfiguredInstance):
 
         await self._eyes.call(step.resource, f"the undo of {name}", work, seconds)
 
+    async def _means(self, fix: Fix, index: int) -> tuple[Tool[Any], StepRecord | None]:
+        """What does a step. Of one that takes back another fix's: its undo, and the record of what is taken back."""
+        step = fix.plan.steps[index]
+        tool = self._permits.tool(step.tool)
+        if step.undo_of is None:
+            return tool, None
+        undone = (await self._store.get(Fix, fix.plan.undoes)).step(step.undo_of)
+        if undone is None:
+            raise RuntimeError(f"step {step.undo_of} of {fix.plan.undoes} was never begun")
+        return tool.taking_back(undone.before), undone
+
     def has_undo(self, tool: str) -> bool:
         """Whether a tool's effect can be taken back."""
         return self._permits.tool(tool).undo_run is not None
 
     async def _refusal(self, fix: Fix, step: Step, tool: Tool[Any]) -> str | None:
         """Why this step must not be done now, judged from a look taken now."""
+        if stop := await self._permits.halted(fix.id):
+            return stop.told
         if stopped := await self._permits.stopped():
             return stopped
         if now() > fix.deadline:
@@ -282,9 +303,9 @@ class Executor(DBOSConfiguredInstance):
 
     async def _record(self, fix: Fix, record: StepRecord, *, undo: bool = False) -> Fix:
         changed = fix.with_step(record, undo=undo)
-        text = f"{record.tool} on {self._named(record.resource)}: {record.status}" + (
-            f" ({record.error})" if record.error else ""
-        )
+        back = record.undo_of is not None and not undo  # what an undo of its own does bears it in its name
+        text = f"{'undo of ' * back}{record.tool} on {self._named(record.resource)}: {record.status}"
+        text += f" ({record.error})" if record.error else ""
         event = Event(
             f"fix.step.{record.status}",
             fix.id,
@@ -293,7 +314,12 @@ class Executor(DBOSConfiguredInstance):
             by=fix.principal.id,
             incident=fix.incident,
             resource=record.resource,
-            data={"tool": record.tool, "index": record.index, "arguments": dict(record.arguments), "undo": undo},
+            data={
+                "tool": record.tool,
+                "index": record.index,
+                "arguments": dict(record.arguments),
+                "undo": undo or back,
+            },
         )
         await self._store.save(changed, event)
         return changed

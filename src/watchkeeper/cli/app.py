@@ -10,6 +10,7 @@ from typing import Annotated, Any
 import typer
 
 from watchkeeper.cli import (
+    acts,
     changes,
     check,
     connectors,
@@ -68,6 +69,7 @@ for module in (
     status,
     map,
     incidents,
+    acts,
     lines,
     changes,
     fix,

@@ -11,6 +11,7 @@ STYLES = (
     ("incident.opened", "✖", "bold red"),
     ("incident.reopened", "✖", "bold red"),
     ("incident.escalated", "▲", "bold red"),
+    ("incident.stopped", "▲", "yellow"),
     ("incident.closed", "●", "bold green"),
     ("incident.", "·", "none"),
     ("approval.requested", "?", "bold yellow"),

@@ -24,6 +24,11 @@ def tell(screen: Console, detail: dict[str, Any]) -> None:
     proofs = ["; ".join(fix["verdict"]["reasons"]) for fix in detail["fixes"] if fix["verdict"]]
     if incident["reason"] and incident["reason"] not in proofs:
         screen.print(Text(incident["reason"]))
+    if said := incident["acknowledged"]:
+        screen.print(Text(f"{who(said)} looks after it since {clock(said['at'])}{noted(said)}"))
+    if (said := incident["left"]) and incident["status"] != "closed":
+        by = f"{who(said)} took it over at {clock(said['at'])}{noted(said)}; the loop leaves it alone"
+        screen.print(Text(f"{by}. `watchkeeper retry {incident['id']}` gives it back.", "yellow"))
     if incident["merged_into"]:
         screen.print(Text(f"It goes on there: watchkeeper show {incident['merged_into']}", "bold"))
     for absorbed in incident["absorbed"]:
@@ -59,6 +64,14 @@ def tell(screen: Console, detail: dict[str, Any]) -> None:
     for event in detail["events"]:
         told = {**event, "text": _once(event["text"], proofs)}
         screen.print(feed.line(told, screen.width if screen.is_terminal else None))
+
+
+def who(said: dict[str, Any]) -> str:
+    return str(said["by"]).partition(":")[2] or str(said["by"])
+
+
+def noted(said: dict[str, Any]) -> str:
+    return f": {said['note']}" if said["note"] else ""
 
 
 def _once(text: str, proofs: list[str]) -> str:
@@ -130,7 +143,7 @@ def _step(screen: Console, step: dict[str, Any], record: dict[str, Any] | None) 
     status = record["status"] if record else "not begun"
     shape, style = STEP.get(status, ("·", "none"))
     took = between(record["started_at"], record["finished_at"]) if record else ""
-    call = f"{step['tool']} {called(step)}".rstrip()
+    call = f"{step['tool']} {called(step)}".rstrip() if step["undo_of"] is None else f"undo of {step['tool']}"
     line = Text(f"  {shape} {status}", style).append(f"  {call} [{step['effect']}]", "none")
     screen.print(line.append(f" in {took}" if took else "", "none"), soft_wrap=True)
     if record and record["error"]:

@@ -28,6 +28,7 @@ from watchkeeper.domain import (
     Resource,
     Standing,
     Step,
+    Stop,
     Tool,
     now,
 )
@@ -150,6 +151,10 @@ class Decide:
         """Why nothing may be done now, or None. Read from the store before every step."""
         paused = await self._store.setting(PAUSED)
         return f"paused by {paused['by']}" if paused else None
+
+    async def halted(self, fix: str) -> Stop | None:
+        """Whether somebody has stopped this fix. Read from the store before every step."""
+        return await self._store.find(Stop, fix)
 
     def tool(self, name: str) -> Tool[Any]:
         """Raises NotFound, which names the nearest."""

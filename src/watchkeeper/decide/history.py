@@ -12,6 +12,7 @@ from watchkeeper.store import Store
 HOUR = timedelta(hours=1)
 VERDICTS = ("fix.healed", "fix.not_healed", "fix.inconclusive")
 RESET = "breaker.reset"
+RETRIED = "incident.retried"
 EVERYTHING = 100_000
 """Events read at most; an hour has far fewer of these kinds."""
 
@@ -40,11 +41,18 @@ class History:
         """Whether a fix failed on one of these a short while ago, and nothing has healed there since.
 
         What failed holds back everything but its own incident, whose next rung comes at once; that one too from when
-        it was handed to a person. A person's own attempt without an incident holds back nothing.
+        it was handed to a person, unless somebody has the loop try again. A person's own attempt without an incident
+        holds back nothing.
         """
         length = timedelta(seconds=self._settings.cooldown)
-        told = await self._store.events(kinds=(*VERDICTS, "incident.escalated"), since=at - length, limit=EVERYTHING)
-        handed = {event.incident: event.seq for event in told if event.kind == "incident.escalated"}
+        ends = (*VERDICTS, "incident.escalated", RETRIED)
+        told = await self._store.events(kinds=ends, since=at - length, limit=EVERYTHING)
+        handed: dict[str | None, int] = {}
+        for event in told:
+            if event.kind == "incident.escalated":
+                handed[event.incident] = event.seq
+            elif event.kind == RETRIED:
+                handed.pop(event.incident, None)
         last: dict[str, Event] = {}
         for event in told:
             if event.kind == "fix.healed" or (event.kind in VERDICTS and event.data.get("holds_back")):
@@ -91,7 +99,7 @@ class History:
         steps = [
             {"tool": record.tool, "resource": record.resource, "status": record.status}
             for record in fix.steps
-            if self._changes(record.tool) and record.status in ("done", "failed", "unknown")
+            if self._changes(record.tool) and record.status in ("done", "failed", "unknown") and record.undo_of is None
         ]
         by_hand = fix.principal.kind == "person" and fix.incident is None
         holds_back = bool(steps) and outcome != "healed" and not by_hand

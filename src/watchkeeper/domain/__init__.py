@@ -7,6 +7,7 @@ from watchkeeper.domain.errors import (
     ConfigurationError,
     Conflict,
     Forbidden,
+    LeftToPeople,
     NotFound,
     Refused,
     WatchkeeperError,
@@ -40,6 +41,7 @@ from watchkeeper.domain.resource import (
 from watchkeeper.domain.restraint import Breaker, Hold, Silence, Standing, Window
 from watchkeeper.domain.rights import Held, Right
 from watchkeeper.domain.rule import Alert, AlertStatus, Rule, Severity
+from watchkeeper.domain.said import Said, Stop
 from watchkeeper.domain.size import InBytes
 from watchkeeper.domain.tool import Precondition, Tool, tool
 
@@ -76,6 +78,7 @@ __all__ = [
     "Incident",
     "IncidentOutcome",
     "IncidentStatus",
+    "LeftToPeople",
     "Level",
     "Limits",
     "ListsClients",
@@ -95,6 +98,7 @@ __all__ = [
     "Rule",
     "Runbook",
     "RungStep",
+    "Said",
     "Scope",
     "Severity",
     "Silence",
@@ -102,6 +106,7 @@ __all__ = [
     "Step",
     "StepRecord",
     "StepStatus",
+    "Stop",
     "StopCause",
     "Tool",
     "Verdict",

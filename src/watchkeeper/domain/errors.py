@@ -34,6 +34,10 @@ class Conflict(WatchkeeperError):
     status = 409
 
 
+class LeftToPeople(Conflict):
+    """A person has taken it over: the loop begins nothing there."""
+
+
 class Forbidden(WatchkeeperError):
     """Policy, or a missing right, does not allow it."""
 

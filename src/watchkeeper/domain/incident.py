@@ -5,9 +5,11 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any, Literal
 
+from watchkeeper.domain.errors import LeftToPeople
 from watchkeeper.domain.plan import Diagnosis, Plan
-from watchkeeper.domain.policy import Decision, Principal
+from watchkeeper.domain.policy import LOOP, Decision, Principal
 from watchkeeper.domain.reading import Probe, Reading
+from watchkeeper.domain.said import Said, Stop
 
 IncidentStatus = Literal["open", "diagnosing", "awaiting_approval", "fixing", "verifying", "closed", "escalated"]
 IncidentOutcome = Literal["healed", "recovered", "gone", "by_human", "merged"]
@@ -72,6 +74,10 @@ class Fix:
     executed_at: datetime | None = None
     finished_at: datetime | None = None
     approved_by: str = ""
+    stopped: Stop | None = None
+    """By whom it was stopped before it was through."""
+    archived: Said | None = None
+    """By whom it was put away: lists leave it out."""
 
     def with_step(self, record: StepRecord, *, undo: bool = False) -> "Fix":
         """The same fix with this record in the place of the one with its index, or appended."""
@@ -122,10 +128,24 @@ class Incident:
     """Roots that were proven to be healed, in the order of it."""
     absorbed: tuple[str, ...] = ()
     """Incidents that turned out to be part of this one; their histories stay theirs."""
+    acknowledged: Said | None = None
+    """Who looks after it."""
+    left: Said | None = None
+    """Who has taken it over: the loop begins nothing here until it is told to try again."""
+
+    def __post_init__(self) -> None:
+        """What is left to people is never taken up, whatever was under way when they said so."""
+        if self.left is not None and self.status in ("open", "diagnosing"):
+            object.__setattr__(self, "status", "escalated")
 
     @property
     def active(self) -> bool:
         return self.status not in ("closed", "escalated")
+
+    @property
+    def comes_back(self) -> bool:
+        """Whether a new alert has the loop take it up again."""
+        return self.status == "closed" or (self.status == "escalated" and self.left is None)
 
     def diagnosed(self, diagnosis: Diagnosis) -> "Incident":
         others = dict.fromkeys((*self.mended, *diagnosis.others))
@@ -148,7 +168,27 @@ class Incident:
     def escalate(self, reason: str) -> "Incident":
         return replace(self, status="escalated", reason=reason, approval=None, open_fix=None)
 
-    def wait_for_approval(self, approval: str) -> "Incident":
+    def acknowledge(self, said: Said) -> "Incident":
+        return replace(self, acknowledged=said)
+
+    def leave(self, said: Said) -> "Incident":
+        """To people: at once, or as soon as the fix that is at work is over."""
+        left = replace(self, left=said, approval=None)
+        return left if self.open_fix else left.escalate(f"left to people by {said.told}")
+
+    def retry(self) -> "Incident":
+        """It is the loop's again, and what failed or was refused may be tried again."""
+        return replace(self.anew(), status="open", approval=None, left=None, reason="")
+
+    def took_back(self, plan: Plan, reason: str) -> "Incident":
+        """A person took back what a plan did: should it come back, that plan is not begun again."""
+        refused = tuple(dict.fromkeys((*self.refused, plan.key)))
+        return replace(self, refused=refused, refusals={**self.refusals, plan.key: reason})
+
+    def wait_for_approval(self, approval: str, by: Principal) -> "Incident":
+        """Raises LeftToPeople where the loop asks and people have taken it over."""
+        if self.left is not None and by == LOOP:
+            raise LeftToPeople(f"{self.id} is left to people.")
         return replace(self, status="awaiting_approval", approval=approval)
 
     def refuse(self, plan: Plan, reason: str) -> "Incident":
@@ -157,6 +197,9 @@ class Incident:
         return replace(self, status="open", approval=None, refused=refused, refusals=refusals, reason=reason)
 
     def fixing(self, fix: Fix) -> "Incident":
+        """Raises LeftToPeople where it is over, or people have taken it over and not asked for this."""
+        if self.status == "closed" or (self.left is not None and self.approval is None):
+            raise LeftToPeople(f"{self.id} is left to people.")
         return replace(
             self,
             status="fixing",
@@ -204,7 +247,8 @@ class Incident:
             wanted = tuple(key for key in self.refused if key != fix.plan.key)  # who refused it has asked for it since
             return replace(done, tried=tried, refused=wanted).close("healed", at, reason)
         if verdict.outcome == "inconclusive":
-            return done.escalate(f"{fix.plan.author} was carried out, but nothing can tell whether it helped: {reason}")
+            carried = f"{fix.plan.author} was carried out, but nothing can tell whether it helped: {reason}"
+            return done.escalate(reason if fix.stopped else carried)
         return replace(done, status="open", reason=reason)
 
     def merge(self, into: str, at: datetime, reason: str) -> "Incident":
@@ -224,5 +268,12 @@ class Incident:
 
     def reopen(self) -> "Incident":
         return replace(
-            self, status="open", outcome=None, closed_at=None, cured=None, reason="", reopened=self.reopened + 1
+            self,
+            status="open",
+            outcome=None,
+            closed_at=None,
+            cured=None,
+            reason=f"left to people by {self.left.told}" if self.left else "",
+            reopened=self.reopened + 1,
+            acknowledged=None if self.status == "closed" else self.acknowledged,
         )

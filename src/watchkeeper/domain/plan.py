@@ -37,6 +37,12 @@ class Step:
     by_hand: str = ""
     in_bytes: tuple[str, ...] = ()
     """The arguments that count bytes."""
+    undo_of: int | None = None
+    """It takes back the step with this number of the fix that its plan undoes, by the undo of the same tool."""
+
+    @property
+    def said(self) -> str:
+        return self.tool if self.undo_of is None else f"undo of {self.tool}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +83,8 @@ class Plan:
     """A CEL condition over the root's reading that must hold besides the usual proof."""
     confirm: str = ""
     """Why a person must agree, whatever policy allows; empty where policy alone decides."""
+    undoes: str = ""
+    """The fix that it takes back."""
 
     @property
     def effect(self) -> Effect:
@@ -93,11 +101,13 @@ class Plan:
 
     def digest(self, incarnations: Mapping[str, str], facts: Mapping[str, str]) -> str:
         """What an approval is bound to: arguments, effects, what bears the names now, what preconditions found."""
-        content = {
+        content: dict[str, Any] = {
             "steps": [[step.tool, step.resource, dict(step.arguments), step.effect] for step in self.steps],
             "incarnations": {resource: incarnations.get(resource, "") for resource in self.resources},
             "facts": dict(facts),
         }
+        if self.undoes:
+            content["undoes"] = [self.undoes, *(str(step.undo_of) for step in self.steps)]
         return hashlib.sha256(json.dumps(content, sort_keys=True, default=str).encode()).hexdigest()
 
 

@@ -13,6 +13,7 @@ from watchkeeper.domain.reading import Probe, Reading
 from watchkeeper.domain.resource import Health, Resource
 from watchkeeper.domain.restraint import Standing
 from watchkeeper.domain.rule import Alert
+from watchkeeper.domain.said import Stop
 from watchkeeper.domain.tool import Tool
 
 
@@ -69,6 +70,10 @@ class Permits(Protocol):
 
     async def stopped(self) -> str | None:
         """Why nothing may be done now (paused), or None."""
+        ...
+
+    async def halted(self, fix: str) -> Stop | None:
+        """Whether somebody has stopped this fix."""
         ...
 
     def tool(self, name: str) -> Tool[Any]:

@@ -6,7 +6,7 @@ async def redis_set_maxmemory(redis: RedisSession, value: Annotated[int, Ge(1 <<
 
 import inspect
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Generic, TypeVar, get_type_hints
 
 from pydantic import BaseModel, ConfigDict, ValidationError, create_model
@@ -76,6 +76,18 @@ class Tool(Generic[S]):
         """Register what restores the state recorded before acting."""
         self.undo_run = function
         return function
+
+    def taking_back(self, before: Any) -> "Tool[S]":
+        """As a tool: what restores the state that was recorded before a call of this one. Raises TypeError where it
+        has no undo. It takes the same arguments, and has no use for them."""
+        undo = self.undo_run
+        if undo is None:
+            raise TypeError(f"{self.name} has no undo")
+
+        async def run(session: S, **_: Any) -> None:
+            await undo(session, before)
+
+        return replace(self, run=run, requires=())
 
     def parse(self, arguments: Mapping[str, Any]) -> dict[str, Any]:
         """Validated arguments. Raises WatchkeeperError that names each argument that does not fit, and its bounds."""

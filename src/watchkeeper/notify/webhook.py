@@ -25,6 +25,7 @@ TOLD = frozenset(
     {
         "incident.opened",
         "incident.reopened",
+        "incident.acknowledged",
         "incident.escalated",
         "incident.closed",
         "incident.merged",

@@ -5,6 +5,7 @@ from starlette.routing import Route
 
 from watchkeeper import __version__
 from watchkeeper.server import (
+    acts,
     connectors,
     front,
     incidents,
@@ -42,6 +43,7 @@ def create_app(runtime: Runtime) -> FastAPI:
         resources.router,
         templates.router,
         incidents.router,
+        acts.router,
         tools.router,
         connectors.router,
         still.router,

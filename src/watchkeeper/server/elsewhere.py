@@ -89,6 +89,7 @@ class Clerk:
         await self._exchange.tell(await self._news())
 
     async def _done(self, request: Mapping[str, Any]) -> Any:
+        from watchkeeper.server.acts import take_back
         from watchkeeper.server.incidents import trigger
         from watchkeeper.server.tools import call_tool
         from watchkeeper.server.views import CallTool, Trigger
@@ -97,6 +98,8 @@ class Clerk:
         try:
             if request["what"] == "trigger":
                 done = await trigger(Trigger(**request["body"]), self._runtime, who)
+            elif request["what"] == "undo":
+                done = await take_back(self._runtime, request["body"]["key"], request["body"]["note"], who)
             else:
                 done = await call_tool(request["what"], CallTool(**request["body"]), self._runtime, who)
             return done.model_dump(mode="json")

@@ -34,14 +34,14 @@ router = APIRouter(prefix="/api", tags=["incidents"])
 Limit = Annotated[int, Query(ge=1, le=500)]
 
 
-async def _view(runtime: Runtime, incident: Incident) -> IncidentView:
+async def view(runtime: Runtime, incident: Incident) -> IncidentView:
     alerts = await runtime.store.select(Alert, incident=incident.id)
     approval = await runtime.store.find(Approval, incident.approval) if incident.approval else None
-    view = IncidentView.of(incident, alerts, approval)
+    made = IncidentView.of(incident, alerts, approval)
     silenced = await runtime.silences.over(alerts, now()) if incident.status != "closed" else {}
     if alerts and len(silenced) == len(alerts):
-        view.silenced = silenced[alerts[0].id].id
-    return view
+        made.silenced = silenced[alerts[0].id].id
+    return made
 
 
 def _page(views: list[Any], at: list[datetime], limit: int) -> Page[Any]:
@@ -59,7 +59,7 @@ async def list_incidents(
     """Newest first; `before` is the cursor of the page before."""
     where: dict[str, Any] = {"status": ACTIVE} if status == "active" else {}
     found = await runtime.store.select(Incident, limit=limit, before=before, **where)
-    return _page([await _view(runtime, i) for i in found], [i.opened_at for i in found], limit)
+    return _page([await view(runtime, i) for i in found], [i.opened_at for i in found], limit)
 
 
 @router.get("/incidents/{key}")
@@ -67,7 +67,7 @@ async def show_incident(key: str, runtime: Here, _: Viewer) -> IncidentDetail:
     """The whole story: alerts, diagnosis, fixes, time line, and what it would do now."""
     incident = await runtime.store.get(Incident, key)
     return IncidentDetail(
-        incident=await _view(runtime, incident),
+        incident=await view(runtime, incident),
         fixes=await _fixes(runtime, incident),
         events=await runtime.store.events(incident=key, limit=1000),
         changes=await _changes(runtime, incident),
@@ -193,9 +193,16 @@ async def _waiting(runtime: Runtime, key: str) -> Approval:
 
 
 @router.get("/fixes", tags=["fixes"])
-async def list_fixes(runtime: Here, _: Viewer, limit: Limit = 100, before: Moment | None = None) -> Page[Fix]:
+async def list_fixes(
+    runtime: Here,
+    _: Viewer,
+    limit: Limit = 100,
+    before: Moment | None = None,
+    archived: Annotated[bool, Query(description="those that were archived, too")] = False,
+) -> Page[Fix]:
     """Newest first; `before` is the cursor of the page before."""
-    found = await runtime.store.select(Fix, limit=limit, before=before)
+    where: dict[str, Any] = {} if archived else {"archived": None}
+    found = await runtime.store.select(Fix, limit=limit, before=before, **where)
     return _page(list(found), [fix.started_at for fix in found], limit)
 
 

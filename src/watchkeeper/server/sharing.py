@@ -173,6 +173,8 @@ class Shared(Sharing):
                 log.exception("what another executor did could not be followed", event_kind=event.kind)
 
     async def _heard(self, event: Event) -> None:
+        if event.kind == "incident.closed" and (over := await self._store.find(Incident, event.subject)) is not None:
+            self._watch.busy.difference_update(over.resources)
         if event.kind == "resumed":
             for incident in await self._store.select(Incident, status=ACTIVE):
                 self._desk.wake(incident.id)

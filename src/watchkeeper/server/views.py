@@ -21,6 +21,7 @@ from watchkeeper.domain import (
     IncidentStatus,
     Plan,
     Resource,
+    Said,
     Window,
 )
 from watchkeeper.domain.outside import OutsideAlert
@@ -162,6 +163,10 @@ class IncidentView(View):
     """Those that turned out to be part of it."""
     silenced: str | None = None
     """The silence because of which people are not told of it."""
+    acknowledged: Said | None = None
+    """Who looks after it."""
+    left: Said | None = None
+    """Who has taken it over: the loop begins nothing there until it is told to try again."""
 
     @classmethod
     def of(cls, incident: Incident, alerts: list[Alert], approval: Approval | None) -> "IncidentView":
@@ -183,6 +188,8 @@ class IncidentView(View):
             approval=approval,
             merged_into=incident.merged_into,
             absorbed=list(incident.absorbed),
+            acknowledged=incident.acknowledged,
+            left=incident.left,
         )
 
 

@@ -48,6 +48,14 @@ fixes = sa.Table(
     sa.Column("status", sa.String, nullable=False, index=True),
     sa.Column("incident", sa.String, index=True),
     sa.Column("at", TIME, nullable=False, index=True),
+    sa.Column("archived", TIME, index=True),
+    sa.Column("body", sa.JSON, nullable=False),
+)
+stops = sa.Table(
+    "stops",
+    metadata,
+    sa.Column("id", sa.String, primary_key=True),
+    sa.Column("at", TIME, nullable=False, index=True),
     sa.Column("body", sa.JSON, nullable=False),
 )
 approvals = sa.Table(

@@ -11,7 +11,20 @@ from pydantic import TypeAdapter
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from watchkeeper.domain import Alert, Approval, Event, Fix, Incident, LogLine, Reading, Resource, Silence, Window, now
+from watchkeeper.domain import (
+    Alert,
+    Approval,
+    Event,
+    Fix,
+    Incident,
+    LogLine,
+    Reading,
+    Resource,
+    Silence,
+    Stop,
+    Window,
+    now,
+)
 from watchkeeper.domain.access import Token
 from watchkeeper.domain.change import Fingerprint
 from watchkeeper.domain.outside import OutsideAlert
@@ -21,8 +34,12 @@ from watchkeeper.store import schema
 from watchkeeper.store.masking import Masker
 from watchkeeper.store.opening import plain
 
-Kept = Incident | Alert | Fix | Approval | Proposal | Fingerprint | Window | Silence | Trace | OutsideAlert | Token
-E = TypeVar("E", Incident, Alert, Fix, Approval, Proposal, Fingerprint, Window, Silence, Trace, OutsideAlert, Token)
+Kept = (
+    Incident | Alert | Fix | Approval | Proposal | Fingerprint | Window | Silence | Trace | OutsideAlert | Token | Stop
+)
+E = TypeVar(
+    "E", Incident, Alert, Fix, Approval, Proposal, Fingerprint, Window, Silence, Trace, OutsideAlert, Token, Stop
+)
 
 
 @cache
@@ -37,7 +54,16 @@ TABLES: dict[type[Any], tuple[sa.Table, Callable[[Any], dict[str, Any]]]] = {
         schema.alerts,
         lambda a: {"status": a.status, "incident": a.incident, "resource": a.resource, "at": a.pending_at},
     ),
-    Fix: (schema.fixes, lambda f: {"status": f.status, "incident": f.incident, "at": f.started_at}),
+    Fix: (
+        schema.fixes,
+        lambda f: {
+            "status": f.status,
+            "incident": f.incident,
+            "at": f.started_at,
+            "archived": f.archived.at if f.archived else None,
+        },
+    ),
+    Stop: (schema.stops, lambda s: {"at": s.at}),
     Approval: (schema.approvals, lambda a: {"status": a.status, "incident": a.incident, "at": a.created_at}),
     Proposal: (schema.proposals, lambda p: {"status": p.status, "incident": p.incident, "at": p.decided_at}),
     Window: (schema.windows, lambda w: {"status": w.status, "at": w.begins}),

@@ -1,0 +1,98 @@
+"""`ack`, `stop`, `retry`, `undo`, `escalate`, `close`: what a person does about an incident."""
+
+from typing import Annotated, Any
+
+import typer
+
+from watchkeeper.cli.options import Options
+
+Key = Annotated[str, typer.Argument(metavar="INCIDENT", help="The incident's id: inc-…")]
+Note = Annotated[str, typer.Option(help="Why; kept in the history.")]
+
+
+def register(app: typer.Typer) -> None:
+    for command in (ack, stop, retry, undo, escalate, close):
+        app.command()(command)
+
+
+def ack(context: typer.Context, key: Key, note: Note = "") -> None:
+    """Say that you look after an incident. People are told so; the loop goes on."""
+    _said(context, key, "acknowledge", {"note": note}, "You look after it; the loop goes on.")
+
+
+def stop(
+    context: typer.Context,
+    key: Annotated[str, typer.Argument(metavar="INCIDENT|FIX", help="The id of an incident, or of a fix.")],
+    note: Note = "",
+    undo: Annotated[bool, typer.Option("--undo", help="Take back what was done, where it has an undo.")] = False,
+) -> None:
+    """Let the fix that is at work begin no further step, and leave the incident to people.
+
+    The step that is at work just now is finished. `watchkeeper retry` gives the incident back to the loop.
+    """
+    from watchkeeper.cli.incidents import segment
+    from watchkeeper.cli.screen import print_json
+
+    body = {"note": note, "undo": undo}
+    if not key.startswith("fix-"):
+        return _said(context, key, "stop", body, "No further step is begun; it is left to people.")
+    options = Options.of(context)
+    with options.client() as client:
+        answer = client.post(f"/api/fixes/{segment(key)}/stop", body)
+    if options.json:
+        return print_json(answer)
+    return typer.echo(f"{key} begins no further step.")
+
+
+def retry(context: typer.Context, key: Key, note: Note = "") -> None:
+    """Let the loop try again: what failed or was refused, and what was left to people."""
+    _said(context, key, "retry", {"note": note}, "The loop takes it up again.")
+
+
+def escalate(context: typer.Context, key: Key, note: Note = "") -> None:
+    """Hand an incident to people now; the loop leaves it to them."""
+    _said(context, key, "escalate", {"note": note}, "People are called; the loop leaves it to them.")
+
+
+def close(
+    context: typer.Context,
+    key: Key,
+    note: Annotated[str, typer.Option(help="What was done, or why nothing is to be done; the report says so.")],
+) -> None:
+    """End an incident by hand, as `by_human`."""
+    _said(context, key, "close", {"note": note}, "It is over.")
+
+
+def _said(context: typer.Context, key: str, verb: str, body: dict[str, Any], said: str) -> None:
+    from watchkeeper.cli.incidents import segment
+    from watchkeeper.cli.screen import print_json
+
+    options = Options.of(context)
+    with options.client() as client:
+        incident = client.post(f"/api/incidents/{segment(key)}/{verb}", body)
+    if options.json:
+        return print_json(incident)
+    return typer.echo(f"{incident['id']}: {said} ({incident['status'].replace('_', ' ')})")
+
+
+def undo(
+    context: typer.Context,
+    key: Annotated[
+        str, typer.Argument(metavar="FIX|INCIDENT", help="The id of a fix, or of an incident: its last fix.")
+    ],
+    note: Note = "",
+) -> None:
+    """Take back a fix that is over, and follow that to its end.
+
+    Exit code 0 once all is well afterwards, 1 where it is not, 2 where it cannot be taken back.
+    """
+    from watchkeeper.cli.fix import follow
+    from watchkeeper.cli.incidents import segment
+    from watchkeeper.cli.screen import console
+
+    options = Options.of(context)
+    where = "incidents" if key.startswith("inc-") else "fixes"
+    with options.client() as client:
+        after = client.newest()
+        submitted = client.post(f"/api/{where}/{segment(key)}/undo", {"note": note})
+        raise typer.Exit(follow(client, console(stderr=options.json), submitted, after, as_json=options.json))
