@@ -1,6 +1,7 @@
 """What is configured, read and tested when it changed: beside the looks, for a test may take its time."""
 
 import asyncio
+import time
 
 from watchkeeper.connectors.nginx import workers
 from watchkeeper.connectors.nginx.session import NginxSession
@@ -58,9 +59,17 @@ async def _files(session: NginxSession, *, reloaded: bool) -> None:
         before = await session.files.stamp(session.known().patterns)
         session.due("test", TEST_EVERY)
         await session.test()
+        if session.changed_at is None:
+            session.changed_at = await _written(session)
         session.stamp = before
     elif session.due("test", TEST_EVERY):
         await session.test()
+
+
+async def _written(session: NginxSession) -> float | None:
+    """When a file was changed last, before we came, by the loop's clock; None where the files are elsewhere."""
+    written = await session.files.changed_at(session.known().patterns)
+    return None if written is None else asyncio.get_running_loop().time() - max(0.0, time.time() - written)
 
 
 async def _loaded(session: NginxSession, *, first: bool) -> None:

@@ -13,6 +13,8 @@ from watchkeeper.domain import Probe, Reading, Refused, WatchkeeperError, now
 
 LEARN_SECONDS = 0.5
 """How long a look waits for a configuration that is being read and tested; it goes on beside later looks."""
+FIRST_SECONDS = 1.5
+"""The same where none was tested yet: what breaks before one was seen good cannot be put back."""
 LIMITS_EVERY = 15.0
 CROWDED = 0.6
 """From this share of the connections on it is told who holds them."""
@@ -37,7 +39,8 @@ _CARRIED_FACTS = ("configuration_hash", "running_hash", "good_hash", "configurat
 
 
 async def look(session: NginxSession, last: Reading | None) -> Reading:
-    """Answer, connections, logs; the configuration where its files changed. 1.5 s at most, also where it fails."""
+    """Answer, connections, logs; the configuration where its files changed. 1.5 s at most, also where it
+    fails; the first may take a second more."""
     begun, at = time.perf_counter(), now()
     metrics = {name: last.metrics[name] for name in _CARRIED if last and name in last.metrics}
     facts = {name: last.facts[name] for name in _CARRIED_FACTS if last and name in last.facts}
@@ -46,7 +49,8 @@ async def look(session: NginxSession, last: Reading | None) -> Reading:
     stopped = state is not None and state.status != "running"
     error: str | None = None
     if session.host is not None and not (stopped and session.configuration is not None):
-        await learning.soon(session, LEARN_SECONDS)
+        known = session.tested is not None
+        await learning.soon(session, LEARN_SECONDS if known else FIRST_SECONDS)
     await _of_configuration(session, metrics, facts)
     try:
         async with asyncio.timeout(0.9):
