@@ -110,6 +110,10 @@ def test_what_a_person_approves_is_carried_out_and_reported(shop: Shop, run: Run
     assert "✓ done  redis_script_kill" in story.out
     assert "proof:" in story.out
     assert story.out.count("good looks in a row") == 1
+    fix = run(*shop.where, "show", incident, "--json").json["fixes"][0]["id"]
+    alone = run(*shop.where, "show", fix).out
+    assert "✓ done  redis_script_kill" in alone
+    assert f"watchkeeper show {incident}" in alone
     assert "approved by person:" in story.out
     assert story.out.count(": seen, go ahead") == 2  # with the fix, and in the time line
     assert ": seen, go ahead" in written.read_text()

@@ -359,6 +359,7 @@ def test_doctor_says_which_right_is_missing_and_the_line_that_gives_it(
 
         client.execute_command("ACL", "SETUSER", "keeper", "+@all", "~*")
         assert "▲ more    cache         its user may also: flushall, shutdown" in run("doctor", "--url", NOWHERE).out
+        assert "▲ more    cache" not in run("doctor", "--only", "other", "--url", NOWHERE).out
     assert "hunter22" not in lacking
 
 

@@ -209,7 +209,7 @@ def _show(seen: Judgement) -> None:
 @bench.command("run")
 def bench_run(
     suite: Annotated[
-        str, typer.Argument(help="lab, faults, controls, long (20 minutes each), all, or second (another stack).")
+        str, typer.Argument(help="lab, faults, controls, long (20 minutes each), all, prometheus (seen only through it), or second (another stack).")
     ] = "lab",
     runs: Annotated[int, typer.Option("--runs", help="How often each scenario is run.")] = 1,
     only: Annotated[list[str] | None, typer.Option("--only", help="Only this scenario; may be repeated.")] = None,

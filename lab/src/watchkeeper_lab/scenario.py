@@ -18,7 +18,7 @@ from watchkeeper_lab.survivors import SURVIVORS
 Expected = Literal["healed", "escalated", "no_action"]
 FIELDS = {
     "name", "kind", "description", "root", "roots", "one_incident", "accepted_tools", "expect", "ends", "survives",
-    "unless_logged", "needs", "because", "seconds", "names",
+    "unless_logged", "needs", "because", "seconds", "names", "unscraped",
 }  # fmt: skip
 
 
@@ -37,6 +37,7 @@ class Scenario:
     `roots` are empty for a control; `root:` in a file is short for one. Several roots are several faults at once, each
     with an incident of its own or named by a common one. `one_incident` is a cascade: what follows from the root joins
     its incident. `expect` is the right answer; a fault may be one that is to be escalated, with no tool accepted.
+    `unscraped` is why no usual exporter of Prometheus tells of it, where none does.
     `names` are words that the cause must contain as it is told to people: what it is, and between whom.
     `ends` are services that are to be stopped when it is over, because somebody stopped them on purpose. `survives` are
     things that run through it and through its fix, and have to live: see `watchkeeper_lab.survivors`; but where the
@@ -60,6 +61,7 @@ class Scenario:
     because: str = ""
     seconds: float = 0.0
     names: tuple[str, ...] = ()
+    unscraped: str = ""
 
     @property
     def is_control(self) -> bool:
@@ -97,6 +99,7 @@ def parse(text: str, source: str, stack: Stack = SHOP) -> Scenario:
             because=given.get("because", ""),
             seconds=float(given.get("seconds", 0.0)),
             names=tuple(given.get("names", [])),
+            unscraped=given.get("unscraped", ""),
         )
     except (KeyError, TypeError, ValueError) as error:
         raise LabError(f"{source}: {error} is missing or wrong.", "See the other files in the folder.") from None

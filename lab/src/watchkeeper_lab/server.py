@@ -73,10 +73,13 @@ async def watchkeeper_up(folder: Path, *only: str, mode: str = "auto", config: s
         await asyncio.shield(_stop(process))
 
 
-def watchkeeper_for(lab: Lab, folder: Path, mode: str = "auto") -> AbstractAsyncContextManager[Server]:
-    """A Watchkeeper that watches this lab and nothing else; see `watchkeeper_up`."""
+def watchkeeper_for(
+    lab: Lab, folder: Path, mode: str = "auto", config: str = ""
+) -> AbstractAsyncContextManager[Server]:
+    """A Watchkeeper that watches this lab and nothing else, with `config` or as the lab would have it; see
+    `watchkeeper_up`."""
     made = lab.instance
-    return watchkeeper_up(folder, *made.watched, mode=mode, config=made.configuration())
+    return watchkeeper_up(folder, *made.watched, mode=mode, config=config or made.configuration())
 
 
 async def _until_ready(server: Server, process: asyncio.subprocess.Process) -> None:

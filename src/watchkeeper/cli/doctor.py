@@ -3,7 +3,7 @@
 import asyncio
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -36,6 +36,9 @@ def doctor(
     way: Annotated[
         str | None, typer.Option("--as", metavar="FORM", help="Only that: acl, sql, sudoers, nginx, or proxy-env.")
     ] = None,
+    only: Annotated[
+        list[str] | None, typer.Option(help="As it would be with `up --only`: nothing else is asked. May be repeated.")
+    ] = None,
 ) -> None:
     """What can be reached from here, with which rights, and what is missing, with what to do.
 
@@ -50,7 +53,7 @@ def doctor(
     if rights:
         print_rights(options, wanted, way)
         return
-    findings = list(examine(options))
+    findings = list(examine(options, only or ()))
     if options.json:
         print_json([asdict(finding) for finding in findings])
     else:
@@ -82,14 +85,17 @@ def print_rights(options: Options, wanted: str, way: str | None) -> None:
         typer.echo(line)
 
 
-def examine(options: Options) -> Iterator[Finding]:
-    """One finding after the other. What a configuration that is not valid would say is left out."""
+def examine(options: Options, only: Sequence[str] = ()) -> Iterator[Finding]:
+    """One finding after the other, with `only` in place of the configuration's where it is given. What a configuration
+    that is not valid would say is left out."""
     from watchkeeper.domain.errors import ConfigurationError
     from watchkeeper.settings import default_data
 
     settings = None
     try:
         settings = options.settings()
+        if only:
+            settings = settings.model_copy(update={"only": list(only)})
         yield from configuration(options, settings)
     except ConfigurationError as problem:
         yield Finding("configuration", "broken", problem.what, problem.next_step)

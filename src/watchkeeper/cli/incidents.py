@@ -58,18 +58,21 @@ def standing(incident: dict[str, Any]) -> "Text":
     return Text(f"{shape} {said.replace('_', ' ')}", style)
 
 
-def show(context: typer.Context, key: Annotated[str, typer.Argument(metavar="ID", help="The incident's id.")]) -> None:
-    """The whole story of an incident: alerts, diagnosis, fixes with their proof, time line, advice."""
+def show(
+    context: typer.Context, key: Annotated[str, typer.Argument(metavar="ID", help="The id of an incident or of a fix.")]
+) -> None:
+    """The whole story of an incident: alerts, diagnosis, fixes with their proof, time line, advice. Or one fix."""
     from watchkeeper.cli.screen import console, print_json
-    from watchkeeper.cli.story import tell
+    from watchkeeper.cli.story import tell, tell_fix
 
     options = Options.of(context)
+    fix = key.startswith("fix-")
     with options.client() as client:
-        detail = client.get(f"/api/incidents/{segment(key)}")
+        detail = client.get(f"/api/{'fixes' if fix else 'incidents'}/{segment(key)}")
     if options.json:
         print_json(detail)
     else:
-        tell(console(), detail)
+        (tell_fix if fix else tell)(console(), detail)
 
 
 def segment(text: str) -> str:

@@ -74,6 +74,13 @@ def noted(said: dict[str, Any]) -> str:
     return f": {said['note']}" if said["note"] else ""
 
 
+def tell_fix(screen: Console, fix: dict[str, Any]) -> None:
+    """One fix: its steps with results, what was undone, and the proof; and where the rest of the story is."""
+    _fix(screen, fix, "")
+    if fix["incident"]:
+        screen.print(Text(f"\nIts incident: watchkeeper show {fix['incident']}"))
+
+
 def _once(text: str, proofs: list[str]) -> str:
     """Without a proof that stands with its fix already."""
     for proof in filter(None, proofs):

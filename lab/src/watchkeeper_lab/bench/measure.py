@@ -5,6 +5,7 @@ import os
 import platform
 import random
 import tempfile
+from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -21,6 +22,7 @@ from watchkeeper_lab.lab import Lab
 from watchkeeper_lab.row import Row, summary
 from watchkeeper_lab.runner import BASELINE_SECONDS, Followed, play, run_scenario
 from watchkeeper_lab.scenario import Scenario, left_out
+from watchkeeper_lab.scraped import scraped
 from watchkeeper_lab.server import command, watchkeeper_for
 from watchkeeper_lab.services import Ground
 
@@ -37,6 +39,8 @@ class Results:
     baselines: dict[str, list[Row]] = field(default_factory=lambda: dict[str, list[Row]]())
     begun_anew: list[str] = field(default_factory=lambda: list[str]())
     ground: Ground = "container"
+    config: str = ""
+    """The `watchkeeper.yaml` of each run, where it is not the lab's."""
     versions: dict[str, str] = field(default_factory=lambda: dict[str, str]())
 
     def add(self, row: Row, baseline: str = "") -> None:
@@ -78,7 +82,9 @@ async def bench(
     command()
     console.print(f"The order, and the sizes of what is injected, are drawn with `--seed {order.seed}`.")
     dice, results = random.Random(order.seed), Results(order, path)
-    async with Lab.running(f"{LAB_NAME}-{os.getpid()}", console.print, ground, order.stack) as lab:
+    async with Lab.running(f"{LAB_NAME}-{os.getpid()}", console.print, ground, order.stack) as lab, AsyncExitStack() as stack:
+        if order.scraped:
+            results.config = await stack.enter_async_context(scraped(lab, console.print))
         results.ground, results.versions = lab.ground, await versions()
         turns = schedule(order.only, order.runs, dice, lab.ground, order.suite)
         for number, (one, run) in enumerate(turns, 1):
@@ -98,21 +104,22 @@ async def _begun(
 ) -> Row:
     """A run; where it could not begin, one more try, which is written down."""
     try:
-        return await _run(lab, one, results.order, run, baseline() if baseline else None)
+        return await _run(lab, one, results, run, baseline() if baseline else None)
     except LabError as problem:
         told = f"{one.name}, run {run}, was begun anew: {problem.what}"
         results.begun_anew.append(told)
         console.print(told, style="yellow", soft_wrap=True)
         await lab.reset()
-        return await _run(lab, one, results.order, run, baseline() if baseline else None)
+        return await _run(lab, one, results, run, baseline() if baseline else None)
 
 
-async def _run(lab: Lab, one: Scenario, order: Order, run: int, contender: Contender | None = None) -> Row:
+async def _run(lab: Lab, one: Scenario, results: Results, run: int, contender: Contender | None = None) -> Row:
     """One run; sizes are drawn anew for each, and the same for every contender."""
+    order = results.order
     random.seed(f"{order.seed} {one.name} {run}")
     with tempfile.TemporaryDirectory(prefix="watchkeeper-bench-") as folder:
         mode = "auto" if contender is None else "observe"
-        async with watchkeeper_for(lab, Path(folder), mode=mode) as server:
+        async with watchkeeper_for(lab, Path(folder), mode, results.config) as server:
             if contender is None:
                 return await run_scenario(lab, one, server.base_url, planner=order.planner, run=run)
 

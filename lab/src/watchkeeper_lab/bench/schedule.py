@@ -13,11 +13,12 @@ from watchkeeper_lab.stack import SHOP, TICKETS, Stack
 
 @dataclass(frozen=True, slots=True)
 class Suite:
-    """What belongs together: scenarios of one stack."""
+    """What belongs together: scenarios of one stack. `scraped`: its services are seen only through Prometheus."""
 
     what: str
     has: Callable[[Scenario], bool]
     stack: Stack = SHOP
+    scraped: bool = False
 
 
 SUITES = {
@@ -26,6 +27,7 @@ SUITES = {
     "controls": Suite("the controls but the long ones", lambda one: one.is_control and not one.is_long),
     "long": Suite("controls that take long, each once", lambda one: one.is_long),
     "all": Suite("everything; the long ones once", lambda one: True),
+    "prometheus": Suite("what Prometheus' exporters tell of", lambda one: not one.unscraped, scraped=True),
     "second": Suite("the faults and controls of the second stack, `tickets`", lambda one: True, TICKETS),
 }
 
@@ -46,6 +48,11 @@ class Order:
     def stack(self) -> Stack:
         """The system that it is run on."""
         return SUITES[self.suite].stack
+
+    @property
+    def scraped(self) -> bool:
+        """Whether its services are seen only through Prometheus."""
+        return SUITES[self.suite].scraped
 
 
 def schedule(
