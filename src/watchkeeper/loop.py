@@ -113,8 +113,10 @@ class Loop:
             if approval is not None and approval.status == "rejected":
                 incident = await self._desk.refuse(incident, approval.plan, _rejected(approval))
                 continue
-            plan, passed = await self._decide.next_plan(root, incident, at)  # runbook rungs first; knows past fixes
             agreed = approval if approval is not None and approval.status == "approved" else None
+            if agreed is None and (left := await self._decide.left_to_agents(incident)):
+                return await self._desk.hold(incident, left.reason, left.until)
+            plan, passed = await self._decide.next_plan(root, incident, at)  # runbook rungs first; knows past fixes
             if agreed is not None:
                 if agreed.digest != self._fixing.digest(agreed.plan, at):
                     incident = await self._desk.void(incident, agreed, "things have changed since it was approved")

@@ -18,9 +18,10 @@ from watchkeeper_lab import instance as instances
 from watchkeeper_lab.bench import Order, compare, read, tables
 from watchkeeper_lab.bench import bench as measure
 from watchkeeper_lab.bench.compare import table as changed
+from watchkeeper_lab.bench.seat import PLANNER
 from watchkeeper_lab.demo import demo as show
 from watchkeeper_lab.engine import stop_engine_if_ours
-from watchkeeper_lab.errors import LabError
+from watchkeeper_lab.errors import BadInputError, LabError
 from watchkeeper_lab.instance import DEFAULT_NAME
 from watchkeeper_lab.lab import Lab, take_down
 from watchkeeper_lab.oracle import Judgement
@@ -209,19 +210,26 @@ def _show(seen: Judgement) -> None:
 @bench.command("run")
 def bench_run(
     suite: Annotated[
-        str, typer.Argument(help="lab, faults, controls, long (20 minutes each), all, prometheus (seen only through it), or second (another stack).")
+        str,
+        typer.Argument(
+            help="lab, faults, controls, long (20 minutes each), all, prometheus (as it tells), or second (stack)."
+        ),
     ] = "lab",
     runs: Annotated[int, typer.Option("--runs", help="How often each scenario is run.")] = 1,
     only: Annotated[list[str] | None, typer.Option("--only", help="Only this scenario; may be repeated.")] = None,
     seed: Annotated[int | None, typer.Option("--seed", help="Draws order and sizes as in an earlier run.")] = None,
     json: Annotated[Path | None, typer.Option("--json", help="Write the results to this file.")] = None,
-    planner: Annotated[str, typer.Option("--planner", help="What decides; noted in the results.")] = "runbook",
+    planner: Annotated[
+        str, typer.Option("--planner", help="Who plans: runbook, or mcp: whoever connects.")
+    ] = "runbook",
     baselines: Annotated[
         bool, typer.Option("--baselines/--no-baselines", help="Also what two simple-minded contenders would come to.")
     ] = True,
     processes: Processes = False,
 ) -> None:
     """Run every fault and control in random order on a lab and a Watchkeeper of its own, and show what came of it."""
+    if planner not in (known := ("runbook", PLANNER)):
+        raise BadInputError(f"There is no planner `{planner}`.", f"There are {', '.join(known)}.")
     seed = random.randrange(1 << 31) if seed is None else seed
     order = Order(suite, tuple(only or ()), runs, seed, planner, 1 if baselines else 0)
     run(_bench(order, json, wanted(processes)))

@@ -107,7 +107,10 @@ def _programs(lab: Lab, ports: Mapping[str, int], folder: Path) -> dict[str, tup
     }
     listen = {"prometheus-nginx-exporter": "-web.listen-address"}
     return {
-        name: ([*words, f"{listen.get(name, '--web.listen-address')}={at[name]}"], database if "postgres" in name else {})
+        name: (
+            [*words, f"{listen.get(name, '--web.listen-address')}={at[name]}"],
+            database if "postgres" in name else {},
+        )
         for name, words in arguments.items()
     }
 

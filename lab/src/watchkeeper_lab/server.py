@@ -48,15 +48,17 @@ def command() -> str:
 
 
 @asynccontextmanager
-async def watchkeeper_up(folder: Path, *only: str, mode: str = "auto", config: str = "") -> AsyncGenerator[Server]:
-    """Run `watchkeeper up` on a free port, with its data below `folder`, until the block is left.
+async def watchkeeper_up(
+    folder: Path, *only: str, mode: str = "auto", config: str = "", port: int = 0
+) -> AsyncGenerator[Server]:
+    """Run `watchkeeper up` on this port, or a free one, with its data below `folder`, until the block is left.
 
     It watches what is named in `only`, as a rule one compose project (other labs on this machine are none of its
     business), and is otherwise as by default, or as in `config`, the text of a `watchkeeper.yaml`.
 
     Raises `LabError`, with the last line of its output, where it does not become ready.
     """
-    port, log = _free_port(), folder / "watchkeeper.log"
+    port, log = port or _free_port(), folder / "watchkeeper.log"
     environment = {name: value for name, value in os.environ.items() if not name.startswith("WATCHKEEPER_")}
     environment |= {"WATCHKEEPER_MODE": mode, "WATCHKEEPER_ONLY": json.dumps(only)}
     (folder / "watchkeeper.yaml").write_text(config)
@@ -74,12 +76,12 @@ async def watchkeeper_up(folder: Path, *only: str, mode: str = "auto", config: s
 
 
 def watchkeeper_for(
-    lab: Lab, folder: Path, mode: str = "auto", config: str = ""
+    lab: Lab, folder: Path, mode: str = "auto", config: str = "", port: int = 0
 ) -> AbstractAsyncContextManager[Server]:
     """A Watchkeeper that watches this lab and nothing else, with `config` or as the lab would have it; see
     `watchkeeper_up`."""
     made = lab.instance
-    return watchkeeper_up(folder, *made.watched, mode=mode, config=config or made.configuration())
+    return watchkeeper_up(folder, *made.watched, mode=mode, config=config or made.configuration(), port=port)
 
 
 async def _until_ready(server: Server, process: asyncio.subprocess.Process) -> None:

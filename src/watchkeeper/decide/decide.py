@@ -12,6 +12,7 @@ from watchkeeper.decide.hands import Hands
 from watchkeeper.decide.history import History
 from watchkeeper.decide.policy import Facts, Policy
 from watchkeeper.decide.runbooks import known_cause, plan_from_runbooks
+from watchkeeper.decide.seat import Seat
 from watchkeeper.decide.shell import by_hand
 from watchkeeper.decide.windows import Windows
 from watchkeeper.domain import (
@@ -46,9 +47,15 @@ class Decide:
     """Who plans, and who permits."""
 
     def __init__(
-        self, registry: Registry, policy: Policy, store: Store, maintenance: Sequence[MaintenanceSettings] = ()
+        self,
+        registry: Registry,
+        policy: Policy,
+        store: Store,
+        maintenance: Sequence[MaintenanceSettings] = (),
+        seat: Seat | None = None,
     ) -> None:
         self._registry = registry
+        self._seat = seat
         self.policy = policy
         self._store = store
         self.tools: Mapping[str, Tool[Any]] = registry.tools
@@ -60,7 +67,13 @@ class Decide:
         self, root: str, incident: Incident, situation: Situation
     ) -> tuple[Plan | None, tuple[str, ...]]:
         """The next plan for the incident, and what was passed over with why. The one seam for whoever plans."""
+        if self._seat is not None and not self._seat.then_runbooks:
+            return None, (self._seat.said,)
         return plan_from_runbooks(root, incident, situation, self._registry.runbooks, self.tools)
+
+    async def left_to_agents(self, incident: Incident) -> Hold | None:
+        """Until when nothing is planned here, for an agent may still hand something in."""
+        return await self._seat.hold(incident, self._store, now()) if self._seat else None
 
     def known(self, root: str, situation: Situation) -> Diagnosis | None:
         """What a runbook says of the cause where there is nothing to be done about it from here."""

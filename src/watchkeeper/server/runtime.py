@@ -15,7 +15,7 @@ import structlog
 
 from watchkeeper.act import Act, launched
 from watchkeeper.connectors import Registry
-from watchkeeper.decide import Decide, Policy
+from watchkeeper.decide import Decide, Policy, Seat
 from watchkeeper.domain import ConfigurationError, Event, Principal, Reading, now
 from watchkeeper.fixing import Fixing
 from watchkeeper.hosts import Engine, Kept, Wholes
@@ -110,7 +110,9 @@ async def _assembled(
     silences: Silences,
 ) -> AsyncGenerator[Runtime]:
     desk = Desk(store)
-    decide = Decide(registry, policy, store, settings.maintenance)
+    seat = Seat(timedelta(seconds=settings.mcp.wait), settings.mcp.then == "runbooks")
+    planner = seat if settings.planner == "agents" else None
+    decide = Decide(registry, policy, store, settings.maintenance, planner)
     predictions = Predictions(store, timedelta(days=settings.predictions.keep_days))
     async with Engine(kept=Kept(settings.data / "kept")) as engine, AsyncExitStack() as stack:
         await stack.enter_async_context(predictions.running())

@@ -174,7 +174,8 @@ class Settings(BaseSettings):
     data: Path = Field(default_factory=lambda: default_data())
     store: str | None = None
     """PostgreSQL, by one URL; a password in it is a reference (`?password=env:NAME`), or the whole is. None: SQLite."""
-    planner: Literal["runbooks"] = "runbooks"
+    planner: Literal["runbooks", "agents"] = "runbooks"
+    """Who plans first. Runbooks, or agents over MCP, who may then ask for changes (`mcp.writes`)."""
     server: ServerSettings = Field(default_factory=ServerSettings)
     watch: WatchSettings = Field(default_factory=WatchSettings)
     policy: PolicySettings = Field(default_factory=PolicySettings)
@@ -211,6 +212,12 @@ class Settings(BaseSettings):
         for said in self.resources:
             match, metrics = bool(said.match), bool(said.metrics)
             named(said.name, said.source, self.sources, kind=said.kind, match=match, metrics=metrics)
+        return self
+
+    @model_validator(mode="after")
+    def _agents_may(self) -> Self:
+        if self.planner == "agents" and not self.mcp.writes:
+            raise ValueError("planner: agents plan only where they may ask for changes: set `mcp: {writes: true}`")
         return self
 
     @field_validator("checks")

@@ -57,6 +57,9 @@ class Metrics:
             "watchkeeper_resources", "Resources by health.", ["kind", "health"], registry=self.registry
         )
         self.incidents = Gauge("watchkeeper_incidents_active", "Incidents not over.", registry=self.registry)
+        self.agent_calls = Counter(
+            "watchkeeper_agent_calls", "Calls of agents over MCP, by tool.", ["tool"], registry=self.registry
+        )
         self.last_look = time.monotonic()
         """When the last look ended, on the clock that does not jump."""
         self.last_look_at = Gauge(

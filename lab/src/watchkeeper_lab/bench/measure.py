@@ -15,6 +15,7 @@ from rich.console import Console
 
 from watchkeeper_lab.api import Watchkeeper
 from watchkeeper_lab.bench.schedule import Order, schedule
+from watchkeeper_lab.bench.seat import PLANNER, Seat
 from watchkeeper_lab.contenders import BASELINES, Attempt, Contender, Stage
 from watchkeeper_lab.engine import engine_version
 from watchkeeper_lab.errors import LabError
@@ -40,7 +41,8 @@ class Results:
     begun_anew: list[str] = field(default_factory=lambda: list[str]())
     ground: Ground = "container"
     config: str = ""
-    """The `watchkeeper.yaml` of each run, where it is not the lab's."""
+    """The `watchkeeper.yaml` of each run."""
+    seat: Seat | None = None
     versions: dict[str, str] = field(default_factory=lambda: dict[str, str]())
 
     def add(self, row: Row, baseline: str = "") -> None:
@@ -82,9 +84,17 @@ async def bench(
     command()
     console.print(f"The order, and the sizes of what is injected, are drawn with `--seed {order.seed}`.")
     dice, results = random.Random(order.seed), Results(order, path)
-    async with Lab.running(f"{LAB_NAME}-{os.getpid()}", console.print, ground, order.stack) as lab, AsyncExitStack() as stack:
+    async with (
+        Lab.running(f"{LAB_NAME}-{os.getpid()}", console.print, ground, order.stack) as lab,
+        AsyncExitStack() as stack,
+    ):
+        results.config = lab.instance.configuration()
         if order.scraped:
             results.config = await stack.enter_async_context(scraped(lab, console.print))
+        if order.planner == PLANNER:
+            folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="watchkeeper-bench-seat-"))
+            results.seat = Seat.below(Path(folder))
+            console.print(results.seat.told, soft_wrap=True)
         results.ground, results.versions = lab.ground, await versions()
         turns = schedule(order.only, order.runs, dice, lab.ground, order.suite)
         for number, (one, run) in enumerate(turns, 1):
@@ -117,6 +127,8 @@ async def _run(lab: Lab, one: Scenario, results: Results, run: int, contender: C
     """One run; sizes are drawn anew for each, and the same for every contender."""
     order = results.order
     random.seed(f"{order.seed} {one.name} {run}")
+    if contender is None and results.seat is not None:
+        return await _run_by_agent(lab, one, results, results.seat, run)
     with tempfile.TemporaryDirectory(prefix="watchkeeper-bench-") as folder:
         mode = "auto" if contender is None else "observe"
         async with watchkeeper_for(lab, Path(folder), mode, results.config) as server:
@@ -129,6 +141,16 @@ async def _run(lab: Lab, one: Scenario, results: Results, run: int, contender: C
             name, deadline = contender.name, BASELINE_SECONDS
             played = await play(lab, one, server.base_url, planner=name, run=run, deadline=deadline, follow=follow)
             return played.row
+
+
+async def _run_by_agent(lab: Lab, one: Scenario, results: Results, seat: Seat, run: int) -> Row:
+    """One run in which whoever connected over MCP plans. Nothing is broken before it is there."""
+    seat.clear()
+    config = seat.configured(results.config)
+    async with watchkeeper_for(lab, seat.folder, "auto", config, seat.port) as server:
+        await seat.until_taken(server.base_url)
+        played = await play(lab, one, server.base_url, planner=PLANNER, run=run, deadline=seat.deadline)
+        return played.row
 
 
 def in_order(rows: list[Row]) -> list[dict[str, Any]]:

@@ -45,7 +45,7 @@ class NginxSession:
         self.tested: Tested | None = None
         self.stamp: str | None = None
         self.changed_at: float | None = None
-        """Loop time at which the files were seen to change, or were written before they were first seen; None: unknown."""
+        """Loop time at which the files were seen to change, or had been written before we came; None: unknown."""
         self.running: str | None = None
         """The digest of what is loaded, where that is known."""
         self.generation = ""

@@ -1,5 +1,6 @@
 """For agents that think in incidents: what is wrong, the whole story of one, and what became of a fix."""
 
+import asyncio
 from datetime import datetime
 from typing import Annotated, Any, Literal
 
@@ -24,6 +25,8 @@ from watchkeeper.server.mcp.call import Call
 from watchkeeper.server.status_views import StatusView
 from watchkeeper.server.views import AdviceView
 
+BEAT = 1.0
+"""Seconds after which it is seen that the time is over although nothing happens."""
 FEW = 20
 """Events of an incident that are given unless more are asked for."""
 
@@ -65,11 +68,27 @@ async def list_incidents(
     status: Literal["active", "all"] = "active",
     limit: Annotated[int, Ge(1), Le(50)] = 10,
     before: datetime | None = None,
+    wait_seconds: Annotated[float, Ge(0), Le(300)] = 0,
 ) -> IncidentLines:
-    """The incidents, newest first: those that are not over, or all. Use it to learn what is wrong, or was."""
+    """The incidents, newest first: those that are not over, or all. Use it to learn what is wrong, or was. With
+    `wait_seconds` it answers once there is one, or after so long: for who has nothing else to do."""
+    if wait_seconds:
+        await _until_one(call, status, limit, wait_seconds)
     page = await incidents.list_incidents(call.runtime, call.who, status, limit, before)
     items = [IncidentLine.of(view) for view in page.items]
     return IncidentLines(items=items, next=page.next, left_out=["older ones: see next"] if page.next else [])
+
+
+async def _until_one(call: Call, status: Literal["active", "all"], limit: int, seconds: float) -> None:
+    """Return once the list holds something, or after so many seconds."""
+    newest = await call.runtime.store.events(limit=1, newest=True)
+    until = asyncio.get_running_loop().time() + seconds
+    if (await incidents.list_incidents(call.runtime, call.who, status, limit, None)).items:
+        return
+    async for event in call.runtime.store.follow(newest[-1].seq if newest else 0, heartbeat=min(BEAT, seconds)):
+        opened = event is not None and event.kind in ("incident.opened", "incident.reopened")
+        if opened or asyncio.get_running_loop().time() >= until:
+            return
 
 
 @tool(Effect.READ)

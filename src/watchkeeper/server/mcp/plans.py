@@ -8,7 +8,7 @@ from typing import Annotated, Any
 from annotated_types import Ge, Le, MaxLen, MinLen
 from pydantic import BaseModel, ConfigDict, Field
 
-from watchkeeper.domain import Approval, Conflict, Diagnosis, Effect, Fix, NotFound, Plan, now, tool
+from watchkeeper.domain import Approval, Conflict, Diagnosis, Effect, Fix, Incident, NotFound, Plan, now, tool
 from watchkeeper.loop import Submission
 from watchkeeper.server.incidents import id_of
 from watchkeeper.server.incidents import submitted as answer_of
@@ -39,11 +39,13 @@ async def submit_plan(
     call: Call,
     steps: Annotated[list[WantedStep], MinLen(1), MaxLen(5)],
     cause: Annotated[str, MinLen(1), MaxLen(1000)],
+    incident: Annotated[str, MaxLen(100)] = "",
 ) -> Submitted:
-    """Hand in a plan of several steps, gentlest first, with the cause it is for. It is judged by the same policy as any
-    other, carried out in order as one fix, proven by readings and probe, and undone where it did not help. Use it where
-    one call is not enough; use the tool itself where it is. What you hand in may wait for a person: see fix_status."""
+    """Hand in a plan of several steps, gentlest first, with the cause it is for, and the id of the incident it is to
+    end. It is judged by the same policy as any other, carried out in order as one fix, proven by readings and probe,
+    and undone where it did not help. What you hand in may wait for a person: see fix_status."""
     runtime = call.runtime
+    about = await _about(call, incident, steps) if incident else None
     for step in steps:
         if worst(runtime.decide.tool(step.tool)) is not Effect.READ:
             writing(runtime, step.tool)
@@ -51,8 +53,22 @@ async def submit_plan(
             raise Conflict(f"{step.resource} is looked at by another executor.", "Call its tools one by one.")
     plan = await _plan(call, steps, cause)
     waits = await asked_before(call, plan.steps)
-    done = Submission(waits.decision, approval=waits) if waits else await runtime.loop.submit(plan, call.who)
+    done = Submission(waits.decision, approval=waits) if waits else await runtime.loop.submit(plan, call.who, about)
     return Submitted(**submitted(answer_of(done)))
+
+
+async def _about(call: Call, key: str, steps: list[WantedStep]) -> Incident:
+    """Raises WatchkeeperError where it is over, in other hands, or not what these steps are about."""
+    incident = await call.runtime.store.get(Incident, key)
+    if incident.status == "closed":
+        raise Conflict(f"{key} is over: {incident.outcome}.", "get_incident tells how it ended.")
+    if incident.status == "escalated":
+        raise Conflict(f"{key} was handed to a person.", "Tell the user; they may do it with `watchkeeper fix`.")
+    within = {*incident.resources, *call.runtime.watch.neighbours(incident.resources)}
+    for step in steps:
+        if (resource := call.runtime.watch.resource(step.resource)).id not in within:
+            raise Conflict(f"{resource.slug} has no part in {key}.", "get_incident tells which resources have.")
+    return incident
 
 
 async def _plan(call: Call, steps: list[WantedStep], cause: str) -> Plan:

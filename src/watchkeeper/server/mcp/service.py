@@ -66,6 +66,8 @@ class Service:
         """What is refused is an answer that the model reads; a tool that does not exist is an error of the protocol."""
         call = self._call(context)
         given = dict(params.arguments or {})
+        if params.name in self._schemas:
+            self._runtime.metrics.agent_calls.labels(params.name).inc()
         try:
             if ours := self._ours.get(params.name):
                 return await self._answer(call, ours, given)
