@@ -114,6 +114,20 @@ async def test_http_services(pages: Stand) -> None:
     assert "http-certificate-expiring" in holding(found, "http")
 
 
+async def test_where_its_readings_come_from_is_none_of_a_connectors_own_settings(pages: Stand) -> None:
+    given = {"source": {"source": "prom", "whole": True, "match": {"job": "http"}, "metrics": {}}, "url": pages.url}
+    sources = Sources(Settings(sources={"prom": {"url": pages.url, "timeout": 30}}), REGISTRY)
+    it = Resource("prometheus/lab/http/it", "it", settings=given)
+    connector = REGISTRY.kind("http")
+    through = sources.through(it, connector, connector.rules)
+    try:
+        async with through.connect(it, None) as session:
+            assert session is not None
+            assert (await through.probe(session)).ok is True
+    finally:
+        await sources.stop()
+
+
 async def test_containers_of_one_cadvisor_are_told_apart(pages: Stand) -> None:
     found = await seen(pages, "container", "network_received_bytes_per_second", name="cache")
 

@@ -11,12 +11,10 @@ from watchkeeper.domain.source import Seen
 from watchkeeper.settings import ResourceSettings, Settings, secret
 from watchkeeper.sources.exporters import Exporter, exporters_of
 from watchkeeper.sources.source import PrometheusSource
-from watchkeeper.sources.through import Lately, Through
+from watchkeeper.sources.through import KEY, Lately, Through
 
 PROVIDER = "prometheus"
 """The first word of the ids of what is only seen through a store."""
-KEY = "source"
-"""Where a resource's settings say it."""
 SHOWN = 3
 
 

@@ -14,6 +14,8 @@ from watchkeeper.domain import Connector, Host, Probe, Reading, Resource, Rule, 
 from watchkeeper.domain.source import ReadingSource, Seen, Told
 from watchkeeper.sources.known import known_as
 
+KEY = "source"
+"""Where a resource's settings say what comes from which source."""
 _NAMED = re.compile(r"\breading\.(\w+)")
 
 
@@ -78,7 +80,7 @@ class Through:
             if not self._way_in:
                 yield None
                 return
-            async with self._connector.connect(resource, host) as session:
+            async with self._connector.connect(_without_source(resource), host) as session:
                 yield session
         finally:
             self._source.forget(resource.id)
@@ -165,6 +167,11 @@ class Through:
             return self._seen
         known = await known_as(self._resource, self._host)
         return replace(self._seen, addresses=known.addresses, names=known.names)
+
+
+def _without_source(resource: Resource) -> Resource:
+    """As its connector knows it: where its readings come from is none of its settings."""
+    return replace(resource, settings={name: said for name, said in resource.settings.items() if name != KEY})
 
 
 def _with(reading: Reading, told: Told) -> Reading:
