@@ -1,6 +1,7 @@
 """An agent without a model, for the planner's seat: it knows four faults and nothing else.
 
-Run, beside `watchkeeper bench run --planner mcp`, which prints both: .venv/bin/python -m benchmarks.agent URL TOKEN-FILE
+Run, beside `watchkeeper bench run --planner mcp`, which prints both:
+.venv/bin/python -m benchmarks.agent URL TOKEN-FILE
 
 It shows what an agent has to do, and that the seat works. How well a model reasons there is for its own run to tell.
 """
