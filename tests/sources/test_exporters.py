@@ -43,9 +43,10 @@ def test_the_exporters_that_teams_run_are_known() -> None:
         ({"metrics": {"up": "ours_up{$match, $instance}"}}, r"\$instance, which is not known"),
         ({"optional": ["nothing_such"]}, "no `nothing_such`"),
         ({"finds": "sum(ours_up)"}, "finds"),
+        ({"suspect": "reading.connected_clients > 3.0"}, "`suspect` names `connected_clients`, which is not among"),
         ({"metric": {}}, r"unknown key `metric` \(did you mean `metrics`"),
     ],
-    ids=["metric", "whose", "hole", "optional", "finds", "key"],
+    ids=["metric", "whose", "hole", "optional", "finds", "suspect", "key"],
 )
 def test_a_file_that_could_not_work_is_refused_when_it_is_loaded(
     tmp_path: Path, more: dict[str, object], said: str

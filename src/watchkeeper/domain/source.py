@@ -12,7 +12,8 @@ class Told:
     """What a source tells of a resource. `problem` says why it is no data; then the rest is empty.
 
     `age` is how many seconds ago the figures were taken, by the source's own clock. `notes` say what could not be
-    read, and why; what is in `may_lack` may be absent without anything being wrong.
+    read, and why; what is in `may_lack` may be absent without anything being wrong. `suspect`: the figures are such
+    that the server itself has more to tell.
     """
 
     metrics: Mapping[str, float] = field(default_factory=dict[str, float])
@@ -21,6 +22,7 @@ class Told:
     may_lack: frozenset[str] = frozenset[str]()
     age: float = 0.0
     problem: str = ""
+    suspect: bool = False
 
 
 @dataclass(frozen=True, slots=True)

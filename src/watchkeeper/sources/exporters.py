@@ -13,7 +13,7 @@ import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from watchkeeper.connectors.definitions import from_yaml
-from watchkeeper.domain import ConfigurationError, Connector, Reading
+from watchkeeper.domain import Condition, ConfigurationError, Connector, Reading
 from watchkeeper.domain.complaints import complain
 
 FILE = "prometheus.yaml"
@@ -37,13 +37,14 @@ class _ExporterFile(BaseModel):
     facts: dict[str, _FactFile] = Field(default_factory=dict)
     optional: list[str] = Field(default_factory=list)
     carried: list[str] = Field(default_factory=list)
+    suspect: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Exporter:
     """One exporter's names. `finds` is the series that it has once for each server; `identity` the labels that tell
     one server from another. What is `optional` may be absent without anything being wrong; what is `carried` stays
-    known while the server is down."""
+    known while the server is down. Where `suspect` holds, the server itself has more to tell of what is wrong."""
 
     name: str
     finds: str
@@ -53,6 +54,7 @@ class Exporter:
     """By name: a query, and the label of its series that holds the fact."""
     optional: frozenset[str]
     carried: tuple[str, ...]
+    suspect: Condition | None = None
 
 
 @cache
@@ -111,7 +113,18 @@ def _checked(file: _ExporterFile, kind: str, sample: Reading) -> Exporter:
         {name: (fact.query, fact.label) for name, fact in file.facts.items()},
         frozenset(file.optional),
         tuple(file.carried),
+        _suspicion(file, where),
     )
+
+
+def _suspicion(file: _ExporterFile, where: str) -> Condition | None:
+    """Raises ConfigurationError where it names what this exporter does not tell."""
+    if file.suspect is None:
+        return None
+    made = Condition(file.suspect)
+    if untold := sorted((made.names or frozenset()) - set(file.metrics)):
+        raise ConfigurationError(f"{where}: `suspect` names `{untold[0]}`, which is not among its metrics.")
+    return made
 
 
 _HOLES = "It may have $match, $by and $window."

@@ -2,10 +2,10 @@
 
 import asyncio
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from urllib.parse import urlsplit
 
-from watchkeeper.domain import Resource
+from watchkeeper.domain import Resource, numbers, scope
 from watchkeeper.domain.source import Seen, Told
 from watchkeeper.settings.sources import SourceSettings
 from watchkeeper.sources.exporters import Exporter
@@ -111,7 +111,9 @@ class PrometheusSource:
             metrics = dict(row.metrics)
             if metrics.get("up") == 0.0:  # what does not change by itself stays known
                 metrics = {name: last[name] for name in found.exporter.carried if name in last} | metrics
-            return Told(metrics, row.facts, row.notes, found.exporter.optional, self._age(row))
+            suspect = found.exporter.suspect
+            alarming = suspect is not None and suspect.holds(scope(reading=numbers(metrics))) is True
+            return Told(metrics, row.facts, row.notes, found.exporter.optional, self._age(row), suspect=alarming)
         return Told(problem=found.why)
 
     async def _row(self, found: _Found) -> Row | None:
@@ -228,7 +230,7 @@ class PrometheusSource:
             metrics[name] = one.samples[0].value
             ages.append(age)
         if told is not None:
-            return Told({**told.metrics, **metrics}, told.facts, (*told.notes, *notes), told.may_lack, told.age)
+            return replace(told, metrics={**told.metrics, **metrics}, notes=(*told.notes, *notes))
         if seen.whole and not metrics:
             said = "; ".join(notes) or "no exporter of this kind is known: say what to read with `metrics`"
             return Told(problem=f"{self.name}: {said}")

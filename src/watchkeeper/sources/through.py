@@ -86,9 +86,9 @@ class Through:
             self._source.forget(resource.id)
 
     async def read(self, session: Any, last: Reading | None) -> Reading:
-        """What the source tells. While a rule holds, what only the server itself tells is asked of it, where it can be
-        reached: who holds the connections, what a tool may do. An exporter that cannot reach its server does not know
-        why: then the server alone is asked."""
+        """What the source tells. While a rule holds, or its figures are suspect, what only the server itself tells is
+        asked of it, where it can be reached: who holds the connections, who waits for whom, what a tool may do. An
+        exporter that cannot reach its server does not know why: then the server alone is asked."""
         begun, at = time.perf_counter(), now()
         seen = await self._known_as()
         if not self._seen.whole:
@@ -106,7 +106,7 @@ class Through:
             state = f"{direct.state} (looked at directly: to {self._source.name} it is down)"
             return replace(direct, metrics={**direct.metrics, **own}, state=state)
         within = scope(reading=numbers(told.metrics), facts=dict(told.facts), state="")
-        if not any(rule.when.holds(within) for rule in self._rules):
+        if not told.suspect and not any(rule.when.holds(within) for rule in self._rules):
             return await self._reading(session, told, at, begun)
         try:
             direct = await self._connector.read(session, last)
