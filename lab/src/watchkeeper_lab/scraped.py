@@ -155,7 +155,7 @@ async def _until_scraped(url: str, lab: Lab) -> None:
     said = "it does not answer"
     async with loopback(timeout=2.0) as client:
         for _ in range(int(PATIENCE / 0.2)):
-            with contextlib.suppress(httpx.TransportError):
+            with contextlib.suppress(httpx.TransportError, ValueError):  # while it starts it speaks no JSON
                 answer = (await client.get(f"{url}/api/v1/query", params=query)).json()
                 if answer.get("data", {}).get("result"):
                     return
