@@ -226,6 +226,7 @@ def test_every_path_of_the_api_is_described() -> None:
         "map": "/api/resources",
         "incidents": "/api",
         "acts": "/api",
+        "evaluation": "/api",
         "tools": "/api",
         "still": "/api",
         "silences": "/api",

@@ -7,6 +7,7 @@ from watchkeeper import __version__
 from watchkeeper.server import (
     acts,
     connectors,
+    evaluation,
     front,
     incidents,
     ingest,
@@ -44,6 +45,7 @@ def create_app(runtime: Runtime) -> FastAPI:
         templates.router,
         incidents.router,
         acts.router,
+        evaluation.router,
         tools.router,
         connectors.router,
         still.router,
