@@ -17,6 +17,7 @@ from watchkeeper.connectors import Registry
 from watchkeeper.connectors.definitions import parse_rules, parse_runbook
 from watchkeeper.decide import Policy
 from watchkeeper.settings import PolicySettings, load_settings
+from watchkeeper.settings.server import LimitsSettings
 
 NAMES = [str(page.relative_to(ROOT)) for page in PAGES]
 _LINK = re.compile(r"(?<!!)\[[^\]]+\]\((?P<to>[^)\s]+)\)")
@@ -188,6 +189,7 @@ def test_every_setting_is_described() -> None:
     parts = {
         "": settings.Settings,
         "server.": settings.ServerSettings,
+        "server.limits.": LimitsSettings,
         "watch.": settings.WatchSettings,
         "mcp.": settings.McpSettings,
         "predictions.": settings.PredictionsSettings,
@@ -200,7 +202,7 @@ def test_every_setting_is_described() -> None:
         f"{prefix}{field.alias or name}"
         for prefix, model in parts.items()
         for name, field in model.model_fields.items()
-        if name not in ("server", "watch", "policy", "notify", "mcp", "healers", "ingest", "predictions")
+        if name not in ("server", "watch", "policy", "notify", "mcp", "healers", "ingest", "predictions", "limits")
         and f"| `{prefix}{field.alias or name}`" not in text
     ]
     for model in (

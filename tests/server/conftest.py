@@ -20,7 +20,7 @@ from tests.domain.making import resource
 from tests.server.memo import MemoConnector
 from watchkeeper.connectors import Registry
 from watchkeeper.domain import Resource
-from watchkeeper.server import Runtime, create_app, running
+from watchkeeper.server import Runtime, configured, create_app, running
 from watchkeeper.settings import Settings
 
 PATIENCE = 30.0
@@ -82,10 +82,7 @@ async def address(runtime: Runtime) -> AsyncIterator[str]:
         listener.bind(("127.0.0.1", 0))
         listener.listen()
         listener.setblocking(False)
-        config = uvicorn.Config(
-            create_app(runtime), log_config=None, lifespan="off", ws="none", timeout_graceful_shutdown=1
-        )
-        server = Server(config)
+        server = Server(configured(create_app(runtime), runtime.settings.server))
         serves = asyncio.create_task(server.serve(sockets=[listener]))
         yield f"http://127.0.0.1:{listener.getsockname()[1]}"
         server.should_exit = True

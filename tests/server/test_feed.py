@@ -14,7 +14,7 @@ from watchkeeper.server import Runtime
 async def say(runtime: Runtime, *texts: str, incident: str | None = None) -> list[int]:
     """Events with these texts; their numbers."""
     await runtime.store.emit(*(Event("test.said", "test", text, now(), incident=incident) for text in texts))
-    found = await runtime.store.events(limit=len(texts), newest=True)
+    found = await runtime.store.events(kinds=["test.said"], limit=len(texts), newest=True)
     return [event.seq for event in found]
 
 
@@ -25,8 +25,9 @@ async def heard(answer: httpx.Response) -> AsyncIterator[dict[str, str]]:
         if line and not line.startswith(":"):
             name, _, value = line.partition(": ")
             fields[name] = value
-        elif fields and not line:
-            yield fields
+        elif not line:
+            if "data" in fields:
+                yield fields
             fields = {}
 
 

@@ -1,5 +1,6 @@
 """From stdio to the running server's `/mcp`: every request is handed on, with progress and cancellation."""
 
+from ssl import SSLContext
 from typing import Any
 
 import httpx2
@@ -18,15 +19,16 @@ SILENCE_SECONDS = 60.0
 """A long call shows a sign of life every 15 s."""
 
 
-async def serve(url: str, token: str) -> None:
+async def serve(url: str, token: str, trusted: SSLContext | None = None) -> None:
     """Until standard input ends. Raises WatchkeeperError where the server does not speak MCP or takes no token."""
     url = f"{url}/mcp"
     timeout = httpx2.Timeout(SILENCE_SECONDS, connect=CONNECT_SECONDS)
     headers = {"Authorization": f"Bearer {token}"}
-    async with httpx2.AsyncClient(headers=headers, timeout=timeout, trust_env=False) as http:
+    verify = trusted or True
+    async with httpx2.AsyncClient(headers=headers, timeout=timeout, trust_env=False, verify=verify) as http:
         await _answers(http, url)
     async with (
-        httpx2.AsyncClient(headers=headers, timeout=timeout, transport=Way()) as http,
+        httpx2.AsyncClient(headers=headers, timeout=timeout, transport=Way(verify)) as http,
         Client(streamable_http_client(url, http_client=http), cache=None) as client,
     ):
         server = Bridge(client).server()
@@ -54,8 +56,8 @@ class Way(httpx2.AsyncHTTPTransport):
     """The way to the server. Where it does not answer, that is an answer: the client's connection outlives it, and goes
     on once it is there again."""
 
-    def __init__(self) -> None:
-        super().__init__(trust_env=False)
+    def __init__(self, verify: SSLContext | bool) -> None:
+        super().__init__(trust_env=False, verify=verify)
 
     async def handle_async_request(self, request: httpx2.Request) -> httpx2.Response:
         try:

@@ -4,6 +4,7 @@ import json
 from collections.abc import Iterator
 from contextlib import AbstractContextManager
 from pathlib import Path
+from ssl import SSLContext
 from types import TracebackType
 from typing import Any, cast
 from urllib.parse import urlsplit
@@ -34,7 +35,9 @@ class Answered(WatchkeeperError):
 class Client(AbstractContextManager["Client"]):
     """Use as a context manager. Each call gives JSON as it came; raises WatchkeeperError."""
 
-    def __init__(self, url: str, token: str = "", token_file: Path | None = None) -> None:
+    def __init__(
+        self, url: str, token: str = "", token_file: Path | None = None, trusted: SSLContext | None = None
+    ) -> None:
         self.url = url
         self.token = token
         self._token_file = token_file
@@ -43,7 +46,8 @@ class Client(AbstractContextManager["Client"]):
         headers = {"Authorization": f"Bearer {token}"} if token else {}
         timeout = httpx.Timeout(ANSWER_SECONDS, connect=CONNECT_SECONDS)
         try:
-            self._http = httpx.Client(base_url=url, headers=headers, timeout=timeout, trust_env=False)
+            verify = trusted or url.startswith("https")
+            self._http = httpx.Client(base_url=url, headers=headers, timeout=timeout, trust_env=False, verify=verify)
         except httpx.InvalidURL:
             raise WatchkeeperError(
                 f"{url} is not the address of a server.", "For example: --url http://127.0.0.1:8000"

@@ -16,8 +16,9 @@ import uvicorn
 from watchkeeper.cli.greeting import Greeting, Teller, greet
 from watchkeeper.cli.logs import begin_log
 from watchkeeper.cli.options import ADDRESS, listening_at
-from watchkeeper.server import Runtime, create_app, running
+from watchkeeper.server import Runtime, configured, create_app, running
 from watchkeeper.server.pulse import beating
+from watchkeeper.server.serving import impatient
 from watchkeeper.settings import Settings
 
 LOST = 3
@@ -66,10 +67,10 @@ def say(text: str) -> None:
 async def _serve(runtime: Runtime, listener: socket.socket, stop: asyncio.Event, greeting: Greeting) -> int:
     server = serving(runtime)
     teller = Teller(runtime)
-    served = asyncio.create_task(server.serve(sockets=[listener]), name="serve")
+    served = asyncio.create_task(server.serve(sockets=[impatient(listener)]), name="serve")
     ends: list[asyncio.Task[Any]] = [served, *(asyncio.create_task(event.wait()) for event in (stop, runtime.lost))]
     address = runtime.settings.data / ADDRESS
-    address.write_text(listening_at(runtime.settings.server.host, runtime.settings.server.port))
+    address.write_text(listening_at(runtime.settings.server))
     greets = asyncio.create_task(greet(runtime, teller, greeting), name="greet")
     try:
         await asyncio.wait(ends, return_when=asyncio.FIRST_COMPLETED)
@@ -96,8 +97,4 @@ def serving(runtime: Runtime):
         def capture_signals(self) -> Generator[None]:
             yield
 
-    return Server(
-        uvicorn.Config(
-            create_app(runtime), log_config=None, log_level="critical", lifespan="off", timeout_graceful_shutdown=1
-        )
-    )
+    return Server(configured(create_app(runtime), runtime.settings.server))

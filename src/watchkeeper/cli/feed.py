@@ -33,17 +33,19 @@ STYLES = (
     ("breaker.", "·", "none"),
     ("plan.", "▲", "yellow"),
     ("resource.", "·", "dim"),
+    ("health.", "·", "dim"),
 )
 LONGEST_STEM = 19
 STAGES = ("fix.started", "fix.step.intended", "fix.step.acting", "fix.executed", "incident.verifying")
 """Ways to an end that is told, too."""
+TOLD_BY_ITS_ALERT = "health.changed"
 TOLD_WITH_THE_INCIDENT = ("fix.healed", "alert.resolved")
 
 
 def worth_a_line(event: dict[str, Any]) -> bool:
     """Whether `up` tells it as it happens; `watchkeeper show` has all of it."""
     kind = str(event["kind"])
-    return kind not in STAGES and not (event.get("incident") and kind in TOLD_WITH_THE_INCIDENT)
+    return kind not in (*STAGES, TOLD_BY_ITS_ALERT) and not (event.get("incident") and kind in TOLD_WITH_THE_INCIDENT)
 
 
 def line(event: dict[str, Any], width: int | None = None) -> "Text":

@@ -79,7 +79,7 @@ class Greeting:
 async def greet(runtime: "Runtime", teller: Teller, said: Greeting) -> None:
     """Within moments: mode, address, what was found, what is missing; then, unless quiet, the feed."""
     settings = runtime.settings
-    address = listening_at(settings.server.host, settings.server.port)
+    address = listening_at(settings.server)
     teller.say(Text("Watchkeeper ", "bold").append(f"watches. Mode {settings.mode}: {MODES[settings.mode]}.", "none"))
     log = f", its log in {said.log}." if said.log else "."
     teller.say(Text(f"It listens at {address}; its data are in {settings.data}{log}"))

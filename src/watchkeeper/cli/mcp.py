@@ -33,4 +33,4 @@ def mcp(context: typer.Context) -> None:
         print(
             "It waits for a client's messages on standard input; docs/mcp.md says how to set one up.", file=sys.stderr
         )
-    asyncio.run(serve(url, token))
+    asyncio.run(serve(url, token, options.trusted()))

@@ -8,8 +8,10 @@ from typing import TYPE_CHECKING
 import typer
 
 if TYPE_CHECKING:
+    from ssl import SSLContext
+
     from watchkeeper.cli.client import Client
-    from watchkeeper.settings import Settings
+    from watchkeeper.settings import ServerSettings, Settings
 
 ADDRESS = "url"
 """The file in the data directory that says where the server that uses it listens."""
@@ -60,7 +62,7 @@ class Options:
         try:
             return (settings.data / ADDRESS).read_text().strip()
         except OSError:
-            return listening_at(settings.server.host, settings.server.port)
+            return listening_at(settings.server)
 
     def client(self) -> "Client":
         """A client of the server, with the token in WATCHKEEPER_TOKEN, else the operator's where it may be read."""
@@ -69,19 +71,29 @@ class Options:
         from watchkeeper.cli.client import Client
 
         if own := os.environ.get(TOKEN, "").strip():
-            return Client(self.address(), own)
+            return Client(self.address(), own, trusted=self.trusted())
         file = self.settings().data / "token"
         try:
             token = file.read_text().strip()
         except OSError:
             token = ""
-        return Client(self.address(), token, file)
+        return Client(self.address(), token, file, trusted=self.trusted())
+
+    def trusted(self) -> "SSLContext | None":
+        """What proves that it is the server of this configuration: its certificate and no other, whatever the name."""
+        tls = self.settings().server.tls
+        if tls is None or self.url:
+            return None
+        from watchkeeper.cli.trust import pinned
+
+        return pinned(tls.certificate)
 
 
-def listening_at(host: str, port: int) -> str:
+def listening_at(server: "ServerSettings") -> str:
     """The URL by which a server that listens there is reached from here."""
+    host, port, scheme = server.host, server.port, "https" if server.tls else "http"
     here = {"0.0.0.0": "127.0.0.1", "::": "::1", "": "127.0.0.1"}.get(host, host)
-    return f"http://[{here}]:{port}" if ":" in here else f"http://{here}:{port}"
+    return f"{scheme}://[{here}]:{port}" if ":" in here else f"{scheme}://{here}:{port}"
 
 
 def hoisted(arguments: Sequence[str], commands: Sequence[str]) -> tuple[list[str], str | None]:

@@ -2,5 +2,6 @@
 
 from watchkeeper.server.app import create_app
 from watchkeeper.server.runtime import Runtime, running
+from watchkeeper.server.serving import configured
 
-__all__ = ["Runtime", "create_app", "running"]
+__all__ = ["Runtime", "configured", "create_app", "running"]

@@ -23,22 +23,27 @@ from watchkeeper.server import (
     tools,
 )
 from watchkeeper.server.elsewhere import Clerk
+from watchkeeper.server.limits import Limiter
+from watchkeeper.server.live.routes import router as live
 from watchkeeper.server.mcp import Gate
 from watchkeeper.server.reports import router as reports
 from watchkeeper.server.runtime import Runtime
 from watchkeeper.server.security import Doorkeeper
 from watchkeeper.server.sharing import Shared
+from watchkeeper.server.tagging import Tagger
 
 
 def create_app(runtime: Runtime) -> FastAPI:
     """The API over a running system."""
-    errors = {code: {"model": problems.Problem} for code in (401, 403, 404, 409, 422)}
+    errors = {code: {"model": problems.Problem} for code in (401, 403, 404, 409, 422, 429)}
     app = FastAPI(title="Watchkeeper", version=__version__, responses={**errors}, docs_url=None, redoc_url=None)
     app.state.runtime = runtime
     if isinstance(runtime.sharing, Shared):
         runtime.sharing.serve = Clerk(runtime).serve
     problems.install(app)
-    app.add_middleware(Doorkeeper, host=runtime.settings.server.host)
+    app.state.limiter = Limiter(runtime.settings.server.limits)
+    app.add_middleware(Tagger)
+    app.add_middleware(Doorkeeper, settings=runtime.settings.server, limiter=app.state.limiter)
     for router in (
         map.router,
         resources.router,
@@ -58,5 +63,6 @@ def create_app(runtime: Runtime) -> FastAPI:
     ):
         app.include_router(router)
     app.include_router(reports)
+    app.include_router(live)
     app.router.routes.append(Route("/mcp", Gate(runtime), include_in_schema=False))
     return app

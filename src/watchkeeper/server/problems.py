@@ -34,7 +34,11 @@ def _response(problem: Problem, headers: dict[str, str] | None = None) -> JSONRe
 
 def problem_response(problem: WatchkeeperError, path: str) -> JSONResponse:
     """One of our own errors, as an answer."""
-    headers = {"WWW-Authenticate": "Bearer"} if problem.status == 401 else None
+    headers = {"WWW-Authenticate": "Bearer"} if problem.status == 401 else {}
+    if problem.status in (408, 413):  # what comes still is not wanted
+        headers["Connection"] = "close"
+    if (seconds := getattr(problem, "retry_after", None)) is not None:
+        headers["Retry-After"] = str(seconds)
     title = HTTPStatus(problem.status).phrase
     return _response(
         Problem(title=title, status=problem.status, detail=problem.what, next=problem.next_step, instance=path), headers

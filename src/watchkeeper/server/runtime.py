@@ -24,13 +24,14 @@ from watchkeeper.loop import Loop
 from watchkeeper.notify import Silences, Webhook
 from watchkeeper.predictions import Predictions
 from watchkeeper.score import Scorekeeper
+from watchkeeper.server.live import Events, Fanout, Told
 from watchkeeper.server.machines import machines_of
 from watchkeeper.server.sharing import Sharing
 from watchkeeper.server.sharing import place as _place
 from watchkeeper.settings import Settings, secret
 from watchkeeper.store import Masker, Store
 from watchkeeper.telemetry import Metrics
-from watchkeeper.watch import Noticer, Outside, Watch
+from watchkeeper.watch import Noticer, Outside, Turns, Watch
 
 log = structlog.get_logger(__name__)
 
@@ -53,6 +54,7 @@ class Runtime:
     sharing: Sharing
     outside: Outside
     predictions: Predictions
+    live: Fanout[Told]
     started_at: datetime = field(default_factory=now)
     unwell: tuple[str, ...] = ()
     """What the last beat of the pulse found wrong."""
@@ -84,7 +86,7 @@ async def running(settings: Settings, registry: Registry | None = None) -> Async
     database = settings.database
     if password := urlsplit(database).password:
         masker.learn(unquote(password))
-    address = f"http://{settings.server.host}:{settings.server.port}"
+    address = f"http{'s' if settings.server.tls else ''}://{settings.server.host}:{settings.server.port}"
     async with Store.open(database, masker) as store, _place(store, address) as sharing:
         store.listen(lambda event: metrics.events.labels(event.kind).inc())
         silences = Silences(store)
@@ -121,12 +123,16 @@ async def _assembled(
         watch = Watch(registry, settings, store, [engine, *machines, Wholes(machines)], desk.alerted, desk.vanished)
         noticer = Noticer(store, lambda: watch.fleet.resources)
         watch.on_reading = lambda reading: (_measured(metrics, reading), noticer.hear(reading))
+        live = _feed(settings, store, watch, metrics)
+        turns = Turns(store, lambda event, of: live.tell(Told(event, of.id, of.slug)))
+        watch.turned = turns.turned
         desk.watch = watch
         desk.score = score = Scorekeeper(
             store, watch, Decide(registry, Policy(settings.policy, "auto"), store, settings.maintenance), settings.mode
         )
         await sharing.bind(watch, desk)
         await noticer.start()
+        turns.start()
         await watch.start()
         await sharing.turn()
         await score.start()
@@ -150,6 +156,7 @@ async def _assembled(
                     sharing,
                     Outside(store, watch),
                     predictions,
+                    live,
                 )
                 await store.emit(Event("server.started", sharing.name, f"mode {settings.mode}", now()))
                 await sharing.begin(loop)
@@ -158,14 +165,26 @@ async def _assembled(
                     yield runtime
                 finally:
                     lag.cancel()
+                    await live.stop("the server ends")
                     await sharing.end()
                     await asyncio.gather(lag, return_exceptions=True)
                     await desk.stop()
                     await loop.stop()
         finally:
             await watch.stop()
+            await turns.stop()
             await noticer.stop()
             await score.stop()
+
+
+def _feed(settings: Settings, store: Store, watch: Watch, metrics: Metrics) -> Fanout[Told]:
+    def slug_of(resource: str) -> str | None:
+        known = watch.fleet.resources.get(resource)
+        return known.slug if known else None
+
+    limits = settings.server.limits
+    cut = metrics.live_cut.inc
+    return Fanout(Events(store, slug_of), limits.live_clients, limits.live_buffer, lambda _: cut())
 
 
 def _measured(metrics: Metrics, reading: Reading) -> None:

@@ -1,20 +1,23 @@
 """Who asks, and from where: Host and Origin checked, tokens compared in constant time, roles asked for."""
 
+import asyncio
 import hmac
 import re
 from collections.abc import Callable
 from datetime import timedelta
-from ipaddress import ip_address
 from typing import Annotated
 
 import structlog
-from fastapi import Depends, Request
+from fastapi import Depends
+from starlette.requests import HTTPConnection
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from watchkeeper.domain import Forbidden, Principal, WatchkeeperError, now
 from watchkeeper.domain.access import MAY, Token
+from watchkeeper.server.limits import Limiter, address_of
 from watchkeeper.server.problems import problem_response
 from watchkeeper.server.runtime import Runtime
+from watchkeeper.settings import ServerSettings
 from watchkeeper.store import Store, StoreAway
 
 log = structlog.get_logger(__name__)
@@ -26,6 +29,8 @@ LARGEST_PUSH = 16 << 20
 _PUSHES = re.compile(r"/api/models/[^/]+/(profiles|records|labels|reference)")
 NOTED = timedelta(minutes=1)
 """How exactly the last use of a token is known."""
+TAKEN_SECONDS = 60.0
+"""Within which a piece of an answer must be taken."""
 _TOKEN = re.compile(r"wk_(?P<id>tok-[0-9a-f]{8})_(?P<secret>[\w-]{20,100})")
 HEADERS = {
     b"x-content-type-options": b"nosniff",
@@ -47,31 +52,76 @@ class TooLarge(WatchkeeperError):
     status = 413
 
 
-class Doorkeeper:
-    """Refuses requests that a web page on another origin could have caused (DNS rebinding, CSRF), and huge ones."""
+class TooSlow(WatchkeeperError):
+    status = 408
 
-    def __init__(self, app: ASGIApp, host: str) -> None:
+
+class Doorkeeper:
+    """Refuses requests that a web page on another origin could have caused (DNS rebinding, CSRF, WebSocket hijacking),
+    huge ones, ones that take too long to come, and too many of them."""
+
+    def __init__(self, app: ASGIApp, settings: ServerSettings, limiter: Limiter) -> None:
         self._app = app
-        self._names = {"localhost", "127.0.0.1", "[::1]", host.lower()}
+        self._names = {"localhost", "127.0.0.1", "[::1]", *(name.lower() for name in (settings.host, *settings.names))}
+        self._limiter = limiter
+        self._body_seconds = settings.limits.body_seconds
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] == "http":
-            headers = {name.decode().lower(): value.decode("latin-1") for name, value in scope["headers"]}
-            most = LARGEST_PUSH if _PUSHES.fullmatch(scope["path"]) else LARGEST_BODY
-            refused = self._refusal(headers, most)
-            if refused is None and "content-length" not in headers:
-                receive, refused = await _read_whole(receive, most)  # it did not say how much would come
-            if refused:
-                await problem_response(refused, scope["path"])(scope, receive, _guarded(send))
-                return
+        if scope["type"] not in ("http", "websocket"):
+            await self._app(scope, receive, send)
+            return
+        socket = scope["type"] == "websocket"
+        headers = {name.decode().lower(): value.decode("latin-1") for name, value in scope["headers"]}
+        most = LARGEST_PUSH if _PUSHES.fullmatch(scope["path"]) else LARGEST_BODY
+        refused = self._too_many(scope, headers) or (
+            self._refusal_of_handshake(headers) if socket else self._refusal(headers, most)
+        )
+        if not socket:
             send = _guarded(send)
-        await self._app(scope, receive, send)
+            if refused is None:
+                receive, refused = await self._body(receive, headers, most)
+        if refused:
+            await problem_response(refused, scope["path"])(scope, receive, send)
+        else:
+            await self._app(scope, receive, send)
+
+    async def _body(
+        self, receive: Receive, headers: dict[str, str], most: int
+    ) -> tuple[Receive, WatchkeeperError | None]:
+        """The body, which must come in time; one of unknown length is read whole first."""
+        if headers.get("content-length") == "0" or not {"content-length", "transfer-encoding"} & set(headers):
+            return receive, None
+        try:
+            async with asyncio.timeout(self._body_seconds):
+                return await _read_whole(receive, most)
+        except TimeoutError:
+            return receive, TooSlow(f"The body of the request did not come within {self._body_seconds:g} s.")
+
+    def _too_many(self, scope: Scope, headers: dict[str, str]) -> WatchkeeperError | None:
+        """Whoever shows a token is counted by it, once it is known."""
+        address = address_of(HTTPConnection(scope))
+        if address is None or "authorization" in headers:
+            return None
+        try:
+            self._limiter.count(address, scope.get("method", "GET"))
+        except WatchkeeperError as problem:
+            return problem
+        return None
+
+    def _refusal_of_handshake(self, headers: dict[str, str]) -> WatchkeeperError | None:
+        """A browser lets any page open a WebSocket, and read it: only pages that came from here may, to the port."""
+        if refused := self._refusal(headers, LARGEST_BODY):
+            return refused
+        origin, host = headers.get("origin"), headers.get("host", "").lower()
+        if origin and (found := origin.split("://", 1)[-1].lower()) not in (host, *self._names):
+            return Forbidden(f"A WebSocket is not opened from the origin {origin}: {found} is not {host}.")
+        return None
 
     def _refusal(self, headers: dict[str, str], most: int) -> WatchkeeperError | None:
         host = headers.get("host", "")
         if _name(host) not in self._names:
             return Forbidden(
-                f"The Host header {host!r} is not this server.", "Use its own address, or set server.host."
+                f"The Host header {host!r} is not this server.", "Use its own address, or add it to server.names."
             )
         origin = headers.get("origin")
         if origin and (origin == "null" or _name(origin.split("://", 1)[-1]) not in self._names):
@@ -90,7 +140,8 @@ def _guarded(send: Send) -> Send:
             said = {name.lower() for name, _ in message["headers"]}
             more = [(name, value) for name, value in HEADERS.items() if name not in said]
             message = {**message, "headers": [*message["headers"], *more]}
-        await send(message)
+        async with asyncio.timeout(TAKEN_SECONDS):
+            await send(message)
 
     return guarded
 
@@ -100,7 +151,7 @@ def _too_large(most: int) -> TooLarge:
 
 
 async def _read_whole(receive: Receive, most: int) -> tuple[Receive, TooLarge | None]:
-    """The body of a request of unknown length, as one that can be received; or the refusal."""
+    """The body of a request, as one that can be received; or the refusal."""
     body = bytearray()
     while True:
         message = await receive()
@@ -125,41 +176,67 @@ def _name(host: str) -> str:
     return host.split("]")[0] + "]" if host.startswith("[") else host.rsplit(":", 1)[0]
 
 
-def runtime_of(request: Request) -> Runtime:
-    return request.app.state.runtime
+def runtime_of(connection: HTTPConnection) -> Runtime:
+    return connection.app.state.runtime
 
 
-async def anyone_of(request: Request, runtime: Annotated[Runtime, Depends(runtime_of)]) -> Principal:
-    """Whoever shows a token; without one, loopback may look."""
-    scheme, _, shown = request.headers.get("authorization", "").partition(" ")
-    if shown:
-        if scheme.lower() == "bearer":
-            if hmac.compare_digest(shown.encode(), runtime.token.encode()):
-                return runtime.operator
-            if (known := await _known(runtime.store, shown)) is not None:
-                return known
-        raise Unauthorized(
-            "The token is not known, or holds no more.",
-            f"The operator's is in {runtime.settings.data / 'token'}; `watchkeeper token list` shows the others.",
-        )
-    client = request.client.host if request.client else ""
+async def anyone_of(connection: HTTPConnection, runtime: Annotated[Runtime, Depends(runtime_of)]) -> Principal:
+    """Whoever shows a token, counted by it; without one, loopback may look. Raises Unauthorized, TooOften."""
+    limiter: Limiter = connection.app.state.limiter
+    method, address = connection.scope.get("method", "GET"), address_of(connection)
     try:
-        local = ip_address(client).is_loopback
-    except ValueError:
-        local = client == "testclient"
-    if not local:
+        who = await whoever(connection, runtime)
+    except Unauthorized:
+        if address and "authorization" in connection.headers:
+            limiter.count(address, method)
+        raise
+    if who is runtime.operator and address:
+        limiter.count(address, method)
+    elif who not in (ANYBODY, runtime.operator):
+        limiter.count(who.id, "GET" if who.role == "sender" else method)  # what is pushed is seldom, of many
+    return who
+
+
+async def whoever(connection: HTTPConnection, runtime: Runtime) -> Principal:
+    """The same, not counted. Raises Unauthorized."""
+    scheme, _, shown = connection.headers.get("authorization", "").partition(" ")
+    if shown:
+        return await principal_by(runtime, shown if scheme.lower() == "bearer" else "")
+    if address_of(connection) is not None:
         raise Unauthorized("From another machine a token is needed.", "Send it as: Authorization: Bearer TOKEN.")
     return ANYBODY
 
 
 async def principal_of(who: Annotated[Principal, Depends(anyone_of)]) -> Principal:
     """The same, but for who may only send: a model server's token shows nothing to whoever finds it there."""
+    return looks(who)
+
+
+async def looker(connection: HTTPConnection, runtime: Runtime) -> Principal:
+    """Whoever may look, not counted. Raises Unauthorized, Forbidden."""
+    return looks(await whoever(connection, runtime))
+
+
+def looks(who: Principal) -> Principal:
+    """Raises Forbidden."""
     if who.role == "sender":
         raise Forbidden(
             f"{who.name} has the role sender: it may push profiles, records and labels, and look at nothing.",
             "docs/access.md tells who may what.",
         )
     return who
+
+
+async def principal_by(runtime: Runtime, shown: str) -> Principal:
+    """Whose token it is. Raises Unauthorized."""
+    if hmac.compare_digest(shown.encode(errors="replace"), runtime.token.encode()):
+        return runtime.operator
+    if (known := await _known(runtime.store, shown)) is not None:
+        return known
+    raise Unauthorized(
+        "The token is not known, or holds no more.",
+        f"The operator's is in {runtime.settings.data / 'token'}; `watchkeeper token list` shows the others.",
+    )
 
 
 async def _known(store: Store, shown: str) -> Principal | None:

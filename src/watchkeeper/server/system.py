@@ -1,23 +1,22 @@
 """The live feed, pause and resume, and how the server itself is."""
 
-from collections.abc import AsyncIterator
 from typing import Annotated
 
 from fastapi import APIRouter, Header, Query, Request
-from fastapi.responses import JSONResponse, PlainTextResponse, StreamingResponse
+from fastapi.responses import JSONResponse, PlainTextResponse
 from pydantic import TypeAdapter
 
 from watchkeeper import __version__
 from watchkeeper.decide import PAUSED
 from watchkeeper.domain import Event, Incident, now
 from watchkeeper.incidents import ACTIVE
+from watchkeeper.server.live import EventsWanted
+from watchkeeper.server.live.stream import Feed, stream
 from watchkeeper.server.pulse import stuck
-from watchkeeper.server.runtime import Runtime
-from watchkeeper.server.security import Here, Operator, Viewer
+from watchkeeper.server.security import Here, Operator, Viewer, looker
 from watchkeeper.server.views import Page
 
 router = APIRouter(tags=["system"])
-_EVENT = TypeAdapter(Event)
 
 
 @router.get("/api/events", response_model=Page[Event])
@@ -29,27 +28,16 @@ async def events(
     incident: str | None = None,
     limit: Annotated[int, Query(ge=1, le=1000)] = 200,
     last_event_id: Annotated[int | None, Header(ge=0, le=2**62)] = None,
-) -> StreamingResponse | JSONResponse:
+) -> Feed | JSONResponse:
     """The history: a page of it, or with `Accept: text/event-stream` a stream that goes on, resumable by `after` or
     `Last-Event-ID`. Without either the stream begins with what comes next."""
     if "text/event-stream" in request.headers.get("accept", ""):
         start = last_event_id if last_event_id is not None else after
-        if start is None:
-            newest = await runtime.store.events(limit=1, newest=True)
-            start = newest[0].seq if newest else 0
-        return StreamingResponse(_stream(runtime, start, incident), media_type="text/event-stream")
+        wanted = EventsWanted(incident=incident)
+        return await stream(runtime.live, wanted, start, lambda: looker(request, runtime))
     found = await runtime.store.events(after=after or 0, incident=incident, limit=limit, newest=after is None)
     page = Page(items=found, next=str(found[-1].seq) if found else None)
     return JSONResponse(TypeAdapter(Page[Event]).dump_python(page, mode="json"))
-
-
-async def _stream(runtime: Runtime, after: int, incident: str | None) -> AsyncIterator[str]:
-    yield ": watchkeeper\n\n"
-    async for event in runtime.store.follow(after):
-        if event is None:
-            yield ": still here\n\n"
-        elif incident is None or event.incident == incident:
-            yield f"id: {event.seq}\nevent: {event.kind}\ndata: {_EVENT.dump_json(event).decode()}\n\n"
 
 
 @router.post("/api/pause")
@@ -97,6 +85,7 @@ async def metrics(runtime: Here) -> PlainTextResponse:
     for watcher in runtime.watch.watchers.values():
         runtime.metrics.resources.labels(watcher.resource.kind, watcher.health.value).inc()
     runtime.metrics.incidents.set(len(await runtime.store.select(Incident, status=ACTIVE)))
+    runtime.metrics.live_clients.set(runtime.live.followers)
     runtime.metrics.store_writable.set(runtime.store.problem is None)
     runtime.metrics.readings_waiting.set(runtime.watch.keeping.waiting)
     runtime.metrics.readings_dropped.set(runtime.watch.keeping.dropped)

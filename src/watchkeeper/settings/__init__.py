@@ -23,6 +23,7 @@ from watchkeeper.settings.maintenance import MaintenanceSettings
 from watchkeeper.settings.mcp import McpSettings
 from watchkeeper.settings.part import REFERENCE, REFERENCES, Part
 from watchkeeper.settings.predictions import PredictionsSettings
+from watchkeeper.settings.server import ServerSettings
 from watchkeeper.settings.sources import SourceSettings, named, own_metrics
 
 Mode = Literal["observe", "approve", "auto"]
@@ -32,13 +33,6 @@ DEFAULT_TABLE: dict[str, dict[str, Outcome]] = {
     "lab": {"read": "allow", "reversible": "allow", "disruptive": "allow", "destructive": "ask"},
 }
 _SECRET_NAME = re.compile(r"(?i)(passw(or)?d|secret|token|api_?key|credential|private_?key|access_?key)")
-
-
-class ServerSettings(Part):
-    """Where the API listens. Anything but loopback needs a proxy with TLS in front."""
-
-    host: str = "127.0.0.1"
-    port: int = Field(default=8000, ge=1, le=65535)
 
 
 class WatchSettings(Part):

@@ -81,6 +81,12 @@ class Metrics:
             "Readings let go: the store could not be written.",
             registry=self.registry,
         )
+        self.live_clients = Gauge(
+            "watchkeeper_live_clients", "Clients that follow the live feed.", registry=self.registry
+        )
+        self.live_cut = Counter(
+            "watchkeeper_live_cut", "Clients of the live feed that were cut off.", registry=self.registry
+        )
         self.lag_seconds = Gauge(
             "watchkeeper_loop_lag_seconds", "How late the event loop wakes, in seconds.", registry=self.registry
         )

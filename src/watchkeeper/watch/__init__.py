@@ -7,6 +7,7 @@ from watchkeeper.watch.fleet import Fleet, Provider
 from watchkeeper.watch.ledger import drift
 from watchkeeper.watch.outside import Outside
 from watchkeeper.watch.overrides import overridden
+from watchkeeper.watch.turning import Turns
 from watchkeeper.watch.watch import Watch
 
 __all__ = [
@@ -15,6 +16,7 @@ __all__ = [
     "Noticer",
     "Outside",
     "Provider",
+    "Turns",
     "Watch",
     "concerned",
     "drift",

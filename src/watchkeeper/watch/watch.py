@@ -40,7 +40,7 @@ from watchkeeper.watch.supervision import Supervision
 from watchkeeper.watch.survey import Survey, asking, renewing
 from watchkeeper.watch.telling import Teller
 from watchkeeper.watch.tending import Tending
-from watchkeeper.watch.watcher import RING, SHORTEST_RING, Watcher
+from watchkeeper.watch.watcher import RING, SHORTEST_RING, Turned, Watcher
 
 log = structlog.get_logger(__name__)
 RING_IN_ALL = 300_000
@@ -88,6 +88,7 @@ class Watch:
         self._discovering = asyncio.Lock()
         self.survey = Survey(self.fleet, store, asking(self.watchers), lambda: self.busy, renewing(self.watchers))
         self.on_reading: Callable[[Reading], object] = lambda _: None
+        self.turned: Turned = lambda resource, before, after, state: None
         self.held: Callable[[str], bool] = lambda _: True
         """Which of what is found is looked at from here: other executors look at the rest."""
 
@@ -299,7 +300,7 @@ class Watch:
         self.pace.expect(len(self.watchers) + len(fresh))
         spread = SPREAD * len(fresh) if len(fresh) > AT_ONCE / 10 else 0.0
         for watcher in fresh:
-            resource = watcher.resource
+            watcher.turned, resource = self.turned, watcher.resource
             watcher.start(await self._known_alerts(resource, firing.get(resource.id, [])), random.uniform(0.0, spread))
             self.watchers[resource.id] = watcher
             await self.listening.begin(watcher, carriers)

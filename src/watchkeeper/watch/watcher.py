@@ -38,6 +38,8 @@ SHORTEST_RING = 60
 
 AlertChange = Callable[[Alert], Awaitable[Alert]]
 """Called with an alert that began, fired or resolved; gives it back as it is to be kept (with its incident)."""
+Turned = Callable[[Resource, Health | None, Health, str], object]
+"""Called when a look found another health than the look before (None before the first), with its state in words."""
 
 
 class Watcher:
@@ -68,6 +70,8 @@ class Watcher:
         self.ring: deque[Reading] = deque(maxlen=remembers)
         self.alerts: dict[str, Alert] = {}
         self._unrecorded: set[str] = set()
+        self.turned: Turned = lambda resource, before, after, state: None
+        self._found: Health | None = None
         self.since: datetime = now()
         self._rules = rules
         self._names = _named(rules)
@@ -317,6 +321,9 @@ class Watcher:
                 self.alerts[rule.id] = after
         if self.health is not before:
             self.since = at
+        if self.health is not self._found:
+            last, self._found = self._found, self.health
+            self.turned(self.resource, last, self.health, self.state)
         self._began = began
         self._assessed = reading  # only now: whoever waits shall see the alerts that belong to it
         async with self._next:

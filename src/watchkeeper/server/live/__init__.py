@@ -1,0 +1,6 @@
+"""The live feed: one reader of the history, told to everybody who follows."""
+
+from watchkeeper.server.live.events import Events, EventsWanted, Told
+from watchkeeper.server.live.fanout import Fanout
+
+__all__ = ["Events", "EventsWanted", "Fanout", "Told"]

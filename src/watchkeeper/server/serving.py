@@ -1,0 +1,92 @@
+"""How connections are taken: by uvicorn, with patience for slow ones that ends."""
+
+import asyncio
+import socket
+from typing import Any
+
+import h11
+import uvicorn
+from starlette.types import ASGIApp
+from uvicorn.protocols.http.h11_impl import H11Protocol
+
+from watchkeeper.settings import ServerSettings
+
+LARGEST_FRAME = 1 << 16
+"""Bytes of a message that comes over a WebSocket."""
+UNREAD_SECONDS = 30
+"""Seconds for which the kernel keeps what is sent to somebody who takes nothing (TCP_USER_TIMEOUT, tcp(7))."""
+_TOO_SLOW = b"HTTP/1.1 408 Request Timeout\r\nConnection: close\r\nContent-Length: 0\r\n\r\n"
+
+
+def configured(app: ASGIApp, settings: ServerSettings) -> uvicorn.Config:
+    """Quiet, without what it need not tell, and with limits. Streams that never end are cut off after a second when it
+    stops."""
+    limits = settings.limits
+    tls = settings.tls
+    return uvicorn.Config(
+        app,
+        log_config=None,
+        log_level="critical",
+        access_log=False,
+        server_header=False,
+        lifespan="off",
+        http=protocol(limits.head_seconds, limits.connections),
+        ws="websockets-sansio",
+        ws_max_size=LARGEST_FRAME,
+        ws_per_message_deflate=False,  # a window for each client, and time for each message
+        timeout_graceful_shutdown=1,
+        ssl_certfile=tls.certificate if tls else None,
+        ssl_keyfile=tls.key if tls else None,
+    )
+
+
+def protocol(head_seconds: float, most: int) -> type[H11Protocol]:
+    """HTTP/1.1 in which the head of a request must come within so many seconds, and of so many connections at most:
+    uvicorn waits for ever for a head that was begun, and for the first one."""
+
+    class Impatient(H11Protocol):
+        _late: asyncio.TimerHandle | None = None
+
+        def connection_made(self, transport: Any) -> None:
+            super().connection_made(transport)
+            if len(self.connections) > most:
+                transport.abort()
+            else:
+                self._wait()
+
+        def data_received(self, data: bytes) -> None:
+            super().data_received(data)
+            if self.conn.their_state is not h11.IDLE:
+                self._stop()
+            elif self._late is None:
+                self._wait()
+
+        def connection_lost(self, exc: Exception | None) -> None:
+            self._stop()
+            super().connection_lost(exc)
+
+        def _wait(self) -> None:
+            self._late = self.loop.call_later(head_seconds, self._give_up)
+
+        def _stop(self) -> None:
+            if self._late is not None:
+                self._late.cancel()
+                self._late = None
+
+        def _give_up(self) -> None:
+            self._late = None
+            if not self.transport.is_closing():
+                if self.conn.our_state is h11.IDLE:
+                    self.transport.write(_TOO_SLOW)
+                self.transport.close()
+
+    return Impatient
+
+
+def impatient(listener: socket.socket) -> socket.socket:
+    """The same, whose connections the kernel ends when what was sent is taken by nobody for long. Elsewhere than on
+    Linux nothing is changed."""
+    option = getattr(socket, "TCP_USER_TIMEOUT", None)
+    if option is not None:
+        listener.setsockopt(socket.IPPROTO_TCP, option, UNREAD_SECONDS * 1000)
+    return listener
