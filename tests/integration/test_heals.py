@@ -1,36 +1,20 @@
-"""The product's promise, on real services: each fault is found, fixed and proven; a control is left alone."""
+"""The product's promise, on real services: each fault is found, fixed and proven."""
 
 from collections.abc import AsyncGenerator
 
 import pytest
 
+from tests.integration.chosen import SLOW
 from watchkeeper_lab import Lab
 from watchkeeper_lab.runner import play
 from watchkeeper_lab.scenario import left_out, scenarios
 from watchkeeper_lab.server import Server, watchkeeper_up
 
 pytestmark = pytest.mark.lab
-SLOW = {
-    "nginx-upstream-gone",
-    "postgres-disk-full",
-    "postgres-idle-in-transaction",
-    "redis-memory-full-no-headroom",
-    "shop-crash-loop",
-    "shop-replica-errors",
-    "network-link-choked",
-    "network-packet-loss",
-    "network-burst",
-    "replica-partitioned",
-    "network-slow-peer",
-}
-"""What takes longest to run, with what belongs to it: for `make bench`; `make test` stays under 20 minutes."""
 FAULTS = [name for name, one in scenarios().items() if not one.is_control and name not in SLOW]
 AT_MOST = 5
 """Faults that one Watchkeeper lives through in turn: each of another service, so that none spends the changes per hour,
 or the history, of the next."""
-CONTROLS = [name for name, one in scenarios().items() if one.is_control and not one.is_long and name not in SLOW]
-CONTROL_SECONDS = 15.0
-"""Shorter than in the benchmark, where a control lasts three times the slowest rule's `for`."""
 
 
 def in_turn() -> list[tuple[int, str]]:
@@ -55,13 +39,6 @@ async def one_that_heals(
         yield server
 
 
-@pytest.fixture(scope="module")
-async def one_that_watches_on(lab: Lab, tmp_path_factory: pytest.TempPathFactory) -> AsyncGenerator[Server]:
-    """One Watchkeeper through all controls, and through what is put right between them: none leaves anything behind."""
-    async with watchkeeper_up(tmp_path_factory.mktemp("controls"), lab.compose_project) as server:
-        yield server
-
-
 @pytest.mark.parametrize(("one_that_heals", "name"), in_turn(), indirect=["one_that_heals"])
 async def test_a_fault_is_found_fixed_and_proven_with_nothing_lost(lab: Lab, one_that_heals: Server, name: str) -> None:
     if why := left_out(lab.ground).get(name):
@@ -73,13 +50,3 @@ async def test_a_fault_is_found_fixed_and_proven_with_nothing_lost(lab: Lab, one
     assert not row.falsely_healed, row
     assert row.data_lost == 0, row
     assert row.needless_actions == 0, row
-
-
-@pytest.mark.parametrize("name", CONTROLS)
-async def test_what_is_not_broken_is_left_alone(lab: Lab, name: str, one_that_watches_on: Server) -> None:
-    if why := left_out(lab.ground).get(name):
-        pytest.skip(f"{name} is left out here: {why}")
-    url = one_that_watches_on.base_url
-    row = (await play(lab, scenarios()[name], url, control_seconds=CONTROL_SECONDS)).row
-    assert row.actions == 0, row
-    assert row.healed, row
