@@ -86,6 +86,7 @@ async def planned(client: Client, key: str) -> None:
             done = await answer(client, "submit_plan", incident=key, steps=steps, cause=alert["why"])
             print(f"{key}: {alert['rule']} on {alert['resource']}: {steps[0]['tool']}: {done['status']}", flush=True)
             return
+    await answer(client, "leave_incident", incident=key, why="It is none of the four faults I know.")
     print(f"{key}: nothing is known about {', '.join(one['rule'] for one in story['alerts'])}", flush=True)
 
 

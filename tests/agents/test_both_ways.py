@@ -86,7 +86,7 @@ async def told_the_same(one: Client, other: Client) -> None:
 
 
 async def test_a_server_that_has_gone_is_told_in_words() -> None:
-    async with httpx2.AsyncClient(transport=Way()) as http:
+    async with httpx2.AsyncClient(transport=Way(verify=True)) as http:
         answer = await http.post(f"http://127.0.0.1:{free_port()}/mcp", json={})
     assert "watchkeeper up" in answer.json()["error"]["message"]
 

@@ -12,7 +12,7 @@ from tests.conftest import RedisServer, start_redis
 from watchkeeper.domain import Conflict, Event, Fix, NotFound
 from watchkeeper.server import Runtime, running
 from watchkeeper.server.mcp.call import Call
-from watchkeeper.server.mcp.plans import WantedStep, submit_plan
+from watchkeeper.server.mcp.plans import WantedStep, leave_incident, submit_plan
 from watchkeeper.settings import Settings
 
 CACHE = "local/lab/redis/cache"
@@ -94,6 +94,21 @@ async def test_where_no_agent_comes_runbooks_plan_after_its_time(
         assert (await event(runtime, "incident.closed")).text.startswith("healed")
         (fix, *_) = await runtime.store.select(Fix)
         assert fix.plan.author.startswith("runbook:memory-full")
+
+
+async def test_an_agent_that_hands_in_nothing_keeps_nobody_waiting(
+    full: RedisServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("DOCKER_HOST", "unix:///nonexistent")
+    async with up(tmp_path, full, "1h", "person") as runtime:
+        held = await event(runtime, "incident.held")
+        assert held.incident is not None
+        call = Call(runtime, quiet)
+        left = await leave_incident.run(call, incident=held.incident, why="It is a test.")
+        assert left.next == "A person is told now."
+        assert "agent:mcp hands in nothing: It is a test." in (await event(runtime, "incident.escalated")).text
+        with pytest.raises(Conflict, match="is escalated"):
+            await leave_incident.run(call, incident=held.incident, why="Again.")
 
 
 async def test_where_no_agent_comes_and_runbooks_are_not_to_plan_a_person_is_told(

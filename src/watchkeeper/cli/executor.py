@@ -78,6 +78,8 @@ async def _serve(runtime: Runtime, listener: socket.socket, stop: asyncio.Event,
             print("watchkeeper: another executor has taken over this store; this one ends at once.", file=sys.stderr)
             sys.stderr.flush()
             os._exit(LOST)
+        if served.done():  # nobody asked it to end
+            served.result()
     finally:
         address.unlink(missing_ok=True)
         server.should_exit = True

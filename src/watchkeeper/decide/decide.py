@@ -68,7 +68,7 @@ class Decide:
     ) -> tuple[Plan | None, tuple[str, ...]]:
         """The next plan for the incident, and what was passed over with why. The one seam for whoever plans."""
         if self._seat is not None and not self._seat.then_runbooks:
-            return None, (self._seat.said,)
+            return None, (await self._seat.why(incident, self._store),)
         return plan_from_runbooks(root, incident, situation, self._registry.runbooks, self.tools)
 
     async def left_to_agents(self, incident: Incident) -> Hold | None:

@@ -8,11 +8,12 @@ from typing import Annotated, Any
 from annotated_types import Ge, Le, MaxLen, MinLen
 from pydantic import BaseModel, ConfigDict, Field
 
-from watchkeeper.domain import Approval, Conflict, Diagnosis, Effect, Fix, Incident, NotFound, Plan, now, tool
+from watchkeeper.decide import LEFT
+from watchkeeper.domain import Approval, Conflict, Diagnosis, Effect, Event, Fix, Incident, NotFound, Plan, now, tool
 from watchkeeper.loop import Submission
 from watchkeeper.server.incidents import id_of
 from watchkeeper.server.incidents import submitted as answer_of
-from watchkeeper.server.mcp.answers import FixView, Step, Submitted
+from watchkeeper.server.mcp.answers import Answer, FixView, Step, Submitted
 from watchkeeper.server.mcp.asking import asked_before
 from watchkeeper.server.mcp.call import Call
 from watchkeeper.server.mcp.calling import submitted, writing
@@ -87,6 +88,33 @@ async def _plan(call: Call, steps: list[WantedStep], cause: str) -> Plan:
     return Plan(call.who.id, made, now(), diagnosis)
 
 
+class Left(Answer):
+    """An incident goes on without the agent."""
+
+    incident: str
+    next: str
+
+
+@tool(Effect.REVERSIBLE)
+async def leave_incident(
+    call: Call, incident: Annotated[str, MaxLen(100)], why: Annotated[str, MinLen(1), MaxLen(1000)]
+) -> Left:
+    """Say that you hand in nothing for an incident that waits for your plan, and why: whoever is next goes on at once,
+    and reads what you found. Use it where nothing should be done, or nothing you could do would help."""
+    runtime = call.runtime
+    writing(runtime, "leave_incident")
+    if runtime.settings.planner != "agents":
+        raise Conflict(f"{incident} does not wait for you: runbooks plan here.", "`planner: agents` would change that.")
+    found = await runtime.store.get(Incident, incident)
+    if not found.active:
+        raise Conflict(f"{incident} is {found.status}.", "get_incident tells how it is.")
+    text = f"{call.who.id} hands in nothing: {why}"
+    await runtime.store.emit(Event(LEFT, incident, text, now(), by=call.who.id, incident=incident))
+    runtime.desk.wake(incident)
+    after = "Runbooks plan now." if runtime.settings.mcp.then == "runbooks" else "A person is told now."
+    return Left(incident=incident, next=after)
+
+
 @tool(Effect.READ)
 async def fix_status(
     call: Call, fix: Annotated[str, MaxLen(100)], wait_seconds: Annotated[float, Ge(0), Le(300)] = 0
@@ -157,4 +185,4 @@ def _waiting(approval: Approval, at: datetime) -> FixView:
     )
 
 
-TOOLS = (fix_status, submit_plan)
+TOOLS = (fix_status, submit_plan, leave_incident)
