@@ -1,9 +1,28 @@
-"""What model servers send: profiles merged, by model, version and time."""
+"""What model servers send: profiles merged by model, version and time; records kept, labels joined."""
 
 from watchkeeper.predictions.body import Named, PushBody, Refused, Version
 from watchkeeper.predictions.intake import Taken
+from watchkeeper.predictions.joining import Labels
 from watchkeeper.predictions.kept import Sender
 from watchkeeper.predictions.predictions import Model, Predictions, Summed
+from watchkeeper.predictions.records import TakenRows, Where
+from watchkeeper.predictions.shelf import Holds, Shelf
 from watchkeeper_monitor import Summary
 
-__all__ = ["Model", "Named", "Predictions", "PushBody", "Refused", "Sender", "Summary", "Summed", "Taken", "Version"]
+__all__ = [
+    "Holds",
+    "Labels",
+    "Model",
+    "Named",
+    "Predictions",
+    "PushBody",
+    "Refused",
+    "Sender",
+    "Shelf",
+    "Summary",
+    "Summed",
+    "Taken",
+    "TakenRows",
+    "Version",
+    "Where",
+]

@@ -7,9 +7,9 @@ from datetime import datetime, timedelta
 
 from watchkeeper.predictions.buckets import Bucket
 from watchkeeper.predictions.kept import Sender, unpacked
-from watchkeeper_monitor import Profile, Summary
+from watchkeeper_monitor import Profile
 from watchkeeper_monitor.figures import ClassFigures, Share, counted_figures, share
-from watchkeeper_monitor.summary import Around, summary_of
+from watchkeeper_monitor.summary import Around
 
 LATEST = 1000
 """Labelled predictions that the latest accuracy is of, at least: as many buckets as that takes."""
@@ -38,16 +38,25 @@ def merged(model: str, version: str, rows: Sequence[Row]) -> Profile:
     return made
 
 
-def summarized(
+@dataclass(frozen=True, slots=True)
+class Counted:
+    """What a summary is made of."""
+
+    profile: Profile
+    around: Around
+    labels_from: str = "profiles"
+
+
+def counted(
     model: str, version: str, rows: Sequence[Row], senders: Sequence[Sender], since: datetime, at: datetime
-) -> tuple[Summary, Profile]:
+) -> Counted:
     """`rows`: newest first. `senders`: the processes of this version."""
     total = merged(model, version, rows)
     latest, classes = _latest(rows)
     week = [row.profile.truth for row in rows if row.bucket.ends > at - WEEK]
     alive = [sender for sender in senders if sender.alive(at)]
     began = min((row.bucket.at for row in rows), default=at)
-    return summary_of(
+    return Counted(
         total,
         Around(
             seconds=max(0.0, (at - max(began, since)).total_seconds()),
@@ -60,7 +69,7 @@ def summarized(
             dropped=sum(sender.dropped for sender in senders),
             labels_waiting=sum(sender.waiting for sender in alive),
         ),
-    ), total
+    )
 
 
 def _latest(rows: Sequence[Row]) -> tuple[Share, list[ClassFigures]]:

@@ -4,7 +4,7 @@ import asyncio
 import time
 from collections.abc import Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 
 import sqlalchemy as sa
@@ -22,6 +22,7 @@ from watchkeeper.predictions.kept import (
     put_body,
     put_sender,
     senders,
+    unnamed,
     unpacked,
 )
 from watchkeeper.store import Store, schema
@@ -48,10 +49,16 @@ class Busy(WatchkeeperError):
 
 @dataclass(frozen=True, slots=True)
 class Push:
-    """One push, checked and decoded."""
+    """One push, checked and decoded: of a profile, or of rows, which are kept elsewhere."""
 
-    sender: Sender
-    profile: Profile
+    process: str
+    model: str
+    version: str
+    """Empty where it says none."""
+    sequence: int | None
+    """None: not numbered; it counts always."""
+    sender: Sender | None = None
+    profile: Profile | None = None
 
 
 @dataclass(slots=True)
@@ -80,10 +87,7 @@ class Intake:
     _tasks: list["asyncio.Task[None]"] = field(default_factory=list["asyncio.Task[None]"])
 
     def start(self) -> None:
-        self._tasks = [
-            asyncio.create_task(self._run(), name="pushes"),
-            asyncio.create_task(self._tidily(), name="tidy"),
-        ]
+        self._tasks = [asyncio.create_task(self._run(), name="pushes")]
 
     async def stop(self) -> None:
         for task in self._tasks:
@@ -119,28 +123,29 @@ class Intake:
         answers: list[tuple[_Waiting, Taken | Exception]] = []
         async with self.store.transaction() as transaction:
             connection = transaction.connection
-            known = await senders(connection, list({each.push.sender.id for each in batch}))
+            known = await senders(connection, list({each.push.process for each in batch}))
             there = {*known}
             fresh: dict[tuple[str, str, Bucket], Profile] = {}
-            strangers = [each for each in batch if each.push.sender.id not in known]
+            strangers = [each for each in batch if each.push.process not in known]
             room = await self._room(connection, strangers) if strangers else {}
             for each in batch:
-                new, profile = each.push.sender, each.push.profile
-                before = known.get(new.id)
-                if before is not None and new.sequence <= before.sequence:
+                push = each.push
+                before = known.get(push.process)
+                if before is not None and push.sequence is not None and push.sequence <= before.sequence:
                     answers.append((each, Taken(taken=False)))
                     continue
-                if problem := room.get((new.model, new.version)):
+                if problem := room.get((push.model, push.version)):
                     answers.append((each, problem))
                     continue
-                known[new.id] = followed(before, new)
+                known[push.process] = _followed(before, push)
                 answers.append((each, Taken(taken=True)))
-                if counted(profile):
-                    _into(fresh, (new.model, new.version, _bucket(profile, new)), profile)
+                if push.profile is not None and push.sender is not None and counted(push.profile):
+                    key = (push.model, push.version, _bucket(push.profile, push.sender))
+                    _into(fresh, key, push.profile)
             for (model, version, of), profile in fresh.items():
                 body = await body_of(connection, model, version, of)
                 await put_body(connection, model, version, of, await asyncio.to_thread(_merged, body, profile))
-            for key in {each.push.sender.id for each, said in answers if isinstance(said, Taken) and said.taken}:
+            for key in {each.push.process for each, said in answers if isinstance(said, Taken) and said.taken}:
                 await put_sender(connection, known[key], known=key in there)
         for each, said in answers:
             self.merged += isinstance(said, Taken) and said.taken
@@ -148,7 +153,7 @@ class Intake:
 
     async def _room(self, connection: AsyncConnection, batch: Sequence[_Waiting]) -> dict[tuple[str, str], Conflict]:
         """Why a version that is new here is not taken: there are too many already."""
-        wanted = {(each.push.sender.model, each.push.sender.version) for each in batch}
+        wanted = {(each.push.model, each.push.version) for each in batch}
         table = schema.model_senders
         query = sa.select(table.c.model, table.c.version).distinct()
         versions: dict[str, set[str]] = {}
@@ -169,15 +174,13 @@ class Intake:
                 versions.setdefault(model, set()).add(version)
         return found
 
-    # Old ones --------------------------------------------------------------------------------------------------------
+    async def known(self, process: str) -> int:
+        """The number of the last push that was taken of a process; 0 where none was."""
+        table = schema.model_senders
+        found = await self.store.rows(sa.select(table.c.sequence).where(table.c.id == process))
+        return found[0]["sequence"] if found else 0
 
-    async def _tidily(self) -> None:
-        while True:
-            await asyncio.sleep(TIDY)  # by the clock
-            try:
-                await self.tidy(now())
-            except Exception as problem:
-                log.warning("old profiles could not be tidied", problem=str(problem))
+    # Old ones --------------------------------------------------------------------------------------------------------
 
     async def tidy(self, at: datetime) -> None:
         """Make old buckets wider, and forget what is older than is kept."""
@@ -206,6 +209,15 @@ class Intake:
             await put_body(connection, model, version, new, await asyncio.to_thread(_joined, there))
             for old in olds:
                 await delete_body(connection, model, version, old)
+
+
+def _followed(before: Sender | None, push: Push) -> Sender:
+    if push.sender is not None:
+        return followed(before, push.sender)
+    same = before or unnamed(push.process, push.model, now())
+    missed = 0 if push.sequence is None else push.sequence - same.sequence - 1
+    sequence = same.sequence if push.sequence is None else push.sequence
+    return replace(same, sequence=sequence, seen_at=now(), missed=same.missed + missed)
 
 
 def counted(profile: Profile) -> bool:

@@ -125,6 +125,32 @@ def rows_of(model: str, version: str | None, since: datetime) -> sa.Select[Any]:
     return query.order_by(table.c.at.desc(), table.c.seconds)
 
 
+def unnamed(process: str, model: str, at: datetime) -> Sender:
+    """A process that sends rows, and has said nothing of itself."""
+    return Sender(
+        id=process,
+        model=model,
+        version="",
+        sequence=0,
+        began_at=at,
+        seen_at=at,
+        host="",
+        pid=0,
+        every=30.0,
+        predictions=0,
+        predictions_per_second=0.0,
+        cpu_ratio=0.0,
+        memory_bytes=0,
+        dropped=0,
+        waiting=0,
+        lost_pushes=0,
+        lost_rows=0,
+        refused=0,
+        missed=0,
+        skew_seconds=0.0,
+    )
+
+
 def followed(before: Sender | None, new: Sender) -> Sender:
     """The new one with what only the one before knows."""
     if before is None:

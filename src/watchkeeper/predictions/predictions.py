@@ -3,21 +3,27 @@
 import asyncio
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 
 import sqlalchemy as sa
+import structlog
 
 from watchkeeper.domain import NotFound, now
-from watchkeeper.predictions import figures, kept
+from watchkeeper.predictions import arrow, figures, kept
 from watchkeeper.predictions.body import PushBody
 from watchkeeper.predictions.buckets import Bucket
-from watchkeeper.predictions.figures import Row
-from watchkeeper.predictions.intake import Intake, Push, Taken
+from watchkeeper.predictions.figures import Counted, Row
+from watchkeeper.predictions.intake import TIDY, Intake, Push, Taken
+from watchkeeper.predictions.joining import Labels
 from watchkeeper.predictions.kept import Sender
+from watchkeeper.predictions.records import Records, Told, Where
+from watchkeeper.predictions.shelf import Shelf
 from watchkeeper.store import Store, schema
 from watchkeeper_monitor import Profile, Summary
+from watchkeeper_monitor.summary import summary_of
 
+log = structlog.get_logger(__name__)
 ALL = "(all)"
 """The version of a summary over all versions."""
 
@@ -39,15 +45,13 @@ class Version:
 class Model:
     name: str
     versions: list[Version]
+    """Last seen first; none where only records or labels came, by hand."""
+    senders: list[Sender]
     """Last seen first."""
 
     @property
     def seen_at(self) -> datetime:
-        return self.versions[0].seen_at
-
-    @property
-    def senders(self) -> list[Sender]:
-        return [sender for version in self.versions for sender in version.senders]
+        return self.senders[0].seen_at
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,27 +64,46 @@ class Summed:
     """When the first piece of time begins that is counted: it may lie before what was asked for."""
     until: datetime
     senders: list[Sender]
+    labels: Labels | None
+    """None where no records are kept."""
+    labels_from: str
+    """Where accuracy comes from: `profiles`, whose labels came to the process that predicted, or `records`."""
 
 
 class Predictions:
     """Profiles of models: taken, kept, summed up."""
 
-    def __init__(self, store: Store, keep: timedelta) -> None:
+    def __init__(self, store: Store, keep: timedelta, shelf: Shelf) -> None:
         self._store = store
         self.intake = Intake(store, keep)
+        self.records = Records(self.intake, shelf)
 
     @asynccontextmanager
     async def running(self) -> AsyncGenerator["Predictions"]:
         self.intake.start()
+        tidy = asyncio.create_task(self._tidily(), name="tidy predictions")
         try:
             yield self
         finally:
+            tidy.cancel()
+            await asyncio.gather(tidy, return_exceptions=True)
             await self.intake.stop()
+
+    async def _tidily(self) -> None:
+        while True:
+            await asyncio.sleep(TIDY)  # by the clock
+            try:
+                await self.intake.tidy(now())
+                if arrow.there():
+                    await asyncio.to_thread(self.records.shelf.tidy, now())
+            except Exception as problem:
+                log.warning("old predictions could not be tidied", problem=str(problem))
 
     async def take(self, model: str, process: str, sequence: int, skew: float, body: PushBody) -> Taken:
         """Count a push once, however often it comes. Raises Refused, Busy, Conflict, StoreAway."""
         profile = await asyncio.to_thread(body.merged)
-        return await self.intake.take(Push(_sender(model, process, sequence, skew, body), profile))
+        sender = _sender(model, process, sequence, skew, body)
+        return await self.intake.take(Push(process, model, sender.version, sequence, sender, profile))
 
     async def models(self) -> list[Model]:
         """Last seen first."""
@@ -93,8 +116,8 @@ class Predictions:
             raise NotFound(f"Nothing was heard of a model {name}.", "`watchkeeper models` lists those that were.")
         return found[0]
 
-    async def summary(self, name: str, version: str | None, since: datetime) -> Summed:
-        """Of one version or all. Raises NotFound."""
+    async def summary(self, name: str, version: str | None, since: datetime, segment: str | None = None) -> Summed:
+        """Of one version or all; of one segment by its records. Raises NotFound, NotInstalled."""
         model, at = await self.model(name), now()
         if version is not None and version not in {known.name for known in model.versions}:
             known = ", ".join(version.name for version in model.versions[:5])
@@ -102,8 +125,22 @@ class Predictions:
         senders = [sender for sender in model.senders if version in (None, sender.version)]
         rows = await self.rows(name, version, since)
         said = version or (model.versions[0].name if len(model.versions) == 1 else ALL)
-        summary, profile = await asyncio.to_thread(figures.summarized, name, said, rows, senders, since, at)
-        return Summed(summary, profile, min((row.bucket.at for row in rows), default=since), at, senders)
+        counted = await asyncio.to_thread(figures.counted, name, said, rows, senders, since, at)
+        if segment is not None:
+            arrow.part("")
+            if not self.records.there(name):
+                raise NotFound(
+                    f"No records of {name} are kept, and a segment's figures are counted from them.",
+                    "Its monitor sends them with Monitor(…, records=1.0).",
+                )
+        labels = None
+        if self.records.there(name):
+            told = await self.records.told(Where(name, since, at, version, segment), said)
+            labels = told.joined.labels
+            counted = _with(counted, told, whole=segment is not None)
+        first = min((row.bucket.at for row in rows), default=since)
+        summary = await asyncio.to_thread(summary_of, counted.profile, counted.around)
+        return Summed(summary, counted.profile, since if segment else first, at, senders, labels, counted.labels_from)
 
     async def rows(self, name: str, version: str | None, since: datetime, until: datetime | None = None) -> list[Row]:
         """The pieces of time that reach past `since`, newest first."""
@@ -122,12 +159,38 @@ class Predictions:
         return [Sender.of(row) for row in await self._store.rows(query)]
 
 
+def _with(counted: Counted, told: Told, *, whole: bool) -> Counted:
+    """With the truth of those labels that more is known by: they are the same labels, and never added up."""
+    profile, judged = counted.profile, told.judged
+    if not whole and judged.truth.labelled <= profile.truth.labelled:
+        return counted
+    labels = told.joined.labels
+    if whole or not profile.predictions:
+        profile = told.profile
+    else:
+        profile.truth = judged.truth
+        profile.segments_labelled = told.profile.segments_labelled
+        profile.segments_correct = told.profile.segments_correct
+    around = replace(
+        counted.around,
+        accuracy=judged.latest,
+        accuracy_7d=judged.week,
+        classes=judged.classes,
+        labels_waiting=labels.waiting,
+    )
+    return Counted(profile, around, "records")
+
+
 def _models(senders: list[Sender]) -> list[Model]:
     grouped: dict[str, dict[str, list[Sender]]] = {}
     for sender in senders:
         grouped.setdefault(sender.model, {}).setdefault(sender.version, []).append(sender)
     return [
-        Model(name, [_version(version, found) for version, found in versions.items()])
+        Model(
+            name,
+            [_version(version, found) for version, found in versions.items() if version],
+            [sender for sender in senders if sender.model == name],
+        )
         for name, versions in grouped.items()
     ]
 

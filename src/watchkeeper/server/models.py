@@ -2,7 +2,7 @@
 
 import time
 from datetime import UTC, datetime, timedelta
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Header, Path, Query
 from pydantic import BaseModel, Field, StringConstraints
@@ -30,6 +30,7 @@ SentAt = Annotated[
 ]
 EARLIEST = datetime(1971, 1, 1, tzinfo=UTC)
 USUAL = timedelta(days=7)
+Segment = Annotated[str, StringConstraints(min_length=1, max_length=120)]
 
 
 class TakenView(BaseModel):
@@ -82,9 +83,40 @@ class ModelView(BaseModel):
     """Last seen first."""
 
 
+class HoldsView(View):
+    """Records and labels on disk."""
+
+    bytes: int
+    files: int
+    first_day: str
+    last_day: str
+
+
 class ModelDetail(ModelView):
     processes: list[SenderView]
     """Last seen first, at most 200."""
+    holds: HoldsView | None
+    """None where no records or labels are kept."""
+    refused: int
+    """Pushes of records or labels, of all models, that found no room on disk since the server started."""
+    forgotten_bytes: int
+    """Records and labels of all models that were let go since then, for there was too much."""
+
+
+class LabelsView(View):
+    """Labels that came to the server, and what became of them."""
+
+    records: int
+    """Predictions in this time of which a record is kept."""
+    labelled: int
+    """Those of them whose label came."""
+    waiting: int
+    """Labels for predictions of which no record is kept (yet)."""
+    repeated: int
+    conflicting: int
+    """Labels that contradicted an earlier one: the latest counts."""
+    truncated: bool
+    """Whether there were too many records to look at all of them."""
 
 
 class Over(BaseModel):
@@ -96,6 +128,11 @@ class Over(BaseModel):
     replicas: int
     lost: int = Field(description="predictions that its processes had to let go, as far as they could tell")
     missed: int = Field(description="pushes that never came here, by their numbers")
+    labels_from: Literal["profiles", "records"] = Field(
+        description="where accuracy comes from: labels that came to the process that predicted, or those joined with "
+        "records here; whichever are more, never both added up"
+    )
+    labels: LabelsView | None = Field(description="null where no records are kept")
 
 
 class _Over(BaseModel):
@@ -115,7 +152,15 @@ async def list_models(runtime: Here, _: Viewer) -> Page[ModelView]:
 async def show_model(name: Name, runtime: Here, _: Viewer) -> ModelDetail:
     """One model: its versions, and the processes that serve it."""
     model, at = await _predictions(runtime).model(name), now()
-    return ModelDetail(**_model(model), processes=[_process(sender, at) for sender in model.senders[:200]])
+    records = _predictions(runtime).records
+    holds = await records.holds(name)
+    return ModelDetail(
+        **_model(model),
+        processes=[_process(sender, at) for sender in model.senders[:200]],
+        holds=None if holds is None else HoldsView.model_validate(holds),
+        refused=records.shelf.refused,
+        forgotten_bytes=records.shelf.forgotten,
+    )
 
 
 @router.get("/{name}/summary", response_model=SummaryView)
@@ -125,9 +170,10 @@ async def summarize_model(
     _: Viewer,
     version: Annotated[VersionName | None, Query(description="one version; else all together")] = None,
     since: Annotated[Moment | None, Query(description="else seven days ago")] = None,
+    segment: Annotated[Segment | None, Query(description="one segment, counted from its records")] = None,
 ) -> Any:
     """The figures of all its replicas together, in the shape of `Monitor.summary()`; what is not known is null."""
-    summed = await _predictions(runtime).summary(name, version, _since(since))
+    summed = await _predictions(runtime).summary(name, version, since_of(since), segment)
     return summed.summary.to_dict() | {"over": _over(summed)}
 
 
@@ -147,7 +193,7 @@ def _predictions(runtime: Here) -> Predictions:
     return runtime.predictions
 
 
-def _since(said: datetime | None) -> datetime:
+def since_of(said: datetime | None) -> datetime:
     return now() - USUAL if said is None else max(said, EARLIEST)
 
 
@@ -158,6 +204,8 @@ def _over(summed: Summed) -> dict[str, Any]:
         "replicas": sum(sender.alive(summed.until) for sender in summed.senders),
         "lost": sum(sender.lost_rows for sender in summed.senders),
         "missed": sum(sender.missed for sender in summed.senders),
+        "labels_from": summed.labels_from,
+        "labels": summed.labels,
     }
 
 

@@ -30,19 +30,19 @@ def page(items: Iterable[T], key: Callable[[T], Key], after: str | None, limit: 
     """
     ordered = sorted(items, key=key)
     if after is not None:
-        last = _key(after)
+        last = key_of(after)
         if ordered and [type(part) for part in key(ordered[0])] != [type(part) for part in last]:
             raise _none()
         ordered = [item for item in ordered if key(item) > last]
     given = list(islice(ordered, limit))
-    return given, _cursor(key(given[-1])) if len(ordered) > limit else None
+    return given, cursor_of(key(given[-1])) if len(ordered) > limit else None
 
 
-def _cursor(key: Key) -> str:
+def cursor_of(key: Key) -> str:
     return base64.urlsafe_b64encode(json.dumps(key).encode()).decode().rstrip("=")
 
 
-def _key(cursor: str) -> Key:
+def key_of(cursor: str) -> Key:
     try:
         made = json.loads(base64.urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4)))
     except ValueError:

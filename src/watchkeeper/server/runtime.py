@@ -22,7 +22,7 @@ from watchkeeper.hosts import Engine, Kept, Wholes
 from watchkeeper.incidents import Desk
 from watchkeeper.loop import Loop
 from watchkeeper.notify import Silences, Webhook
-from watchkeeper.predictions import Predictions
+from watchkeeper.predictions import Predictions, Shelf
 from watchkeeper.score import Scorekeeper
 from watchkeeper.server.live import Events, Fanout, Told
 from watchkeeper.server.machines import machines_of
@@ -115,7 +115,7 @@ async def _assembled(
     seat = Seat(timedelta(seconds=settings.mcp.wait), settings.mcp.then == "runbooks")
     planner = seat if settings.planner == "agents" else None
     decide = Decide(registry, policy, store, settings.maintenance, planner)
-    predictions = Predictions(store, timedelta(days=settings.predictions.keep_days))
+    predictions = _predictions(settings, store)
     async with Engine(kept=Kept(settings.data / "kept")) as engine, AsyncExitStack() as stack:
         await stack.enter_async_context(predictions.running())
         known = machines_of(settings.hosts, settings.data / "processes")
@@ -185,6 +185,12 @@ def _feed(settings: Settings, store: Store, watch: Watch, metrics: Metrics) -> F
     limits = settings.server.limits
     cut = metrics.live_cut.inc
     return Fanout(Events(store, slug_of), limits.live_clients, limits.live_buffer, lambda _: cut())
+
+
+def _predictions(settings: Settings, store: Store) -> Predictions:
+    said = settings.predictions
+    shelf = Shelf(settings.data / "predictions", said.records_days, said.records_bytes)
+    return Predictions(store, timedelta(days=said.keep_days), shelf)
 
 
 def _measured(metrics: Metrics, reading: Reading) -> None:

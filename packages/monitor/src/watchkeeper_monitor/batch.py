@@ -1,7 +1,7 @@
 """Columns of NumPy, Arrow, Polars or pandas, counted at once. None of these is imported here but NumPy."""
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
@@ -12,7 +12,7 @@ from watchkeeper_monitor.counts import bounded
 from watchkeeper_monitor.features import record_categories, record_feature, record_numbers
 
 if TYPE_CHECKING:
-    from watchkeeper_monitor.folding import Folding
+    from watchkeeper_monitor.folding import Folding, Row
     from watchkeeper_monitor.monitor import Monitor
 
 AT_ONCE = 1 << 17
@@ -134,6 +134,8 @@ def _fold(
         if times:
             folding.current.rejects.add(reason, times)
     _features(folding, features)
+    if folding.capture is not None:
+        folding.capture.rows(_rows(handles, said, named, features), folding.clock())
     if "segments" in named:
         for handle, segment in zip(handles, named["segments"].tolist(), strict=True):
             folding.segment(handle, bounded(str(segment)))
@@ -141,6 +143,20 @@ def _fold(
         for handle, truth in zip(handles, named["true_labels"].tolist(), strict=True):
             if truth is not None:
                 folding.event("label", handle, truth)
+
+
+def _rows(
+    handles: range, said: NDArray[Any], named: dict[str, NDArray[Any]], features: dict[str, NDArray[Any]]
+) -> "Iterator[Row]":
+    """As `track` has them; labels come on their own."""
+    nothing = [None] * said.size
+    order = ("confidences", "latencies_seconds", "input_lengths", "segments")
+    columns = [named[name].tolist() if name in named else nothing for name in order]
+    values = list(zip(*(column.tolist() for column in features.values()), strict=True)) if features else nothing
+    for row in zip(handles, said.tolist(), *columns, values, strict=True):
+        handle, prediction, confidence, latency, length, segment, given = row
+        featured = None if given is None else dict(zip(features, given, strict=True))
+        yield handle, prediction, confidence, latency, length, (None, None, None, None, segment, featured, None)
 
 
 def _features(folding: "Folding", features: dict[str, NDArray[Any]]) -> None:

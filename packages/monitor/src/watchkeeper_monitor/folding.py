@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from watchkeeper_monitor.capture import Capture
 from watchkeeper_monitor.columns import Told, floats, known, within
 from watchkeeper_monitor.counts import Counts, bounded
 from watchkeeper_monitor.features import record_feature
@@ -60,12 +61,14 @@ class Folding:
         drift_window: int = 10_000,
         remember: int = 1 << 16,
         pushed: bool = False,
+        capture: Capture | None = None,
         clock: Callable[[], float] = time.time,
     ) -> None:
         self.clock = clock
         self.vocabulary = vocabulary
         self.classes = None if classes is None else frozenset(classes)
         self.drift_window = drift_window
+        self.capture = capture
         self.past, self.previous, self.settled, self.current = (Profile(model, version) for _ in range(4))
         self.unsent = Profile(model, version) if pushed else None
         """What was not handed over by `cut`; None while nobody wants it."""
@@ -94,6 +97,12 @@ class Folding:
                 return
             for row in rows:
                 self.rows([row])
+            return
+        if self.capture is not None:
+            try:
+                self.capture.rows(rows, self.clock())
+            except Exception as problem:
+                self.current.rejects.add(f"record: {type(problem).__name__}")
 
     def _rows(self, rows: Sequence[Row]) -> None:
         handles, predictions, confidences, latencies, lengths, extras = zip(*rows, strict=True)
@@ -264,7 +273,7 @@ class Folding:
                 for name, value in named.items():
                     features.setdefault(str(name), []).append(value)
             if true_label is not None:
-                self.label(handle, true_label)
+                self.meet(handle, true_label)
             if own_id is not None:
                 self._known_as(own_id, handle)
         if costs and (values := floats("cost", costs, told)) is not None:
@@ -289,7 +298,7 @@ class Folding:
             del self.ids[next(iter(self.ids))]
         self.ids[own_id] = handle
         if own_id in self.waiting:
-            self.label(handle, self.waiting.pop(own_id))
+            self.meet(handle, self.waiting.pop(own_id))
 
     # What comes besides ----------------------------------------------------------------------------------------------
 
@@ -324,14 +333,19 @@ class Folding:
 
     def label(self, subject: int | str, truth: Any) -> None:
         """Meet a label with its prediction, by handle or by the caller's own id."""
-        said = self.current.truth
         handle = subject if isinstance(subject, int) else self.ids.get(subject)
-        if handle is None:
-            if subject not in self.waiting and len(self.waiting) >= WAITING_LABELS:
-                del self.waiting[next(iter(self.waiting))]
-                said.unknown += 1
-            self.waiting[str(subject)] = truth
+        if self.capture is not None:
+            self.capture.label(subject, truth, self.clock(), met=handle is not None)
+        if handle is not None:
+            self.meet(handle, truth)
             return
+        if subject not in self.waiting and len(self.waiting) >= WAITING_LABELS:
+            del self.waiting[next(iter(self.waiting))]
+            self.current.truth.unknown += 1
+        self.waiting[str(subject)] = truth
+
+    def meet(self, handle: int, truth: Any) -> None:
+        said = self.current.truth
         remembered = self._ring(handle).find(handle)
         if remembered is None:
             said.unknown += 1

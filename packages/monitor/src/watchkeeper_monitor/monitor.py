@@ -43,7 +43,9 @@ class Monitor:
 
     `server`: the URL of a Watchkeeper server that what is counted is pushed to every `push_seconds` (else what
     WATCHKEEPER_URL says; "" for none), with a `token` of the role `sender` (else WATCHKEEPER_TOKEN). What cannot be
-    sent waits in the folder `spool` (else WATCHKEEPER_SPOOL), in at most `spool_bytes`.
+    sent waits in the folder `spool` (else WATCHKEEPER_SPOOL), in at most `spool_bytes`. `records`: the share of
+    predictions that are sent one by one, too, so that labels can be joined there; with `texts` also their texts,
+    redacted, or as a function of yours gives them.
 
     Any thread, task, signal handler or forked child may call it. What it cannot count it counts as rejected; it
     never raises into the caller.
@@ -70,6 +72,8 @@ class Monitor:
         push_seconds: float = 5.0,
         spool: "str | Path | None" = None,
         spool_bytes: int = 64 << 20,
+        records: float = 0.0,
+        texts: "bool | Callable[[str], str]" = False,
     ) -> None:
         for what, number in (("window", window), ("drift_window", drift_window), ("remember", remember)):
             if number < 1:
@@ -90,7 +94,9 @@ class Monitor:
         if server or (server is None and os.environ.get("WATCHKEEPER_URL")):
             from watchkeeper_monitor import pushing
 
-            self._pusher = pushing.Pusher(pushing.where(name, server, token, push_seconds, spool, spool_bytes))
+            self._pusher = pushing.Pusher(
+                pushing.where(name, server, token, push_seconds, spool, spool_bytes, records, texts)
+            )
         ALIVE.add(self)
 
     def __reduce__(self) -> tuple[Any, ...]:
@@ -242,8 +248,11 @@ class Monitor:
         if self._folding is None:
             from watchkeeper_monitor.folding import Folding  # NumPy is loaded here, not when a server starts
 
-            self._folding = Folding(self.name, self.version, pushed=self._pusher is not None, **self._options)
-            if self._pusher is not None:
+            if self._pusher is None:
+                self._folding = Folding(self.name, self.version, **self._options)
+            else:
+                capture = self._pusher.capture(self.version)
+                self._folding = Folding(self.name, self.version, pushed=True, capture=capture, **self._options)
                 self._pusher.start(self)
         return self._folding
 
@@ -339,6 +348,13 @@ class Monitor:
         with self._lock:
             return None if self._folding is None else self._folding.cut()
 
+    def captured(self) -> list[tuple[str, list[dict[str, Any]]]]:
+        """Records and labels since the last time, in pieces for one push each."""
+        with self._lock:
+            if self._folding is None or self._folding.capture is None:
+                return []
+            return self._folding.capture.cut()
+
     @property
     def waiting_labels(self) -> int:
         """Labels by id whose prediction has not come."""
@@ -346,8 +362,9 @@ class Monitor:
 
     @property
     def dropped(self) -> int:
-        """Rows and events that were let go because more came than could be counted."""
-        return self._dropped
+        """Rows, events and records that were let go because more came than could be counted, or sent."""
+        capture = None if self._folding is None else self._folding.capture
+        return self._dropped + (0 if capture is None else capture.dropped)
 
     def close(self) -> None:
         """Count what waits and end the thread. What is tracked later is still counted when it is looked at."""

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from watchkeeper_monitor.capture import Capture, Texts, encoded
 from watchkeeper_monitor.sending import SECONDS, Answer, checked, send
 from watchkeeper_monitor.spool import Item, Spool, default_folder, folder_of
 
@@ -42,6 +43,8 @@ class Where:
     exit_seconds: float = 2.0
     """What the interpreter's end may wait for."""
     root: Path | None = None
+    records: float = 0.0
+    texts: Texts = False
 
     def said(self) -> dict[str, Any]:
         """As `Monitor` takes it."""
@@ -51,6 +54,8 @@ class Where:
             "push_seconds": self.every,
             "spool": self.root,
             "spool_bytes": self.spool_bytes,
+            "records": self.records,
+            "texts": self.texts,
         }
 
 
@@ -74,17 +79,29 @@ class Pushed:
     """Why the last one was not taken; empty where it was."""
 
 
-def where(name: str, server: str | None, token: str | None, every: float, spool: Any, most: int) -> Where:
+def where(
+    name: str,
+    server: str | None,
+    token: str | None,
+    every: float,
+    spool: Any,
+    most: int,
+    records: float = 0.0,
+    texts: Texts = False,
+) -> Where:
     """As said, else as WATCHKEEPER_URL and WATCHKEEPER_TOKEN say. Raises ValueError."""
     server = server or os.environ.get("WATCHKEEPER_URL", "")
     if not 0.05 <= every <= 3600:
         raise ValueError(f"push_seconds lies between 0.05 and 3600, not {every}")
+    if not 0 <= records <= 1:
+        raise ValueError(f"records is a share, 0 to 1, not {records}")
     if most < 0:
         raise ValueError(f"spool_bytes is at least 0, not {most}")
     server = checked(server, name)
     token = token if token is not None else os.environ.get("WATCHKEEPER_TOKEN", "").strip() or None
     root = default_folder() if spool is None else Path(spool)
-    return Where(server, token or None, every, folder_of(root, name, server), most, root=root)
+    folder = folder_of(root, name, server)
+    return Where(server, token or None, every, folder, most, root=root, records=records, texts=texts)
 
 
 class Pusher:
@@ -100,6 +117,7 @@ class Pusher:
         self._spool = Spool(where.spool, self.process, where.spool_bytes)
         self._told = Pushed()
         self._failures = 0
+        self._warned: set[str] = set()
         self._last = 0.0
         self._adopted = 0.0
 
@@ -115,6 +133,10 @@ class Pusher:
             self._thread.start()
         except RuntimeError:
             self._thread = None
+
+    def capture(self, version: str) -> Capture:
+        """What collects records and labels for this process."""
+        return Capture(self.process, version, self.where.records, self.where.texts)
 
     def anew(self) -> "Pusher":
         """For a forked child: what waits here is its parent's."""
@@ -144,6 +166,7 @@ class Pusher:
         monitor.flush()
         with self._lock:
             self._take(monitor)
+            self._take_rows(monitor)
             if time.monotonic() - self._adopted > LONGEST_WAIT and until is None:
                 self._adopted = time.monotonic()
                 self._spool.adopt()
@@ -164,6 +187,11 @@ class Pusher:
             self._spool.lost.rows += profile.predictions
             return
         self._add("profiles", "json", profile.predictions, body)
+
+    def _take_rows(self, monitor: "Monitor") -> None:
+        for kind, rows in monitor.captured():
+            form, body = encoded(rows)
+            self._add(kind, form, len(rows) if kind == "records" else 0, body)
 
     def _add(self, kind: str, form: str, rows: int, body: bytes) -> None:
         self._sequence += 1
@@ -218,7 +246,9 @@ class Pusher:
         self._spool.done(item)
         if answer.outcome == "refused":
             self._told.refused += 1
-            log.warning("%s refused a push of %d rows: %s", self.where.server, item.rows, answer.said)
+            if answer.said not in self._warned and len(self._warned) < 20:
+                self._warned.add(answer.said)
+                log.warning("%s refused %s: %s", self.where.server, item.kind, answer.said)
             return
         self._told.taken += 1
         skew = answer.content.get("skew_seconds", 0.0)
@@ -244,6 +274,7 @@ class Pusher:
             self.push(monitor, max(until, time.monotonic() + 0.2))
         with self._lock:
             self._take(monitor)
+            self._take_rows(monitor)
             self._spool.keep()
             self._spool.close()
 
