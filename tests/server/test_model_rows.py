@@ -19,7 +19,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from watchkeeper.predictions import Shelf, arrow, tables
+from watchkeeper.predictions import arrow
 from watchkeeper.server import Runtime
 
 ARROW = {"Content-Type": "application/vnd.apache.arrow.stream"}
@@ -338,46 +338,6 @@ async def test_without_pyarrow_profiles_are_taken_and_rows_say_what_to_install(
 
 
 # On disk -------------------------------------------------------------------------------------------------------------
-
-
-def table_of(rows: list[dict[str, Any]]) -> Any:
-    return tables.read("records", "application/json", json.dumps(rows).encode(), time.time())[0]
-
-
-def test_many_files_become_one_and_hold_the_same(tmp_path: Path) -> None:
-    shelf = Shelf(tmp_path, 30, 1 << 30)
-    for n in range(20):
-        shelf.write("bot", "records", table_of([{"id": f"r{n}"}]), f"p-{n}")
-    day = datetime.now(UTC).date()
-    before, _ = shelf.read("bot", "records", ["id"], day - timedelta(1), day)
-
-    shelf.tidy(datetime.now(UTC))
-
-    after, _ = shelf.read("bot", "records", ["id"], day - timedelta(1), day)
-    assert sorted(after["id"].to_pylist()) == sorted(before["id"].to_pylist())
-    holds = shelf.holds("bot")
-    assert holds is not None
-    assert holds.files <= 2  # of two days, where midnight passed just then
-
-
-def test_the_oldest_days_go_first_by_age_and_by_size(tmp_path: Path) -> None:
-    shelf = Shelf(tmp_path, 30, 1 << 30)
-    now = datetime.now(UTC)
-    for ago in (1, 5, 10, 40):
-        rows = [{"id": os.urandom(16).hex(), "at": (now - timedelta(days=ago)).isoformat()} for _ in range(500)]
-        shelf.write("bot", "records", table_of(rows), "p-1")
-
-    shelf.tidy(now)
-    by_age = shelf.holds("bot")
-    assert by_age is not None
-    assert by_age.files == 3
-    shelf.most = by_age.bytes - 1
-    shelf.tidy(now)
-
-    by_size = shelf.holds("bot")
-    assert by_size is not None
-    assert (by_size.files, by_size.last_day) == (2, (now - timedelta(days=1)).date().isoformat())
-    assert shelf.forgotten == by_age.bytes - by_size.bytes
 
 
 @pytest.fixture
