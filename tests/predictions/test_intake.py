@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from watchkeeper.predictions import Predictions, PushBody
+from watchkeeper.predictions import Predictions, PushBody, Shelf
 from watchkeeper.predictions.buckets import DAY, HOUR, NARROW, Bucket, bucket, coarser
 from watchkeeper.predictions.figures import merged
 from watchkeeper.store import Store
@@ -21,7 +21,10 @@ NOW = datetime(2026, 11, 22, 12, 34, 56, tzinfo=UTC)
 @pytest.fixture
 async def predictions(tmp_path: Path) -> AsyncIterator[Predictions]:
     url = f"sqlite+aiosqlite:///{tmp_path / 'store.db'}"
-    async with Store.open(url) as store, Predictions(store, timedelta(days=90)).running() as made:
+    async with (
+        Store.open(url) as store,
+        Predictions(store, timedelta(days=90), Shelf(tmp_path, 30, 1 << 30)).running() as made,
+    ):
         yield made
 
 
@@ -67,7 +70,10 @@ async def test_a_push_taken_before_a_crash_is_not_taken_after_it(tmp_path: Path)
     url = f"sqlite+aiosqlite:///{tmp_path / 'store.db'}"
     said: list[bool] = []
     for _ in range(2):
-        async with Store.open(url) as store, Predictions(store, timedelta(days=90)).running() as made:
+        async with (
+            Store.open(url) as store,
+            Predictions(store, timedelta(days=90), Shelf(tmp_path, 30, 1 << 30)).running() as made,
+        ):
             said.append((await made.take("bot", "a" * 32, 1, 0.0, body(4, 0))).taken)
             assert (await made.summary("bot", None, NOW)).summary.predictions == 4
 
