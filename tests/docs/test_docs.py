@@ -229,6 +229,7 @@ def test_every_path_of_the_api_is_described() -> None:
         "incidents": "/api",
         "acts": "/api",
         "evaluation": "/api",
+        "lab": "/api",
         "tools": "/api",
         "still": "/api",
         "silences": "/api",

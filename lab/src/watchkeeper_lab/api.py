@@ -133,14 +133,7 @@ class Watchkeeper:
         return self._seen[1] if time.monotonic() - self._seen[0] < FRESH_SECONDS else await self.resources()
 
     def _service(self, item: Fields) -> str:
-        """The lab's service that a resource is; empty where it is not the lab's."""
-        labels: Fields = item.get("labels") or {}
-        if labels.get(PROJECT_LABEL) == self._project:
-            service = str(labels.get(SERVICE_LABEL, "?"))
-            number = labels.get(NUMBER_LABEL)
-            return f"{service}-{number}" if service in REPLICAS and number else service
-        port = str(item["id"]).rpartition("-")[2]
-        return self._by_port.get(int(port), "") if port.isdigit() else ""
+        return service_of(item, self._project, self._by_port)
 
     async def health(self) -> dict[str, str]:
         """Health of the lab's resources by id."""
@@ -186,6 +179,17 @@ class Watchkeeper:
         if answer.status_code != 200:
             raise LabError(f"Watchkeeper answered {path} with status {answer.status_code}.", answer.text[:160])
         return cast(list[Fields], answer.json()["items"])
+
+
+def service_of(item: Fields, project: str, by_port: Mapping[int, str]) -> str:
+    """The lab's service that a resource is, told by its labels or its id; empty where it is not the lab's."""
+    labels: Fields = item.get("labels") or {}
+    if labels.get(PROJECT_LABEL) == project:
+        service = str(labels.get(SERVICE_LABEL, "?"))
+        number = labels.get(NUMBER_LABEL)
+        return f"{service}-{number}" if service in REPLICAS and number else service
+    port = str(item["id"]).rpartition("-")[2]
+    return by_port.get(int(port), "") if port.isdigit() else ""
 
 
 def read_incident(item: Fields) -> Incident:

@@ -26,6 +26,8 @@ from watchkeeper_lab.instance import DEFAULT_NAME
 from watchkeeper_lab.lab import Lab, take_down
 from watchkeeper_lab.oracle import Judgement
 from watchkeeper_lab.scenario import left_out, scenario, scenarios
+from watchkeeper_lab.serve import serve as serve_lab
+from watchkeeper_lab.serve.process import PORT
 from watchkeeper_lab.services import Ground
 from watchkeeper_lab.stack import SHOP, STACKS, stack
 
@@ -60,6 +62,9 @@ StackName = Annotated[str, typer.Option("--stack", help=f"Which system: {' or '.
 Processes = Annotated[
     bool, typer.Option("--processes", help="As plain processes of this machine; else only where no engine can run.")
 ]
+
+
+RESULTS = Path("benchmarks/results")
 
 
 def run(work: Coroutine[Any, Any, int | None]) -> None:
@@ -178,6 +183,16 @@ async def _reset(name: str) -> None:
     if restored.lost:
         console.print(f"{len(restored.lost)} acknowledged writes had been lost.", style="red")
     _show(restored.judgement)
+
+
+@app.command()
+def serve(
+    name: Name = DEFAULT_NAME,
+    port: Annotated[int, typer.Option("--port", min=1, max=65535, help="Where it listens, on loopback.")] = PORT,
+    results: Annotated[Path, typer.Option("--results", help="A folder with results of benchmarks.")] = RESULTS,
+) -> None:
+    """Let a Watchkeeper forward failures, resets and validation runs to this lab, until Ctrl-C."""
+    run(serve_lab(name, port, results, lambda line: console.print(line, soft_wrap=True)))
 
 
 @app.command()

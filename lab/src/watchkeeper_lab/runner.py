@@ -96,7 +96,7 @@ async def play(
     """
     async with Watchkeeper(base_url, lab.compose_project, lab.instance.by_port) as server:
         before = await lab.ready()
-        await _until_quiet(server)
+        await until_quiet(server)
         known = {mark(one) for one in [*await server.incidents(), *await server.fixes()]}
         began = time.time()
         try:
@@ -114,7 +114,7 @@ async def play(
             look = look_at_fault or scenario.is_control
             looking = asyncio.create_task(lab.oracle.judge(with_audit=False)) if look else None
             if scenario.is_control:
-                length = await _control_length(server, scenario) if control_seconds is None else control_seconds
+                length = await control_length(server, scenario) if control_seconds is None else control_seconds
                 await watched.for_seconds(length - (time.time() - in_effect_at))
             else:
                 await watched.until_ended(deadline - (time.time() - in_effect_at))
@@ -191,12 +191,12 @@ def as_expected(
     return not wrong, tuple(wrong)
 
 
-async def _control_length(server: Watchkeeper, scenario: Scenario) -> float:
+async def control_length(server: Watchkeeper, scenario: Scenario) -> float:
     """Three times the slowest rule's `for`, at least 30 s, and longer where the scenario says so."""
     return max(SHORTEST_CONTROL, 3 * (await server.slowest_for() or 0.0), scenario.seconds)
 
 
-async def _until_quiet(server: Watchkeeper) -> None:
+async def until_quiet(server: Watchkeeper) -> None:
     """Wait until Watchkeeper sees every resource of the lab healthy and has nothing open on it."""
     deadline = time.monotonic() + QUIET_SECONDS
     while True:

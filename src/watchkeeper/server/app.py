@@ -11,6 +11,7 @@ from watchkeeper.server import (
     front,
     incidents,
     ingest,
+    lab,
     map,
     model_rows,
     models,
@@ -60,6 +61,7 @@ def create_app(runtime: Runtime) -> FastAPI:
         models.router,
         model_rows.router,
         tokens.router,
+        lab.router,
         system.router,
         front.router,
     ):

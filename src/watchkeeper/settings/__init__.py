@@ -18,6 +18,7 @@ from watchkeeper.domain.policy import Outcome
 from watchkeeper.settings.checks import CheckSettings
 from watchkeeper.settings.healers import HealersSettings
 from watchkeeper.settings.ingest import IngestSettings, Sender
+from watchkeeper.settings.lab import LabSettings
 from watchkeeper.settings.machines import HostsSettings
 from watchkeeper.settings.maintenance import MaintenanceSettings
 from watchkeeper.settings.mcp import McpSettings
@@ -177,6 +178,8 @@ class Settings(BaseSettings):
     hosts: HostsSettings = Field(default_factory=HostsSettings)
     mcp: McpSettings = Field(default_factory=McpSettings)
     healers: HealersSettings = Field(default_factory=HealersSettings)
+    lab: LabSettings | None = None
+    """Where failures, resets and validation runs are forwarded; None: nowhere."""
     ingest: dict[Sender, IngestSettings] = Field(default_factory=dict[Sender, IngestSettings])
     predictions: PredictionsSettings = Field(default_factory=PredictionsSettings)
     resources: list[ResourceSettings] = Field(default_factory=list[ResourceSettings])

@@ -22,7 +22,7 @@ PARTS: dict[str, dict[str, Part]] = {
 """By stack."""
 LIMITS = "memory_limits"
 
-__all__ = ["Baseline", "clear", "restore", "take_baseline"]
+__all__ = ["Baseline", "clear", "restore", "restore_one", "take_baseline"]
 
 
 async def take_baseline(site: Site) -> None:
@@ -48,6 +48,17 @@ async def restore(site: Site) -> None:
     await asyncio.gather(*[part.mend(site, baseline.get(name, {})) for name, part in parts.items()])
     await asyncio.gather(*[_run(site, name, state, baseline[LIMITS]) for name, state in states.items()])
     await asyncio.gather(*[part.restore(site, baseline.get(name, {})) for name, part in parts.items()])
+
+
+async def restore_one(site: Site, service: str, part_name: str) -> None:
+    """The same for one service, and for what faults left running."""
+    baseline, part = Baseline.load(site.instance.folder).parts, PARTS[site.stack.name][part_name]
+    state = (await site.services.states())[service]
+    await site.background.end()
+    await part.mend(site, baseline.get(part_name, {}))
+    await _run(site, service, state, baseline[LIMITS])
+    await part.restore(site, baseline.get(part_name, {}))
+    await part.clear(site)
 
 
 async def _run(site: Site, service: str, state: ServiceState, limits: Mapping[str, int]) -> None:
