@@ -4,7 +4,7 @@ import asyncio
 import itertools
 import socket
 from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import asynccontextmanager, contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -75,18 +75,24 @@ class Server(uvicorn.Server):
         yield
 
 
-@pytest_asyncio.fixture(scope="package", loop_scope="session")
-async def address(runtime: Runtime) -> AsyncIterator[str]:
-    """A real server on loopback."""
+@asynccontextmanager
+async def served(runtime: Runtime) -> AsyncIterator[str]:
+    """A real server on loopback, as its settings say; its address."""
     with socket.socket() as listener:
         listener.bind(("127.0.0.1", 0))
         listener.listen()
         listener.setblocking(False)
         server = Server(configured(create_app(runtime), runtime.settings.server))
         serves = asyncio.create_task(server.serve(sockets=[listener]))
-        yield f"http://127.0.0.1:{listener.getsockname()[1]}"
+        yield f"http{'s' if runtime.settings.server.tls else ''}://127.0.0.1:{listener.getsockname()[1]}"
         server.should_exit = True
         await serves
+
+
+@pytest_asyncio.fixture(scope="package", loop_scope="session")
+async def address(runtime: Runtime) -> AsyncIterator[str]:
+    async with served(runtime) as at:
+        yield at
 
 
 @pytest.fixture
