@@ -28,6 +28,7 @@ from watchkeeper.server.elsewhere import Clerk
 from watchkeeper.server.limits import Limiter
 from watchkeeper.server.live.routes import router as live
 from watchkeeper.server.mcp import Gate
+from watchkeeper.server.openapi import ABOUT, RESPONSES, Api, operation_id
 from watchkeeper.server.reports import router as reports
 from watchkeeper.server.runtime import Runtime
 from watchkeeper.server.security import Doorkeeper
@@ -37,8 +38,15 @@ from watchkeeper.server.tagging import Tagger
 
 def create_app(runtime: Runtime) -> FastAPI:
     """The API over a running system."""
-    errors = {code: {"model": problems.Problem} for code in (401, 403, 404, 409, 422, 429)}
-    app = FastAPI(title="Watchkeeper", version=__version__, responses={**errors}, docs_url=None, redoc_url=None)
+    app = Api(
+        title="Watchkeeper",
+        version=__version__,
+        description=ABOUT,
+        responses=RESPONSES,
+        generate_unique_id_function=operation_id,
+        docs_url=None,
+        redoc_url=None,
+    )
     app.state.runtime = runtime
     if isinstance(runtime.sharing, Shared):
         runtime.sharing.serve = Clerk(runtime).serve

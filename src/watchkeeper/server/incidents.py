@@ -22,6 +22,7 @@ from watchkeeper.incidents import ACTIVE
 from watchkeeper.loop import Submission
 from watchkeeper.notify import report_json, report_markdown
 from watchkeeper.server import elsewhere
+from watchkeeper.server.openapi import REPORT
 from watchkeeper.server.pages import Accepts, Wanted, form, html, incident_page
 from watchkeeper.server.resources import advice
 from watchkeeper.server.runtime import Runtime
@@ -89,7 +90,7 @@ async def _changes(runtime: Runtime, incident: Incident) -> list[Event]:
     return await lately(runtime.store, known, incident.resources, incident.opened_at, incident.closed_at)
 
 
-@router.get("/incidents/{key}/report", response_model=None)
+@router.get("/incidents/{key}/report", response_model=None, responses=REPORT)
 async def report(
     key: str, runtime: Here, _: Viewer, format: Wanted = None, accept: Accepts = ""
 ) -> Response | dict[str, Any]:

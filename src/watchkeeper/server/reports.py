@@ -12,6 +12,7 @@ from watchkeeper.domain.drift import patches
 from watchkeeper.domain.proposal import Proposal
 from watchkeeper.incidents import ACTIVE
 from watchkeeper.notify.morning import Blind, Morning, morning_json, morning_markdown
+from watchkeeper.server.openapi import REPORT
 from watchkeeper.server.pages import Accepts, Wanted, form, html, period_page
 from watchkeeper.server.runtime import Runtime
 from watchkeeper.server.security import Here, Viewer
@@ -23,7 +24,7 @@ MOST = 5000
 """Of each kind, the newest."""
 
 
-@router.get("/report", response_model=None)
+@router.get("/report", response_model=None, responses=REPORT)
 async def report_since(
     runtime: Here,
     _: Viewer,

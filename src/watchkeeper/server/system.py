@@ -1,10 +1,10 @@
 """The live feed, pause and resume, and how the server itself is."""
 
-from typing import Annotated
+from typing import Annotated, Literal
 
 from fastapi import APIRouter, Header, Query, Request
 from fastapi.responses import JSONResponse, PlainTextResponse
-from pydantic import TypeAdapter
+from pydantic import BaseModel, TypeAdapter
 
 from watchkeeper import __version__
 from watchkeeper.decide import PAUSED
@@ -12,6 +12,7 @@ from watchkeeper.domain import Event, Incident, now
 from watchkeeper.incidents import ACTIVE
 from watchkeeper.server.live import EventsWanted
 from watchkeeper.server.live.stream import Feed, stream
+from watchkeeper.server.openapi import EVENTS, MEDIA
 from watchkeeper.server.pulse import stuck
 from watchkeeper.server.security import Here, Operator, Viewer, looker
 from watchkeeper.server.views import Page
@@ -19,7 +20,11 @@ from watchkeeper.server.views import Page
 router = APIRouter(tags=["system"])
 
 
-@router.get("/api/events", response_model=Page[Event])
+@router.get(
+    "/api/events",
+    response_model=Page[Event],
+    responses={200: {"content": {MEDIA: EVENTS}}},
+)
 async def events(
     request: Request,
     runtime: Here,
@@ -59,7 +64,23 @@ async def resume(runtime: Here, who: Operator) -> dict[str, str]:
     return {"status": "running"}
 
 
-@router.get("/healthz")
+class HealthView(BaseModel):
+    """Whether it answers and goes on looking."""
+
+    status: Literal["ok", "stuck"]
+    version: str
+    problems: list[str]
+
+
+class ReadinessView(BaseModel):
+    """Whether it does its work; `waiting`: what was not looked at yet."""
+
+    status: Literal["ready", "waiting", "unwell"]
+    waiting: list[str]
+    problems: list[str]
+
+
+@router.get("/healthz", response_model=HealthView, responses={503: {"model": HealthView, "description": "It is stuck"}})
 async def healthz(runtime: Here) -> JSONResponse:
     """200 while the process answers and goes on looking and searching; 503 where it is stuck: a restart may help."""
     found = stuck(runtime)
@@ -67,7 +88,9 @@ async def healthz(runtime: Here) -> JSONResponse:
     return JSONResponse(content, 503 if found else 200)
 
 
-@router.get("/readyz")
+@router.get(
+    "/readyz", response_model=ReadinessView, responses={503: {"model": ReadinessView, "description": "Not now"}}
+)
 async def readyz(runtime: Here) -> JSONResponse:
     """200 once everything found has been looked at once, while it works; 503 before, and where it is stuck, the store
     cannot be written, or another executor has taken over."""

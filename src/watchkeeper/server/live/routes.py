@@ -7,7 +7,8 @@ from fastapi.responses import StreamingResponse
 
 from watchkeeper.server.live.asking import FARTHEST, Ask, wanted
 from watchkeeper.server.live.socket import serve
-from watchkeeper.server.live.stream import MEDIA, Feed, stream
+from watchkeeper.server.live.stream import Feed, stream
+from watchkeeper.server.openapi import EVENTS, MEDIA
 from watchkeeper.server.security import Here, Viewer, looker, runtime_of
 
 router = APIRouter(tags=["live"])
@@ -26,7 +27,7 @@ class AskStream(Ask):
     "/api/live",
     response_class=StreamingResponse,
     summary="Follow what happens",
-    responses={200: {"description": "Server-sent events", "content": {MEDIA: {"schema": {"type": "string"}}}}},
+    responses={200: {"description": "Server-sent events", "content": {MEDIA: EVENTS}}},
 )
 async def live(
     request: Request,

@@ -13,6 +13,7 @@ from starlette.types import Receive, Scope, Send
 
 from watchkeeper.domain import WatchkeeperError
 from watchkeeper.server.live.fanout import Cut, Fanout, Follower, Wanted
+from watchkeeper.server.openapi import MEDIA
 
 log = structlog.get_logger(__name__)
 HEARTBEAT = 15.0
@@ -21,7 +22,6 @@ SEND_SECONDS = 20.0
 """Seconds in which a piece must be taken."""
 AGAIN = 2000
 """Milliseconds after which a browser comes back."""
-MEDIA = "text/event-stream"
 
 
 class Streamed(Protocol):
