@@ -85,6 +85,10 @@ def test_check_counts_what_is_fine(run: Run) -> None:
         ("policy: {cedar: nowhere.cedar}", "nowhere.cedar cannot be read"),
         ("policy: {table: {lab: {destroy: allow}}}", "policy.table.lab"),
         ("notify: {webhook: {url: nowhere}}", "notify.webhook.url is no URL"),
+        ("notify: {channels: [{name: a, kind: pagerduty, key: hunter2}]}", "credentials are references"),
+        ("notify: {channels: [{name: a, kind: pagerduty, kee: env:K}]}", "did you mean `key`?"),
+        ("notify: {channels: [{name: a, kind: pager}]}", "'webhook', 'pagerduty', 'mail', 'slack', 'apprise'"),
+        ("notify: {channels: [{name: a, kind: slack, token: env:T}]}", "`token` and `channel` go together"),
     ],
 )
 def test_check_finds_what_is_wrong(written: str, expected: str, run: Run, tmp_path: Path) -> None:

@@ -184,6 +184,7 @@ def test_every_test_that_a_page_points_to_exists(page: Path) -> None:
 def test_every_setting_is_described() -> None:
     """docs/configuration.md has a row for each field there is."""
     from watchkeeper import settings
+    from watchkeeper.settings.notify import FlappingSettings
 
     text = (ROOT / "docs" / "configuration.md").read_text()
     parts = {
@@ -197,6 +198,7 @@ def test_every_setting_is_described() -> None:
         "policy.": settings.PolicySettings,
         "notify.webhook.": settings.WebhookSettings,
         "notify.heartbeat.": settings.HeartbeatSettings,
+        "notify.flapping.": FlappingSettings,
     }
     missing = [
         f"{prefix}{field.alias or name}"
@@ -234,6 +236,8 @@ def test_every_path_of_the_api_is_described() -> None:
         "still": "/api",
         "silences": "/api",
         "ingest": "/api",
+        "notify": "/api/notify",
+        "slack": "/api/notify",
         "reports": "/api",
         "system": "",
     }

@@ -10,9 +10,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.domain.making import CACHE, alert, resource
-from tests.notify.test_webhook import API, Receiver, receiver, texts
+from tests.notify.test_webhook import API, Receiver, receiver, texts, webhook
 from watchkeeper.domain import Event, Silence, now
-from watchkeeper.notify import Silences, Webhook
+from watchkeeper.notify import Notifier, Silences
 from watchkeeper.store import Store, new_id
 
 __all__ = ["receiver"]
@@ -69,8 +69,8 @@ async def silences(store: Store) -> AsyncIterator[Silences]:
 
 
 @pytest.fixture
-async def told(receiver: Receiver, store: Store, silences: Silences) -> AsyncIterator[Webhook]:
-    made = Webhook(receiver.url, API, store, silences)
+async def told(receiver: Receiver, store: Store, silences: Silences) -> AsyncIterator[Notifier]:
+    made = webhook(receiver.url, API, store, silences)
     await made.start()
     yield made
     await made.stop()
@@ -91,7 +91,7 @@ async def add(silences: Silences, one: Silence) -> Silence:
 
 
 async def test_what_is_silenced_is_not_told_and_its_end_says_how_much_it_was(
-    told: Webhook, receiver: Receiver, store: Store, silences: Silences
+    told: Notifier, receiver: Receiver, store: Store, silences: Silences
 ) -> None:
     one = await add(silences, silence())
     await opened(store, CACHE)
@@ -110,7 +110,7 @@ async def test_what_is_silenced_is_not_told_and_its_end_says_how_much_it_was(
 
 
 async def test_an_incident_with_an_alert_that_is_not_silenced_is_told(
-    told: Webhook, receiver: Receiver, store: Store, silences: Silences
+    told: Notifier, receiver: Receiver, store: Store, silences: Silences
 ) -> None:
     await add(silences, silence("", rule="full"))
     await opened(store, CACHE)
@@ -120,7 +120,7 @@ async def test_an_incident_with_an_alert_that_is_not_silenced_is_told(
 
 @pytest.mark.parametrize("approvals", [False, True])
 async def test_a_request_for_approval_is_told_unless_it_was_said_otherwise(
-    approvals: bool, told: Webhook, receiver: Receiver, store: Store, silences: Silences
+    approvals: bool, told: Notifier, receiver: Receiver, store: Store, silences: Silences
 ) -> None:
     await add(silences, silence("all", approvals=approvals))
     await opened(store, CACHE)
@@ -132,7 +132,7 @@ async def test_a_request_for_approval_is_told_unless_it_was_said_otherwise(
 
 
 async def test_a_silence_that_kept_nothing_back_ends_without_a_word(
-    told: Webhook, receiver: Receiver, store: Store, silences: Silences
+    told: Notifier, receiver: Receiver, store: Store, silences: Silences
 ) -> None:
     await silences.end(await add(silences, silence()), "person:ada")
     await opened(store, CACHE)

@@ -11,7 +11,8 @@ from typing import Any
 import pytest
 
 from watchkeeper.domain import Event, now
-from watchkeeper.notify import Webhook, webhook
+from watchkeeper.notify import Notifier, Silences, backlog, deliverer
+from watchkeeper.settings.notify import NotifySettings
 from watchkeeper.store import Masker, Store
 
 API = "http://127.0.0.1:8000"
@@ -24,6 +25,12 @@ ASKED = Event(
     resource="docker/lab/redis/cache",
     data={"by_hand": ["redis-cli MEMORY PURGE"]},
 )
+
+
+def webhook(url: str, api: str, store: Store, silences: Silences | None = None, **more: Any) -> Notifier:
+    """With `notify.webhook` alone."""
+    said = NotifySettings.model_validate({"webhook": {"url": url, **more}})
+    return Notifier(said, api, store, silences or Silences(store))
 
 
 class Receiver:
@@ -58,8 +65,8 @@ class Receiver:
 
 @pytest.fixture
 async def receiver(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Receiver]:
-    monkeypatch.setattr(webhook, "PAUSE", 0.001)
-    monkeypatch.setattr(webhook, "LONGEST", 0.01)
+    monkeypatch.setattr(deliverer, "PAUSE", 0.001)
+    monkeypatch.setattr(deliverer, "LONGEST", 0.01)
     made = Receiver()
     server = await asyncio.start_server(made.serve, "127.0.0.1", 0)
     made.url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}/hook"
@@ -77,8 +84,8 @@ async def store(tmp_path: Path) -> AsyncIterator[Store]:
 
 
 @pytest.fixture
-async def told(receiver: Receiver, store: Store) -> AsyncIterator[Webhook]:
-    made = Webhook(receiver.url, API, store)
+async def told(receiver: Receiver, store: Store) -> AsyncIterator[Notifier]:
+    made = webhook(receiver.url, API, store)
     await made.start()
     yield made
     await made.stop()
@@ -93,7 +100,7 @@ def numbered(number: int, **changes: Any) -> Event:
 
 
 async def test_of_what_waits_for_a_person_it_tells_how_to_decide(
-    told: Webhook, receiver: Receiver, store: Store
+    told: Notifier, receiver: Receiver, store: Store
 ) -> None:
     await store.emit(ASKED)
     got = await receiver.next()
@@ -105,12 +112,12 @@ async def test_of_what_waits_for_a_person_it_tells_how_to_decide(
 
 
 @pytest.mark.parametrize("kind", ["incident.opened", "incident.escalated", "incident.closed", "fix.would"])
-async def test_of_the_life_of_an_incident_it_tells(kind: str, told: Webhook, receiver: Receiver, store: Store) -> None:
+async def test_of_the_life_of_an_incident_it_tells(kind: str, told: Notifier, receiver: Receiver, store: Store) -> None:
     await store.emit(replace(ASKED, kind=kind))
     assert (await receiver.next())["kind"] == kind
 
 
-async def test_it_does_not_tell_every_step(told: Webhook, receiver: Receiver, store: Store) -> None:
+async def test_it_does_not_tell_every_step(told: Notifier, receiver: Receiver, store: Store) -> None:
     await store.emit(replace(ASKED, kind="fix.step.done"), ASKED)
     assert (await receiver.next())["kind"] == "approval.requested"
     assert receiver.requests == 1
@@ -118,7 +125,7 @@ async def test_it_does_not_tell_every_step(told: Webhook, receiver: Receiver, st
 
 @pytest.mark.parametrize("kind", ["fix.inconclusive", "fix.not_healed"])
 async def test_of_a_fix_by_hand_that_is_not_proven_it_tells_and_an_incident_tells_of_its_own(
-    kind: str, told: Webhook, receiver: Receiver, store: Store
+    kind: str, told: Notifier, receiver: Receiver, store: Store
 ) -> None:
     await store.emit(replace(ASKED, kind=kind), replace(ASKED, kind=kind, subject="fix-2", incident=None))
     got = await receiver.next()
@@ -129,7 +136,7 @@ async def test_of_a_fix_by_hand_that_is_not_proven_it_tells_and_an_incident_tell
 
 @pytest.mark.parametrize("status", [500, 503, 429])
 async def test_a_receiver_in_trouble_is_tried_again_until_it_takes_it(
-    status: int, told: Webhook, receiver: Receiver, store: Store
+    status: int, told: Notifier, receiver: Receiver, store: Store
 ) -> None:
     receiver.answers = [status] * 8
     await store.emit(ASKED)
@@ -138,7 +145,7 @@ async def test_a_receiver_in_trouble_is_tried_again_until_it_takes_it(
 
 
 async def test_a_refusal_is_not_repeated_and_what_comes_after_is_told(
-    told: Webhook, receiver: Receiver, store: Store
+    told: Notifier, receiver: Receiver, store: Store
 ) -> None:
     receiver.answers = [400]
     await store.emit(ASKED, numbered(1))
@@ -149,7 +156,7 @@ async def test_a_refusal_is_not_repeated_and_what_comes_after_is_told(
 async def test_what_was_not_delivered_before_a_crash_is_delivered_after_it_once_and_in_order(
     receiver: Receiver, store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    killed = Webhook(receiver.url, API, store)
+    killed = webhook(receiver.url, API, store)
     await killed.start()
     await store.emit(numbered(1))
     first = await receiver.next()
@@ -158,12 +165,12 @@ async def test_what_was_not_delivered_before_a_crash_is_delivered_after_it_once_
     async with asyncio.timeout(10):
         while receiver.requests < 3:  # it is at it  # noqa: ASYNC110
             await asyncio.sleep(0.001)
-    monkeypatch.setattr(webhook, "LAST_SECONDS", 0.0)
+    monkeypatch.setattr(deliverer, "LAST_SECONDS", 0.0)
     await killed.stop()  # nothing is kept in memory: all there is afterwards is the store
     await store.emit(numbered(3))
     receiver.answers = []
 
-    again = Webhook(receiver.url, API, store)
+    again = webhook(receiver.url, API, store)
     await again.start()
     second, third = await receiver.next(), await receiver.next()
     await again.stop()
@@ -175,25 +182,28 @@ async def test_what_was_not_delivered_before_a_crash_is_delivered_after_it_once_
 async def test_killed_between_delivery_and_its_record_it_tells_again_with_the_same_id(
     receiver: Receiver, store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    killed = Webhook(receiver.url, API, store)
+    killed = webhook(receiver.url, API, store)
     await killed.start()
 
     async def die(seq: int) -> None:
-        raise webhook._Ended
+        raise deliverer._Ended
 
-    monkeypatch.setattr(killed, "_told", die)
+    monkeypatch.setattr(deliverer, "LAST_SECONDS", 0.0)
+    one = killed.deliverers["webhook"]
+    monkeypatch.setattr(one, "_told", die)
     await store.emit(numbered(1))
     first = await receiver.next()
-    await store.release(killed._lease)
-    again = Webhook(receiver.url, API, store)
+    await store.release(one._lease)
+    again = webhook(receiver.url, API, store)
     await again.start()
     assert (await receiver.next())["id"] == first["id"]
     await again.stop()
+    await killed.stop()
 
 
 async def test_a_store_with_a_history_is_not_told_from_its_beginning(receiver: Receiver, store: Store) -> None:
     await store.emit(numbered(1))
-    made = Webhook(receiver.url, API, store)
+    made = webhook(receiver.url, API, store)
     await made.start()
     await store.emit(numbered(2))
     assert await texts(receiver, 1) == ["2"]
@@ -203,13 +213,13 @@ async def test_a_store_with_a_history_is_not_told_from_its_beginning(receiver: R
 async def test_what_is_old_or_too_much_is_summed_up_in_one_message(
     receiver: Receiver, store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(webhook, "MOST", 2)
-    before = Webhook(receiver.url, API, store)
+    monkeypatch.setattr(backlog, "MOST", 2)
+    before = webhook(receiver.url, API, store)
     await before.start()
     await before.stop()
     await store.emit(*(numbered(n, at=now() - timedelta(hours=30)) for n in range(3)), *map(numbered, range(3, 7)))
 
-    made = Webhook(receiver.url, API, store)
+    made = webhook(receiver.url, API, store)
     await made.start()
     summary = await receiver.next()
     assert summary["kind"] == "notifications.summary"
@@ -224,8 +234,8 @@ async def test_what_is_old_or_too_much_is_summed_up_in_one_message(
 async def test_a_dead_receiver_delays_neither_hearing_nor_the_end(
     url: str, receiver: Receiver, store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(webhook, "LAST_SECONDS", 0.05)
-    made = Webhook(url, API, store)
+    monkeypatch.setattr(deliverer, "LAST_SECONDS", 0.05)
+    made = webhook(url, API, store)
     await made.start()
     async with asyncio.timeout(10):
         await store.emit(*[ASKED] * 100)
@@ -233,7 +243,7 @@ async def test_a_dead_receiver_delays_neither_hearing_nor_the_end(
 
 
 async def test_of_two_on_one_store_one_tells(receiver: Receiver, store: Store) -> None:
-    both = [Webhook(receiver.url, API, store) for _ in range(2)]
+    both = [webhook(receiver.url, API, store) for _ in range(2)]
     for one in both:
         await one.start()
     await store.emit(*map(numbered, range(5)))
@@ -244,14 +254,14 @@ async def test_of_two_on_one_store_one_tells(receiver: Receiver, store: Store) -
 
 
 async def test_what_was_heard_before_the_end_is_still_delivered(receiver: Receiver, store: Store) -> None:
-    made = Webhook(receiver.url, API, store)
+    made = webhook(receiver.url, API, store)
     await made.start()
     await store.emit(ASKED)
     await made.stop()
     assert receiver.got.qsize() == 1
 
 
-async def test_no_secret_goes_out(told: Webhook, receiver: Receiver, store: Store) -> None:
+async def test_no_secret_goes_out(told: Notifier, receiver: Receiver, store: Store) -> None:
     await store.emit(replace(ASKED, text="AUTH hunter22", data={"by_hand": ["redis-cli -a hunter22"]}))
     got = await receiver.next()
     assert "hunter22" not in json.dumps(got)

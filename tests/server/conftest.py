@@ -17,12 +17,14 @@ import uvicorn
 
 from tests.conftest import RedisServer, start_redis
 from tests.domain.making import resource
+from tests.notify.loopback import FakeSlack
 from tests.server.memo import MemoConnector
 from watchkeeper.connectors import Registry
 from watchkeeper.domain import Resource
 from watchkeeper.server import Runtime, configured, create_app, running
 from watchkeeper.settings import Settings
 
+SIGNING = "8f742231b10e8888abcd99yyyzzz85a5"
 PATIENCE = 30.0
 """Seconds after which something awaited is taken not to come."""
 
@@ -47,14 +49,39 @@ def connector(memory: RedisServer) -> MemoConnector:
 
 
 @pytest_asyncio.fixture(scope="package", loop_scope="session")
-async def runtime(folder: Path, connector: MemoConnector) -> AsyncIterator[Runtime]:
-    """Mode approve, and otherwise as it comes; without an engine."""
+async def slack() -> AsyncIterator[FakeSlack]:
+    """What people are told by all of these tests; it takes only what Slack would take."""
+    async with FakeSlack().listening() as server:
+        assert isinstance(server, FakeSlack)
+        yield server
+
+
+@pytest_asyncio.fixture(scope="package", loop_scope="session")
+async def runtime(folder: Path, connector: MemoConnector, slack: FakeSlack) -> AsyncIterator[Runtime]:
+    """Mode approve, and otherwise as it comes; without an engine. Slack is told."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("DOCKER_HOST", f"unix://{folder / 'no-engine.sock'}")
+        patch.setenv("SLACK_TOKEN", "xoxb-right")
+        patch.setenv("SLACK_SIGNING", SIGNING)
+        people = {"U1": {"name": "grace", "role": "approver"}, "U2": {"name": "vic", "role": "viewer"}}
         settings = Settings(
             data=folder / "data",
             watch={"interval": 0.2, "quick": 0.05, "timeout": 2},
             policy={"changes_per_hour": 100},
+            server={"public_url": "https://watchkeeper.example.com"},
+            notify={
+                "channels": [
+                    {
+                        "name": "shop",
+                        "kind": "slack",
+                        "token": "env:SLACK_TOKEN",
+                        "channel": "C1",
+                        "api": f"{slack.url}/api",
+                        "signing_secret": "env:SLACK_SIGNING",
+                        "people": people,
+                    }
+                ]
+            },
             ingest={
                 "cloud": {
                     "alerts": "body.incidents",

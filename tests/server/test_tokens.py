@@ -46,6 +46,8 @@ async def test_a_viewer_changes_nothing_whatever_there_is_to_change(comes: Comes
     for path, methods in (await viewer.get("/openapi.json")).json()["paths"].items():
         for method in set(methods) & {"post", "put", "patch", "delete"}:
             there = path.replace("{", "").replace("}", "")
+            if there.endswith("/slack/actions"):  # no token opens it, but Slack's signature: test_slack.py
+                continue
             problem(await ada.request(method, there, json={}), 403)
             problem(await viewer.request(method, there, json={}), 401)
             tried += 1

@@ -6,11 +6,12 @@ import shutil
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 from urllib.parse import urlsplit
 
 import typer
 
+from watchkeeper.cli.channels import channels
 from watchkeeper.cli.finding import Finding
 from watchkeeper.cli.machines import machines
 from watchkeeper.cli.named import misnamed, unknown_environments, unknown_settings
@@ -115,7 +116,7 @@ def examine(options: Options, only: Sequence[str] = ()) -> Iterator[Finding]:
         yield from credentials(settings)
         yield from checks(settings)
         yield from sources(settings)
-        yield from webhook(settings)
+        yield from channels(settings, options)
 
 
 def configuration(options: Options, settings: "Settings") -> Iterator[Finding]:
@@ -271,9 +272,7 @@ def credentials(settings: "Settings") -> Iterator[Finding]:
     references = [(said.name, said.password) for said in settings.resources if said.password]
     references += [(f"check {said.name}", reference) for said in settings.checks for reference in said.references]
     references += [(f"source {name}", ref) for name, said in settings.sources.items() for ref in said.references]
-    hook = settings.notify.webhook
-    if hook is not None and hook.url.startswith(("env:", "file:")):
-        references.append(("notify.webhook", hook.url))
+    references += [(f"channel {said.name}", ref) for said in settings.notify.all_channels for ref in said.references]
     for name, reference in references:
         try:
             secret(reference)
@@ -300,18 +299,3 @@ def checks(settings: "Settings") -> Iterator[Finding]:
         result = next(found)
         text = result.problem or f"as expected, in {result.seconds * 1000:.0f} ms"
         yield Finding("checks", "missing" if result.problem else "ok", f"{on}: {text}")
-
-
-def webhook(settings: "Settings") -> Iterator[Finding]:
-    hook = settings.notify.webhook
-    if hook is None:
-        advice = (
-            "notify: {webhook: {url: env:NAME}} in watchkeeper.yaml: it is told of incidents and of what waits for you."
-        )
-        yield Finding("webhook", "missing", "none: nobody is told where they look", advice)
-        return
-    parts: Any = urlsplit(hook.url)
-    if parts.scheme in ("http", "https"):
-        yield Finding("webhook", "ok", f"told at {parts.hostname}")
-    elif parts.scheme not in ("env", "file"):
-        yield Finding("webhook", "broken", "notify.webhook.url is no URL", "Write https://…, env:NAME or file:PATH.")

@@ -19,6 +19,8 @@ ABOUT_APPROVALS = ("approval.requested", "approval.expired")
 NEVER = (ENDED, "breaker.opened")
 """What no silence keeps back."""
 MOST = 10_000
+RETOLD = 200
+"""Messages among which is looked, at its end, for what still stands."""
 AGAIN = 60.0
 """Seconds until the store is asked again where it could not be read."""
 
@@ -88,7 +90,9 @@ class Silences:
         return found[0] if found and all(found) else None
 
     async def keep_back(self, silence: Silence, event: Event) -> None:
-        """Write down what was not told."""
+        """Write down what was not told; once, however many channels there are."""
+        if any(known.data["event"] == event.seq for known in await self._records(silence.id)):
+            return
         text = f"{event.kind} was not told ({silence.id}, {silence.about}): {event.text}"
         data: dict[str, object] = {"event": event.seq, "kind": event.kind}
         told = Event(KEPT_BACK, silence.id, text, now(), incident=event.incident, resource=event.resource, data=data)
@@ -96,8 +100,17 @@ class Silences:
 
     async def kept_back(self, key: str) -> Counter[str]:
         """How many messages of each kind a silence kept back."""
-        events = await self._store.events(kinds=(KEPT_BACK,), subject=key, limit=MOST)
-        return Counter({event.data["event"]: str(event.data["kind"]) for event in events}.values())
+        return Counter({event.data["event"]: str(event.data["kind"]) for event in await self._records(key)}.values())
+
+    async def kept(self, key: str) -> list[Event]:
+        """What a silence kept back, oldest first; of many the last."""
+        found = list[Event]()
+        for number in sorted({int(str(event.data["event"])) for event in await self._records(key)})[-RETOLD:]:
+            found += await self._store.events(after=number - 1, limit=1)
+        return found
+
+    async def _records(self, key: str) -> list[Event]:
+        return await self._store.events(kinds=(KEPT_BACK,), subject=key, limit=MOST)
 
     async def _end_in_time(self) -> None:
         while True:

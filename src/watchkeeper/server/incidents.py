@@ -123,30 +123,31 @@ async def list_approvals(
 @router.post("/approvals/{key}/approve")
 async def approve(key: str, body: Decide, runtime: Here, who: Approver) -> Approval:
     """Let a waiting plan be carried out. `key` is the approval's id or its incident's."""
-    return await _decide(runtime, key, who, "approved", body.note)
+    return await decide(runtime, key, who, "approved", body.note)
 
 
 @router.post("/approvals/{key}/reject")
 async def reject(key: str, body: Decide, runtime: Here, who: Approver) -> Approval:
     """Refuse a waiting plan; the next one, if there is one, is proposed."""
-    return await _decide(runtime, key, who, "rejected", body.note)
+    return await decide(runtime, key, who, "rejected", body.note)
 
 
 @router.post("/incidents/{key}/approve")
 async def approve_incident(key: str, body: Decide, runtime: Here, who: Approver) -> Approval:
     """The same, by the incident's id."""
-    return await _decide(runtime, key, who, "approved", body.note)
+    return await decide(runtime, key, who, "approved", body.note)
 
 
 @router.post("/incidents/{key}/reject")
 async def reject_incident(key: str, body: Decide, runtime: Here, who: Approver) -> Approval:
     """The same, by the incident's id."""
-    return await _decide(runtime, key, who, "rejected", body.note)
+    return await decide(runtime, key, who, "rejected", body.note)
 
 
-async def _decide(
+async def decide(
     runtime: Runtime, key: str, who: Principal, to: Literal["approved", "rejected"], note: str
 ) -> Approval:
+    """The one way in which anybody decides. Raises NotFound, Conflict, Forbidden."""
     approval = await _waiting(runtime, key)
     if who.kind == "agent":
         raise Forbidden("An agent never approves.")
@@ -220,7 +221,7 @@ async def trigger(body: Trigger, runtime: Here, who: Operator) -> Submitted:
     if incident.open_fix:
         raise Conflict(f"{incident.id} is being fixed already ({incident.open_fix}).")
     if incident.approval:
-        approval = await _decide(runtime, incident.approval, who, "approved", "asked for by hand")
+        approval = await decide(runtime, incident.approval, who, "approved", "asked for by hand")
         return Submitted(status="running", decision=approval.decision, fix_id=approval.fix)
     at = await runtime.watch.look(incident.resources)
     if not any(alert.id in at.showing for alert in runtime.desk.firing(incident, at)):

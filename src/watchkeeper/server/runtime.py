@@ -21,7 +21,7 @@ from watchkeeper.fixing import Fixing
 from watchkeeper.hosts import Engine, Kept, Wholes
 from watchkeeper.incidents import Desk
 from watchkeeper.loop import Loop
-from watchkeeper.notify import Silences, Webhook
+from watchkeeper.notify import Notifier, Silences
 from watchkeeper.predictions import Predictions, Shelf
 from watchkeeper.score import Scorekeeper
 from watchkeeper.server.live import Events, Fanout, Told
@@ -51,6 +51,7 @@ class Runtime:
     operator: Principal
     token: str
     silences: Silences
+    notifier: Notifier
     sharing: Sharing
     outside: Outside
     predictions: Predictions
@@ -78,10 +79,6 @@ async def running(settings: Settings, registry: Registry | None = None) -> Async
     for said in settings.resources:
         if said.password:
             masker.learn(secret(said.password))
-    hook = settings.notify.webhook
-    url = secret(hook.url) if hook and hook.url.startswith(("env:", "file:")) else hook.url if hook else None
-    if url:
-        masker.learn(url)
     metrics = Metrics()
     database = settings.database
     if password := urlsplit(database).password:
@@ -90,15 +87,14 @@ async def running(settings: Settings, registry: Registry | None = None) -> Async
     async with Store.open(database, masker) as store, _place(store, address) as sharing:
         store.listen(lambda event: metrics.events.labels(event.kind).inc())
         silences = Silences(store)
-        webhook = Webhook(url, address, store, silences) if url else None
-        if webhook is not None:
-            await webhook.start()
+        outside = settings.server.public_url
+        notifier = Notifier(settings.notify, outside or address, store, silences, metrics, public=outside is not None)
+        await notifier.start()
         silences.start()
-        async with _assembled(settings, registry, policy, store, metrics, sharing, silences) as runtime:
+        async with _assembled(settings, registry, policy, store, metrics, sharing, silences, notifier) as runtime:
             yield runtime
         await silences.stop()
-        if webhook is not None:
-            await webhook.stop()
+        await notifier.stop()
 
 
 @asynccontextmanager
@@ -110,6 +106,7 @@ async def _assembled(
     metrics: Metrics,
     sharing: Sharing,
     silences: Silences,
+    notifier: Notifier,
 ) -> AsyncGenerator[Runtime]:
     desk = Desk(store)
     seat = Seat(timedelta(seconds=settings.mcp.wait), settings.mcp.then == "runbooks")
@@ -153,6 +150,7 @@ async def _assembled(
                     metrics,
                     *_operator(settings.data),
                     silences,
+                    notifier,
                     sharing,
                     Outside(store, watch),
                     predictions,

@@ -63,6 +63,8 @@ class Doorkeeper:
     def __init__(self, app: ASGIApp, settings: ServerSettings, limiter: Limiter) -> None:
         self._app = app
         self._names = {"localhost", "127.0.0.1", "[::1]", *(name.lower() for name in (settings.host, *settings.names))}
+        if settings.public_url:
+            self._names.add(_name(settings.public_url.split("://", 1)[1].split("/", 1)[0]))
         self._limiter = limiter
         self._body_seconds = settings.limits.body_seconds
 

@@ -22,6 +22,9 @@ from watchkeeper.settings.lab import LabSettings
 from watchkeeper.settings.machines import HostsSettings
 from watchkeeper.settings.maintenance import MaintenanceSettings
 from watchkeeper.settings.mcp import McpSettings
+from watchkeeper.settings.notify import HeartbeatSettings as HeartbeatSettings
+from watchkeeper.settings.notify import NotifySettings
+from watchkeeper.settings.notify import WebhookSettings as WebhookSettings
 from watchkeeper.settings.part import REFERENCE, REFERENCES, Part
 from watchkeeper.settings.predictions import PredictionsSettings
 from watchkeeper.settings.server import ServerSettings
@@ -73,33 +76,6 @@ class PolicySettings(Part):
             base = merged.setdefault(environment, dict(DEFAULT_TABLE["production"]))
             base.update({effect.value: outcome for effect, outcome in row.items()})
         return merged
-
-
-class WebhookSettings(Part):
-    """One URL that is told of incidents and of what waits for a person. May be a reference: `env:NAME`, `file:PATH`."""
-
-    url: str
-
-
-class HeartbeatSettings(Part):
-    """A URL that is asked for every so many seconds while Watchkeeper works: whoever is behind it notices when it does
-    not. `fail_url` is told why it does not; without it there is silence then. Both may be references."""
-
-    url: str
-    every: float = Field(default=60.0, ge=0.2, le=3600)
-    fail_url: str | None = None
-
-    @field_validator("every", mode="before")
-    @classmethod
-    def _seconds(cls, value: Any) -> Any:
-        """`60`, `60s`, `2m`."""
-        found = re.fullmatch(r"(\d+(?:\.\d+)?)(s|m)", value.strip()) if isinstance(value, str) else None
-        return float(found[1]) * {"s": 1, "m": 60}[found[2]] if found else value
-
-
-class NotifySettings(Part):
-    webhook: WebhookSettings | None = None
-    heartbeat: HeartbeatSettings | None = None
 
 
 class ResourceSettings(Part):

@@ -1,8 +1,9 @@
 """Where the API listens, by which names it is known, and how much is taken."""
 
 from pathlib import Path
+from urllib.parse import urlsplit
 
-from pydantic import Field
+from pydantic import Field, field_validator
 
 from watchkeeper.settings.part import Part
 
@@ -40,5 +41,15 @@ class ServerSettings(Part):
     port: int = Field(default=8000, ge=1, le=65535)
     names: list[str] = Field(default_factory=list[str])
     """Other names by which it is asked, `watchkeeper.example.com`: what a proxy passes on as `Host`."""
+    public_url: str | None = None
+    """Where people, and services that call back, reach it: the proxy's address, or its own with TLS."""
     tls: TlsSettings | None = None
     limits: LimitsSettings = Field(default_factory=LimitsSettings)
+
+    @field_validator("public_url")
+    @classmethod
+    def _public(cls, value: str | None) -> str | None:
+        parts = urlsplit(value or "https://x")
+        if parts.scheme not in ("http", "https") or not parts.hostname or parts.username or parts.query:
+            raise ValueError("write https://HOST, as a browser would reach it")
+        return value.rstrip("/") if value else None

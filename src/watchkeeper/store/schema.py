@@ -111,6 +111,22 @@ outside_alerts = sa.Table(
     sa.Column("at", TIME, nullable=False, index=True),
     sa.Column("body", sa.JSON, nullable=False),
 )
+letters = sa.Table(
+    "letters",
+    metadata,
+    sa.Column("id", sa.String, primary_key=True),
+    sa.Column("status", sa.String, nullable=False, index=True),
+    sa.Column("channel", sa.String, nullable=False, index=True),
+    sa.Column("at", TIME, nullable=False, index=True),
+    sa.Column("body", sa.JSON, nullable=False),
+)
+threads = sa.Table(
+    "threads",
+    metadata,
+    sa.Column("id", sa.String, primary_key=True),
+    sa.Column("at", TIME, nullable=False, index=True),
+    sa.Column("body", sa.JSON, nullable=False),
+)
 events = sa.Table(
     "events",
     metadata,

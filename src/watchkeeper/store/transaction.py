@@ -27,6 +27,7 @@ from watchkeeper.domain import (
 )
 from watchkeeper.domain.access import Token
 from watchkeeper.domain.change import Fingerprint
+from watchkeeper.domain.notification import Letter, Thread
 from watchkeeper.domain.outside import OutsideAlert
 from watchkeeper.domain.proposal import Proposal
 from watchkeeper.domain.trace import Trace
@@ -35,10 +36,37 @@ from watchkeeper.store.masking import Masker
 from watchkeeper.store.opening import plain
 
 Kept = (
-    Incident | Alert | Fix | Approval | Proposal | Fingerprint | Window | Silence | Trace | OutsideAlert | Token | Stop
+    Incident
+    | Alert
+    | Fix
+    | Approval
+    | Proposal
+    | Fingerprint
+    | Window
+    | Silence
+    | Trace
+    | OutsideAlert
+    | Token
+    | Stop
+    | Letter
+    | Thread
 )
 E = TypeVar(
-    "E", Incident, Alert, Fix, Approval, Proposal, Fingerprint, Window, Silence, Trace, OutsideAlert, Token, Stop
+    "E",
+    Incident,
+    Alert,
+    Fix,
+    Approval,
+    Proposal,
+    Fingerprint,
+    Window,
+    Silence,
+    Trace,
+    OutsideAlert,
+    Token,
+    Stop,
+    Letter,
+    Thread,
 )
 
 
@@ -72,6 +100,8 @@ TABLES: dict[type[Any], tuple[sa.Table, Callable[[Any], dict[str, Any]]]] = {
     Trace: (schema.traces, lambda t: {"incident": t.incident, "at": t.at}),
     OutsideAlert: (schema.outside_alerts, lambda a: {"status": a.status, "resource": a.resource, "at": a.began_at}),
     Fingerprint: (schema.fingerprints, lambda f: {"at": f.at}),
+    Letter: (schema.letters, lambda t: {"status": t.status, "channel": t.channel, "at": t.at}),
+    Thread: (schema.threads, lambda t: {"at": t.at}),
 }
 
 

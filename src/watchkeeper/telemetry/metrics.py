@@ -91,6 +91,22 @@ class Metrics:
             "watchkeeper_loop_lag_seconds", "How late the event loop wakes, in seconds.", registry=self.registry
         )
 
+        self.notifications = Counter(
+            "watchkeeper_notifications",
+            "Attempts to tell people, by what came of them: delivered, failed (tried again), dead (given up).",
+            ["channel", "outcome"],
+            registry=self.registry,
+        )
+        self.notifications_waiting = Gauge(
+            "watchkeeper_notifications_waiting", "Messages not delivered yet.", ["channel"], registry=self.registry
+        )
+        self.notifications_dead = Gauge(
+            "watchkeeper_notifications_dead",
+            "Messages that could not be delivered, until sent again or dismissed.",
+            ["channel"],
+            registry=self.registry,
+        )
+
     def looked(self, kind: str, seconds: float, *, ok: bool) -> None:
         """Count one look."""
         self.last_look = time.monotonic()
