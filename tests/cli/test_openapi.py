@@ -113,7 +113,7 @@ def test_the_api_keeps_what_its_description_promises(up: Up, described: dict[str
                     nonlocal asked
                     if case.path == "/api/live":  # else it goes on for ever
                         case.query = {**(case.query or {}), "follow": "false"}
-                    if case.path == "/api/events":
+                    if case.path in ("/api/events", "/api/logs"):
                         case.headers = {**(case.headers or {}), "Accept": "application/json"}
                     asked += 1
                     answer = case.call(base, session, headers={"Authorization": f"Bearer {token}"}, timeout=60)

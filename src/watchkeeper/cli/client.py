@@ -77,14 +77,25 @@ class Client(AbstractContextManager["Client"]):
         items: list[dict[str, Any]] = self.get("/api/events", limit=1)["items"]
         return int(items[-1]["seq"]) if items else 0
 
+    def newest_line(self) -> int:
+        """The number of the last log line kept of anything."""
+        items: list[dict[str, Any]] = self.get("/api/logs", limit=1)["items"]
+        return int(items[0]["seq"]) if items else 0
+
     def events(self, after: int) -> Iterator[dict[str, Any] | None]:
         """Events as they come; None as a sign of life when nothing happens. Ends when the server does."""
+        return self._follow("/api/events", after=after)
+
+    def lines(self, after: int, **query: Any) -> Iterator[dict[str, Any] | None]:
+        """The same of log lines."""
+        return self._follow("/api/logs", after=after, **query)
+
+    def _follow(self, path: str, **query: Any) -> Iterator[dict[str, Any] | None]:
+        query = {name: value for name, value in query.items() if value is not None}
         headers = {"Accept": "text/event-stream"}
         timeout = httpx.Timeout(ANSWER_SECONDS, connect=CONNECT_SECONDS, read=SILENCE_SECONDS)
         try:
-            with self._http.stream(
-                "GET", "/api/events", params={"after": after}, headers=headers, timeout=timeout
-            ) as answer:
+            with self._http.stream("GET", path, params=query, headers=headers, timeout=timeout) as answer:
                 if answer.is_error:
                     answer.read()
                     raise _problem(answer)

@@ -64,7 +64,7 @@ IDS = {
     "readyz": "check_readiness",
     "report": "report_incident",
     "retry": "retry_incident",
-    "search": "list_logs",
+    "search": "search_logs",
     "status": "show_status",
     "stop": "stop_incident",
     "templates": "list_log_templates",

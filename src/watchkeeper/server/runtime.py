@@ -24,7 +24,7 @@ from watchkeeper.loop import Loop
 from watchkeeper.notify import Notifier, Silences
 from watchkeeper.predictions import Predictions, Shelf
 from watchkeeper.score import Scorekeeper
-from watchkeeper.server.live import Events, Fanout, Told
+from watchkeeper.server.live import Events, Fanout, Lines, Told, ToldLine
 from watchkeeper.server.machines import machines_of
 from watchkeeper.server.sharing import Sharing
 from watchkeeper.server.sharing import place as _place
@@ -56,6 +56,7 @@ class Runtime:
     outside: Outside
     predictions: Predictions
     live: Fanout[Told]
+    live_logs: Fanout[ToldLine]
     started_at: datetime = field(default_factory=now)
     unwell: tuple[str, ...] = ()
     """What the last beat of the pulse found wrong."""
@@ -120,7 +121,7 @@ async def _assembled(
         watch = Watch(registry, settings, store, [engine, *machines, Wholes(machines)], desk.alerted, desk.vanished)
         noticer = Noticer(store, lambda: watch.fleet.resources)
         watch.on_reading = lambda reading: (_measured(metrics, reading), noticer.hear(reading))
-        live = _feed(settings, store, watch, metrics)
+        live, live_logs = _feeds(settings, store, watch, metrics)
         turns = Turns(store, lambda event, of: live.tell(Told(event, of.id, of.slug)))
         watch.turned = turns.turned
         desk.watch = watch
@@ -155,6 +156,7 @@ async def _assembled(
                     Outside(store, watch),
                     predictions,
                     live,
+                    live_logs,
                 )
                 await store.emit(Event("server.started", sharing.name, f"mode {settings.mode}", now()))
                 await sharing.begin(loop)
@@ -163,7 +165,8 @@ async def _assembled(
                     yield runtime
                 finally:
                     lag.cancel()
-                    await live.stop("the server ends")
+                    for feed in (live, live_logs):
+                        await feed.stop("the server ends")
                     await sharing.end()
                     await asyncio.gather(lag, return_exceptions=True)
                     await desk.stop()
@@ -175,14 +178,17 @@ async def _assembled(
             await score.stop()
 
 
-def _feed(settings: Settings, store: Store, watch: Watch, metrics: Metrics) -> Fanout[Told]:
+def _feeds(settings: Settings, store: Store, watch: Watch, metrics: Metrics) -> tuple[Fanout[Told], Fanout[ToldLine]]:
     def slug_of(resource: str) -> str | None:
         known = watch.fleet.resources.get(resource)
         return known.slug if known else None
 
     limits = settings.server.limits
-    cut = metrics.live_cut.inc
-    return Fanout(Events(store, slug_of), limits.live_clients, limits.live_buffer, lambda _: cut())
+    most, room, cut = limits.live_clients, limits.live_buffer, metrics.live_cut.inc
+    return (
+        Fanout(Events(store, slug_of), most, room, lambda _: cut()),
+        Fanout(Lines(store), most, room, lambda _: cut()),
+    )
 
 
 def _predictions(settings: Settings, store: Store) -> Predictions:

@@ -108,7 +108,7 @@ async def metrics(runtime: Here) -> PlainTextResponse:
     for watcher in runtime.watch.watchers.values():
         runtime.metrics.resources.labels(watcher.resource.kind, watcher.health.value).inc()
     runtime.metrics.incidents.set(len(await runtime.store.select(Incident, status=ACTIVE)))
-    runtime.metrics.live_clients.set(runtime.live.followers)
+    runtime.metrics.live_clients.set(runtime.live.followers + runtime.live_logs.followers)
     runtime.metrics.store_writable.set(runtime.store.problem is None)
     runtime.metrics.readings_waiting.set(runtime.watch.keeping.waiting)
     runtime.metrics.readings_dropped.set(runtime.watch.keeping.dropped)

@@ -284,13 +284,22 @@ class Store:
         text: str = "",
         resources: Sequence[str] | None = None,
         levels: Sequence[str],
-        since: datetime,
+        since: datetime | None = None,
+        until: datetime | None = None,
         before: int | None = None,
+        after: int | None = None,
         limit: int = 100,
     ) -> list[tuple[int, LogLine]]:
-        """Lines kept that hold a text in whatever case, newest first, with their numbers; `before`: only lower ones."""
+        """Lines kept that hold a text in whatever case, newest first, with their numbers; `before`: only lower ones,
+        `after`: only higher ones."""
         table = schema.logs
-        query = sa.select(table).where(table.c.at >= since, table.c.level.in_(levels)).order_by(table.c.seq.desc())
+        query = sa.select(table).where(table.c.level.in_(levels)).order_by(table.c.seq.desc())
+        if since is not None:
+            query = query.where(table.c.at >= since)
+        if until is not None:
+            query = query.where(table.c.at <= until)
+        if after is not None:
+            query = query.where(table.c.seq > after)
         if text:
             query = query.where(table.c.text.icontains(text, autoescape=True))
         if resources is not None:

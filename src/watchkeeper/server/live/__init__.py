@@ -2,5 +2,6 @@
 
 from watchkeeper.server.live.events import Events, EventsWanted, Told
 from watchkeeper.server.live.fanout import Fanout
+from watchkeeper.server.live.lines import Lines, ToldLine
 
-__all__ = ["Events", "EventsWanted", "Fanout", "Told"]
+__all__ = ["Events", "EventsWanted", "Fanout", "Lines", "Told", "ToldLine"]

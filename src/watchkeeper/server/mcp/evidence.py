@@ -7,18 +7,14 @@ from typing import Annotated, Literal
 
 from annotated_types import Ge, Le, MaxLen
 
-from watchkeeper.domain import Effect, Level, Reading, Runbook, now, tool
+from watchkeeper.domain import Effect, Reading, Runbook, now, tool
 from watchkeeper.server import resources
+from watchkeeper.server.logs import GRAVE
 from watchkeeper.server.mcp.answers import Line, Lines, Metric, Readings, RunbookLine, Runbooks
 from watchkeeper.server.mcp.call import Call
 
 MOST = 5000
 """Looks of one question."""
-_GRAVE: dict[Level, tuple[Level, ...]] = {
-    "WARNING": ("WARNING", "ERROR", "CRITICAL"),
-    "ERROR": ("ERROR", "CRITICAL"),
-    "CRITICAL": ("CRITICAL",),
-}
 
 
 @tool(Effect.READ)
@@ -126,7 +122,7 @@ async def search_logs(
     keys = await _keys(call, resource) if resource else None
     since = now() - timedelta(minutes=minutes)
     found = await call.runtime.store.search_logs(
-        text=text, resources=keys, levels=_GRAVE[level], since=since, before=before, limit=limit + 1
+        text=text, resources=keys, levels=GRAVE[level], since=since, before=before, limit=limit + 1
     )
     given = found[:limit]
     return Lines(
