@@ -6,16 +6,19 @@ from watchkeeper.predictions.joining import Labels
 from watchkeeper.predictions.kept import Sender
 from watchkeeper.predictions.predictions import Model, Predictions, Summed
 from watchkeeper.predictions.records import TakenRows, Where
+from watchkeeper.predictions.references import ReferenceBody
 from watchkeeper.predictions.shelf import Holds, Shelf
-from watchkeeper_monitor import Summary
+from watchkeeper_monitor import Drift, Summary
 
 __all__ = [
+    "Drift",
     "Holds",
     "Labels",
     "Model",
     "Named",
     "Predictions",
     "PushBody",
+    "ReferenceBody",
     "Refused",
     "Sender",
     "Shelf",

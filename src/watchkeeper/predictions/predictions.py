@@ -142,6 +142,23 @@ class Predictions:
         summary = await asyncio.to_thread(summary_of, counted.profile, counted.around)
         return Summed(summary, counted.profile, since if segment else first, at, senders, labels, counted.labels_from)
 
+    async def version(self, name: str, version: str | None) -> str:
+        """The version itself where it is known; else the one heard of last. Raises NotFound."""
+        known = [each.name for each in (await self.model(name)).versions]
+        if not known or (version is not None and version not in known):
+            said = f"version {version}" if version else "any version"
+            raise NotFound(f"Nothing was heard of {said} of {name} (known: {', '.join(known[:5]) or 'none'}).")
+        return version or known[0]
+
+    async def profile(
+        self, name: str, version: str, since: datetime, until: datetime
+    ) -> tuple[Profile, datetime, datetime]:
+        """What was counted of a version in the pieces of time that touch a period; when these begin and end."""
+        rows = await self.rows(name, version, since, until)
+        made = await asyncio.to_thread(figures.merged, name, version, rows)
+        began = min((row.bucket.at for row in rows), default=since)
+        return made, began, max((min(row.bucket.ends, until) for row in rows), default=until)
+
     async def rows(self, name: str, version: str | None, since: datetime, until: datetime | None = None) -> list[Row]:
         """The pieces of time that reach past `since`, newest first."""
         found = [

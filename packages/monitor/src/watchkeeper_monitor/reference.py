@@ -4,7 +4,7 @@ import json
 import math
 from collections import Counter
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, cast
 
@@ -27,6 +27,7 @@ from watchkeeper_monitor.drift import (
 )
 from watchkeeper_monitor.numbers import Numbers
 from watchkeeper_monitor.profile import Profile
+from watchkeeper_monitor.summary import plain
 
 SIGNIFICANT = 0.01
 """False discovery rate over all columns of one comparison. Not 0.05: windows are compared again and again, and one in
@@ -34,6 +35,10 @@ twenty would be named for nothing."""
 SHIFTED, FAR = 0.1, 0.25
 """PSI from which a column has shifted, and shifted far (Siddiqi, "Credit Risk Scorecards", 2006)."""
 FORMAT = 1
+POINTS = 10_000
+"""Evenly spaced quantiles that are kept of a longer numeric column."""
+MOST_ROWS = 200_000
+"""Rows that a profile is taken for at most: of more, all counts are scaled down, and p values judge more cautiously."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,6 +81,10 @@ class Drift:
     def shifted(self) -> list[str]:
         return [each.name for each in self.columns if each.shift != "none"]
 
+    def to_dict(self) -> dict[str, Any]:
+        """As JSON has it: what is not known is None."""
+        return plain(asdict(self))
+
     def __str__(self) -> str:
         lines = [f"{len(self.shifted)} of {len(self.columns)} columns have shifted"]
         lines += [
@@ -115,25 +124,44 @@ class Reference:
                 categories[name] = dict(_categories(found)[0])
         return cls(numbers, categories)
 
-    def save(self, path: str | Path, points: int = 10_000) -> None:
-        """To a JSON file. Of a longer numeric column, `points` evenly spaced quantiles are kept."""
+    @classmethod
+    def from_profile(cls, profile: Profile) -> "Reference":
+        """From what a monitor has counted in a good period; numbers are known within 1 %."""
+        numbers: dict[str, Sorted] = {}
+        categories: dict[str, dict[str, int]] = {}
+        for name, column in _table(profile).items():
+            if column.dtype.kind == "f":
+                numbers[name] = Sorted.of(column)
+            else:
+                categories[name] = dict(_categories(column)[0])
+        return cls(numbers, categories)
+
+    def to_dict(self, points: int = POINTS) -> dict[str, Any]:
+        """As JSON has it. Of a longer numeric column, `points` evenly spaced quantiles are kept."""
         kept = {
             name: each.values[np.linspace(0, each.values.size - 1, min(points, each.values.size)).round().astype(int)]
             for name, each in self.numbers.items()
         }
-        content = {
+        return {
             "format": FORMAT,
             "numbers": {name: values.tolist() for name, values in kept.items()},
             "categories": self.categories,
         }
-        Path(path).write_text(json.dumps(content))
+
+    def save(self, path: str | Path, points: int = POINTS) -> None:
+        """To a JSON file: `to_dict`."""
+        Path(path).write_text(json.dumps(self.to_dict(points)))
 
     @classmethod
     def load(cls, path: str | Path) -> "Reference":
         """Raises ValueError when a newer monitor wrote it."""
-        content = json.loads(Path(path).read_text())
+        return cls.from_dict(json.loads(Path(path).read_text()), str(path))
+
+    @classmethod
+    def from_dict(cls, content: Mapping[str, Any], where: str = "this reference") -> "Reference":
+        """What `to_dict` gave. Raises ValueError when a newer monitor wrote it."""
         if content["format"] > FORMAT:
-            raise ValueError(f"{path} was written by a newer watchkeeper-monitor: upgrade this one")
+            raise ValueError(f"{where} was written by a newer watchkeeper-monitor: upgrade this one")
         numbers = {name: Sorted.of(np.array(values, np.float64)) for name, values in content["numbers"].items()}
         return cls(numbers, content["categories"])
 
@@ -178,14 +206,20 @@ def _rounded(values: NDArray[np.float64]) -> NDArray[np.float64]:
 
 def _values(numbers: Numbers) -> NDArray[np.float64]:
     middles = numbers.buckets()
-    return np.repeat(np.array([value for value, _ in middles], np.float64), [times for _, times in middles])
+    times = np.array([times for _, times in middles], np.float64)
+    return np.repeat(np.array([value for value, _ in middles], np.float64), _scaled(times, times.sum()))
+
+
+def _scaled(times: NDArray[np.float64], total: float) -> NDArray[np.int64]:
+    """As they are, or in proportion where the whole is too large."""
+    return np.ceil(times * min(1.0, MOST_ROWS / max(1.0, total)) - 1e-9).astype(np.int64)
 
 
 def _table(profile: Profile) -> dict[str, NDArray[Any]]:
     """The values of a profile as columns, rounded to its buckets; what was missing or no number is NaN or None."""
     missing = profile.missing.kept
     made: dict[str, NDArray[Any]] = {
-        name: np.concatenate((_values(each), np.full(each.invalid + missing.get(name, 0), np.nan)))
+        name: np.concatenate((_values(each), np.full(_absent(each, missing.get(name, 0)), np.nan)))
         for name, each in profile.numbers.items()
     }
     if profile.classes.total:
@@ -193,9 +227,16 @@ def _table(profile: Profile) -> dict[str, NDArray[Any]]:
     return made | {name: _names(each, missing.get(name, 0)) for name, each in profile.categories.items()}
 
 
+def _absent(numbers: Numbers, missing: int) -> int:
+    """How many were missing or no number, in the proportion that the others are in."""
+    absent = numbers.invalid + missing
+    return int(min(absent * min(1.0, MOST_ROWS / max(1, numbers.count)), MOST_ROWS))
+
+
 def _names(counts: Counts, missing: int) -> NDArray[Any]:
     names = np.array([*counts.kept, "(other)", None], object)
-    return np.repeat(names, [*counts.kept.values(), counts.other, missing])
+    times = np.array([*counts.kept.values(), counts.other, missing], np.float64)
+    return np.repeat(names, _scaled(times, times.sum()))
 
 
 def _judged(found: ColumnDrift, p: float) -> ColumnDrift:

@@ -140,7 +140,7 @@ class Summary:
 
     def to_dict(self) -> dict[str, Any]:
         """As JSON has it: what is not known is None."""
-        return _plain(asdict(self))
+        return plain(asdict(self))
 
     @classmethod
     def from_dict(cls, content: Mapping[str, Any]) -> "Summary":
@@ -167,11 +167,11 @@ def _revived(kind: Any, value: Any) -> Any:
     return value
 
 
-def _plain(value: Any) -> Any:
+def plain(value: Any) -> Any:
     if isinstance(value, dict):
-        return {name: _plain(each) for name, each in value.items()}  # pyright: ignore[reportUnknownVariableType]
+        return {name: plain(each) for name, each in value.items()}  # pyright: ignore[reportUnknownVariableType]
     if isinstance(value, list):
-        return [_plain(each) for each in value]  # pyright: ignore[reportUnknownVariableType]
+        return [plain(each) for each in value]  # pyright: ignore[reportUnknownVariableType]
     if isinstance(value, float) and not math.isfinite(value):
         return None
     return value
