@@ -232,6 +232,7 @@ def test_every_path_of_the_api_is_described() -> None:
         "acts": "/api",
         "evaluation": "/api",
         "lab": "/api",
+        "modes": "/api",
         "tools": "/api",
         "still": "/api",
         "silences": "/api",

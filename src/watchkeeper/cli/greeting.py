@@ -80,7 +80,13 @@ async def greet(runtime: "Runtime", teller: Teller, said: Greeting) -> None:
     """Within moments: mode, address, what was found, what is missing; then, unless quiet, the feed."""
     settings = runtime.settings
     address = listening_at(settings.server)
-    teller.say(Text("Watchkeeper ", "bold").append(f"watches. Mode {settings.mode}: {MODES[settings.mode]}.", "none"))
+    mode = await runtime.decide.modes.overall()
+    teller.say(Text("Watchkeeper ", "bold").append(f"watches. Mode {mode}: {MODES[mode]}.", "none"))
+    for one in (await runtime.decide.modes.standing()).values():
+        about = f"mode {one.mode}" + (f" for {one.resource}" if one.resource else "")
+        told = f"{about} was set by {one.said.told}; the configuration says {settings.mode}"
+        again = "watchkeeper mode --as-configured" + (f" --resource {one.resource}" if one.resource else "")
+        teller.say(Text(f"▲ {told}. `{again}` takes it back.", "yellow"))
     log = f", its log in {said.log}." if said.log else "."
     teller.say(Text(f"It listens at {address}; its data are in {settings.data}{log}"))
     teller.say(Text(f"Its configuration is {said.file or 'the default: there is no watchkeeper.yaml here'}."))

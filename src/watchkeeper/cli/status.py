@@ -172,6 +172,13 @@ def _head(page: dict[str, Any]) -> "RenderableType":
     )
     if page["paused"]:
         line.append(f" · {page['paused'].upper()}", "bold yellow").append(" (`watchkeeper resume`)")
+    for one in page["modes"]:
+        name = one["slug"] or one["resource"]
+        line.append(
+            f"\n▲ mode {one['mode']}{f' for {name}' if name else ''}, set by {one['by'].partition(':')[2]}", "yellow"
+        )
+        back = f"`watchkeeper mode --as-configured{f' --resource {name}' if name else ''}`"
+        line.append(f"; the configuration says {one['configured']} ({back})")
     return line
 
 

@@ -2,8 +2,24 @@
 
 from watchkeeper.decide.decide import PAUSED, Decide
 from watchkeeper.decide.history import RESET
+from watchkeeper.decide.modes import ALL, RANK, Modes, ModeSet
 from watchkeeper.decide.policy import SCHEMA, Facts, Policy, compile_table
 from watchkeeper.decide.seat import LEFT, Seat
 from watchkeeper.decide.shell import example
 
-__all__ = ["LEFT", "PAUSED", "RESET", "SCHEMA", "Decide", "Facts", "Policy", "Seat", "compile_table", "example"]
+__all__ = [
+    "ALL",
+    "LEFT",
+    "PAUSED",
+    "RANK",
+    "RESET",
+    "SCHEMA",
+    "Decide",
+    "Facts",
+    "ModeSet",
+    "Modes",
+    "Policy",
+    "Seat",
+    "compile_table",
+    "example",
+]

@@ -10,6 +10,7 @@ from watchkeeper.connectors import Registry
 from watchkeeper.decide import tending
 from watchkeeper.decide.hands import Hands
 from watchkeeper.decide.history import History
+from watchkeeper.decide.modes import Modes
 from watchkeeper.decide.policy import Facts, Policy
 from watchkeeper.decide.runbooks import known_cause, plan_from_runbooks
 from watchkeeper.decide.seat import Seat
@@ -60,6 +61,7 @@ class Decide:
         self._store = store
         self.tools: Mapping[str, Tool[Any]] = registry.tools
         self.windows = Windows(store, maintenance)
+        self.modes = Modes(store, policy.mode)
         self.history = History(store, policy.settings, self.tools)
         self.hands = Hands(policy.settings.concurrent_fixes, policy.settings.concurrent_fixes_nearby)
 
@@ -114,6 +116,7 @@ class Decide:
                         standing.cooldown.get(step.resource),
                         standing.breakers.get((step.tool, step.resource)),
                         standing.healers.get(step.resource) if self.tool(step.tool).revives else None,
+                        standing.modes.get(step.resource),
                     ),
                 )
             )
@@ -150,11 +153,13 @@ class Decide:
             for step in plan.steps
             if (hold := await self.history.breaker(step.tool, step.resource, at, fix)) is not None
         }
+        sets = await self.modes.standing()
         return Standing(
             await self.history.changes(plan.resources, at),
             maintenance,
             dict.fromkeys(plan.resources, cooldown) if cooldown else {},
             open_,
+            {key: self.modes.of(key, sets) for key in plan.resources},
             {}
             if fix
             else {**tending.holds(situation, at), **tending.bereft(situation, at)},  # what is begun has waited

@@ -120,6 +120,8 @@ class Facts:
     cooldown: Hold | None = None
     breaker: Hold | None = None
     healer: Hold | None = None
+    mode: str | None = None
+    """None: as configured."""
 
     def hold(self, policy: str) -> Hold | None:
         return {
@@ -150,7 +152,7 @@ class Policy:
     """Says allow, ask or deny of one call. Raises ConfigurationError when made from policies that do not validate."""
 
     def __init__(self, settings: PolicySettings, mode: Mode) -> None:
-        self.mode = mode
+        self.mode: Mode = mode
         self.settings = settings
         self.table = settings.merged()
         self.cedar = compile_table(self.table) + BESIDE + _users(settings.cedar)
@@ -179,7 +181,7 @@ class Policy:
         context = {
             "approved": approved,
             "confirm": confirm,
-            "mode": self.mode,
+            "mode": facts.mode or self.mode,
             "tool": tool,
             "changes_last_hour": facts.changes,
             "changes_limit": self.settings.changes_per_hour,

@@ -107,6 +107,8 @@ class Standing:
     cooldown: Mapping[str, Hold] = field(default_factory=dict[str, Hold])
     breakers: Mapping[tuple[str, str], Hold] = field(default_factory=dict[tuple[str, str], Hold])
     """By tool and resource."""
+    modes: Mapping[str, str] = field(default_factory=dict[str, str])
+    """Where a mode holds that may be another than the configured one."""
     healers: Mapping[str, Hold] = field(default_factory=dict[str, Hold])
     """It is for somebody else to bring it back, or to bring back what it needs."""
 

@@ -17,6 +17,7 @@ from watchkeeper.server import (
     model_drift,
     model_rows,
     models,
+    modes,
     notify,
     problems,
     resources,
@@ -78,6 +79,7 @@ def create_app(runtime: Runtime) -> FastAPI:
         model_drift.router,
         tokens.router,
         lab.router,
+        modes.router,
         system.router,
         front.router,
     ):

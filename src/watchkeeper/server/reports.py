@@ -61,7 +61,7 @@ async def gathered(runtime: Runtime, since: datetime, until: datetime) -> Mornin
     return Morning(
         since,
         until,
-        runtime.settings.mode,
+        await runtime.decide.modes.overall(),
         incidents=sorted(touched, key=lambda incident: incident.opened_at),
         fixes=fixes[::-1],
         alerts=alerts[::-1],

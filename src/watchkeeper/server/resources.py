@@ -8,9 +8,11 @@ from typing import Annotated
 from fastapi import APIRouter, Query
 
 from watchkeeper import __version__
+from watchkeeper.decide import ALL
 from watchkeeper.domain import LOOP, Incident, LogLine, NotFound, Reading, Window, now
 from watchkeeper.incidents import ACTIVE
 from watchkeeper.server import elsewhere
+from watchkeeper.server.mode_views import mode_set
 from watchkeeper.server.paging import After, Limit, page
 from watchkeeper.server.runtime import Runtime
 from watchkeeper.server.security import Here, Viewer
@@ -81,11 +83,13 @@ async def status(runtime: Here, _: Viewer, limit: Limit = 500, after: After = No
         else await _status(runtime, one.resource.id, one, incidents.get(one.resource.id), windows)
         for one in shown
     ]
+    modes = await runtime.decide.modes.standing()
     silenced = await runtime.silences.over([alert for item in items for alert in item.alerts], at)
     for item in items:
         item.silenced = {alert.rule: silenced[alert.id].id for alert in item.alerts if alert.id in silenced}
     return StatusPage(
-        mode=runtime.settings.mode,
+        mode=runtime.decide.modes.of(ALL, modes),
+        modes=[mode_set(runtime, one) for one in modes.values()],
         paused=await runtime.decide.stopped(),
         version=__version__,
         problems=runtime.watch.problems | dict(runtime.registry.broken),

@@ -158,7 +158,9 @@ async def _assembled(
                     live,
                     live_logs,
                 )
-                await store.emit(Event("server.started", sharing.name, f"mode {settings.mode}", now()))
+                mode = await decide.modes.overall()
+                said = f"mode {mode}" + (f"; the configuration says {settings.mode}" if mode != settings.mode else "")
+                await store.emit(Event("server.started", sharing.name, said, now()))
                 await sharing.begin(loop)
                 lag = asyncio.create_task(metrics.measure_lag(), name="lag")
                 try:

@@ -7,6 +7,7 @@ from pydantic import BaseModel, Field
 
 from watchkeeper.domain import Alert, Health, Reading
 from watchkeeper.domain.outside import OutsideAlert
+from watchkeeper.server.mode_views import ModeSetView
 from watchkeeper.server.views import (
     AdviceView,
     BreakerView,
@@ -57,6 +58,8 @@ class StatusPage(BaseModel):
     """A page of what is watched, worst first, and how the watcher itself stands."""
 
     mode: str
+    modes: list[ModeSetView] = Field(default_factory=list[ModeSetView])
+    """What was set while it runs, with what the configuration says instead."""
     paused: str | None
     version: str
     problems: dict[str, str]

@@ -129,7 +129,7 @@ async def show_policy(runtime: Here, _: Viewer) -> PolicyView:
     """The mode, the table, and the Cedar it becomes."""
     policy = runtime.decide.policy
     return PolicyView(
-        mode=policy.mode,
+        mode=await runtime.decide.modes.overall(),
         table={environment: dict(row) for environment, row in policy.table.items()},
         changes_per_hour=policy.settings.changes_per_hour,
         cooldown=policy.settings.cooldown,

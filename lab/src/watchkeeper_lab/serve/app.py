@@ -85,12 +85,7 @@ Here = Annotated[Desk, Depends(_desk)]
 def create_app(lab: Lab, token: str, folder: Path) -> FastAPI:
     """The process' API over a lab that is up; `folder` holds results of benchmarks."""
 
-    @asynccontextmanager
-    async def lifespan(app: FastAPI) -> AsyncGenerator[None]:
-        yield
-        await app.state.desk.validations.stop()
-
-    app = FastAPI(title="watchkeeper-lab", lifespan=lifespan, docs_url=None, redoc_url=None)
+    app = FastAPI(title="watchkeeper-lab", docs_url=None, redoc_url=None)
     app.state.desk = Desk(lab, token, folder)
     _problems(app)
     _faults(app)

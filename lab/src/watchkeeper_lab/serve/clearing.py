@@ -1,5 +1,7 @@
 """One service back to healthy, with all of its connections cleared, not only idle ones."""
 
+import asyncio
+import time
 from dataclasses import dataclass
 
 import httpx
@@ -9,10 +11,12 @@ from watchkeeper_lab.faults.site import Site
 from watchkeeper_lab.lab import Lab
 from watchkeeper_lab.loopback import loopback
 from watchkeeper_lab.nginx_link import active
+from watchkeeper_lab.oracle import Judgement
 from watchkeeper_lab.redis_link import RedisLink
 from watchkeeper_lab.reset import restore_one
 from watchkeeper_lab.stack import SHOP
 
+WELL_SECONDS = 20.0
 END_ALL = """
 SELECT count(*) FILTER (WHERE pg_terminate_backend(pid)) FROM pg_stat_activity
 WHERE backend_type = 'client backend' AND pid <> pg_backend_pid()
@@ -38,8 +42,18 @@ async def reset_service(lab: Lab, service: str) -> Cleared:
     await lab.visitors.end(extra_only=True)
     await restore_one(lab.site, service, _part(lab.site, service))
     ended = await _clear(lab.site, service)
-    seen = await lab.oracle.judge(with_audit=False)
+    seen = await _well(lab)
     return Cleared(service, ended, seen.healthy, seen.reasons)
+
+
+async def _well(lab: Lab) -> Judgement:
+    """As soon as everything is well again: who had a connection makes a new one."""
+    deadline = time.monotonic() + WELL_SECONDS
+    while True:
+        seen = await lab.oracle.judge(with_audit=False)
+        if seen.healthy or time.monotonic() > deadline:
+            return seen
+        await asyncio.sleep(0.3)
 
 
 def _part(site: Site, service: str) -> str:

@@ -34,5 +34,10 @@ async def serve(name: str, port: int, results: Path, say: Callable[[str], None])
     app = create_app(lab, token_of(lab.instance), results)
     say(f"Lab `{name}` listens on http://127.0.0.1:{port}. A Watchkeeper forwards to it with this watchkeeper.yaml:")
     say(f'\nlab: {{url: "http://127.0.0.1:{port}", token: "file:{token_file(lab.instance)}"}}\n')
-    config = uvicorn.Config(app, host="127.0.0.1", port=port, access_log=False, log_level="warning", ws="none")
-    await uvicorn.Server(config).serve()
+    config = uvicorn.Config(
+        app, host="127.0.0.1", port=port, access_log=False, log_level="warning", ws="none", lifespan="off"
+    )
+    try:
+        await uvicorn.Server(config).serve()
+    finally:
+        await app.state.desk.validations.stop()
