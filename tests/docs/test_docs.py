@@ -229,6 +229,7 @@ def test_every_path_of_the_api_is_described() -> None:
         "resources": "/api/resources",
         "map": "/api/resources",
         "incidents": "/api",
+        "deciding": "/api",
         "acts": "/api",
         "evaluation": "/api",
         "lab": "/api",

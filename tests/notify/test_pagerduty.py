@@ -41,7 +41,7 @@ async def test_an_incident_is_one_alert_from_its_opening_to_its_end(
     said = opened["payload"]
     assert (said["severity"], said["group"], said["component"], said["class"]) == ("critical", "lab", "cache", "full")
     assert said["summary"] == "full on cache: It is full."
-    assert opened["client_url"] == "http://127.0.0.1:8000/api/incidents/inc-1"
+    assert opened["client_url"] == "http://127.0.0.1:8000/api/incidents/inc-1/report?format=html"
     assert pagerduty.alerts == {"inc-1": "resolved"}
 
 

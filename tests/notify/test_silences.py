@@ -2,7 +2,6 @@
 
 from collections.abc import AsyncIterator
 from datetime import timedelta
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -52,8 +51,8 @@ def test_an_alert_is_silenced_when_all_that_is_said_matches(
 
 
 @pytest.fixture
-async def store(tmp_path: Path) -> AsyncIterator[Store]:
-    async with Store.open(f"sqlite+aiosqlite:///{tmp_path / 'w.db'}") as opened:
+async def store(database: str) -> AsyncIterator[Store]:
+    async with Store.open(database) as opened:
         async with opened.transaction() as transaction:
             for one in (CACHE, ORDERS):
                 await transaction.put_resource(one)

@@ -5,7 +5,6 @@ import json
 from collections.abc import AsyncIterator
 from dataclasses import replace
 from datetime import timedelta
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -76,10 +75,10 @@ async def receiver(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Receiver]:
 
 
 @pytest.fixture
-async def store(tmp_path: Path) -> AsyncIterator[Store]:
+async def store(database: str) -> AsyncIterator[Store]:
     masker = Masker()
     masker.learn("hunter22")
-    async with Store.open(f"sqlite+aiosqlite:///{tmp_path / 'w.db'}", masker) as opened:
+    async with Store.open(database, masker) as opened:
         yield opened
 
 
@@ -108,7 +107,10 @@ async def test_of_what_waits_for_a_person_it_tells_how_to_decide(
     assert "watchkeeper reject apr-1" in got["text"]
     assert got["data"] == {"by_hand": ["redis-cli MEMORY PURGE"]}
     assert (got["kind"], got["incident"], got["resource"]) == ("approval.requested", "inc-1", "docker/lab/redis/cache")
-    assert got["links"] == {"incident": f"{API}/api/incidents/inc-1"}
+    assert got["links"] == {
+        "report": f"{API}/api/incidents/inc-1/report?format=html",
+        "incident": f"{API}/api/incidents/inc-1",
+    }
 
 
 @pytest.mark.parametrize("kind", ["incident.opened", "incident.escalated", "incident.closed", "fix.would"])

@@ -170,8 +170,7 @@ async def test_the_command_line_lists_and_tests_them(address: str, runtime: Runt
         out, _ = await asyncio.wait_for(process.communicate(), PATIENCE)
         return process.returncode, out.decode()
 
-    listed, tested, dead = await asyncio.gather(typed(), typed("test", "shop"), typed("dead"))
+    listed, tested = await asyncio.gather(typed(), typed("test", "shop"))
     assert listed[0] == 0
     assert "C1, by a bot" in listed[1]
     assert tested == (0, "● shop: delivered: ok\n")
-    assert dead == (0, "There is no dead letter.\n")

@@ -110,12 +110,19 @@ class Composer:
             approval=approval,
             following=_following(event),
             data=event.data,
-            links=self._links(event),
+            links=self._links(event, approval),
         )
 
-    def _links(self, event: Event) -> dict[str, str]:
-        links = {"incident": f"{self._address}/api/incidents/{event.incident}"} if event.incident else {}
-        return links | ({"fix": f"{self._address}/api/fixes/{event.subject}"} if event.kind in ALONE else {})
+    def _links(self, event: Event, approval: Approval | None) -> dict[str, str]:
+        links = dict[str, str]()
+        if approval is not None and approval.status == "waiting":
+            links["decide"] = f"{self._address}/api/approvals/{approval.id}/decide"
+        if event.incident:
+            links["report"] = f"{self._address}/api/incidents/{event.incident}/report?format=html"
+            links["incident"] = f"{self._address}/api/incidents/{event.incident}"
+        if event.kind in ALONE:
+            links["fix"] = f"{self._address}/api/fixes/{event.subject}"
+        return links
 
 
 def _following(event: Event) -> str:

@@ -7,6 +7,7 @@ from watchkeeper import __version__
 from watchkeeper.server import (
     acts,
     connectors,
+    deciding,
     evaluation,
     front,
     incidents,
@@ -64,6 +65,7 @@ def create_app(runtime: Runtime) -> FastAPI:
         resources.router,
         templates.router,
         incidents.router,
+        deciding.router,
         acts.router,
         evaluation.router,
         tools.router,
