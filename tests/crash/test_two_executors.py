@@ -101,12 +101,19 @@ def test_each_resource_is_looked_at_by_one_and_any_of_them_answers_for_all(
     asked = one.until_kind("approval.requested")  # the other's incident, heard of here
     shown = next(item for item in one.get("/api/resources/status")["items"] if item["slug"] == name)
     assert shown["holder"] == me_of(two)
+    path = f"/api/incidents/{asked['incident']}"
+    assert one.post(f"{path}/stop", {}).json()["status"] == "escalated"  # a row, which the other heeds
+    assert one.post(f"{path}/retry", {}).status_code == 200
+    asked = one.until_kind("approval.requested", after=asked["seq"])
     assert one.post(f"/api/approvals/{asked['subject']}/approve", {}).status_code == 200
     one.until_kind("incident.closed", after=asked["seq"])
     assert acted(ledgers[name]) == 1
     answer = one.post("/api/fixes/trigger", {"resource": others[1]})
     assert answer.status_code == 409, answer.text  # asked of the other: nothing is wrong with it
     assert "Nothing is wrong" in answer.text
+    answer = one.post(f"/api/fixes/{one.fixes()[0]['id']}/undo", {})  # asked of the other, too
+    assert answer.status_code == 409, answer.text
+    assert "ledger_mend has no undo" in answer.text
 
 
 @pytest.mark.parametrize("moment", ["ledger_mend:before", "ledger_mend:after"])
