@@ -40,7 +40,7 @@ def check(context: typer.Context) -> None:
         problems += own(settings, registry)
         problems += [*rules(settings, registry), *resources(settings, registry), *policy(settings), *notify(settings)]
         problems += checks(settings, registry)
-        doubts += unknown_environments(settings)
+        doubts += [*unknown_environments(settings), *without_buttons(settings)]
         read = str(options.file() or read)
     problems += [*broken(registry), *references(registry), *exporters(registry)]
     fine = {
@@ -171,6 +171,16 @@ def notify(settings: "Settings") -> Iterator[Problem]:
     hook = settings.notify.webhook
     if hook is not None and not hook.url.startswith(("http://", "https://", "env:", "file:")):
         yield "notify.webhook.url is no URL.", "Write https://…, or a reference: env:NAME, file:PATH."
+
+
+def without_buttons(settings: "Settings") -> Iterator[Problem]:
+    """Channels of Slack whose buttons nobody will see, for Slack could not call back."""
+    from watchkeeper.settings.notify import SlackChannel
+
+    for said in settings.notify.channels:
+        if isinstance(said, SlackChannel) and said.signing_secret and not settings.server.public_url:
+            what = f"notify.channels, {said.name}: its messages have no buttons, for there is no `server.public_url`."
+            yield what, "Set it to the address at which Slack reaches this server."
 
 
 def broken(registry: "Registry") -> Iterator[Problem]:

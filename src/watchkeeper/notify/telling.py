@@ -90,7 +90,7 @@ class Composer:
         asked = event.subject if event.kind.startswith("approval.") else incident.approval if incident else None
         approval = await self._store.find(Approval, asked) if asked else None
         resource = event.resource or (incident.root if incident else None)
-        known = {found.id: found.slug for found in await self._store.resources()} if resource else {}
+        known = await self._store.resource(resource) if resource else None
         if event.kind == ENDED:
             text = f"{event.text}: {counted(await self._silences.kept_back(event.subject))}"
         return Message(
@@ -103,7 +103,7 @@ class Composer:
             severity=worst(alerts) if event.incident else SERIOUS.get(event.kind, "info"),
             environment=resource.split("/")[1] if resource and resource.count("/") >= 3 else "",
             resource=event.resource,
-            slug=known.get(resource or "", resource or ""),
+            slug=known.slug if known else resource or "",
             incident_id=event.incident,
             incident=incident,
             rules=tuple(dict.fromkeys(alert.rule for alert in alerts)),

@@ -259,6 +259,12 @@ class Store:
         query = sa.select(schema.resources.c.body).where(schema.resources.c.gone_at.is_(None))
         return [adapter(Resource).validate_python(row["body"]) for row in await self.rows(query)]
 
+    async def resource(self, key: str) -> Resource | None:
+        """One by its id, also where it is gone."""
+        table = schema.resources
+        found = await self.rows(sa.select(table.c.body).where(table.c.id == key))
+        return adapter(Resource).validate_python(found[0]["body"]) if found else None
+
     async def readings(self, resource: str, *, since: datetime, until: datetime, limit: int = 5000) -> list[Reading]:
         table = schema.readings
         query = (
