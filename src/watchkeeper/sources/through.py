@@ -16,6 +16,9 @@ from watchkeeper.sources.known import known_as
 
 KEY = "source"
 """Where a resource's settings say what comes from which source."""
+CLOSER = 60.0
+"""Seconds for which the server itself is asked besides, from when something was last suspect: whether a fix has helped, and
+whether an alert is over, is told by the same figures as the fault."""
 _NAMED = re.compile(r"\breading\.(\w+)")
 
 
@@ -59,6 +62,7 @@ class Through:
         self._rules = rules
         self._needed = needed(rules)
         self._host: Host | None = None
+        self._closer_until = 0.0
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._connector, name)
@@ -87,8 +91,8 @@ class Through:
 
     async def read(self, session: Any, last: Reading | None) -> Reading:
         """What the source tells. While a rule holds, or its figures are suspect, what only the server itself tells is
-        asked of it, where it can be reached: who holds the connections, who waits for whom, what a tool may do. An
-        exporter that cannot reach its server does not know why: then the server alone is asked."""
+        asked of it, where it can be reached, and for some time after: who holds the connections, who waits for whom,
+        what a tool may do. An exporter that cannot reach its server does not know why: then the server alone is asked."""
         begun, at = time.perf_counter(), now()
         seen = await self._known_as()
         if not self._seen.whole:
@@ -106,7 +110,9 @@ class Through:
             state = f"{direct.state} (looked at directly: to {self._source.name} it is down)"
             return replace(direct, metrics={**direct.metrics, **own}, state=state)
         within = scope(reading=numbers(told.metrics), facts=dict(told.facts), state="")
-        if not told.suspect and not any(rule.when.holds(within) for rule in self._rules):
+        if told.suspect or any(rule.when.holds(within) for rule in self._rules):
+            self._closer_until = time.monotonic() + CLOSER
+        if time.monotonic() > self._closer_until:
             return await self._reading(session, told, at, begun)
         try:
             direct = await self._connector.read(session, last)
