@@ -17,8 +17,8 @@ from watchkeeper.sources.known import known_as
 KEY = "source"
 """Where a resource's settings say what comes from which source."""
 CLOSER = 60.0
-"""Seconds for which the server itself is asked besides, from when something was last suspect: whether a fix has helped, and
-whether an alert is over, is told by the same figures as the fault."""
+"""Seconds for which the server itself is asked besides, from when something was last suspect: whether a fix has helped,
+and whether an alert is over, is told by the same figures as the fault."""
 _NAMED = re.compile(r"\breading\.(\w+)")
 
 
@@ -92,7 +92,8 @@ class Through:
     async def read(self, session: Any, last: Reading | None) -> Reading:
         """What the source tells. While a rule holds, or its figures are suspect, what only the server itself tells is
         asked of it, where it can be reached, and for some time after: who holds the connections, who waits for whom,
-        what a tool may do. An exporter that cannot reach its server does not know why: then the server alone is asked."""
+        what a tool may do. An exporter that cannot reach its server does not know why: then the server alone is
+        asked."""
         begun, at = time.perf_counter(), now()
         seen = await self._known_as()
         if not self._seen.whole:
