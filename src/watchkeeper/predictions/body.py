@@ -162,23 +162,26 @@ class ProfileBody(BaseModel):
             raise ValueError("a part is larger than the whole")
         if any(right > self.segments_labelled.kept.get(name, 0) for name, right in self.segments_correct.kept.items()):
             raise ValueError("more labels of a segment are right than there are")
-        if wrong := _other_limits(Profile("", "").to_dict(), self.model_dump()):
+        if wrong := _other_limits(_OURS, self):
             raise ValueError(f"{wrong} keeps another number of names than here")
         if any(counts.limit != Counts().limit for counts in self.categories.values()):
             raise ValueError("categories keep another number of names than here")
         return self
 
 
-def _other_limits(ours: Mapping[str, Any], given: Mapping[str, Any]) -> str:
+_OURS = Profile("", "").to_dict()
+
+
+def _other_limits(ours: Mapping[str, Any], given: BaseModel) -> str:
     """The first part whose limit is not ours: it could not be merged. Empty where there is none."""
     for name, part in ours.items():
         if not isinstance(part, Mapping):
             continue
-        mine, theirs = cast("Mapping[str, Any]", part), given[name]
-        if "limit" in mine:
-            if mine["limit"] != theirs["limit"]:
+        mine, theirs = cast("Mapping[str, Any]", part), getattr(given, name)
+        if isinstance(theirs, CountsBody):
+            if mine["limit"] != theirs.limit:
                 return name
-        elif name not in ("numbers", "categories") and (wrong := _other_limits(mine, theirs)):
+        elif isinstance(theirs, TruthBody) and (wrong := _other_limits(mine, theirs)):
             return f"{name}.{wrong}"
     return ""
 
@@ -209,6 +212,13 @@ class PushBody(BaseModel):
     """What the process had to let go since it began."""
     refused: Count = 0
     profile: ProfileBody
+
+    @property
+    def large(self) -> bool:
+        """Whether merging takes more than a few milliseconds."""
+        truth, of = self.profile.truth, self.profile
+        names = [truth.confusion, truth.true, of.classes, *of.categories.values()]
+        return sum(len(counts.kept) for counts in names) + 20 * len(of.numbers) > 5000
 
     def merged(self) -> Profile:
         """As a value of its own. Raises Refused where it does not fit to ours."""

@@ -101,7 +101,7 @@ class Predictions:
 
     async def take(self, model: str, process: str, sequence: int, skew: float, body: PushBody) -> Taken:
         """Count a push once, however often it comes. Raises Refused, Busy, Conflict, StoreAway."""
-        profile = await asyncio.to_thread(body.merged)
+        profile = await asyncio.to_thread(body.merged) if body.large else body.merged()
         sender = _sender(model, process, sequence, skew, body)
         return await self.intake.take(Push(process, model, sender.version, sequence, sender, profile))
 
