@@ -1,17 +1,19 @@
 """`/api/resources`: what is watched, and how it is."""
 
 from collections import Counter
+from collections.abc import Mapping
 from dataclasses import asdict
 from datetime import timedelta
 from typing import Annotated
 
 from fastapi import APIRouter, Query
+from fastapi.responses import Response
 
 from watchkeeper import __version__
 from watchkeeper.decide import ALL
 from watchkeeper.domain import LOOP, Incident, LogLine, NotFound, Reading, Window, now
-from watchkeeper.incidents import ACTIVE
 from watchkeeper.server import elsewhere
+from watchkeeper.server.listing import incidents_by_resource, line, names_after, page_of
 from watchkeeper.server.mode_views import mode_set
 from watchkeeper.server.paging import After, Limit, page
 from watchkeeper.server.runtime import Runtime
@@ -37,29 +39,24 @@ OUTSIDE = 20
 """Alerts from outside that the status shows."""
 
 
-async def _incidents(runtime: Runtime) -> dict[str, Incident]:
-    """The incident each resource takes part in."""
-    active = await runtime.store.select(Incident, status=ACTIVE)
-    return {resource: incident for incident in reversed(active) for resource in incident.resources}
+async def _incidents(runtime: Runtime) -> Mapping[str, Incident]:
+    return await incidents_by_resource(runtime.store)
 
 
-@router.get("")
-async def list_resources(runtime: Here, _: Viewer, limit: Limit = 500, after: After = None) -> Page[ResourceView]:
+@router.get("", response_model=Page[ResourceView])
+async def list_resources(runtime: Here, _: Viewer, limit: Limit = 500, after: After = None) -> Response:
     """Everything watched, by id."""
     incidents = await _incidents(runtime)
     watchers = dict(runtime.watch.watchers)
     others = {detail.id: detail for _, detail in await elsewhere.items(runtime, watchers)}
-    keys, following = page([*watchers, *others], lambda key: (key,), after, limit)
+    keys, following = names_after({**watchers, **others}, after, limit)
 
-    def view(key: str) -> ResourceView:
+    def written(key: str) -> bytes:
         if key in others:
-            return ResourceView(**others[key].model_dump())
-        w = watchers[key]
-        incident = incidents[key].id if key in incidents else None
-        tended = runtime.watch.tending.said(key)
-        return ResourceView(**resource_view(w.resource, w.health, w.state, w.since, incident, tended))
+            return ResourceView(**others[key].model_dump()).model_dump_json().encode()
+        return line(runtime, watchers[key], incidents[key].id if key in incidents else None)
 
-    return Page(items=[view(key) for key in keys], next=following)
+    return Response(page_of([written(key) for key in keys], following), media_type="application/json")
 
 
 def _by_health(one: Watcher | StatusView) -> tuple[int, str, str]:

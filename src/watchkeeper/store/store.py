@@ -102,6 +102,11 @@ class Store:
             await self._told.more()
 
     @property
+    def commits(self) -> int:
+        """Grows with everything that is committed with an event, here, and as far as it is heard of elsewhere."""
+        return self._told.count
+
+    @property
     def problem(self) -> str | None:
         """Why nothing can be written now, for a person; None where it can."""
         return self._outage.problem

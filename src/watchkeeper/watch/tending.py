@@ -3,13 +3,13 @@
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
-from typing import cast
+from typing import Any, cast
 
 import structlog
 
 from watchkeeper.domain import ConfigurationError
 from watchkeeper.domain.duration import seconds
-from watchkeeper.domain.healer import Healer, Tended
+from watchkeeper.domain.healer import Healer
 from watchkeeper.settings.healers import HealersSettings
 from watchkeeper.watch.watcher import Watcher
 
@@ -17,6 +17,8 @@ log = structlog.get_logger(__name__)
 DECLARED_SECONDS = 60.0
 """For a healer of the user's own, where its label does not say how long it takes."""
 Labels = Mapping[str, str]
+Told = Callable[[Any], Sequence[object]]
+"""`Tended.healers` of a connector that has it."""
 _CARRIED_SECONDS = 1.0
 
 
@@ -62,11 +64,12 @@ class Tending:
 
 def _told(watcher: Watcher) -> Sequence[Healer]:
     """By its connector, which may be somebody else's."""
-    session, connector = watcher.open_session, watcher.connector
-    if session is None or not isinstance(connector, Tended):
+    session = watcher.open_session
+    healers = cast("Told | None", getattr(watcher.connector, "healers", None))  # not asked for as a protocol: too slow
+    if session is None or healers is None:
         return ()
     try:
-        return [healer for healer in connector.healers(session) if isinstance(cast("object", healer), Healer)]
+        return [healer for healer in healers(session) if isinstance(healer, Healer)]
     except Exception as problem:
         log.info("its healers cannot be told", resource=watcher.resource.id, problem=str(problem))
         return ()
