@@ -106,6 +106,17 @@ async def test_without_a_public_address_there_are_no_buttons_but_commands(
     assert "watchkeeper approve apr-1" in texts(root)
 
 
+async def test_what_waits_without_an_incident_has_buttons_too(
+    slack: FakeSlack, notifies: Notifies, kept: Store
+) -> None:
+    signed = {"signing_secret": "env:SLACK_SIGNING", "people": {"U1": {"name": "ada", "role": "approver"}}}
+    await notifies(bot(slack, **signed), public=True)
+    await kept.save(approval(), Event("approval.requested", "apr-1", "an agent asks", now()))
+    await slack.until(1)
+
+    assert buttons(slack.roots()[0])["Approve"] == "apr-1"
+
+
 async def test_an_incoming_webhook_is_told_each_change_and_no_step(
     slack: FakeSlack, notifies: Notifies, story: Callable[..., Story]
 ) -> None:

@@ -95,7 +95,7 @@ async def act(runtime: Runtime, channel: SlackChannel, pressed: Pressed) -> None
                 f"An admin adds you: notify.channels, {channel.name}, people.",
             )
         who = allowed(Principal("person", person.name, person.role), "approve")
-        await decide(runtime, pressed.approval, who, to, "in Slack")
+        approval = await decide(runtime, pressed.approval, who, to, "in Slack")
     except WatchkeeperError as problem:
         await _answer(channel, pressed, {"response_type": "ephemeral", "replace_original": False, "text": str(problem)})
         return
@@ -104,7 +104,7 @@ async def act(runtime: Runtime, channel: SlackChannel, pressed: Pressed) -> None
         said = "It was not decided: an error of Watchkeeper's own, which its log tells."
         await _answer(channel, pressed, {"response_type": "ephemeral", "replace_original": False, "text": said})
         return
-    if channel.token is None:  # a bot's message is brought up to date by the channel itself
+    if channel.token is None or approval.incident is None:  # else the channel itself brings its message up to date
         text = f"{pressed.approval} was {to} by {who.name}."
         await _answer(channel, pressed, {"response_type": "in_channel", "replace_original": True, "text": text})
 

@@ -151,7 +151,7 @@ def _text(message: Message) -> str:
     if message.following:
         lines += [f"{message.following[:1].upper()}{message.following[1:]}.", ""]
     lines += [f"{name + ':':<13} {value}" for name, value in _rows(message)]
-    lines += ["", *message.links.values()]
+    lines += ["", *(f"{name + ':':<13} {href}" for name, href in message.links.items())]
     return "\n".join(lines) + "\n"
 
 

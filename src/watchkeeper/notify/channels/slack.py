@@ -81,7 +81,7 @@ class Slack:
         if self._token is None:
             return await self._hook({"text": self._text(message), "blocks": blocks(message, buttons=self._buttons)})
         if message.incident_id is None:
-            return await self._post({"text": self._text(message), "blocks": blocks(message, buttons=False)})
+            return await self._post(self._shown(message))
         if not thread or "ts" not in thread:
             return await self._root(message)
         update = {"channel": thread["channel"], "ts": thread["ts"], **self._shown(message)}
