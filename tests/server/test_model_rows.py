@@ -19,6 +19,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from tests.server.test_models import PATIENT
 from watchkeeper.predictions import arrow
 from watchkeeper.server import Runtime
 
@@ -300,7 +301,7 @@ async def test_labels_come_from_another_process(
     name = f"apart-{plain}".lower()
     said = {"WATCHKEEPER_URL": address, "WATCHKEEPER_TOKEN": runtime.token, "WATCHKEEPER_SPOOL": str(tmp_path)}
     for code in (LABELS, PREDICTS) if plain else (PREDICTS, LABELS):
-        command = [sys.executable, "-c", code.format(name=name, plain=plain)]
+        command = [sys.executable, "-c", PATIENT + code.format(name=name, plain=plain)]
         await asyncio.to_thread(subprocess.run, command, env=said, check=True, timeout=120)
 
     summed = await summary_of(operator, name)

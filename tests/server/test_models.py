@@ -18,16 +18,26 @@ import uvicorn
 from tests.conftest import free_port
 from tests.server.conftest import Server
 from watchkeeper.server import Runtime, create_app
-from watchkeeper_monitor import Monitor, Profile, Summary
+from watchkeeper_monitor import Monitor, Profile, Summary, pushing
 
 PATIENCE = 120
+
+
+PATIENT = "from watchkeeper_monitor import pushing; pushing.SECONDS = pushing.EXIT_SECONDS = 60.0\n"
+"""A machine that is busy with other tests may answer late: then what is awaited comes with the next turn, not now."""
+
+
+@pytest.fixture(autouse=True)
+def patient(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(pushing, "SECONDS", 60.0)
+    monkeypatch.setattr(pushing, "EXIT_SECONDS", 60.0)
 
 
 class Script:
     """A model server in a process of its own."""
 
     def __init__(self, code: str, **environment: str) -> None:
-        self.code = dedent(code)
+        self.code = PATIENT + dedent(code)
         self.environment = environment
         self.process: asyncio.subprocess.Process | None = None
 

@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 log = logging.getLogger("watchkeeper_monitor")
 LONGEST_WAIT = 60.0
 """Seconds between two attempts while the server is away."""
+EXIT_SECONDS = 2.0
+"""What the interpreter's end may wait for."""
 QUIET = 30.0
 """Seconds after which a process of which nothing came says that it is there."""
 SKEW = 10.0
@@ -40,8 +42,6 @@ class Where:
     """Seconds."""
     spool: Path
     spool_bytes: int
-    exit_seconds: float = 2.0
-    """What the interpreter's end may wait for."""
     root: Path | None = None
     records: float = 0.0
     texts: Texts = False
@@ -260,10 +260,10 @@ class Pusher:
     # The end ---------------------------------------------------------------------------------------------------------
 
     def close(self, monitor: "Monitor") -> None:
-        """Send what waits, within `exit_seconds`; what cannot be sent is left on disk for the next process."""
+        """Send what waits, within `EXIT_SECONDS`; what cannot be sent is left on disk for the next process."""
         if self._ended.is_set():
             return
-        until = time.monotonic() + self.where.exit_seconds
+        until = time.monotonic() + EXIT_SECONDS
         self._ended.set()
         if self._thread is not None and self._thread is not threading.current_thread() and self._thread.is_alive():
             self._thread.join(max(0.0, until - time.monotonic()))
