@@ -235,7 +235,7 @@ def _sender(model: str, process: str, sequence: int, skew: float, body: PushBody
         pid=body.pid,
         every=body.every,
         predictions=predictions,
-        predictions_per_second=predictions / max(1e-3, body.seconds),
+        predictions_per_second=predictions / max(1.0, body.seconds),
         cpu_ratio=body.cpu_ratio,
         memory_bytes=body.memory_bytes,
         dropped=body.dropped,
