@@ -60,6 +60,7 @@ async def slack() -> AsyncIterator[FakeSlack]:
 async def runtime(folder: Path, connector: MemoConnector, slack: FakeSlack) -> AsyncIterator[Runtime]:
     """Mode approve, and otherwise as it comes; without an engine. Slack is told."""
     with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("watchkeeper.predictions.intake.GATHER", 0.01)  # seconds that pushes wait for others
         patch.setenv("DOCKER_HOST", f"unix://{folder / 'no-engine.sock'}")
         patch.setenv("SLACK_TOKEN", "xoxb-right")
         patch.setenv("SLACK_SIGNING", SIGNING)
