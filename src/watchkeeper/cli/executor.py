@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import gc
 import os
 import signal
 import socket
@@ -66,6 +67,8 @@ def say(text: str) -> None:
 
 async def _serve(runtime: Runtime, listener: socket.socket, stop: asyncio.Event, greeting: Greeting) -> int:
     server = serving(runtime)
+    gc.collect()
+    gc.freeze()  # what was loaded stays; to look through it all again held everything up for a quarter of a second
     teller = Teller(runtime)
     served = asyncio.create_task(server.serve(sockets=[impatient(listener)]), name="serve")
     ends: list[asyncio.Task[Any]] = [served, *(asyncio.create_task(event.wait()) for event in (stop, runtime.lost))]
