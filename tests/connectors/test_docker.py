@@ -1,6 +1,7 @@
 """Containers as resources, against the real engine; and Redis in one of them."""
 
 import asyncio
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
@@ -11,6 +12,7 @@ from watchkeeper.connectors.docker import tools as hands
 from watchkeeper.connectors.docker.read import ContainerSession
 from watchkeeper.connectors.redis import connector as redis
 from watchkeeper.connectors.redis.session import RedisSession
+from watchkeeper.connectors.redis.tools import redis_restart
 from watchkeeper.domain import Reading, Refused, now
 from watchkeeper.hosts import ContainerHost, Engine
 
@@ -144,6 +146,17 @@ async def test_ends_of_its_own_within_minutes_are_a_crash_loop(run: Run) -> None
     assert {"container-restarting", "container-killed"} <= firing(reading)
 
 
+async def test_a_job_that_failed_is_not_run_again_and_a_service_that_crashed_is(run: Run) -> None:
+    job = await session_with(await run("sh", "-c", "exit 3", options=LABELS))
+    service = await session_with(await run("sh", "-c", "exit 3", options=[*LABELS, "--expose", "80"]))
+    for session in (job, service):
+        await until_stopped(session.host)
+    told = [hands.docker_start.refusal(await connector.read(session, None), {}) for session in (job, service)]
+    assert told[1] is None
+    assert "exit code 3" in (told[0] or "")
+    assert "it may be a job" in (told[0] or "")
+
+
 async def test_a_removed_container_is_a_look_that_failed(run: Run) -> None:
     host = await run(*REDIS)
     session = await session_with(host)
@@ -240,6 +253,20 @@ async def test_a_redis_in_a_container_is_found_looked_at_and_probed(run: Run, en
         await docker("stop", "-t", "5", host.name)
         stopped = await redis_seen(session, paused, host_stopped_on_purpose=1)
         assert {rule.id for rule in redis.rules if rule.when.holds(stopped.scope())} == set()
+
+
+async def test_a_server_that_has_never_answered_is_given_the_time_to_begin(run: Run) -> None:
+    host = await run("sh", "-c", "sleep 600; exec redis-server", options=LABELS)
+    found = [one async for one in redis.discover([host], {})]
+    resource = found[0] if found else replace((await session_with(host)).resource, kind="redis")
+    down = next(rule for rule in redis.rules if rule.id == "redis-down")
+    async with redis.connect(resource, host) as session:
+        reading = await redis.read(session, None)
+        assert (reading.metrics["up"], reading.metrics["host_starting"]) == (0.0, 1.0)
+        assert not down.when.holds(reading.scope())
+        assert "has not answered yet" in (redis_restart.refusal(reading, {}) or "")
+        long_ago = replace(reading, metrics={**reading.metrics, "host_starting": 0.0})
+        assert down.when.holds(long_ago.scope())
 
 
 async def test_a_slot_is_freed_inside_the_containers_own_network(run: Run) -> None:

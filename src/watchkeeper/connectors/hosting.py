@@ -1,6 +1,7 @@
 """How the host of a service is, as metrics: what tells a server that is down from one whose container was stopped."""
 
 import asyncio
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -12,9 +13,18 @@ from watchkeeper.hosts.usage import disk_here
 
 HOST_SECONDS = 0.3
 """A host that is asked beside a look must not make it late."""
+START_SECONDS = 60.0
+"""A server whose host was started so lately, and that has never answered, is at its start: an image that makes its
+database first takes tens of seconds, and to restart it then would leave half of one."""
 OFF = ("host_stopped_on_purpose", "host_stopped_before_watch")
 ENDED = ("exited", "dead", "created")
-FLAGS = ("host_paused", "host_stopped_on_purpose", "host_stopped_unknown", "host_stopped_before_watch")
+FLAGS = (
+    "host_paused",
+    "host_stopped_on_purpose",
+    "host_stopped_unknown",
+    "host_stopped_before_watch",
+    "host_starting",
+)
 RUNNING = {"host_known": 1.0, "host_running": 1.0, **dict.fromkeys(FLAGS, 0.0), "host_ended_seconds": 0.0}
 """All that a look may say of a host; of one that runs."""
 _NO_HANDS = "It is known only by its address; nothing here can handle what it runs on."
@@ -48,9 +58,15 @@ def metrics_of(state: HostState | None, *, answered: bool = True) -> dict[str, f
         "host_stopped_before_watch": not running
         and not answered
         and (state.status == "created" or state.exit_code == 0),
+        "host_starting": running and not answered and _started_for(state) < START_SECONDS,
     }
     ended = 0.0 if running else ended_for(state)
     return {name: float(value) for name, value in flags.items()} | {"host_ended_seconds": ended}
+
+
+def _started_for(state: HostState) -> float:
+    """For how many seconds it has run; for ever where that is not told."""
+    return max(0.0, (now() - state.started_at).total_seconds()) if state.started_at else math.inf
 
 
 def ended_for(state: HostState) -> float:
@@ -98,6 +114,10 @@ def has_a_host(reading: Reading, arguments: Mapping[str, Any]) -> str | None:
         return _NO_HANDS
     if reading.metrics.get("host_stopped_on_purpose", 0.0) > 0:
         return "It was stopped on purpose."
+    if reading.metrics.get("host_starting", 0.0) > 0:
+        return (
+            f"It was started less than {START_SECONDS:.0f} s ago and has not answered yet: it may be making its files."
+        )
     return None
 
 

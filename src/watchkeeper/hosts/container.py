@@ -8,7 +8,7 @@ import tarfile
 from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, cast
 
 from watchkeeper.domain import ExecResult, HostState, Limits, Network, NotFound, StopCause, WatchkeeperError, now
 from watchkeeper.hosts import sockets
@@ -214,8 +214,10 @@ class ContainerHost:
         pid = int(part(await self.inspect(fresh=False), "State").get("Pid") or 0)
         if stats := from_cgroup(pid, self._incarnation):
             return stats
-        raw: dict[str, Any] = await self._call("stats", params={"stream": "false", "one-shot": "true"})
-        return from_engine(raw)
+        raw: Any = await self._call("stats", params={"stream": "false", "one-shot": "true"})
+        if not isinstance(raw, dict):  # while it is being removed the engine says nothing at all
+            raise WatchkeeperError("The engine does not tell what it uses.")
+        return from_engine(cast("dict[str, Any]", raw))
 
     async def start(self) -> None:
         """Start it; nothing happens if it runs."""

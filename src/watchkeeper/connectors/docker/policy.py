@@ -20,6 +20,16 @@ def healers(shown: Mapping[str, Any], state: HostState, story: Story) -> tuple[H
     return (*_restart_policy(shown, state, story), *_patroni(shown, state))
 
 
+def serves(shown: Mapping[str, Any]) -> bool:
+    """Whether anything declares that it is there for others and to stay: a port, a health check, a restart policy. What
+    declares none of them may be a job, which is over when it ends."""
+    config, host = part(shown, "Config"), part(shown, "HostConfig")
+    policy = str(part(host, "RestartPolicy").get("Name") or "no")
+    return bool(
+        config.get("ExposedPorts") or host.get("PortBindings") or config.get("Healthcheck") or policy not in ("no", "")
+    )
+
+
 def _restart_policy(shown: Mapping[str, Any], state: HostState, story: Story) -> tuple[Healer, ...]:
     said = part(shown, "HostConfig", "RestartPolicy")
     name, most = str(said.get("Name") or "no"), int(said.get("MaximumRetryCount") or 0)

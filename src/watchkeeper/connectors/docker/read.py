@@ -10,7 +10,7 @@ from watchkeeper.connectors import hosting, network
 from watchkeeper.connectors.docker import health
 from watchkeeper.connectors.docker.configuration import configuration
 from watchkeeper.connectors.docker.files import SHOWN, Files
-from watchkeeper.connectors.docker.policy import healers
+from watchkeeper.connectors.docker.policy import healers, serves
 from watchkeeper.domain import HostState, Limits, Probe, Reading, Resource, WatchkeeperError, now
 from watchkeeper.domain.healer import Healer
 from watchkeeper.hosts import ContainerHost, ContainerStats
@@ -56,7 +56,9 @@ async def look(session: ContainerSession, last: Reading | None) -> Reading:
         return reading({}, {"status": "unreachable"}, "unknown", "The Docker engine does not answer.")
     metrics, facts = _of_state(state, last, at)
     with suppress(WatchkeeperError, TimeoutError):
-        session.healers = healers(await host.inspect(fresh=False), state, host.story)
+        shown = await host.inspect(fresh=False)
+        session.healers = healers(shown, state, host.story)
+        metrics["serves"] = float(serves(shown))
     await _files(session, state, metrics, facts)
     configured = await _configured(session)
     metrics["restarts"], facts["starts"] = _starts(state, last, at)
@@ -236,6 +238,7 @@ SAMPLE = Reading(
         "stopped_unknown": 0.0,
         "stopped_before_watch": 0.0,
         "failed": 0.0,
+        "serves": 1.0,
         "crashed": 0.0,
         "config_changed": 0.0,
         "config_crashed": 0.0,

@@ -40,6 +40,17 @@ def must_be_stopped(reading: Reading, arguments: Mapping[str, Any]) -> str | Non
     return "It is running already." if reading.metrics.get("running") else None
 
 
+def must_not_be_a_job(reading: Reading, arguments: Mapping[str, Any]) -> str | None:
+    """What ended with a fault of its own and serves nobody is not run again unasked: it may have done half of it."""
+    if reading.metrics.get("crashed", 0.0) < 1.0 or reading.metrics.get("serves", 1.0) > 0:
+        return None
+    code = reading.metrics.get("exit_code", 1.0)
+    return (
+        f"It ended by itself with exit code {code:.0f}, and nothing declares that it is a service (no port, no health "
+        "check, no restart policy): it may be a job, which is not run again unasked."
+    )
+
+
 def must_be_paused(reading: Reading, arguments: Mapping[str, Any]) -> str | None:
     """Unpausing is for what is paused."""
     return None if reading.metrics.get("paused") else "It is not paused."
@@ -61,7 +72,7 @@ def must_hold_what_is_used(reading: Reading, arguments: Mapping[str, Any]) -> st
     state=start_count,
     settle=_HEALTH_CHECK,
     timeout=35.0,
-    requires=(must_be_stopped,),
+    requires=(must_be_stopped, must_not_be_a_job),
     rights=calls(INSPECT, *START),
     by_hand="docker start {host}",
 )

@@ -172,7 +172,8 @@ async def postgres_kill_idle_sessions(
     rights=grants("pg_read_all_stats", "pg_signal_backend"),
     by_hand=psql(
         "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE state LIKE 'idle in transaction%' "
-        "AND state_change < now() - make_interval(secs => {min_seconds})"
+        "AND state_change < now() - make_interval(secs => {min_seconds}) AND (NOT {only_blocking} OR pid IN "
+        "(SELECT unnest(pg_blocking_pids(pid)) FROM pg_stat_activity))"
     ),
 )
 async def postgres_kill_idle_in_transaction(
