@@ -44,6 +44,15 @@ def test_an_empty_file_changes_nothing(file: Path) -> None:
     assert load_settings(file) == Settings()
 
 
+def test_what_is_wrong_in_the_environment_is_not_blamed_on_the_file(
+    file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file.write_text("watch: {interval: 5}")
+    monkeypatch.setenv("WATCHKEEPER_MODE", "atuo")
+    with pytest.raises(ConfigurationError, match=r"^WATCHKEEPER_MODE in the environment: `mode`"):
+        load_settings(file)
+
+
 def test_the_environment_overrides_the_file(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     file.write_text("mode: auto\nwatch: {interval: 5, timeout: 1}")
     monkeypatch.setenv("WATCHKEEPER_MODE", "observe")

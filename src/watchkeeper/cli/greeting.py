@@ -113,7 +113,9 @@ def _found(runtime: "Runtime", teller: Teller) -> None:
         key=lambda w: (WORST_FIRST.index(w.health.value), w.resource.kind, w.resource.slug),
     )
     if not watchers:
-        teller.say(Text("\nNothing to watch was found. `watchkeeper doctor` says what is missing."))
+        only = ", ".join(runtime.settings.only)
+        that = f" that `only` names ({only})" if only else ""
+        teller.say(Text(f"\nNothing to watch was found{that}. `watchkeeper doctor` says what is missing."))
         return
     made = table("resource", "kind", "health", "acts", "state", fold=("resource", "state"))
     for watcher in watchers[:MOST]:

@@ -286,6 +286,8 @@ def show_advice(screen: "Console", advice: dict[str, Any], word: str = "It would
     from watchkeeper.cli.screen import outcome, prose
 
     decision = advice["decision"]
+    if decision["outcome"] == "deny":
+        word = "It may not now, but would"
     prose(screen, f"Cause: {advice['cause']}", 2)
     screen.print(Text(f"  {word} ({advice['author']}):"))
     for step in advice["steps"]:

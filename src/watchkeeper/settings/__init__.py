@@ -134,11 +134,14 @@ class RuleOverride(Part):
     severity: Literal["info", "warning", "critical"] | None = None
 
 
+_PREFIX = "WATCHKEEPER_"
+
+
 class Settings(BaseSettings):
     """Everything there is to configure. Unknown keys are errors."""
 
     model_config = SettingsConfigDict(
-        env_prefix="WATCHKEEPER_", env_nested_delimiter="__", extra="forbid", nested_model_default_partial_update=True
+        env_prefix=_PREFIX, env_nested_delimiter="__", extra="forbid", nested_model_default_partial_update=True
     )
 
     mode: Mode = "approve"
@@ -257,9 +260,16 @@ def load_settings(path: Path | None = None, **overrides: Any) -> Settings:
     try:
         return _with({name: value for name, value in overrides.items() if value is not None})(**content)
     except ValidationError as problem:
-        raise complain(Settings, problem, where) from None
+        raise complain(Settings, problem, _said_in(problem) or where) from None
     except Exception as problem:
         raise ConfigurationError(f"{where}: {problem}") from None
+
+
+def _said_in(problem: ValidationError) -> str:
+    """The variables of the environment that say what is wrong; empty where the file does."""
+    wrong = {str(error["loc"][0]).upper() for error in problem.errors() if error["loc"]}
+    said = [n for n in os.environ if n.startswith(_PREFIX) and n.removeprefix(_PREFIX).partition("__")[0] in wrong]
+    return f"{', '.join(sorted(said))} in the environment" if said else ""
 
 
 def _with(overrides: dict[str, Any]) -> type[Settings]:

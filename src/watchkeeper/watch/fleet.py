@@ -63,6 +63,8 @@ class Fleet:
         self._seen: dict[int, set[str]] = {}
         self._matched: set[int] = set()
         """Which entries of the configuration are about something that was found."""
+        self._about: dict[tuple[str, str], list[int]] = {}
+        """By kind and name: the entries that were about it when it was last found."""
 
     @property
     def resources(self) -> Mapping[str, Resource]:
@@ -162,10 +164,12 @@ class Fleet:
         )
 
     def unmatched(self) -> list[ResourceSettings]:
-        """Entries of the configuration that are about nothing the last search found; what is to be ignored may be
-        missing."""
+        """Entries of the configuration that are about nothing the last search found, nor about what is watched still
+        although that did not find it (it may not let anybody in just now); what is to be ignored may be missing."""
+        kept = {(resource.kind, resource.name) for resource in self.resources.values()}
+        matched = self._matched.union(*(about for it, about in self._about.items() if it in kept))
         entries = enumerate(self._settings.resources)
-        return [entry for number, entry in entries if number not in self._matched and not entry.ignore]
+        return [entry for number, entry in entries if number not in matched and not entry.ignore]
 
     @property
     def misnamed(self) -> str:
@@ -185,6 +189,7 @@ class Fleet:
         project = resource.labels.get("com.docker.compose.project", "")
         about = [number for number, entry in enumerate(self._settings.resources) if names(entry, resource)]
         self._matched.update(about)
+        self._about[resource.kind, resource.name] = about
         if self._settings.only and not any(
             fnmatchcase(text, pattern)
             for pattern in self._settings.only

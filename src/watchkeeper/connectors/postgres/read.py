@@ -119,7 +119,7 @@ async def look(session: PostgresSession, last: Reading | None) -> Reading:
     try:
         async with asyncio.timeout(1.3):
             await _good(session, at, metrics, facts)
-        error, state = None, _summary(metrics)
+        error, state = None, _summary(metrics, facts)
     except (Trouble, TimeoutError) as problem:
         found = trouble(problem)
         state = await _failed(session, found, metrics, facts)
@@ -337,10 +337,17 @@ async def _failed(session: PostgresSession, found: Trouble, metrics: dict[str, f
     )
 
 
-def _summary(metrics: Mapping[str, float]) -> str:
+def _by(facts: Mapping[str, str]) -> str:
+    """Who is at the head of the longest chain: whoever is asked whether it may be ended wants to know."""
+    pid, application, user = (facts.get(f"head_{name}", "") for name in ("pid", "application", "user"))
+    who = " of ".join(filter(None, (application, user)))
+    return f" by {who or 'a session'} (pid {pid})" if pid else ""
+
+
+def _summary(metrics: Mapping[str, float], facts: Mapping[str, str]) -> str:
     said = f"{metrics['connections']:.0f} of {metrics['max_connections']:.0f} connections"
     if blocked := metrics.get("blocked_sessions"):
-        said += f", {blocked:.0f} blocked"
+        said += f", {blocked:.0f} blocked{_by(facts)}"
     return said
 
 
