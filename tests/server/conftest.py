@@ -107,6 +107,7 @@ class Server(uvicorn.Server):
 async def served(runtime: Runtime) -> AsyncIterator[str]:
     """A real server on loopback, as its settings say; its address."""
     with socket.socket() as listener:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 1 << 16)  # who reads nothing is soon noticed
         listener.bind(("127.0.0.1", 0))
         listener.listen()
         listener.setblocking(False)
