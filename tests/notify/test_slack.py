@@ -127,8 +127,8 @@ async def test_an_incoming_webhook_is_told_each_change_and_no_step(
     await slack.until(2)
 
     assert [said.text for said in slack.hooked] == [
-        "[watchkeeper] full on cache: It is full.",
-        "[watchkeeper] healed: it is well",
+        "[watchkeeper] inc-1: full on cache: It is full.",
+        "[watchkeeper] cache, inc-1: healed: it is well",
     ]
 
 

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import re
 from collections.abc import AsyncIterator
 from dataclasses import replace
 from datetime import timedelta
@@ -91,7 +92,8 @@ async def told(receiver: Receiver, store: Store) -> AsyncIterator[Notifier]:
 
 
 async def texts(receiver: Receiver, number: int) -> list[str]:
-    return [(await receiver.next())["text"].removeprefix("[watchkeeper] ") for _ in range(number)]
+    told = [(await receiver.next())["text"] for _ in range(number)]
+    return [re.sub(r"^\[watchkeeper\] (?:\S+, )?(?:inc-\S+: )?", "", text) for text in told]
 
 
 def numbered(number: int, **changes: Any) -> Event:

@@ -42,8 +42,10 @@ class Message:
 
     @property
     def line(self) -> str:
-        """All of it in one line."""
-        return f"{self.text} — {self.following}" if self.following else self.text
+        """All of it in one line, for receivers that show nothing else: what it is about goes before."""
+        about = ", ".join(name for name in (self.slug, self.incident_id) if name and name not in self.text)
+        said = f"{about}: {self.text}" if about else self.text
+        return f"{said} — {self.following}" if self.following else said
 
 
 @dataclass(frozen=True, slots=True)
