@@ -44,7 +44,7 @@ def test_the_morning_report_tells_what_it_would_have_done_and_what_a_person_did(
 
     assert "1 incident: 1 recovered" in told
     assert "after the first sign: `redis_" in told
-    assert "never tried here on this kind of resource; in mode auto policy says allow (lab/reversible)" in told
+    assert "never tried here on this kind of resource; in mode auto policy says allow (lab/disruptive)" in told
     assert "something else was changed" in told
     assert "cache: maxmemory 8 MiB → 32 MiB, not by Watchkeeper" in told
 

@@ -20,7 +20,7 @@ ENDED = ("incident.closed", "incident.escalated")
 @pytest.fixture
 def auto(runtime: Runtime, monkeypatch: pytest.MonkeyPatch) -> Runtime:
     """As the same server in mode auto."""
-    monkeypatch.setattr(runtime.decide.policy, "mode", "auto")
+    monkeypatch.setattr(runtime.decide.modes, "configured", "auto")
     return runtime
 
 

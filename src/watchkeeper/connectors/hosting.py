@@ -116,7 +116,8 @@ def has_a_host(reading: Reading, arguments: Mapping[str, Any]) -> str | None:
         return "It was stopped on purpose."
     if reading.metrics.get("host_starting", 0.0) > 0:
         return (
-            f"It was started less than {START_SECONDS:.0f} s ago and has not answered yet: it may be making its files."
+            f"It was started less than {START_SECONDS:.0f} s ago and has not answered yet: it may be making its files, "
+            "and is waited for."
         )
     return None
 

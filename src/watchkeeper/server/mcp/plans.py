@@ -185,4 +185,6 @@ def _waiting(approval: Approval, at: datetime) -> FixView:
     )
 
 
-TOOLS = (fix_status, submit_plan, leave_incident)
+TOOLS = (fix_status, submit_plan)
+IN_THE_SEAT = (leave_incident,)
+"""And those to whom the planning is left."""

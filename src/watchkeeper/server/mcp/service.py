@@ -36,7 +36,8 @@ class Service:
 
     def __init__(self, runtime: Runtime) -> None:
         self._runtime = runtime
-        self._ours = {tool.name: tool for tool in (*incidents.TOOLS, *evidence.TOOLS, *plans.TOOLS)}
+        seat = plans.IN_THE_SEAT if runtime.settings.planner == "agents" else ()
+        self._ours = {tool.name: tool for tool in (*incidents.TOOLS, *evidence.TOOLS, *plans.TOOLS, *seat)}
         tools = [listing.of_ours(tool, _gives(tool)) for tool in self._ours.values()]
         connectors = listing.of_connectors(runtime.registry, runtime.decide.tools)
         self._listed = [*tools, *(tool for tool in connectors if tool.name not in self._ours)]
