@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from watchkeeper.cli.client import Client
 
 PAGE = 1000
+LONGEST_STATE = 90
 WIDE = 110
 """Columns from which on a table has room for what is told below it, too."""
 
@@ -198,7 +199,7 @@ def resources_table(items: list[dict[str, Any]], width: int) -> "RenderableType"
             "kind": item["kind"],
             "env": item["environment"],
             "health": health(item["health"]),
-            "state": item["state"],
+            "state": shortened(item["state"]),
             "metric that matters": metric(item["metric"]),
             "since": ago(item["since"]),
             "incident": item["incident"] or "",
@@ -206,6 +207,12 @@ def resources_table(items: list[dict[str, Any]], width: int) -> "RenderableType"
         }
         made.add_row(*(cells[name] for name in columns))
     return made
+
+
+def shortened(state: str) -> str:
+    """As much as a table can hold; below it, and in `--json`, all of it is told."""
+    first = state.partition("\n")[0]
+    return first if len(first) <= LONGEST_STATE else f"{first[:LONGEST_STATE].rstrip()}…"
 
 
 def metric(said: dict[str, Any] | None) -> str:

@@ -24,7 +24,7 @@ def configuration(shown: Mapping[str, Any]) -> dict[str, str]:
     if not cpus and host.get("CpuQuota"):
         cpus = host["CpuQuota"] / (host.get("CpuPeriod") or 100_000)
     pids = host.get("PidsLimit") or 0
-    mounts = sorted(f"{m.get('Name') or m.get('Source')}:{m.get('Destination')}" for m in items(shown, "Mounts"))
+    mounts = sorted(f"{_volume(m)}:{m.get('Destination')}" for m in items(shown, "Mounts"))
     # docker-compose 1 adds a variable `affinity:…` to what it makes anew, which nobody asked for.
     return {
         "image": str(config.get("Image") or ""),
@@ -43,6 +43,15 @@ def configuration(shown: Mapping[str, Any]) -> dict[str, str]:
         STARTED: started.isoformat() if started else "",
         CREATED: created.isoformat() if created else "",
     }
+
+
+_NAMELESS = re.compile(r"[0-9a-f]{64}")
+
+
+def _volume(mount: Mapping[str, Any]) -> str:
+    """Its name or place; of one that nobody named, as much as tells it from another."""
+    name = str(mount.get("Name") or mount.get("Source"))
+    return f"anonymous-{name[:8]}" if _NAMELESS.fullmatch(name) else name
 
 
 def digest(value: Any) -> str:
