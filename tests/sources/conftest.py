@@ -82,7 +82,7 @@ class Stand:
                 while not over.wait(0.1):  # the rate of asking: Prometheus tells nobody
                     try:
                         answer = client.get(f"{self.url}/api/v1/query", params={"query": query}).json()
-                    except httpx.TransportError:
+                    except (httpx.TransportError, ValueError):  # while it starts it speaks no JSON
                         continue
                     if answer.get("data", {}).get("result"):
                         return
