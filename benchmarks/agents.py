@@ -6,10 +6,7 @@ The three take turns, so that whatever else the machine does disturbs all alike.
 is the median of the differences within one turn.
 """
 
-import argparse
 import asyncio
-import json
-import os
 import statistics
 import tempfile
 import time
@@ -24,6 +21,7 @@ from mcp import Client
 from mcp.client.streamable_http import streamable_http_client
 from tests.conftest import free_port, start_redis
 
+from benchmarks.telling import tell
 from watchkeeper.server import Runtime, create_app, running
 from watchkeeper.settings import Settings
 
@@ -106,17 +104,5 @@ async def measured(times: int) -> dict[str, Any]:
             server.stop()
 
 
-def main() -> None:
-    """Measure, print, and write where that is asked for."""
-    asked = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    asked.add_argument("--times", type=int, default=300)
-    asked.add_argument("--json", type=Path)
-    given = asked.parse_args()
-    told = {"times": given.times, "milliseconds": asyncio.run(measured(given.times)), "load": os.getloadavg()[0]}
-    print(json.dumps(told, indent=2))
-    if given.json:
-        given.json.write_text(json.dumps(told, indent=2) + "\n")
-
-
 if __name__ == "__main__":
-    main()
+    tell(__doc__, measured, 300)

@@ -6,10 +6,7 @@ A real Redis that is full, watched with an empty store; the same incident is dec
 `observe`, so that nothing changes. Times in milliseconds.
 """
 
-import argparse
 import asyncio
-import json
-import os
 import statistics
 import tempfile
 import time
@@ -18,20 +15,14 @@ from pathlib import Path
 from typing import Any
 
 from tests.conftest import start_redis
+from tests.following import event
 
+from benchmarks.telling import tell
 from watchkeeper.domain import LOOP, Decision, Incident
 from watchkeeper.server import Runtime, running
 from watchkeeper.settings import Settings
 
 CACHE = "local/lab/redis/cache"
-
-
-async def opened(runtime: Runtime) -> Incident:
-    """The incident, once it is known what would be done."""
-    async for event in runtime.store.follow(0):
-        if event is not None and event.kind == "fix.would" and event.incident:
-            return await runtime.store.get(Incident, event.incident)
-    raise AssertionError("it never was")
 
 
 async def measured(times: int) -> dict[str, Any]:
@@ -58,7 +49,8 @@ async def measured(times: int) -> dict[str, Any]:
 
         try:
             async with running(Settings.model_validate(said)) as runtime, asyncio.timeout(300):
-                incident = await opened(runtime)
+                would = await event(runtime, "fix.would")
+                incident = await runtime.store.get(Incident, would.incident or "")
                 for _ in range(times):
                     await once(runtime, incident, timed)
         finally:
@@ -87,17 +79,5 @@ async def once(runtime: Runtime, incident: Incident, timed: Callable[..., Awaita
     await timed("all", whole)
 
 
-def main() -> None:
-    """Measure, print, and write where that is asked for."""
-    asked = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    asked.add_argument("--times", type=int, default=500)
-    asked.add_argument("--json", type=Path)
-    given = asked.parse_args()
-    told = {"times": given.times, "milliseconds": asyncio.run(measured(given.times)), "load": os.getloadavg()[0]}
-    print(json.dumps(told, indent=2))
-    if given.json:
-        given.json.write_text(json.dumps(told, indent=2) + "\n")
-
-
 if __name__ == "__main__":
-    main()
+    tell(__doc__, measured, 500)

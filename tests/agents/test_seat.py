@@ -1,15 +1,14 @@
 """Where the planner's seat is left to agents, they plan; nobody is left waiting for one that does not come."""
 
-import asyncio
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
 import pytest
 
-from tests.agents.conftest import PATIENCE
 from tests.conftest import RedisServer, start_redis
-from watchkeeper.domain import Conflict, Event, Fix, NotFound
+from tests.following import event
+from watchkeeper.domain import Conflict, Fix, NotFound
 from watchkeeper.server import Runtime, running
 from watchkeeper.server.mcp.call import Call
 from watchkeeper.server.mcp.plans import WantedStep, leave_incident, submit_plan
@@ -34,15 +33,6 @@ async def up(folder: Path, redis: RedisServer, wait: str, then: str) -> AsyncIte
     )
     async with running(settings) as runtime:
         yield runtime
-
-
-async def event(runtime: Runtime, kind: str) -> Event:
-    """The first such event."""
-    async with asyncio.timeout(PATIENCE):
-        async for event in runtime.store.follow(0):
-            if event is not None and event.kind == kind:
-                return event
-    raise AssertionError(kind)
 
 
 @pytest.fixture

@@ -8,9 +8,10 @@ from pathlib import Path
 
 import pytest
 
+from tests.following import event
 from tests.sources.conftest import PATIENCE, Stand
 from watchkeeper.cli.sources import sources
-from watchkeeper.domain import Event, Health
+from watchkeeper.domain import Health
 from watchkeeper.server import Runtime, running
 from watchkeeper.settings import Settings
 
@@ -41,15 +42,6 @@ async def up(folder: Path, stand: Stand) -> AsyncIterator[Runtime]:
     )
     async with running(settings) as runtime:
         yield runtime
-
-
-async def event(runtime: Runtime, kind: str) -> Event:
-    """The first such event."""
-    async with asyncio.timeout(PATIENCE):
-        async for event in runtime.store.follow(0):
-            if event is not None and event.kind == kind:
-                return event
-    raise AssertionError(kind)
 
 
 async def test_a_fault_seen_only_through_prometheus_is_healed_and_an_exporter_that_ends_is_told(

@@ -4,7 +4,6 @@ import asyncio
 import contextlib
 import os
 import shutil
-import socket
 import subprocess
 import tempfile
 from collections.abc import AsyncGenerator, Mapping
@@ -18,7 +17,7 @@ import yaml
 from watchkeeper_lab.engine import Say, apt_install, root_on_debian
 from watchkeeper_lab.errors import LabError, MissingError
 from watchkeeper_lab.lab import Lab
-from watchkeeper_lab.loopback import loopback
+from watchkeeper_lab.loopback import free_port, loopback
 
 PROGRAMS = (
     "prometheus",
@@ -45,7 +44,7 @@ async def scraped(lab: Lab, say: Say) -> AsyncGenerator[str]:
     if lab.ground != "container" or lab.stack.credentials:
         raise LabError("Seen through Prometheus, the shop runs in containers.", "Leave `--processes` out.")
     await _ensure(say)
-    ports = {name: _free_port() for name in PROGRAMS}
+    ports = {name: free_port() for name in PROGRAMS}
     with tempfile.TemporaryDirectory(prefix="watchkeeper-scraped-") as folder:
         (Path(folder) / "prometheus.yml").write_text(yaml.safe_dump(_scraping(lab, ports)))
         (Path(folder) / "blackbox.yml").write_text(yaml.safe_dump(BLACKBOX))
@@ -183,9 +182,3 @@ async def _configuration(lab: Lab, url: str, ports: Mapping[str, int]) -> str:
         if name.startswith(f"{stack.app}-")
     ]
     return yaml.safe_dump({"sources": {"prometheus": {"url": url}}, "resources": seen})
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])

@@ -6,7 +6,6 @@ import json
 import os
 import shutil
 import signal
-import socket
 import sys
 from collections.abc import AsyncGenerator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
@@ -17,7 +16,7 @@ import httpx
 
 from watchkeeper_lab.errors import LabError
 from watchkeeper_lab.lab import Lab
-from watchkeeper_lab.loopback import loopback
+from watchkeeper_lab.loopback import free_port, loopback
 
 READY_SECONDS = 60.0
 STOP_SECONDS = 15.0
@@ -58,7 +57,7 @@ async def watchkeeper_up(
 
     Raises `LabError`, with the last line of its output, where it does not become ready.
     """
-    port, log = port or _free_port(), folder / "watchkeeper.log"
+    port, log = port or free_port(), folder / "watchkeeper.log"
     environment = {name: value for name, value in os.environ.items() if not name.startswith("WATCHKEEPER_")}
     environment |= {"WATCHKEEPER_MODE": mode, "WATCHKEEPER_ONLY": json.dumps(only)}
     (folder / "watchkeeper.yaml").write_text(config)
@@ -108,9 +107,3 @@ async def _stop(process: asyncio.subprocess.Process) -> None:
     except TimeoutError:
         process.kill()
         await process.wait()
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])

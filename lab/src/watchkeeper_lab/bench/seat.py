@@ -4,7 +4,6 @@ import asyncio
 import contextlib
 import re
 import shutil
-import socket
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,7 +11,7 @@ from pathlib import Path
 import httpx
 
 from watchkeeper_lab.errors import LabError
-from watchkeeper_lab.loopback import loopback
+from watchkeeper_lab.loopback import free_port, loopback
 
 PLANNER = "mcp"
 """What `--planner` is called then."""
@@ -34,9 +33,7 @@ class Seat:
     @classmethod
     def below(cls, folder: Path) -> "Seat":
         """With a port that is free now."""
-        with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
-            return cls(folder, int(probe.getsockname()[1]))
+        return cls(folder, free_port())
 
     @property
     def deadline(self) -> float:
