@@ -103,8 +103,6 @@ async def leave_incident(
     and reads what you found. Use it where nothing should be done, or nothing you could do would help."""
     runtime = call.runtime
     writing(runtime, "leave_incident")
-    if runtime.settings.planner != "agents":
-        raise Conflict(f"{incident} does not wait for you: runbooks plan here.", "`planner: agents` would change that.")
     found = await runtime.store.get(Incident, incident)
     if not found.active:
         raise Conflict(f"{incident} is {found.status}.", "get_incident tells how it is.")
