@@ -1,6 +1,6 @@
 """One fix from its beginning to its verdict: what the loop and whoever submits a plan share."""
 
-from collections.abc import AsyncGenerator, AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Iterable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, aclosing
 from dataclasses import replace
 from datetime import datetime, timedelta
@@ -21,6 +21,7 @@ from watchkeeper.domain import (
     Incident,
     Plan,
     Principal,
+    Resource,
     Standing,
     Verdict,
     now,
@@ -30,7 +31,7 @@ from watchkeeper.incidents import Desk
 from watchkeeper.store import Store, fixes_beside, new_id
 from watchkeeper.verify import Subject, judge
 from watchkeeper.watch import Watch
-from watchkeeper.watch.correlation import carried_by, suffering
+from watchkeeper.watch.correlation import carried_by, place, suffering
 
 AFTERMATH = 60.0
 """Seconds for what suffered from a healed root to be well again: twice the 30 s between a container's health checks."""
@@ -88,6 +89,7 @@ class Fixing:
             since=fix.started_at,
             neighbours={near: health for near, health in fix.neighbours.items() if near not in resources},
             ignored=self._another_matter(fix, incident, resources),
+            aside=not_aimed_at(fix, self._watch.situation(mine).alerts, self._watch.fleet.resources),
             about=await self.rules_of(incident),
         )
         seconds = max(self._decide.tool(step.tool).settle for step in fix.plan.steps)
@@ -268,6 +270,21 @@ class Fixing:
     def hands(self, plan: Plan) -> AbstractAsyncContextManager[bool]:
         """Room for a fix among those at work. Says whether it had to be waited for."""
         return self._decide.hands.taken(plan.resources, self._watch.neighbours(plan.resources))
+
+
+def not_aimed_at(fix: Fix, alerts: Iterable[Alert], resources: Mapping[str, Resource]) -> frozenset[str]:
+    """Ids of those that began before the fix and have another cause than its plan is for: on its root by their rule,
+    and what is neither there nor on the same machine or container."""
+    if fix.incident is None or not fix.plan.aims:
+        return frozenset()
+    root = fix.plan.resources[0]
+    here = place(root, resources) if root in resources else {root}
+    return frozenset(
+        alert.id
+        for alert in alerts
+        if alert.pending_at < fix.started_at
+        and (alert.rule not in fix.plan.aims if alert.resource == root else alert.resource not in here)
+    )
 
 
 def _helped(fix: Fix) -> bool:

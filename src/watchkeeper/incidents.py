@@ -294,7 +294,7 @@ class Desk:
         firing = await self._store.select(Alert, incident=incident.id, status="firing")
         more = [alert for alert in firing if alert.severity != "info"]
         if verdict.outcome == "healed" and more:
-            reason = f"{fix.plan.author} healed, but {more[0].rule} has joined meanwhile"
+            reason = f"{fix.plan.author} healed, but {more[0].rule} {more[0].beside(fix.started_at)}"
             return await self.change(incident.id, lambda i: i.going_on(fix, reason), "incident.goes_on", reason)
         text = f"{verdict.outcome}: {'; '.join(verdict.reasons)}"
         return await self.change(incident.id, lambda i: i.judged(fix, verdict, now()), kind, text)
