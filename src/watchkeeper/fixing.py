@@ -9,6 +9,7 @@ from typing import Any
 
 from watchkeeper.act import Act
 from watchkeeper.decide import Decide
+from watchkeeper.decide.history import TAKEN_BACK
 from watchkeeper.domain import (
     Alert,
     Approval,
@@ -112,7 +113,11 @@ class Fixing:
         async with self._desk.writing, self._store.transaction() as transaction:
             incident = await self._store.get(Incident, undone.incident)
             reason = f"{fix.principal.name} took it back ({fix.id})"
+            if incident.refusals.get(undone.plan.key) == reason:
+                return
             await transaction.put(incident.took_back(undone.plan, reason))
+            if fix.principal.kind == "person":
+                await transaction.emit(_taken_back(fix, undone))
 
     async def by_hand(self, incident: Incident) -> tuple[str, ...]:
         """What a person did to the incident's resources while it was open, after which it was proven to be well."""
@@ -137,9 +142,12 @@ class Fixing:
         return frozenset(alert.id for alert in before if alert.incident != incident.id)
 
     def _stays(self, fix: Fix) -> bool:
-        """Whether what somebody asked for by hand stays although it did not help: nothing got worse by it."""
+        """Whether what somebody asked for by hand stays although it did not help: nothing got worse by it, or a person
+        took back what was done, and must be able to insist."""
         if fix.incident is not None:
             return False
+        if fix.plan.undoes and fix.principal.kind == "person":
+            return True
         at = self._watch.situation(fix.plan.resources)
         worse = [a for a in at.alerts if a.severity != "info" and a.pending_at >= fix.started_at]
         return not worse and all(reading.ok for reading in at.readings.values())
@@ -284,6 +292,21 @@ def not_aimed_at(fix: Fix, alerts: Iterable[Alert], resources: Mapping[str, Reso
         for alert in alerts
         if alert.pending_at < fix.started_at
         and (alert.rule not in fix.plan.aims if alert.resource == root else alert.resource not in here)
+    )
+
+
+def _taken_back(fix: Fix, undone: Fix) -> Event:
+    """What tells, and keeps the loop from doing the same again unasked."""
+    steps = ", ".join(step.tool for step in undone.plan.steps)
+    return Event(
+        TAKEN_BACK,
+        undone.id,
+        f"{fix.principal.name} took back {steps} ({undone.id}, by {fix.id})",
+        now(),
+        fix.principal.id,
+        incident=undone.incident,
+        resource=undone.plan.resources[0],
+        data={"aims": list(undone.plan.aims), "by": fix.id},
     )
 
 

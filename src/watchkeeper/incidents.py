@@ -241,14 +241,16 @@ class Desk:
             await transaction.emit(self._event("incident.escalated", escalated, reason, by))
             return escalated
 
-    async def hold(self, incident: Incident, reason: str, until: datetime | None = None) -> Incident:
+    async def hold(
+        self, incident: Incident, reason: str, until: datetime | None = None, kind: str = "incident.held"
+    ) -> Incident:
         """Nothing is done while it is paused, or until a time, at which it is woken; said once."""
         if until is not None:
             self._waking.at(incident.id, until)
         current = await self._store.get(Incident, incident.id)
         if current.reason == reason:
             return current
-        return await self.change(incident.id, lambda i: i.because(reason), "incident.held", reason)
+        return await self.change(incident.id, lambda i: i.because(reason, until), kind, reason)
 
     async def would(self, incident: Incident, plan: Plan, decision: Decision) -> Incident:
         """Observe mode: what it would have done is written down once per plan."""
@@ -319,19 +321,6 @@ class Desk:
 
     async def ask(self, approval: Approval, incident: Incident | None) -> Approval:
         """A row that waits for a person, or tells who has agreed already. Raises Conflict while a fix is under way."""
-        steps = ", ".join(step.said for step in approval.plan.steps)
-        text = f"{steps} ({approval.plan.effect}) waits for a person: {approval.decision.reason}"
-        if approval.status == "approved":
-            text = f"{steps} ({approval.plan.effect}) is asked for by {approval.decided_by}"
-        event = Event(
-            "approval.requested" if approval.status == "waiting" else "approval.approved",
-            approval.id,
-            text,
-            now(),
-            by=approval.requested_by.id,
-            incident=approval.incident,
-            data={"expires_at": approval.expires_at.isoformat(), "by_hand": [s.by_hand for s in approval.plan.steps]},
-        )
         async with self.writing, self._store.transaction() as transaction:
             if incident is not None:
                 current = await self._store.get(Incident, incident.id)
@@ -346,7 +335,7 @@ class Desk:
                     raise Conflict(f"{incident.id} is being fixed already ({current.open_fix}).")
                 await transaction.put(current.wait_for_approval(approval.id, approval.requested_by))
             await transaction.put(approval)
-            await transaction.emit(event)
+            await transaction.emit(approval.asked(now()))
         if approval.status == "waiting":
             self._arm(approval)
         return approval

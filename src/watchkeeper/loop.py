@@ -130,6 +130,7 @@ class Loop:
                 incident = await self._desk.puzzled(incident, root, passed, known)
                 return await self._desk.escalate(incident, nothing_left(passed, known))
             if agreed is None:
+                plan = await self._decide.respecting(plan)
                 incident = await self._desk.diagnosed(incident, plan)
             who = agreed.requested_by if agreed else LOOP
             standing = await self._fixing.standing(plan, at, incident, agreed)
@@ -137,7 +138,8 @@ class Loop:
             if decision.policy == "mode/observe":
                 return await self._desk.would(incident, plan, decision)
             if decision.until is not None:  # maintenance, a cooldown: it goes on by itself then
-                return await self._desk.hold(incident, decision.reason, decision.until)
+                kind = "incident.cooldown" if decision.policy == "cooldown" else "incident.held"
+                return await self._desk.hold(incident, decision.reason, decision.until, kind)
             if decision.outcome == "ask":
                 return await self._ask(incident, plan, decision, at)
             if decision.outcome == "deny":

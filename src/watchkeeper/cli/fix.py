@@ -20,6 +20,7 @@ WITH_A_PERSON = (
     "incident.merged",
     "incident.escalated",
     "incident.held",
+    "incident.cooldown",
     "approval.requested",
     "fix.would",
 )

@@ -130,6 +130,7 @@ async def _status(
         alerts=list(watcher.alerts.values()),
         incident=incident.id if incident else None,
         escalated=incident.reason if incident and incident.status == "escalated" else None,
+        held=hold.reason if incident and (hold := incident.held(now())) else None,
         maintenance=next((w.said for w in windows if w.covers(watcher.resource, now())), None),
         tended_by=runtime.watch.tending.said(key),
         advice=await advice(runtime, incident) if incident and incident.root == key else None,
@@ -174,6 +175,7 @@ async def advice(runtime: Runtime, incident: Incident) -> AdviceView | None:
     plan, _ = await runtime.decide.next_plan(root, anew, at)
     if plan is None or plan.diagnosis is None:
         return None
+    plan = await runtime.decide.respecting(plan)
     near = runtime.watch.neighbours(plan.resources)
     standing = await runtime.decide.standing(plan, at, near, incident=incident.id)
     decision = runtime.decide.permit(plan, at, LOOP, standing=standing)
