@@ -29,7 +29,7 @@ from watchkeeper.domain import (
 )
 from watchkeeper.domain.situation import Situation, effect_of
 from watchkeeper.incidents import Desk
-from watchkeeper.store import Store, fixes_beside, new_id
+from watchkeeper.store import Later, Store, fixes_beside, new_id
 from watchkeeper.verify import Subject, judge
 from watchkeeper.watch import Watch
 from watchkeeper.watch.correlation import carried_by, place, suffering
@@ -50,6 +50,7 @@ class Fixing:
         self._act = act
         self._desk = desk
         self._approval_life = approval_life
+        self._looked_up = Later(store)
 
     async def complete(self, fix: Fix, incident: Incident | None) -> Fix:
         """Execute or resume, judge, and undo what did not help."""
@@ -228,6 +229,11 @@ class Fixing:
     def effects(self, plan: Plan, at: Situation) -> Sequence[Effect]:
         return list(effect_of(plan, self._decide.tools, at).values())
 
+    def only_looks(self, plan: Plan) -> bool:
+        """Whether it changes nothing, in whatever state things are."""
+        tools = [self._decide.tool(step.tool) for step in plan.steps]
+        return all(tool.effect is Effect.READ and tool.effect_now is None for tool in tools)
+
     def digest(self, plan: Plan, at: Situation) -> str:
         """Of the plan as it would act now: the effects of this moment, and what each precondition finds."""
         steps = tuple(replace(s, effect=e) for s, e in zip(plan.steps, self.effects(plan, at), strict=True))
@@ -262,7 +268,7 @@ class Fixing:
         return next((hold.reason for hold in standing.maintenance.values()), None)
 
     async def read(self, plan: Plan, principal: Principal) -> Any:
-        """Look-ups change nothing: no fix, one event."""
+        """Look-ups change nothing: no fix, and one event, which nobody waits for."""
         outputs: list[Any] = []
         for step in plan.steps:
             tool = self._decide.tool(step.tool)
@@ -272,8 +278,12 @@ class Fixing:
             except TimeoutError as late:
                 raise Conflict(f"{str(late) or f'{tool.name} gave no result within {tool.timeout:g} s'}.") from None
             text = f"{principal.id} called {tool.name}"
-            await self._store.emit(Event("tool.called", tool.name, text, now(), principal.id, resource=step.resource))
+            self._looked_up.emit(Event("tool.called", tool.name, text, now(), principal.id, resource=step.resource))
         return outputs[0] if len(outputs) == 1 else outputs
+
+    async def stop(self) -> None:
+        """What was looked up is in the history before it ends."""
+        await self._looked_up.stop()
 
     def hands(self, plan: Plan) -> AbstractAsyncContextManager[bool]:
         """Room for a fix among those at work. Says whether it had to be waited for."""

@@ -171,7 +171,8 @@ class Loop:
         What a person who may approve submits themselves counts as approved, unless policy wants two people. Raises
         Forbidden.
         """
-        at = await self._watch.look(plan.resources)
+        only_looks = self._fixing.only_looks(plan)  # whatever the state: nothing is acted on that must be fresh
+        at = self._watch.situation(plan.resources) if only_looks else await self._watch.look(plan.resources)
         plan = replace(
             plan,
             steps=tuple(replace(s, effect=e) for s, e in zip(plan.steps, self._fixing.effects(plan, at), strict=True)),
@@ -228,6 +229,7 @@ class Loop:
         for task in self._alone:
             task.cancel()
         await asyncio.gather(*self._alone, return_exceptions=True)
+        await self._fixing.stop()
 
     # How ---------------------------------------------------------------------------------------------------------
 

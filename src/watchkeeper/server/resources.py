@@ -13,7 +13,7 @@ from watchkeeper import __version__
 from watchkeeper.decide import ALL
 from watchkeeper.domain import LOOP, Incident, LogLine, NotFound, Reading, Window, now
 from watchkeeper.server import elsewhere
-from watchkeeper.server.listing import incidents_by_resource, line, names_after, page_of
+from watchkeeper.server.listing import incidents_by_resource, line, names_after, page_of, page_written
 from watchkeeper.server.mode_views import mode_set
 from watchkeeper.server.paging import After, Limit, page
 from watchkeeper.server.runtime import Runtime
@@ -49,6 +49,8 @@ async def list_resources(runtime: Here, _: Viewer, limit: Limit = 500, after: Af
     incidents = await _incidents(runtime)
     watchers = dict(runtime.watch.watchers)
     others = {detail.id: detail for _, detail in await elsewhere.items(runtime, watchers)}
+    if not others:
+        return Response(page_written(runtime, limit, after, incidents), media_type="application/json")
     keys, following = names_after({**watchers, **others}, after, limit)
 
     def written(key: str) -> bytes:
