@@ -28,7 +28,7 @@ from benchmarks.telling import tell
 from watchkeeper.server import Runtime, create_app, running
 from watchkeeper.settings import Settings
 
-CHANGE = {"value": 64 << 20}
+CHANGE = {"value": 128 << 20}
 CACHE = "local/lab/redis/cache"
 LOOK_UP = {"resource": "cache", "section": "memory"}
 
@@ -65,7 +65,7 @@ async def turns(runtime: Runtime, url: str, times: int) -> dict[str, Any]:
         changing = runtime.decide.tool("redis_set_maxmemory")
 
         async def change() -> None:
-            await changing.run(session, **CHANGE)
+            await changing.run(session, value=64 << 20)  # less: only more is asked for
 
         async def change_over_mcp() -> None:
             asked = await agent.call_tool("redis_set_maxmemory", CHANGE | {"resource": "cache"})
