@@ -147,8 +147,9 @@ class Incident:
 
     def held(self, at: datetime) -> Hold | None:
         """What keeps the hands still here, and until when."""
-        waits = self.status in ("open", "diagnosing") and self.hold is not None
-        return self.hold if waits and self.hold.reason == self.reason and at < self.hold.until else None
+        if self.hold is None or self.status not in ("open", "diagnosing"):
+            return None
+        return self.hold if self.hold.reason == self.reason and at < self.hold.until else None
 
     @property
     def comes_back(self) -> bool:

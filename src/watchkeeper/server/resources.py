@@ -177,11 +177,11 @@ async def advice(runtime: Runtime, incident: Incident) -> AdviceView | None:
     plan, _ = await runtime.decide.next_plan(root, anew, at)
     if plan is None or plan.diagnosis is None:
         return None
-    plan = await runtime.decide.respecting(plan)
+    cause, plan = plan.diagnosis.cause, await runtime.decide.respecting(plan)
     near = runtime.watch.neighbours(plan.resources)
     standing = await runtime.decide.standing(plan, at, near, incident=incident.id)
     decision = runtime.decide.permit(plan, at, LOOP, standing=standing)
-    return AdviceView(author=plan.author, cause=plan.diagnosis.cause, steps=steps_view(plan), decision=decision)
+    return AdviceView(author=plan.author, cause=cause, steps=steps_view(plan), decision=decision)
 
 
 def watcher_of(runtime: Runtime, slug: str) -> Watcher | None:
