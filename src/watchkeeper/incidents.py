@@ -28,7 +28,7 @@ from watchkeeper.score import Scorekeeper
 from watchkeeper.store import LeaseLost, Store, StoreAway, new_id
 from watchkeeper.waking import Waking
 from watchkeeper.watch import Watch, incident_for, lately, relapse_of, root_of, told_lately
-from watchkeeper.watch.clues import grounded, unexplained
+from watchkeeper.watch.clues import grounded, last_words, unexplained
 from watchkeeper.watch.correlation import suffering
 from watchkeeper.watch.joining import keep, unclaimed
 
@@ -281,7 +281,10 @@ class Desk:
         return await self.change(incident.id, lambda i: i.diagnosed(found), "incident.diagnosed", found.cause)
 
     async def _grounded(self, incident: Incident, diagnosis: Diagnosis) -> Diagnosis:
-        return grounded(diagnosis, await self._store.select(Alert, incident=incident.id), self._seen_by(), now())
+        watch = self._seen_by()
+        found = grounded(diagnosis, await self._store.select(Alert, incident=incident.id), watch, now())
+        last = await last_words(found.root, watch, self._store.masker.text)
+        return replace(found, evidence=(*found.evidence, *last))
 
     async def refuse(self, incident: Incident, plan: Plan, reason: str) -> Incident:
         if self.score is not None:
