@@ -32,6 +32,11 @@ def no_labs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         (["bench", "--runs", "0"], "at least 1"),
         (["bench", "lob"], "`lab`"),
         (["bench", "run", "faults", "--only", "redis-kiled"], "redis-killed"),
+        (["up", "--with", "bot"], "support-bot"),
+        (["up", "--watchkeeper", "http://127.0.0.1:8000"], "--with support-bot"),
+        (["replay", "--shift", "truncate"], "truncated"),
+        (["replay", "--rate", "0"], "at least one"),
+        (["replay", "--name", "absent"], "is not up"),
     ],
 )
 def test_bad_input_is_told_in_two_lines_with_exit_code_2(arguments: list[str], said: str) -> None:

@@ -15,6 +15,8 @@ from watchkeeper_lab.errors import LabError
 from watchkeeper_lab.instance import Instance
 from watchkeeper_lab.proc import Pid
 
+BESIDE = "beside"
+"""The folder of those that belong to a lab as long as it is up; `reset` leaves them alone."""
 PATIENCE = 20.0
 """Seconds that a program may take to say that it is at it."""
 
@@ -29,10 +31,10 @@ class Running:
 
 
 class Background:
-    """The background programs of one lab. Any later command can end them."""
+    """The background programs of one lab, kept in a folder of it (`place`). Any later command can end them."""
 
-    def __init__(self, instance: Instance) -> None:
-        self._instance = instance
+    def __init__(self, instance: Instance, place: str = "background") -> None:
+        self._folder = instance.folder / place
         self._children: dict[int, subprocess.Popen[bytes]] = {}
 
     async def start(self, name: str, module: str, *words: str, environment: Mapping[str, str] | None = None) -> None:
@@ -96,10 +98,6 @@ class Background:
         for pid, child in list(self._children.items()):
             if child.poll() is not None:
                 del self._children[pid]
-
-    @property
-    def _folder(self) -> Path:
-        return self._instance.folder / "background"
 
     @property
     def _list(self) -> Path:

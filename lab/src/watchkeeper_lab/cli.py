@@ -30,6 +30,7 @@ from watchkeeper_lab.serve import serve as serve_lab
 from watchkeeper_lab.serve.process import PORT
 from watchkeeper_lab.services import Ground
 from watchkeeper_lab.stack import SHOP, STACKS, stack
+from watchkeeper_lab.support_bot import cli as support_bot
 
 HELP = """A small real shop to practise on: an API twice behind nginx, Redis, PostgreSQL, and visitors who buy.
 
@@ -92,18 +93,27 @@ def wanted(processes: bool) -> Ground | None:
 
 
 @app.command()
-def up(name: NewName = None, processes: Processes = False, stack: StackName = SHOP.name) -> None:
+def up(
+    name: NewName = None,
+    processes: Processes = False,
+    stack: StackName = SHOP.name,
+    beside: support_bot.With = None,
+    server: support_bot.ServerUrl = None,
+) -> None:
     """Start a stack, its services and its visitors (the first time, images are made: about two minutes)."""
-    run(_up(name or stack, wanted(processes), stack))
+    run(_up(name or stack, wanted(processes), stack, beside, server))
 
 
-async def _up(name: str, ground: Ground | None, stack_name: str) -> None:
+async def _up(name: str, ground: Ground | None, stack_name: str, beside: list[str] | None, server: str | None) -> None:
     began = time.monotonic()
+    support_bot.check(beside, server)
     lab = await Lab.up(name, console.print, ground, stack(stack_name))
     console.print(f"Lab `{name}` is up and healthy after {time.monotonic() - began:.1f} s.")
     where = f"container {lab.redis_runs_in}" if lab.ground == "container" else lab.redis_runs_in
     console.print(f"  {lab.stack.name:<8}{lab.shop_url}", soft_wrap=True)
     console.print(f"  Redis   127.0.0.1:{lab.redis_port}  ({where})", soft_wrap=True)
+    if beside:
+        await support_bot.start(lab, console, server)
     if lab.instance.configuration():
         console.print("A Watchkeeper finds it with this watchkeeper.yaml:\n")
         console.print(lab.instance.configuration(), soft_wrap=True)
@@ -220,6 +230,9 @@ def _show(seen: Judgement) -> None:
         console.print(f"  {seen.audit.checked} acknowledged writes read back, {len(seen.audit.lost)} lost.")
     for name, value in seen.facts.items():
         console.print(f"  {name} {value}")
+
+
+support_bot.register(app, run, console)
 
 
 @bench.command("run")

@@ -34,7 +34,8 @@ class Images:
     source: str
 
 
-def _digest(*parts: str | bytes) -> str:
+def digest(*parts: str | bytes) -> str:
+    """Twelve hex digits that tell what something is made from."""
     whole = hashlib.sha256()
     for part in parts:
         whole.update(part if isinstance(part, bytes) else part.encode())
@@ -42,13 +43,14 @@ def _digest(*parts: str | bytes) -> str:
     return whole.hexdigest()[:12]
 
 
-def _content(root: Path) -> list[str | bytes]:
+def content(root: Path) -> list[str | bytes]:
     """Names and contents of every source file below `root`, in order."""
     paths = sorted(path for path in root.rglob("*") if path.is_file() and "__pycache__" not in path.parts)
     return [part for path in paths for part in (str(path.relative_to(root)), path.read_bytes())]
 
 
-async def _exists(tag: str) -> bool:
+async def image_exists(tag: str) -> bool:
+    """Whether the engine has it."""
     return (await attempt(["docker", "image", "inspect", tag], timeout=20.0)).ok
 
 
@@ -61,32 +63,37 @@ async def ensure_images(say: Say = print, stack: Stack = SHOP) -> Images:
     with as_file(files("watchkeeper_lab")) as package:
         for source in ("official", "debian"):
             tags = _tags(package, source, recipes)
-            if all([await _exists(tag) for tag in tags.values()]):
+            if all([await image_exists(tag) for tag in tags.values()]):
                 return Images(tags, source)
-        source, bases = await _bases(say, recipes)
+        source, below = await _bases(say, recipes)
         tags = _tags(package, source, recipes)
         with tempfile.TemporaryDirectory(prefix="watchkeeper-lab-") as scratch:
             for service, tag in tags.items():
-                if not await _exists(tag):
+                if not await image_exists(tag):
                     say(f"Building the image of {service}…")
-                    await _build(recipes[service], source, bases[service], tag, package, Path(scratch) / service)
+                    await _build(recipes[service], source, below[service], tag, package, Path(scratch) / service)
     return Images(tags, source)
 
 
 def _tags(package: Path, source: str, recipes: Mapping[str, Recipe]) -> dict[str, str]:
     """The tag of each service's image: by where it comes from and what it is made from."""
     made_from = {
-        service: [PACKAGES, SUITE, *_content(package / one.assets), *one.wheels]
-        + (_content(package / one.code) if one.code else [])
+        service: [PACKAGES, SUITE, *content(package / one.assets), *one.wheels]
+        + (content(package / one.code) if one.code else [])
         for service, one in recipes.items()
     }
-    return {service: f"watchkeeper-lab/{service}:{source}-{_digest(*parts)}" for service, parts in made_from.items()}
+    return {service: f"watchkeeper-lab/{service}:{source}-{digest(*parts)}" for service, parts in made_from.items()}
+
+
+def debian_base() -> str:
+    """The tag of the base image that is made from Debian packages."""
+    return f"watchkeeper-lab/base:{digest(SUITE, PACKAGES)}"
 
 
 async def _bases(say: Say, recipes: Mapping[str, Recipe]) -> tuple[str, dict[str, str]]:
     """Where the images start from: the official ones if they can be pulled, else one made from Debian packages."""
-    base = f"watchkeeper-lab/base:{_digest(SUITE, PACKAGES)}"
-    if not await _exists(base):  # once that was needed, no registry could be reached from here
+    base = debian_base()
+    if not await image_exists(base):  # once that was needed, no registry could be reached from here
         say("Pulling official images…")
         official = {service: one.official for service, one in recipes.items()}
         if await _pull(sorted({*official.values()})):
@@ -134,27 +141,19 @@ async def _build(made: Recipe, source: str, base: str, tag: str, package: Path, 
     if made.code:
         code = package / made.code
         shutil.copytree(code, context / code.name, ignore=shutil.ignore_patterns("__pycache__"))
-        await _vendor(context / "site", made.wheels)
+        await vendor(context / "site", made.wheels)
     recipe = context / f"Dockerfile.{source}"
     recipe = recipe if recipe.exists() else context / "Dockerfile"
-    build = [
-        "docker",
-        "build",
-        "--quiet",
-        "--network",
-        "host" if made.fetches else "none",
-        "--build-arg",
-        f"BASE={base}",
-        "--file",
-        recipe,
-        "--tag",
-        tag,
-        context,
-    ]
-    await run(build, timeout=600.0)
+    await build_image(recipe, base, tag, context, network="host" if made.fetches else "none")
 
 
-async def _vendor(target: Path, wheels: tuple[str, ...]) -> None:
+async def build_image(recipe: Path, base: str, tag: str, context: Path, network: str = "none") -> None:
+    """`docker build` on top of `base`; without a network, as a rule."""
+    build = ["docker", "build", "--quiet", "--network", network, "--build-arg", f"BASE={base}"]
+    await run([*build, "--file", recipe, "--tag", tag, context], timeout=600.0)
+
+
+async def vendor(target: Path, wheels: tuple[str, ...]) -> None:
     """Fetch the packages on the host, for the container's Python 3.11: the engine may have no way to an index."""
     machine = platform.machine()
     platforms = [f"--platform={name}_{machine}" for name in ("manylinux_2_28", "manylinux_2_17", "manylinux2014")]

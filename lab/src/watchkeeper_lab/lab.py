@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from watchkeeper_lab import grounds
 from watchkeeper_lab import instance as instances
-from watchkeeper_lab.background import Background
+from watchkeeper_lab.background import BESIDE, Background
 from watchkeeper_lab.engine import Say, stop_engine_if_ours
 from watchkeeper_lab.errors import BadInputError, LabError
 from watchkeeper_lab.faults import BY_STACK, Site
@@ -47,6 +47,7 @@ class Lab:
         self.oracle = Oracle(instance, self.ledger, services)
         self.visitors = Visitors(instance)
         self.background = Background(instance)
+        self.beside = Background(instance, BESIDE)
         self._as_it_was: Facts | None = None
 
     @property
@@ -176,6 +177,7 @@ class Lab:
     async def down(self) -> None:
         """End visitors and background programs, and remove containers, networks, volumes, processes and files."""
         await self.visitors.end()
+        await self.beside.end()
         self.ledger.close()
         await take_down(self.instance.name)
 
@@ -211,6 +213,7 @@ async def take_down(name: str) -> bool:
     if made is not None:
         await Visitors(made).end()
         await Background(made).end()
+        await Background(made, BESIDE).end()
     existed = await grounds.remove(name, made)
     if made is not None:
         made.forget()

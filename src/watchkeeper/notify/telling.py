@@ -13,7 +13,6 @@ GROUPS: dict[str, Group] = {
     "incident.reopened": "incidents",
     "incident.acknowledged": "incidents",
     "incident.escalated": "incidents",
-    "incident.cooldown": "incidents",
     "incident.closed": "incidents",
     "incident.merged": "incidents",
     "incident.flapping": "incidents",

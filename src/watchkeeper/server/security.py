@@ -3,7 +3,7 @@
 import asyncio
 import hmac
 import re
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from datetime import timedelta
 from typing import Annotated
 
@@ -178,8 +178,7 @@ def _name(host: str) -> str:
     return host.split("]")[0] + "]" if host.startswith("[") else host.rsplit(":", 1)[0]
 
 
-async def runtime_of(connection: HTTPConnection) -> Runtime:
-    """Not a plain function: FastAPI calls those in a thread, which costs more than all the rest of a small answer."""
+def runtime_of(connection: HTTPConnection) -> Runtime:
     return connection.app.state.runtime
 
 
@@ -275,14 +274,14 @@ def allowed(who: Principal, what: str) -> Principal:
     return who
 
 
-def _may(what: str) -> Callable[[Principal], Awaitable[Principal]]:
-    async def check(principal: Annotated[Principal, Depends(principal_of)]) -> Principal:
+def _may(what: str) -> Callable[[Principal], Principal]:
+    def check(principal: Annotated[Principal, Depends(principal_of)]) -> Principal:
         return allowed(principal, what)
 
     return check
 
 
-async def _may_send(who: Annotated[Principal, Depends(anyone_of)]) -> Principal:
+def _may_send(who: Annotated[Principal, Depends(anyone_of)]) -> Principal:
     return allowed(who, "send")
 
 

@@ -1,7 +1,6 @@
 """One database behind one interface: SQLite by default; events in the transaction of what they tell."""
 
 from watchkeeper.store.beside import fixes_beside
-from watchkeeper.store.later import Later
 from watchkeeper.store.lease import Lease, LeaseTaken
 from watchkeeper.store.masking import Masker
 from watchkeeper.store.opening import inspect_store
@@ -11,7 +10,6 @@ from watchkeeper.store.store import Store
 from watchkeeper.store.transaction import Transaction, new_id
 
 __all__ = [
-    "Later",
     "Lease",
     "LeaseLost",
     "LeaseTaken",
