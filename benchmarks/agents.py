@@ -1,16 +1,19 @@
-"""What a call costs an agent: the same look-up of a real Redis by the tool itself, over the API, and over MCP.
+"""What a call costs an agent: the same look-up of a real Redis by the tool itself, over the API, and over MCP; and the
+same change.
 
 Run: .venv/bin/python -m benchmarks.agents --json benchmarks/results/agents.json
 
 The three take turns, so that whatever else the machine does disturbs all alike. Times in milliseconds; `over_the_tool`
-is the median of the differences within one turn.
+is the median of the differences within one turn. Both ends of each call share this process: what the client costs is
+in it. A change is asked for in mode `approve`: a fresh look, the policy, and a request on disk before the answer
+(`awaiting_approval`); it is not carried out, so that its `tool` is what the change itself would take.
 """
 
 import asyncio
 import statistics
 import tempfile
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +28,7 @@ from benchmarks.telling import tell
 from watchkeeper.server import Runtime, create_app, running
 from watchkeeper.settings import Settings
 
+CHANGE = {"value": 128 << 20}
 CACHE = "local/lab/redis/cache"
 LOOK_UP = {"resource": "cache", "section": "memory"}
 
@@ -58,13 +62,37 @@ async def turns(runtime: Runtime, url: str, times: int) -> dict[str, Any]:
         async def over_mcp() -> None:
             assert not (await agent.call_tool("redis_info", LOOK_UP)).is_error
 
-        ways = {"tool": direct, "api": over_api, "mcp": over_mcp}
-        found: dict[str, list[float]] = {name: [] for name in ways}
-        for number in range(times + 20):
-            for name, way in ways.items():
-                took = await taken(way)
-                if number >= 20:  # until everything is warm
-                    found[name].append(took)
+        changing = runtime.decide.tool("redis_set_maxmemory")
+
+        async def change() -> None:
+            await changing.run(session, value=64 << 20)  # less: only more is asked for
+
+        async def change_over_mcp() -> None:
+            asked = await agent.call_tool("redis_set_maxmemory", CHANGE | {"resource": "cache"})
+            assert asked.structured_content["status"] == "awaiting_approval", asked
+
+        async def settled() -> None:
+            """Nothing waits any more: the same asked for again would be the same request."""
+            for approval in (await api.get("/api/approvals")).json()["items"]:
+                if approval["status"] == "waiting":
+                    await api.post(f"/api/approvals/{approval['id']}/reject", json={})
+
+        looks = await compared({"tool": direct, "api": over_api, "mcp": over_mcp}, times)
+        return {"look-up": looks, "change": await compared({"tool": change, "mcp": change_over_mcp}, times, settled)}
+
+
+async def compared(
+    ways: Mapping[str, Callable[[], Awaitable[Any]]], times: int, after: Callable[[], Awaitable[Any]] | None = None
+) -> dict[str, Any]:
+    """Each once, again and again; `after` each turn."""
+    found: dict[str, list[float]] = {name: [] for name in ways}
+    for number in range(times + 20):
+        for name, way in ways.items():
+            took = await taken(way)
+            if number >= 20:  # until everything is warm
+                found[name].append(took)
+        if after is not None:
+            await after()
     return {
         name: {
             "median": statistics.median(every),
@@ -85,8 +113,9 @@ async def measured(times: int) -> dict[str, Any]:
         said = {
             "data": str(folder / "data"),
             "only": [CACHE],
-            "resources": [{"name": "cache", "kind": "redis", "url": server.url, "environment": "lab"}],
-            "server": {"port": port},
+            "resources": [{"name": "cache", "kind": "redis", "url": server.url, "environment": "lab", "act": True}],
+            "mcp": {"writes": True},
+            "server": {"port": port, "limits": {"changes_per_minute": 100_000}},
         }
         try:
             async with running(Settings.model_validate(said)) as runtime, asyncio.timeout(600):

@@ -1,6 +1,6 @@
 """One fix from its beginning to its verdict: what the loop and whoever submits a plan share."""
 
-from collections.abc import AsyncGenerator, AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Iterable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, aclosing
 from dataclasses import replace
 from datetime import datetime, timedelta
@@ -9,6 +9,7 @@ from typing import Any
 
 from watchkeeper.act import Act
 from watchkeeper.decide import Decide
+from watchkeeper.decide.history import TAKEN_BACK
 from watchkeeper.domain import (
     Alert,
     Approval,
@@ -21,16 +22,17 @@ from watchkeeper.domain import (
     Incident,
     Plan,
     Principal,
+    Resource,
     Standing,
     Verdict,
     now,
 )
 from watchkeeper.domain.situation import Situation, effect_of
 from watchkeeper.incidents import Desk
-from watchkeeper.store import Store, fixes_beside, new_id
+from watchkeeper.store import Later, Store, fixes_beside, new_id
 from watchkeeper.verify import Subject, judge
 from watchkeeper.watch import Watch
-from watchkeeper.watch.correlation import carried_by, suffering
+from watchkeeper.watch.correlation import carried_by, place, suffering
 
 AFTERMATH = 60.0
 """Seconds for what suffered from a healed root to be well again: twice the 30 s between a container's health checks."""
@@ -48,6 +50,7 @@ class Fixing:
         self._act = act
         self._desk = desk
         self._approval_life = approval_life
+        self._looked_up = Later(store)
 
     async def complete(self, fix: Fix, incident: Incident | None) -> Fix:
         """Execute or resume, judge, and undo what did not help."""
@@ -88,6 +91,7 @@ class Fixing:
             since=fix.started_at,
             neighbours={near: health for near, health in fix.neighbours.items() if near not in resources},
             ignored=self._another_matter(fix, incident, resources),
+            aside=not_aimed_at(fix, self._watch.situation(mine).alerts, self._watch.fleet.resources),
             about=await self.rules_of(incident),
         )
         seconds = max(self._decide.tool(step.tool).settle for step in fix.plan.steps)
@@ -110,7 +114,11 @@ class Fixing:
         async with self._desk.writing, self._store.transaction() as transaction:
             incident = await self._store.get(Incident, undone.incident)
             reason = f"{fix.principal.name} took it back ({fix.id})"
+            if incident.refusals.get(undone.plan.key) == reason:
+                return
             await transaction.put(incident.took_back(undone.plan, reason))
+            if fix.principal.kind == "person":
+                await transaction.emit(_taken_back(fix, undone))
 
     async def by_hand(self, incident: Incident) -> tuple[str, ...]:
         """What a person did to the incident's resources while it was open, after which it was proven to be well."""
@@ -135,9 +143,12 @@ class Fixing:
         return frozenset(alert.id for alert in before if alert.incident != incident.id)
 
     def _stays(self, fix: Fix) -> bool:
-        """Whether what somebody asked for by hand stays although it did not help: nothing got worse by it."""
+        """Whether what somebody asked for by hand stays although it did not help: nothing got worse by it, or a person
+        took back what was done, and must be able to insist."""
         if fix.incident is not None:
             return False
+        if fix.plan.undoes and fix.principal.kind == "person":
+            return True
         at = self._watch.situation(fix.plan.resources)
         worse = [a for a in at.alerts if a.severity != "info" and a.pending_at >= fix.started_at]
         return not worse and all(reading.ok for reading in at.readings.values())
@@ -218,6 +229,11 @@ class Fixing:
     def effects(self, plan: Plan, at: Situation) -> Sequence[Effect]:
         return list(effect_of(plan, self._decide.tools, at).values())
 
+    def only_looks(self, plan: Plan) -> bool:
+        """Whether it changes nothing, in whatever state things are."""
+        tools = [self._decide.tool(step.tool) for step in plan.steps]
+        return all(tool.effect is Effect.READ and tool.effect_now is None for tool in tools)
+
     def digest(self, plan: Plan, at: Situation) -> str:
         """Of the plan as it would act now: the effects of this moment, and what each precondition finds."""
         steps = tuple(replace(s, effect=e) for s, e in zip(plan.steps, self.effects(plan, at), strict=True))
@@ -252,7 +268,7 @@ class Fixing:
         return next((hold.reason for hold in standing.maintenance.values()), None)
 
     async def read(self, plan: Plan, principal: Principal) -> Any:
-        """Look-ups change nothing: no fix, one event."""
+        """Look-ups change nothing: no fix, and one event, which nobody waits for."""
         outputs: list[Any] = []
         for step in plan.steps:
             tool = self._decide.tool(step.tool)
@@ -262,12 +278,46 @@ class Fixing:
             except TimeoutError as late:
                 raise Conflict(f"{str(late) or f'{tool.name} gave no result within {tool.timeout:g} s'}.") from None
             text = f"{principal.id} called {tool.name}"
-            await self._store.emit(Event("tool.called", tool.name, text, now(), principal.id, resource=step.resource))
+            self._looked_up.emit(Event("tool.called", tool.name, text, now(), principal.id, resource=step.resource))
         return outputs[0] if len(outputs) == 1 else outputs
+
+    async def stop(self) -> None:
+        """What was looked up is in the history before it ends."""
+        await self._looked_up.stop()
 
     def hands(self, plan: Plan) -> AbstractAsyncContextManager[bool]:
         """Room for a fix among those at work. Says whether it had to be waited for."""
         return self._decide.hands.taken(plan.resources, self._watch.neighbours(plan.resources))
+
+
+def not_aimed_at(fix: Fix, alerts: Iterable[Alert], resources: Mapping[str, Resource]) -> frozenset[str]:
+    """Ids of those that began before the fix and have another cause than its plan is for: on its root by their rule,
+    and what is neither there nor on the same machine or container."""
+    if fix.incident is None or not fix.plan.aims:
+        return frozenset()
+    root = fix.plan.resources[0]
+    here = place(root, resources) if root in resources else {root}
+    return frozenset(
+        alert.id
+        for alert in alerts
+        if alert.pending_at < fix.started_at
+        and (alert.rule not in fix.plan.aims if alert.resource == root else alert.resource not in here)
+    )
+
+
+def _taken_back(fix: Fix, undone: Fix) -> Event:
+    """What tells, and keeps the loop from doing the same again unasked."""
+    steps = ", ".join(step.tool for step in undone.plan.steps)
+    return Event(
+        TAKEN_BACK,
+        undone.id,
+        f"{fix.principal.name} took back {steps} ({undone.id}, by {fix.id})",
+        now(),
+        fix.principal.id,
+        incident=undone.incident,
+        resource=undone.plan.resources[0],
+        data={"aims": list(undone.plan.aims), "by": fix.id},
+    )
 
 
 def _helped(fix: Fix) -> bool:

@@ -130,6 +130,7 @@ class Loop:
                 incident = await self._desk.puzzled(incident, root, passed, known)
                 return await self._desk.escalate(incident, nothing_left(passed, known))
             if agreed is None:
+                plan = await self._decide.respecting(plan)
                 incident = await self._desk.diagnosed(incident, plan)
             who = agreed.requested_by if agreed else LOOP
             standing = await self._fixing.standing(plan, at, incident, agreed)
@@ -137,7 +138,8 @@ class Loop:
             if decision.policy == "mode/observe":
                 return await self._desk.would(incident, plan, decision)
             if decision.until is not None:  # maintenance, a cooldown: it goes on by itself then
-                return await self._desk.hold(incident, decision.reason, decision.until)
+                kind = "incident.cooldown" if decision.policy == "cooldown" else "incident.held"
+                return await self._desk.hold(incident, decision.reason, decision.until, kind)
             if decision.outcome == "ask":
                 return await self._ask(incident, plan, decision, at)
             if decision.outcome == "deny":
@@ -169,7 +171,8 @@ class Loop:
         What a person who may approve submits themselves counts as approved, unless policy wants two people. Raises
         Forbidden.
         """
-        at = await self._watch.look(plan.resources)
+        only_looks = self._fixing.only_looks(plan)  # whatever the state: nothing is acted on that must be fresh
+        at = self._watch.situation(plan.resources) if only_looks else await self._watch.look(plan.resources)
         plan = replace(
             plan,
             steps=tuple(replace(s, effect=e) for s, e in zip(plan.steps, self._fixing.effects(plan, at), strict=True)),
@@ -226,6 +229,7 @@ class Loop:
         for task in self._alone:
             task.cancel()
         await asyncio.gather(*self._alone, return_exceptions=True)
+        await self._fixing.stop()
 
     # How ---------------------------------------------------------------------------------------------------------
 

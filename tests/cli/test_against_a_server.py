@@ -135,6 +135,7 @@ def test_fix_without_a_resource_takes_the_one_that_is_unwell_and_follows_it_unti
 
     assert said.code == 0, said
     assert "fix.step.done" in said.out
+    assert "waits for the proof" in said.out
     assert said.out.rstrip().endswith("Healed.")
 
 

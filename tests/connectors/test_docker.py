@@ -3,6 +3,8 @@
 import asyncio
 from dataclasses import replace
 from datetime import timedelta
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 from engine_fixtures import Run, docker, until_stopped
@@ -15,6 +17,7 @@ from watchkeeper.connectors.redis.session import RedisSession
 from watchkeeper.connectors.redis.tools import redis_restart
 from watchkeeper.domain import Reading, Refused, now
 from watchkeeper.hosts import ContainerHost, Engine
+from watchkeeper.watch.clues import last_words
 
 pytestmark = pytest.mark.lab
 REDIS = ("redis-server", "--save", "", "--maxmemory", "50mb", "--protected-mode", "no")
@@ -292,3 +295,19 @@ async def test_a_slot_is_freed_inside_the_containers_own_network(run: Run) -> No
         assert result["freed_to_get_in"] >= 1
         assert result["ended"] >= 5
         assert (await redis.read(session, reading)).ok
+
+
+async def test_what_ended_at_once_has_its_last_log_lines_in_the_diagnosis(run: Run) -> None:
+    host = await run("sh", "-c", "echo settings are read; echo no such setting: colour hunter22 >&2; exit 3")
+    session = await session_with(host)
+    await until_stopped(host)
+    reading = await connector.read(session, None)
+    watcher = SimpleNamespace(resource=session.resource, host=host, last=reading)
+    watched: Any = SimpleNamespace(fleet=SimpleNamespace(resources={}), watchers={session.resource.id: watcher})
+    found = await last_words(session.resource.id, watched, lambda line: line.replace("hunter22", "•••"))
+    assert [evidence.what for evidence in found] == [
+        "among its last log lines: settings are read",
+        "among its last log lines: no such setting: colour •••",
+    ]
+    watcher.last = replace(reading, metrics={"exited": 0.0})
+    assert await last_words(session.resource.id, watched, str) == ()

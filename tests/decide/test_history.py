@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.domain.making import CACHE, after, fix, plan, resource, step
-from watchkeeper.decide.history import RESET, History
+from watchkeeper.decide.history import RESET, TAKEN_BACK, History
 from watchkeeper.domain import LOOP, Effect, Event, Fix, Principal, StepRecord, Verdict, now, tool
 from watchkeeper.domain.restraint import ToolResult, breakers
 from watchkeeper.settings import PolicySettings
@@ -126,6 +126,51 @@ async def test_the_next_rung_of_the_same_incident_is_not_held_back_until_a_perso
     assert await known.cooldown((CACHE.id,), "inc-1", now()) is None
     await store.emit(Event("incident.escalated", "inc-1", "", now(), incident="inc-1"))
     assert await known.cooldown((CACHE.id,), "inc-1", now()) is not None
+
+
+async def test_a_person_who_has_it_tried_again_is_not_held_back_by_what_failed_before(store: Store) -> None:
+    known = history(store)
+    await judged(store, known, over("not_healed"))
+    hold = await known.cooldown((CACHE.id,), "inc-2", now())
+    assert hold is not None
+    assert hold.reason.endswith("`watchkeeper retry inc-2` has it go on at once")
+    await store.emit(Event("incident.retried", "inc-2", "", now(), by="agent:bot", incident="inc-2"))
+    assert await known.cooldown((CACHE.id,), "inc-2", now()) is not None
+    await store.emit(Event("incident.retried", "inc-2", "", now(), by="person:ada", incident="inc-2"))
+    assert await known.cooldown((CACHE.id,), "inc-2", now()) is None
+    assert await known.cooldown((CACHE.id,), "inc-3", now()) is not None
+    await judged(store, known, over("not_healed", id="fix-2"))
+    assert await known.cooldown((CACHE.id,), "inc-2", now()) is not None
+
+
+@pytest.mark.parametrize("kind", ["resource.gone", "resource.recreated"])
+async def test_what_was_removed_or_made_anew_holds_nobody(store: Store, kind: str) -> None:
+    known = history(store)
+    await judged(store, known, over("not_healed"), over("not_healed", id="fix-2", on=ORDERS))
+    await store.emit(Event(kind, CACHE.id, "", now(), resource=CACHE.id))
+    assert await known.cooldown((CACHE.id,), "inc-2", now()) is None
+    assert await known.cooldown((CACHE.id, ORDERS.id), "inc-2", now()) is not None
+
+
+async def test_what_a_person_took_back_is_asked_for_until_they_change_their_mind(store: Store) -> None:
+    known = history(store)
+    same, other = plan(step("grow"), aims=("full",)), plan(step("grow"), aims=("slow",))
+
+    async def tell(kind: str, by: str = "person:ada", **data: object) -> None:
+        await store.emit(Event(kind, "x", "ada took back grow", now(), by=by, resource=CACHE.id, data=data))
+
+    assert await known.taken_back(same) == ""
+    await tell(TAKEN_BACK, aims=["full"])
+    assert [await known.taken_back(one) for one in (same, other)] == ["ada took back grow", ""]
+    assert await known.taken_back(plan(step("grow", ORDERS), aims=("full",))) == ""
+    await tell("fix.healed", aims=["slow"])
+    await tell("incident.retried", by="agent:bot")
+    assert await known.taken_back(same) != ""
+    await tell("fix.healed", aims=["full"])  # only what somebody agreed to can have been begun
+    assert await known.taken_back(same) == ""
+    await tell(TAKEN_BACK, aims=["full"])
+    await tell("incident.retried")
+    assert await known.taken_back(same) == ""
 
 
 async def test_what_healed_since_ends_the_cooldown(store: Store) -> None:

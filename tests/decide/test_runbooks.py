@@ -2,6 +2,7 @@
 
 import shlex
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Annotated, Any
 
 import pytest
@@ -210,3 +211,18 @@ def test_a_command_by_hand_is_safe_to_paste(pattern: str) -> None:
 def test_a_host_with_a_strange_name_is_safe_to_paste() -> None:
     strange = resource(runs_on="docker/lab/container/x; reboot")
     assert shlex.split(by_hand(grow, strange, {"value": 20}, {})) == ["redis-cli", "-h", "x; reboot", "SET", "20"]
+
+
+def test_a_plan_says_which_alerts_it_is_for() -> None:
+    slow = alert(rule="slow", severity="warning")
+    plan, _ = planned(LADDER, alerts=(slow, alert()))
+    assert plan is not None
+    assert plan.aims == ("full",)
+    either = replace(LADDER, when=Condition('alerts.exists(a, a.rule in ["full", "slow"])'))
+    plan, _ = planned(either, alerts=(slow, alert()))
+    assert plan is not None
+    assert plan.aims == ("slow", "full")
+    both = Condition('alerts.exists(a, a.rule == "full") && alerts.exists(a, a.rule == "slow")')
+    plan, _ = planned(replace(LADDER, when=both), alerts=(slow, alert(), alert(rule="other")))
+    assert plan is not None
+    assert plan.aims == ("slow", "full")

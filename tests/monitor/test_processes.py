@@ -81,6 +81,19 @@ def test_the_interpreter_ends_with_rows_waiting_and_threads_tracking() -> None:
     assert said == "done\n"
 
 
+def test_the_interpreter_ends_though_nobody_reads_its_log() -> None:
+    code = """
+        from watchkeeper_monitor import Log, Monitor
+        m = Monitor("bot", log=Log(share=1))
+        for _ in range(5000): m.track("a", 0.5)
+        m.flush()
+        """
+    with subprocess.Popen([sys.executable, "-c", dedent(code)], stdout=subprocess.PIPE, stderr=subprocess.PIPE) as made:
+        assert made.wait(PATIENCE) == 0
+        assert made.stderr is not None
+        assert made.stderr.read() == b""
+
+
 def test_importing_and_making_a_monitor_loads_no_numpy() -> None:
     said = run(
         """

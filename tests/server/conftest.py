@@ -152,6 +152,11 @@ class Thing:
         self._store.set(f"{self.name}:level", level)
         self._runtime.watch.watchers[self.id].poke()
 
+    def wear(self, worn: float) -> None:
+        """Something else that is wrong with it, against which nothing helps."""
+        self._store.set(f"{self.name}:worn", worn)
+        self._runtime.watch.watchers[self.id].poke()
+
     @property
     def changes(self) -> list[float]:
         """What the tools have set, in order."""

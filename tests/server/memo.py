@@ -32,6 +32,9 @@ class Memo:
     async def level(self) -> float:
         return float(await self.call("GET", f"{self.name}:level") or 0.1)
 
+    async def worn(self) -> float:
+        return float(await self.call("GET", f"{self.name}:worn") or 0.0)
+
     async def put(self, value: float) -> None:
         await self.call("SET", f"{self.name}:level", value)
         await self.call("RPUSH", f"{self.name}:changes", value)
@@ -85,7 +88,7 @@ async def memo_wipe(memo: Memo) -> None:
     await memo.put(0.0)
 
 
-SAMPLE = Reading("local/lab/memo/sample", now(), 0.0, {"level": 0.5})
+SAMPLE = Reading("local/lab/memo/sample", now(), 0.0, {"level": 0.5, "worn": 0.0})
 RULES = """
 - rule: memo-high
   when: reading.level > 0.9
@@ -111,6 +114,13 @@ RULES = """
   severity: critical
   health: DEGRADED
   why: It will be high.
+  source: a test
+- rule: memo-worn
+  when: reading.worn > 0.5
+  for: 0s
+  severity: critical
+  health: DEGRADED
+  why: It is worn, and nothing is known to help.
   source: a test
 - rule: memo-odd
   when: reading.level > 0.6 && reading.level < 0.65
@@ -170,7 +180,7 @@ class MemoConnector:
             wire.close()
 
     async def read(self, session: Memo, last: Reading | None) -> Reading:
-        return Reading("", now(), 0.0, {"level": await session.level()}, state="running")
+        return Reading("", now(), 0.0, {"level": await session.level(), "worn": await session.worn()}, state="running")
 
     async def probe(self, session: Memo) -> Probe:
         return Probe(f"local/lab/memo/{session.name}", now(), await session.call("PING") == "PONG", 0.0, "PING")

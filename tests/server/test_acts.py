@@ -187,20 +187,30 @@ async def test_what_others_have_changed_since_or_has_no_undo_is_not_taken_back(
     assert thing.changes == [0.4]
 
 
-async def test_what_a_person_took_back_is_not_done_again_when_the_fault_is_back(
-    thing: Thing, operator: Client, runtime: Runtime
+async def test_what_a_person_took_back_stays_so_until_they_say_otherwise(
+    thing: Thing, operator: Client, runtime: Runtime, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(runtime.decide.modes, "configured", "auto")
     thing.put(1.0)
-    waiting = await thing.approval()
-    await operator.post(f"/api/approvals/{waiting['id']}/approve", json={})
-    await thing.event("incident.closed")
-    answer = await operator.post(f"/api/incidents/{waiting['incident']}/undo", json={})
+    key = (await thing.event("incident.closed")).subject
+    answer = await operator.post(f"/api/incidents/{key}/undo", json={})
     assert answer.status_code == 202, answer.text
-    await closed(runtime, answer.json()["fix_id"])
-    assert thing.changes == [0.2, 1.0, 0.2]  # taking it back made it ill, which never stays
-    refusals = (await runtime.store.get(Incident, waiting["incident"])).refusals
-    (why,) = refusals.values()
+    undo = await closed(runtime, answer.json()["fix_id"])
+    assert (undo.verdict.outcome, undo.undo) == ("not_healed", ())  # type: ignore[union-attr]
+    waiting = await thing.approval()  # mode auto, and all the same somebody is asked
+    assert "took back memo_set" in waiting["decision"]["reason"]
+    assert thing.changes == [0.2, 1.0]
+    assert await told(runtime, key, "fix.taken_back") == 1
+    (why,) = (await runtime.store.get(Incident, key)).refusals.values()
     assert "took it back" in why
+    rejected = await operator.post(f"/api/approvals/{waiting['id']}/reject", json={})
+    assert rejected.status_code == 200
+    await thing.event("incident.escalated")
+    assert thing.changes == [0.2, 1.0]
+    assert (await operator.post(f"/api/incidents/{key}/retry", json={})).status_code == 200
+    over = await thing.event("incident.closed", after=(await thing.event("incident.retried")).seq)
+    assert over.text.startswith("healed")
+    assert thing.changes == [0.2, 1.0, 0.2]
 
 
 async def test_archived_fixes_are_left_out_of_lists_and_nothing_is_erased(

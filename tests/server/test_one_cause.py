@@ -155,3 +155,21 @@ async def test_an_incident_whose_fix_is_at_work_is_merged_only_when_that_is_judg
     assert kinds.index("fix.executed") < max(
         n for n, kind in enumerate(kinds) if kind in ("incident.merged", "incident.closed")
     )
+
+
+async def test_a_fix_is_not_blamed_for_what_was_there_before_and_what_it_was_not_for(
+    thing: Thing, operator: httpx.AsyncClient
+) -> None:
+    thing.wear(1.0)
+    alone = await thing.event("incident.escalated")
+    thing.put(0.95)
+    asked = await thing.approval()
+    await operator.post(f"/api/approvals/{asked['id']}/approve", json={})
+    goes_on = await thing.event("incident.goes_on")
+    assert goes_on.text == "runbook:high#1 healed, but memo-worn fires still"
+    await thing.event("incident.escalated", after=goes_on.seq)
+    assert thing.changes == [0.2]
+    assert (await thing.incident())["id"] == alone.subject
+    thing.wear(0.0)
+    await thing.event("incident.closed")
+    assert (await thing.incident())["outcome"] == "healed"

@@ -5,7 +5,8 @@ from typing import Any
 
 import httpx
 
-from tests.server.conftest import Thing
+from tests.server.conftest import PATIENCE, Thing
+from watchkeeper.server import Runtime
 
 
 async def pages(viewer: httpx.AsyncClient, path: str, limit: int) -> list[dict[str, Any]]:
@@ -49,3 +50,23 @@ async def test_what_is_no_cursor_is_refused(viewer: httpx.AsyncClient, thing: Th
             answer = await viewer.get(f"{path}?after={cursor}")
             assert answer.status_code == 422, (path, cursor)
             assert "not a cursor" in answer.json()["title"] + answer.json().get("detail", "")
+
+
+async def test_a_page_that_was_given_a_moment_ago_shows_what_has_changed_since(
+    viewer: httpx.AsyncClient, things: Callable[..., Any], runtime: Runtime
+) -> None:
+    async def page() -> dict[str, Any]:
+        return {item["id"]: item for item in (await viewer.get("/api/resources")).json()["items"]}
+
+    first = await things()
+    assert (await page())[first.id]["health"] == "HEALTHY"
+    second = await things()
+    assert second.id in await page()
+    first.put(99)
+    async for _ in runtime.watch.settle((first.id,), PATIENCE):
+        seen, shown = runtime.watch.health(first.id).value, (await page())[first.id]["health"]
+        assert shown in (seen, runtime.watch.health(first.id).value)
+        if shown != "HEALTHY":
+            break
+    found = (await first.event("incident.opened")).incident
+    assert (await page())[first.id]["incident"] == found

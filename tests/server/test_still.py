@@ -12,6 +12,7 @@ from tests.server.conftest import PATIENCE, Thing
 from tests.server.test_approvals import closed
 from tests.server.test_door import problem
 from watchkeeper.domain import Event, Fix, now
+from watchkeeper.notify.telling import TOLD, Composer, wanted
 from watchkeeper.server import Runtime
 
 ENDED = ("incident.closed", "incident.escalated")
@@ -158,8 +159,9 @@ async def test_after_a_failed_fix_nothing_more_is_done_there_by_itself_for_a_whi
     monkeypatch.setattr(auto.decide.policy.settings, "cooldown", 3.0)
     await failed(auto, thing, "fix-before", "inc-before")
     thing.put(1.0)
-    held = await thing.event("incident.held")
+    held = await thing.event("incident.cooldown")
     assert held.text.startswith("cooldown until ")
+    assert f"fix-before has failed here or nearby, on {thing.id}" in held.text
     assert thing.changes == []
     assert (await thing.event(*ENDED)).kind == "incident.closed"
     assert held.at < datetime.now(UTC)
@@ -169,10 +171,32 @@ async def test_after_a_failed_fix_nothing_more_is_done_there_by_itself_for_a_whi
 async def test_in_a_cooldown_a_person_may_act(thing: Thing, operator: httpx.AsyncClient, auto: Runtime) -> None:
     await failed(auto, thing, "fix-before", "inc-before")
     thing.put(1.0)
-    await thing.event("incident.held")
+    await thing.event("incident.cooldown")
     answer = (await operator.post("/api/fixes/trigger", json={"resource": thing.slug})).json()
     assert answer["warnings"][0].startswith("cooldown until ")
     assert (await thing.event(*ENDED)).kind == "incident.closed"
+
+
+async def test_a_cooldown_is_told_with_its_incident_and_gives_way_where_a_person_insists(
+    thing: Thing, operator: httpx.AsyncClient, viewer: httpx.AsyncClient, auto: Runtime
+) -> None:
+    await failed(auto, thing, "fix-before", "inc-before")
+    thing.put(1.0)
+    held = await thing.event("incident.cooldown")
+    assert held.text.endswith(f"`watchkeeper retry {held.subject}` has it go on at once")
+    incident = await thing.incident()
+    assert incident["held"]["reason"] == incident["reason"] == held.text
+    status = (await viewer.get("/api/resources/status")).json()
+    (mine,) = [item for item in status["items"] if item["id"] == thing.id]
+    assert mine["held"] == held.text
+    message = await Composer(auto.store, auto.silences, "http://here").message(held)
+    assert wanted(held)
+    assert held.kind in TOLD
+    assert message.text == held.text
+    assert (await operator.post(f"/api/incidents/{held.subject}/retry", json={})).status_code == 200
+    assert (await thing.event(*ENDED)).kind == "incident.closed"
+    assert thing.changes == [0.2]
+    assert (await thing.incident())["held"] is None
 
 
 async def test_a_tool_that_keeps_failing_is_not_used_until_its_breaker_is_closed(

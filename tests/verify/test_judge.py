@@ -8,9 +8,10 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from tests.domain.making import CACHE, after, alert, reading, resource
+from tests.domain.making import CACHE, after, alert, fix, plan, reading, resource
 from watchkeeper.domain import Alert, Condition, Health, Probe, Reading, Resource, Verdict
 from watchkeeper.domain.situation import Situation
+from watchkeeper.fixing import not_aimed_at
 from watchkeeper.verify import Subject, judge
 from watchkeeper.verify.verify import GOOD_LOOKS
 
@@ -241,3 +242,74 @@ async def test_what_already_went_wrong_at_what_needs_it_says_nothing_against_the
     subject = replace(SUBJECT, neighbours={SHOP.id: Health.HEALTHY.value}, suffers=frozenset({SHOP.id}), since=after(0))
     ill = replace(look(reading(), near=Health.DEGRADED), alerts=(alert(SHOP, at=after(began)),))
     assert (await judged(*[ill] * GOOD_LOOKS, subject=subject)).outcome == outcome
+
+
+OLDER = alert(rule="slow", severity="warning", at=after(-60))
+AIMED = replace(HEALED, aside=frozenset({OLDER.id}))
+STILL = look(reading(used=0.1), alerts=(OLDER,))
+
+
+async def test_an_older_alert_that_the_plan_was_not_for_does_not_make_it_a_failure() -> None:
+    verdict = await judged(BAD, *[STILL] * GOOD_LOOKS, subject=AIMED)
+    assert verdict.outcome == "healed"
+    assert verdict.reasons[-1] == "slow on cache, which it was not for, is firing still"
+    assert "used: 0.97 → 0.1" in verdict.reasons
+    assert (await judged(*[STILL] * GOOD_LOOKS, subject=HEALED)).outcome == "not_healed"
+
+
+async def test_what_comes_of_the_same_cause_is_given_the_time_there_is() -> None:
+    probe = Probes()
+    verdict = await judged(*[STILL] * 10, *[GOOD] * GOOD_LOOKS, BAD, subject=AIMED, probe=probe)
+    assert verdict.outcome == "healed"
+    assert not any("still" in reason for reason in verdict.reasons)
+    assert len(probe.asked) == 1
+
+
+@pytest.mark.parametrize(
+    "worse",
+    [
+        look(reading(used=0.1), alerts=(OLDER, alert())),
+        look(reading(used=0.1), alerts=(OLDER, alert(rule="down", at=after(5), health=Health.FAILED))),
+        look(reading(used=0.1), alerts=(OLDER, alert(rule="slow", id="again", at=after(5)))),
+        look(reading(used=0.8), alerts=(OLDER,)),
+        look(reading(used=0.1), alerts=(OLDER,), near=Health.DEGRADED),
+    ],
+    ids=["its own alert", "a new alert", "the old one anew", "what the runbook wants", "a neighbour"],
+)
+async def test_an_older_alert_excuses_nothing_else(worse: Situation) -> None:
+    subject = replace(AIMED, neighbours={SHOP.id: Health.HEALTHY.value})
+    assert (await judged(*[worse] * 6, subject=subject)).outcome == "not_healed"
+    assert (await judged(*[STILL] * GOOD_LOOKS, worse, subject=subject)).outcome == "not_healed"
+
+
+async def test_beside_an_older_alert_the_probe_must_pass_and_data_must_come() -> None:
+    assert (await judged(*[STILL] * 5, subject=AIMED, probe=Probes(False))).outcome == "not_healed"
+    silent = look(replace(reading(), error="no answer"), alerts=(OLDER,))
+    assert (await judged(*[silent] * 5, subject=AIMED)).outcome != "healed"
+
+
+async def test_another_fault_elsewhere_in_the_incident_is_not_asked_for_a_proof() -> None:
+    elsewhere = alert(SHOP, rule="down", at=after(-60))
+    subject = Subject(CACHE.id, (CACHE.id, SHOP.id), aside=frozenset({elsewhere.id}))
+    silent = look(reading(used=0.1), replace(reading(SHOP), error="refused"), alerts=(elsewhere,))
+    probe = Probes(failing=SHOP.id)
+    assert (await judged(*[silent] * GOOD_LOOKS, subject=subject, probe=probe)).outcome == "healed"
+    assert probe.asked == [CACHE.id]
+
+
+def test_what_began_before_a_fix_and_its_plan_is_not_for_stands_aside() -> None:
+    carrier, beside = resource("box", kind="container"), resource("other")
+    known = {one.id: one for one in (replace(CACHE, runs_on=carrier.id), carrier, beside, SHOP)}
+    begun = fix(plan(aims=("full",)), started_at=after(0))
+    old = after(-60)
+    alerts = (
+        alert(at=old),
+        alert(rule="slow", at=old),
+        alert(rule="down", at=after(1)),
+        alert(carrier, rule="out-of-memory", at=old),
+        alert(beside, rule="full", at=old),
+        alert(beside, rule="down", at=after(1)),
+    )
+    assert not_aimed_at(begun, alerts, known) == {alerts[1].id, alerts[4].id}
+    assert not_aimed_at(replace(begun, incident=None), alerts, known) == set()
+    assert not_aimed_at(fix(started_at=after(0)), alerts, known) == set()

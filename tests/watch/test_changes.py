@@ -116,6 +116,24 @@ async def test_what_a_fix_of_ours_changed_bears_its_name_and_its_incident(store:
         assert theirs.text == "cache: timeout 0 → 9, not by Watchkeeper"
 
 
+async def test_what_somebody_does_again_while_nobody_watches_is_not_put_down_to_the_fix_that_did_it_before(
+    store: Store,
+) -> None:
+    record = StepRecord(0, "grow", CACHE.id, {"value": 2}, "done", 1, 2, started_at=now(), finished_at=now())
+    await store.save(replace(fix(plan(step(value=2))), started_at=now(), finished_at=now(), steps=(record,)))
+    async with watching(store) as scene:
+        for limit in ("1", "2", "1"):
+            await scene.look(limit=limit)
+    async with watching(store) as scene:
+        await scene.look(limit="2")
+
+        assert [event.text for event in await scene.told()] == [
+            "cache: limit 1 → 2, by fix-1",
+            "cache: limit 2 → 1, not by Watchkeeper",
+            "cache: limit 1 → 2 (while it was not watched), not by Watchkeeper",
+        ]
+
+
 async def test_a_change_during_an_incident_stands_in_its_time_line(store: Store) -> None:
     await store.save(incident())
     async with watching(store) as scene:

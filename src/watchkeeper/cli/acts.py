@@ -47,6 +47,22 @@ def stop(
 def retry(context: typer.Context, key: Key, note: Note = "") -> None:
     """Let the loop try again: what failed or was refused, and what was left to people."""
     _said(context, key, "retry", {"note": note}, "The loop takes it up again.")
+    options = Options.of(context)
+    if not options.json:
+        _still_held(options, key)
+
+
+def _still_held(options: Options, key: str) -> None:
+    """What keeps it from acting all the same, said at once."""
+    from watchkeeper.cli.incidents import segment
+
+    with options.client() as client:
+        advice = client.get(f"/api/incidents/{segment(key)}")["advice"]
+        paused = client.get("/api/resources/status", limit=1)["paused"]
+    if paused:
+        typer.echo(f"But nothing is done now: {paused}. `watchkeeper resume` lets it go on.")
+    elif advice and advice["decision"]["outcome"] == "deny":
+        typer.echo(f"But it may not now: {advice['decision']['reason']}")
 
 
 def escalate(context: typer.Context, key: Key, note: Note = "") -> None:

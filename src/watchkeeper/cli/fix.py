@@ -20,6 +20,7 @@ WITH_A_PERSON = (
     "incident.merged",
     "incident.escalated",
     "incident.held",
+    "incident.cooldown",
     "approval.requested",
     "fix.would",
 )
@@ -48,6 +49,7 @@ def fix(
         if chosen is None:
             return
         after = client.newest()
+        screen.print(f"Looks at {chosen} once more before anything is done.", style="dim", markup=False)
         submitted = client.post("/api/fixes/trigger", {"resource": chosen})
         raise typer.Exit(follow(client, screen, submitted, after, as_json=options.json))
 
@@ -70,6 +72,7 @@ def follow(client: "Client", screen: "Console", submitted: dict[str, Any], after
     """Live progress of what was submitted, to its end; the exit code."""
     from watchkeeper.cli import feed
     from watchkeeper.cli.screen import print_json
+    from watchkeeper.cli.waiting import BEGINS, Waiting
 
     for said in submitted.get("warnings", ()):
         screen.print(f"▲ {said}. It is done all the same: you asked for it.", style="yellow")
@@ -82,10 +85,13 @@ def follow(client: "Client", screen: "Console", submitted: dict[str, Any], after
         return 1
     key = submitted["fix_id"]
     incident: str | None = None
+    waiting = Waiting(screen)
+    waiting.begins(BEGINS)
     for event in client.events(after):
         if event is None:
             if _over(client, key):
                 break
+            waiting.still()
             continue
         if event["subject"] == key and event["incident"]:
             incident = event["incident"]
@@ -94,6 +100,7 @@ def follow(client: "Client", screen: "Console", submitted: dict[str, Any], after
         screen.print(feed.line(event, screen.width if screen.is_terminal else None))
         if event["kind"] in (WITH_A_PERSON if incident else JUDGED):
             break
+        waiting.after(event["kind"])
     return _ended(client, screen, key, print_json if as_json else None)
 
 

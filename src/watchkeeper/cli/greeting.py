@@ -16,10 +16,11 @@ from watchkeeper.cli import feed
 from watchkeeper.cli.named import unknown_environments
 from watchkeeper.cli.options import MOST, listening_at
 from watchkeeper.cli.screen import WORST_FIRST, console, health, table
-from watchkeeper.domain import Approval, Event, Incident
+from watchkeeper.domain import Approval, Event, Health, Incident
 
 if TYPE_CHECKING:
     from watchkeeper.server import Runtime
+    from watchkeeper.watch.watcher import Watcher
 
 FIRST_LOOKS_SECONDS = 5.0
 """How long the first table waits for every resource to have been looked at."""
@@ -110,7 +111,7 @@ async def greet(runtime: "Runtime", teller: Teller, said: Greeting) -> None:
 def _found(runtime: "Runtime", teller: Teller) -> None:
     watchers = sorted(
         runtime.watch.watchers.values(),
-        key=lambda w: (WORST_FIRST.index(w.health.value), w.resource.kind, w.resource.slug),
+        key=lambda w: (WORST_FIRST.index(at_first_sight(w).value), w.resource.kind, w.resource.slug),
     )
     if not watchers:
         only = ", ".join(runtime.settings.only)
@@ -120,12 +121,22 @@ def _found(runtime: "Runtime", teller: Teller) -> None:
     made = table("resource", "kind", "health", "acts", "state", fold=("resource", "state"))
     for watcher in watchers[:MOST]:
         acts = "yes" if watcher.resource.may_act else "no"
-        made.add_row(watcher.resource.slug, watcher.resource.kind, health(watcher.health.value), acts, watcher.state)
+        made.add_row(
+            watcher.resource.slug, watcher.resource.kind, health(at_first_sight(watcher).value), acts, watcher.state
+        )
     teller.say()
     teller.say(made)
     if (more := len(watchers) - MOST) > 0:
         teller.say(Text(f"… and {more:,} more, none of them worse: `watchkeeper status --limit 0`", "dim"))
     teller.say(Text("\n" + _acts(runtime, len(watchers), sum(watcher.resource.may_act for watcher in watchers))))
+
+
+def at_first_sight(watcher: "Watcher") -> Health:
+    """Its health, or what that is about to be: after one look no alert has lasted long enough to fire."""
+    pending = [alert.health for alert in watcher.alerts.values() if alert.severity != "info"]
+    again = watcher.last is not None and watcher.last.metrics.get("restarting")
+    found = [watcher.health, *pending, *([Health.DEGRADED] if again else [])]
+    return max(found, key=lambda one: one.rank)
 
 
 def _acts(runtime: "Runtime", every: int, acting: int) -> str:

@@ -52,7 +52,11 @@ def standing(incident: dict[str, Any]) -> "Text":
     """How an incident ended, or how far it is; told by shape, colour and word."""
     from rich.text import Text
 
+    from watchkeeper.cli.screen import clock
+
     said = str(incident["outcome"] or incident["status"])
+    if incident.get("held"):
+        return Text(f"▲ held until {clock(incident['held']['until'])}", "yellow")
     ends = {"healed": ("●", "green"), "recovered": ("●", "green"), "escalated": ("▲", "bold red")}
     shape, style = ends.get(said, ("·", "none") if incident["status"] == "closed" else ("▸", "yellow"))
     return Text(f"{shape} {said.replace('_', ' ')}", style)

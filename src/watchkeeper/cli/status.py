@@ -246,6 +246,8 @@ def _unwell(screen: "Console", item: dict[str, Any], approval: dict[str, Any] | 
     if item["escalated"]:
         needs = f"Needs you: it does nothing more here by itself. {item['escalated']}"
         prose(screen, Text(needs if needs.endswith(".") else f"{needs}.", "bold yellow"), 2)
+    if item["held"] and not (item["advice"] and item["advice"]["decision"]["reason"] == item["held"]):
+        prose(screen, Text(f"▲ held: {item['held']}", "yellow"), 2)
     if approval is not None:
         pass  # what waits is told below, and nothing else comes before it is decided
     elif advice is not None:

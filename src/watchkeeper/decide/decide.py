@@ -73,6 +73,11 @@ class Decide:
             return None, (await self._seat.why(incident, self._store),)
         return plan_from_runbooks(root, incident, situation, self._registry.runbooks, self.tools)
 
+    async def respecting(self, plan: Plan) -> Plan:
+        """The plan as the loop may have it: a person is asked where one took back what was done about the same."""
+        said = await self.history.taken_back(plan)
+        return replace(plan, confirm=f"{said}.") if said else plan
+
     async def left_to_agents(self, incident: Incident) -> Hold | None:
         """Until when nothing is planned here, for an agent may still hand something in."""
         return await self._seat.hold(incident, self._store, now()) if self._seat else None
@@ -123,6 +128,8 @@ class Decide:
             if effects[index] is not Effect.READ:
                 counted[step.resource] = counted.get(step.resource, 0) + 1
         strictest = max(decisions, key=lambda decision: (decision.rank, decision.until is None))
+        if strictest.policy == "confirm" and plan.confirm:
+            strictest = replace(strictest, reason=f"{plan.confirm} {strictest.reason}")
         return replace(strictest, warnings=tuple(dict.fromkeys(said for d in decisions for said in d.warnings)))
 
     async def standing(

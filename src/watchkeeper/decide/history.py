@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
-from watchkeeper.domain import Breaker, Effect, Event, Fix, Hold, Tool, now
+from watchkeeper.domain import Breaker, Effect, Event, Fix, Hold, Plan, Tool, now
 from watchkeeper.domain.restraint import ToolResult, breakers, moment
 from watchkeeper.settings import PolicySettings
 from watchkeeper.store import Store
@@ -13,6 +13,11 @@ HOUR = timedelta(hours=1)
 VERDICTS = ("fix.healed", "fix.not_healed", "fix.inconclusive")
 RESET = "breaker.reset"
 RETRIED = "incident.retried"
+TAKEN_BACK = "fix.taken_back"
+"""A person took back what a fix of an incident did. Its data: the `aims` of that fix's plan."""
+GONE = ("resource.gone", "resource.recreated")
+LATELY = 1000
+"""Events looked through for what a person took back on one resource."""
 EVERYTHING = 100_000
 """Events read at most; an hour has far fewer of these kinds."""
 
@@ -41,38 +46,61 @@ class History:
         """Whether a fix failed on one of these a short while ago, and nothing has healed there since.
 
         What failed holds back everything but its own incident, whose next rung comes at once; that one too from when
-        it was handed to a person, unless somebody has the loop try again. A person's own attempt without an incident
-        holds back nothing.
+        it was handed to a person, unless somebody has the loop try again. What failed before a person had an incident
+        tried again holds that one back no more; what failed on something that was removed or made anew since, nobody.
+        A person's own attempt without an incident holds back nothing.
         """
         length = timedelta(seconds=self._settings.cooldown)
-        ends = (*VERDICTS, "incident.escalated", RETRIED)
+        ends = (*VERDICTS, "incident.escalated", RETRIED, *GONE)
         told = await self._store.events(kinds=ends, since=at - length, limit=EVERYTHING)
         handed: dict[str | None, int] = {}
+        insisted = 0
+        last: dict[str, Event] = {}
         for event in told:
             if event.kind == "incident.escalated":
                 handed[event.incident] = event.seq
             elif event.kind == RETRIED:
                 handed.pop(event.incident, None)
-        last: dict[str, Event] = {}
-        for event in told:
-            if event.kind == "fix.healed" or (event.kind in VERDICTS and event.data.get("holds_back")):
+                if event.incident == incident and event.by.startswith("person:"):
+                    insisted = event.seq
+            elif event.kind in GONE:
+                last.pop(event.subject, None)
+            elif event.kind == "fix.healed" or event.data.get("holds_back"):
                 last.update({step["resource"]: event for step in _steps(event)})
-        failed = [
-            event
+        failed = {
+            resource: event
             for resource in near
             if (event := last.get(resource)) is not None
             and event.kind != "fix.healed"
+            and event.seq > insisted
             and (incident is None or event.incident != incident or handed.get(incident, 0) > event.seq)
-        ]
+        }
         if not failed or not length:
             return None
-        latest = max(failed, key=lambda event: event.seq)
+        where, latest = max(failed.items(), key=lambda item: item[1].seq)
         until = latest.at + length
+        insists = f"`watchkeeper retry {incident}` has it go on at once" if incident else "a person may act at any time"
         return Hold(
             until,
-            f"cooldown until {moment(until)}: {latest.subject} has failed here or nearby ({latest.text}); "
-            "a person may act at any time",
+            f"cooldown until {moment(until)}: {latest.subject} has failed here or nearby, on {where} ({latest.text}); "
+            f"{insists}",
         )
+
+    async def taken_back(self, plan: Plan) -> str:
+        """Who took back what was done about the same here, as a person must be asked then; empty where nobody did, or
+        somebody has had it tried again or agreed to a fix of it since."""
+        if not plan.resources:
+            return ""
+        kinds = (TAKEN_BACK, RETRIED, *VERDICTS)
+        stands = ""
+        for event in await self._store.events(kinds=kinds, resources=plan.resources[:1], limit=LATELY, newest=True):
+            if event.kind == RETRIED:
+                stands = "" if event.by.startswith("person:") else stands
+            elif event.kind == TAKEN_BACK:
+                stands = event.text if _same_cause(event, plan) else stands
+            elif event.data.get("aims") and _same_cause(event, plan):
+                stands = ""
+        return stands
 
     async def breakers(self, names: Iterable[str] | None = None, at: datetime | None = None) -> list[Breaker]:
         """The breakers of these tools (None: of all) that are open, or half open."""
@@ -104,7 +132,7 @@ class History:
         by_hand = fix.principal.kind == "person" and fix.incident is None
         holds_back = bool(steps) and outcome != "healed" and not by_hand
         text = f"{fix.plan.author}: {outcome} ({'; '.join(fix.verdict.reasons)})"
-        data: dict[str, object] = {"steps": steps, "holds_back": holds_back}
+        data: dict[str, object] = {"steps": steps, "holds_back": holds_back, "aims": list(fix.plan.aims)}
         told = Event(
             f"fix.{outcome}", fix.id, text, at, incident=fix.incident, resource=fix.plan.resources[0], data=data
         )
@@ -147,6 +175,12 @@ class History:
             if (fix is None or other.id != fix.id) and earlier and any(s.tool == tool for s in other.plan.steps):
                 return other.id
         return None
+
+
+def _same_cause(event: Event, plan: Plan) -> bool:
+    """Whether both are for the same alerts; where one does not say for which, it may be."""
+    aims: Any = event.data.get("aims") or ()
+    return not aims or not plan.aims or bool(set(aims) & set(plan.aims))
 
 
 def _steps(event: Event) -> list[dict[str, str]]:

@@ -5,6 +5,7 @@ from typing import Any
 
 from watchkeeper.decide.shell import by_hand
 from watchkeeper.domain import (
+    Alert,
     Diagnosis,
     Evidence,
     Incident,
@@ -57,7 +58,8 @@ def plan_from_runbooks(
             diagnosis = diagnose(root, situation, runbook, tuple(passed), author)
             confirm = runbook.confirm or next((a.why for a in alerts if a.confirm), "")
             healed = runbook.healed.source if runbook.healed else None
-            return Plan(author, steps, now(), diagnosis, healed, confirm), tuple(passed)
+            aims = aimed_at(runbook, alerts, resource.kind)
+            return Plan(author, steps, now(), diagnosis, healed, confirm, aims=aims), tuple(passed)
     return None, tuple(passed)
 
 
@@ -74,11 +76,29 @@ def known_cause(root: str, situation: Situation, runbooks: Sequence[Runbook]) ->
 
 
 def _matching(root: str, situation: Situation, runbooks: Sequence[Runbook]) -> list[Runbook]:
-    kind, alerts = situation.resources[root].kind, situation.alerts_of(root)
-    seen = scope(
+    kind = situation.resources[root].kind
+    seen = _seen(situation.alerts_of(root), kind)
+    return [runbook for runbook in runbooks if runbook.kind == kind and runbook.when.holds(seen)]
+
+
+def aimed_at(runbook: Runbook, alerts: Sequence[Alert], kind: str) -> tuple[str, ...]:
+    """The rules of those alerts for which the runbook is there: each is enough for its `when`, or cannot be spared.
+    Empty where that tells nothing."""
+    return tuple(
+        dict.fromkeys(
+            alert.rule
+            for alert in alerts
+            if runbook.when.holds(_seen((alert,), kind))
+            or not runbook.when.holds(_seen([other for other in alerts if other.rule != alert.rule], kind))
+        )
+    )
+
+
+def _seen(alerts: Sequence[Alert], kind: str) -> Any:
+    """The alerts as a runbook's `when` sees them."""
+    return scope(
         alerts=[{"rule": a.rule, "resource": a.resource, "severity": a.severity, "kind": kind} for a in alerts]
     )
-    return [runbook for runbook in runbooks if runbook.kind == kind and runbook.when.holds(seen)]
 
 
 def diagnose(root: str, situation: Situation, runbook: Runbook, ruled_out: tuple[str, ...], author: str) -> Diagnosis:

@@ -9,6 +9,7 @@ from watchkeeper.domain.errors import LeftToPeople
 from watchkeeper.domain.plan import Diagnosis, Plan
 from watchkeeper.domain.policy import LOOP, Decision, Principal
 from watchkeeper.domain.reading import Probe, Reading
+from watchkeeper.domain.restraint import Hold
 from watchkeeper.domain.said import Said, Stop
 
 IncidentStatus = Literal["open", "diagnosing", "awaiting_approval", "fixing", "verifying", "closed", "escalated"]
@@ -130,6 +131,8 @@ class Incident:
     """Incidents that turned out to be part of this one; their histories stay theirs."""
     acknowledged: Said | None = None
     """Who looks after it."""
+    hold: Hold | None = None
+    """What keeps the hands still; over when its time is, and as soon as something else is the reason."""
     left: Said | None = None
     """Who has taken it over: the loop begins nothing here until it is told to try again."""
 
@@ -141,6 +144,12 @@ class Incident:
     @property
     def active(self) -> bool:
         return self.status not in ("closed", "escalated")
+
+    def held(self, at: datetime) -> Hold | None:
+        """What keeps the hands still here, and until when."""
+        if self.hold is None or self.status not in ("open", "diagnosing"):
+            return None
+        return self.hold if self.hold.reason == self.reason and at < self.hold.until else None
 
     @property
     def comes_back(self) -> bool:
@@ -210,8 +219,8 @@ class Incident:
             tried=(*self.tried, fix.plan.key),
         )
 
-    def because(self, reason: str) -> "Incident":
-        return replace(self, reason=reason)
+    def because(self, reason: str, until: datetime | None = None) -> "Incident":
+        return replace(self, reason=reason, hold=Hold(until, reason) if until else None)
 
     def forgetting_refusals(self) -> "Incident":
         """As if nobody had refused anything: what a person may still ask for."""

@@ -85,6 +85,8 @@ class Plan:
     """Why a person must agree, whatever policy allows; empty where policy alone decides."""
     undoes: str = ""
     """The fix that it takes back."""
+    aims: tuple[str, ...] = ()
+    """The rules of the alerts on its root that it is for. Empty: nobody said, and whatever fires there counts."""
 
     @property
     def effect(self) -> Effect:

@@ -69,6 +69,21 @@ class Approval:
     def decide(self, status: ApprovalStatus, by: Principal, at: datetime, note: str = "") -> "Approval":
         return replace(self, status=status, decided_by=by.id, decided_at=at, note=note)
 
+    def asked(self, at: datetime) -> "Event":
+        """What tells that it waits for a person, or who has agreed already."""
+        waits = self.status == "waiting"
+        steps = f"{', '.join(step.said for step in self.plan.steps)} ({self.plan.effect})"
+        said = f"waits for a person: {self.decision.reason}" if waits else f"is asked for by {self.decided_by}"
+        return Event(
+            "approval.requested" if waits else "approval.approved",
+            self.id,
+            f"{steps} {said}",
+            at,
+            by=self.requested_by.id,
+            incident=self.incident,
+            data={"expires_at": self.expires_at.isoformat(), "by_hand": [s.by_hand for s in self.plan.steps]},
+        )
+
 
 @dataclass(frozen=True, slots=True)
 class Event:

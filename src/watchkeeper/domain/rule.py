@@ -70,5 +70,9 @@ class Alert:
     def resolve(self, at: datetime) -> "Alert":
         return replace(self, status="resolved", resolved_at=at)
 
+    def beside(self, began: datetime) -> str:
+        """What it does next to a fix that began then and healed what it was for."""
+        return "fires still" if self.pending_at < began else "has joined meanwhile"
+
     def join(self, incident: str) -> "Alert":
         return replace(self, incident=incident)

@@ -13,6 +13,7 @@ GROUPS: dict[str, Group] = {
     "incident.reopened": "incidents",
     "incident.acknowledged": "incidents",
     "incident.escalated": "incidents",
+    "incident.cooldown": "incidents",
     "incident.closed": "incidents",
     "incident.merged": "incidents",
     "incident.flapping": "incidents",

@@ -88,5 +88,5 @@ def create_app(runtime: Runtime) -> FastAPI:
         app.include_router(router)
     app.include_router(reports)
     app.include_router(live)
-    app.router.routes.append(Route("/mcp", Gate(runtime), include_in_schema=False))
+    app.router.routes.insert(0, Route("/mcp", Gate(runtime), include_in_schema=False))
     return app

@@ -13,7 +13,7 @@ from watchkeeper import __version__
 from watchkeeper.decide import ALL
 from watchkeeper.domain import LOOP, Incident, LogLine, NotFound, Reading, Window, now
 from watchkeeper.server import elsewhere
-from watchkeeper.server.listing import incidents_by_resource, line, names_after, page_of
+from watchkeeper.server.listing import incidents_by_resource, line, names_after, page_of, page_written
 from watchkeeper.server.mode_views import mode_set
 from watchkeeper.server.paging import After, Limit, page
 from watchkeeper.server.runtime import Runtime
@@ -49,6 +49,8 @@ async def list_resources(runtime: Here, _: Viewer, limit: Limit = 500, after: Af
     incidents = await _incidents(runtime)
     watchers = dict(runtime.watch.watchers)
     others = {detail.id: detail for _, detail in await elsewhere.items(runtime, watchers)}
+    if not others:
+        return Response(page_written(runtime, limit, after, incidents), media_type="application/json")
     keys, following = names_after({**watchers, **others}, after, limit)
 
     def written(key: str) -> bytes:
@@ -130,6 +132,7 @@ async def _status(
         alerts=list(watcher.alerts.values()),
         incident=incident.id if incident else None,
         escalated=incident.reason if incident and incident.status == "escalated" else None,
+        held=hold.reason if incident and (hold := incident.held(now())) else None,
         maintenance=next((w.said for w in windows if w.covers(watcher.resource, now())), None),
         tended_by=runtime.watch.tending.said(key),
         advice=await advice(runtime, incident) if incident and incident.root == key else None,
@@ -174,10 +177,11 @@ async def advice(runtime: Runtime, incident: Incident) -> AdviceView | None:
     plan, _ = await runtime.decide.next_plan(root, anew, at)
     if plan is None or plan.diagnosis is None:
         return None
+    cause, plan = plan.diagnosis.cause, await runtime.decide.respecting(plan)
     near = runtime.watch.neighbours(plan.resources)
     standing = await runtime.decide.standing(plan, at, near, incident=incident.id)
     decision = runtime.decide.permit(plan, at, LOOP, standing=standing)
-    return AdviceView(author=plan.author, cause=plan.diagnosis.cause, steps=steps_view(plan), decision=decision)
+    return AdviceView(author=plan.author, cause=cause, steps=steps_view(plan), decision=decision)
 
 
 def watcher_of(runtime: Runtime, slug: str) -> Watcher | None:

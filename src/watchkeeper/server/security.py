@@ -3,7 +3,7 @@
 import asyncio
 import hmac
 import re
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from datetime import timedelta
 from typing import Annotated
 
@@ -178,7 +178,8 @@ def _name(host: str) -> str:
     return host.split("]")[0] + "]" if host.startswith("[") else host.rsplit(":", 1)[0]
 
 
-def runtime_of(connection: HTTPConnection) -> Runtime:
+async def runtime_of(connection: HTTPConnection) -> Runtime:
+    """Not a plain function: FastAPI calls those in a thread, which costs more than all the rest of a small answer."""
     return connection.app.state.runtime
 
 
@@ -274,14 +275,14 @@ def allowed(who: Principal, what: str) -> Principal:
     return who
 
 
-def _may(what: str) -> Callable[[Principal], Principal]:
-    def check(principal: Annotated[Principal, Depends(principal_of)]) -> Principal:
+def _may(what: str) -> Callable[[Principal], Awaitable[Principal]]:
+    async def check(principal: Annotated[Principal, Depends(principal_of)]) -> Principal:
         return allowed(principal, what)
 
     return check
 
 
-def _may_send(who: Annotated[Principal, Depends(anyone_of)]) -> Principal:
+async def _may_send(who: Annotated[Principal, Depends(anyone_of)]) -> Principal:
     return allowed(who, "send")
 
 

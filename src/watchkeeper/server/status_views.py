@@ -33,6 +33,8 @@ class StatusView(View):
     incident: str | None
     escalated: str | None = None
     """Why its incident was handed to a person: nothing more is done by itself."""
+    held: str | None = None
+    """What keeps the hands still in its incident, until when, and how a person insists."""
     maintenance: str | None
     """The window over it, in words."""
     silenced: dict[str, str] = Field(default_factory=dict[str, str])

@@ -62,7 +62,7 @@ async def call_tool(name: str, body: CallTool, runtime: Here, who: Submitter) ->
         return await elsewhere.ask(runtime, key, name, body.model_dump(mode="json"), who)
     resource = runtime.watch.resource(body.resource)
     tool = runtime.decide.tool(name)
-    looks = tool.effect is Effect.READ and tool.effect_now is None  # whatever its state: `submit` takes a fresh look
+    looks = tool.effect is Effect.READ and tool.effect_now is None
     at = runtime.watch.situation((resource.id,)) if looks else await runtime.watch.look((resource.id,))
     plan = runtime.decide.plan_for(name, resource, body.arguments, who, at)
     result = submitted(await runtime.loop.submit(plan, who))

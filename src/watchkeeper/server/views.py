@@ -16,6 +16,7 @@ from watchkeeper.domain import (
     Event,
     Fix,
     Health,
+    Hold,
     Incident,
     IncidentOutcome,
     IncidentStatus,
@@ -23,6 +24,7 @@ from watchkeeper.domain import (
     Resource,
     Said,
     Window,
+    now,
 )
 from watchkeeper.domain.outside import OutsideAlert
 
@@ -165,6 +167,8 @@ class IncidentView(View):
     """The silence because of which people are not told of it."""
     acknowledged: Said | None = None
     """Who looks after it."""
+    held: Hold | None = None
+    """What keeps the hands still here now, until when, and how a person insists."""
     left: Said | None = None
     """Who has taken it over: the loop begins nothing there until it is told to try again."""
 
@@ -189,6 +193,7 @@ class IncidentView(View):
             merged_into=incident.merged_into,
             absorbed=list(incident.absorbed),
             acknowledged=incident.acknowledged,
+            held=incident.held(now()),
             left=incident.left,
         )
 

@@ -1,6 +1,7 @@
 """One database behind one interface: SQLite by default; events in the transaction of what they tell."""
 
 from watchkeeper.store.beside import fixes_beside
+from watchkeeper.store.later import Later
 from watchkeeper.store.lease import Lease, LeaseTaken
 from watchkeeper.store.masking import Masker
 from watchkeeper.store.opening import inspect_store
@@ -10,6 +11,7 @@ from watchkeeper.store.store import Store
 from watchkeeper.store.transaction import Transaction, new_id
 
 __all__ = [
+    "Later",
     "Lease",
     "LeaseLost",
     "LeaseTaken",

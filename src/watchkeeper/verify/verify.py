@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 
 from watchkeeper.domain import Condition, Health, Probe, Reading, Verdict
@@ -27,6 +27,9 @@ class Subject:
     about: frozenset[str] = frozenset[str]()
     """Rules of what it is about: one of them that is pending may be the fault coming back. A warning of another rule
     counts once it fires; until then it is none."""
+    aside: frozenset[str] = frozenset[str]()
+    """Ids of alerts that began before and that the plan was never for. They are given the time there is to end, as
+    what comes of the same cause does; then they say nothing of the plan."""
     suffers: frozenset[str] = frozenset[str]()
     """What needs the root: what already went wrong there before `since` (seconds and more may pass until its own check
     passes again) says nothing against the fix."""
@@ -44,9 +47,12 @@ async def judge(subject: Subject, looks: AsyncIterator[Situation], probe: Callab
     """Follow the looks until the proof is there or they end.
 
     `healed`: consecutive good looks in which no alert fires, the healed condition holds and no neighbour is worse,
-    and then the probe of each resource passes. `inconclusive`: the last look told nothing. Else `not_healed`.
+    and then the probe of each resource passes; at the end, the same of all that the plan was for. `inconclusive`: the
+    last look told nothing. Else `not_healed`.
     """
     run: list[Reading] = []
+    narrow: list[Reading] = []
+    situation: Situation | None = None
     seen: list[Reading] = []
     last = _Look(False, True, ("nothing was looked at",))
     made: Probe | None = None
@@ -55,6 +61,9 @@ async def judge(subject: Subject, looks: AsyncIterator[Situation], probe: Callab
         reading = situation.readings.get(subject.root)
         if reading is not None:
             seen = [*seen, reading][-10:]
+        if subject.aside:
+            own = _assess(_narrowed(subject, situation), situation)
+            narrow = [*narrow, reading] if own.good and reading is not None else []
         if not last.good:
             run = []
             continue
@@ -63,13 +72,38 @@ async def judge(subject: Subject, looks: AsyncIterator[Situation], probe: Callab
             continue
         made, failing = await _probe_all(subject, probe)
         if failing is None:
-            said = (f"{len(run)} good looks in a row", f"the probe passes ({made.what})" if made else "no probe")
-            return Verdict("healed", (*said, *_told(subject, run[-1])), subject.before, tuple(run), made)
+            return _healed(subject, run, made)
         run = []
+        last = _Look(False, failing.ok is None, (f"the probe of {failing.resource} fails: {failing.error}",))
+    if situation is not None and len(narrow) >= GOOD_LOOKS:
+        made, failing = await _probe_all(_narrowed(subject, situation), probe)
+        if failing is None:
+            return _healed(subject, narrow[-GOOD_LOOKS:], made, _standing(subject, situation))
         last = _Look(False, failing.ok is None, (f"the probe of {failing.resource} fails: {failing.error}",))
     outcome = "inconclusive" if last.blind else "not_healed"
     reasons = last.reasons or ("no proof within the time it may take",)
     return Verdict(outcome, reasons, subject.before, tuple(seen[-GOOD_LOOKS:]), made)
+
+
+def _healed(subject: Subject, run: list[Reading], made: Probe | None, more: tuple[str, ...] = ()) -> Verdict:
+    said = (f"{len(run)} good looks in a row", f"the probe passes ({made.what})" if made else "no probe")
+    return Verdict("healed", (*said, *_told(subject, run[-1]), *more), subject.before, tuple(run), made)
+
+
+def _narrowed(subject: Subject, situation: Situation) -> Subject:
+    """Only what the plan was for: without what stands aside, and without the resources that have it."""
+    elsewhere = {alert.resource for alert in situation.alerts if alert.id in subject.aside} - {subject.root}
+    kept = tuple(key for key in subject.resources if key not in elsewhere)
+    return replace(subject, ignored=subject.ignored | subject.aside, resources=kept)
+
+
+def _standing(subject: Subject, situation: Situation) -> tuple[str, ...]:
+    """What stands aside and is there still."""
+    return tuple(
+        f"{alert.rule} on {situation.resources[alert.resource].slug}, which it was not for, is {alert.status} still"
+        for alert in situation.alerts
+        if alert.id in subject.aside
+    )
 
 
 def _assess(subject: Subject, situation: Situation) -> _Look:
@@ -79,7 +113,7 @@ def _assess(subject: Subject, situation: Situation) -> _Look:
         reading = situation.readings.get(key)
         if reading is None:
             blind.append(f"{key} is gone")
-        elif not reading.ok and not situation.alerts_of(key):
+        elif not reading.ok and not _accounted(subject, key, situation):
             blind.append(f"no data from {situation.resources[key].slug}: {reading.error}")
     for alert in situation.alerts:
         if alert.severity == "info" or alert.id in subject.ignored:
@@ -101,6 +135,12 @@ def _assess(subject: Subject, situation: Situation) -> _Look:
         if present is not None and present.rank > Health(before).rank and not _old(subject, key, situation):
             bad.append(f"{key} got worse: {before} → {present}")
     return _Look(not bad and not blind, bool(blind) and not bad, tuple(bad + blind))
+
+
+def _accounted(subject: Subject, key: str, situation: Situation) -> bool:
+    """Whether an alert tells already why there is no data. Of the root itself, one that counts."""
+    alerts = situation.alerts_of(key)
+    return any(alert.id not in subject.ignored for alert in alerts) if key == subject.root else bool(alerts)
 
 
 def _old(subject: Subject, key: str, situation: Situation) -> bool:

@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 from itertools import groupby
+from typing import cast
 
 import structlog
 
@@ -112,18 +113,33 @@ class Noticer:
         since = (known.at if unwatched else fresh.at) - _MAY_BE_LATE
         fixes = [fix for fix in await self._store.select(Fix, limit=50) if (fix.finished_at or now()) >= since]
         incident = await self._incident(resource)
+        known_by_now = await self._explained(resource, fixes)
         told: list[Event] = []
         if anew:
             said = ", ".join(difference.text for difference in found) or "with the same configuration"
             text = f"{resource.slug} was made anew: {said}" + _when(unwatched)
             return [_event("change.deploy", resource, f"{text}, not by Watchkeeper", found, None, incident)]
         for kind, group in groupby(sorted(found, key=lambda d: KINDS.index(d.kind)), key=lambda d: d.kind):
-            for fix, differences in _by_fix(tuple(group), fresh, fixes, related):
+            for fix, differences in _by_fix(tuple(group), fresh, fixes, related, known_by_now):
                 by = f"by {fix.id}" if fix else "not by Watchkeeper"
                 text = f"{resource.slug}: {', '.join(d.text for d in differences)}{_when(unwatched)}, {by}"
                 belongs = fix.incident if fix else incident
                 told.append(_event(kind, resource, text, differences, fix, belongs))
         return told
+
+    async def _explained(self, resource: Resource, fixes: Sequence[Fix]) -> frozenset[tuple[str, str, str, str]]:
+        """What each of these fixes was told to have made of it already (fix, setting, before, after): each makes a
+        change once, and the same change later is somebody else's."""
+        if not fixes:
+            return frozenset()
+        since = min(fix.started_at for fix in fixes)
+        found = await self._store.happened(KINDS, since=since, resources=(resource.id,))
+        return frozenset(
+            (str(event.data["fix"]), change["setting"], change["before"], change["after"])
+            for event in found
+            if event.data.get("fix")
+            for change in cast("list[dict[str, str]]", event.data.get("changes") or [])
+        )
 
     def _related(self, resource: Resource) -> frozenset[str]:
         """The thing, what carries it, and what runs on it: a restart of one is one of the other."""
@@ -136,12 +152,17 @@ class Noticer:
 
 
 def _by_fix(
-    differences: tuple[Difference, ...], fresh: Fingerprint, fixes: list[Fix], related: frozenset[str]
+    differences: tuple[Difference, ...],
+    fresh: Fingerprint,
+    fixes: list[Fix],
+    related: frozenset[str],
+    explained: frozenset[tuple[str, str, str, str]],
 ) -> list[tuple[Fix | None, list[Difference]]]:
     sorted_out: dict[str, tuple[Fix | None, list[Difference]]] = {}
     for difference in differences:
         at = _moment(difference.after) if difference.setting == STARTED else None
-        fix = made_by(difference, at or fresh.at, fixes, related)
+        what = (difference.setting, difference.before, difference.after)
+        fix = made_by(difference, at or fresh.at, [one for one in fixes if (one.id, *what) not in explained], related)
         sorted_out.setdefault(fix.id if fix else "", (fix, []))[1].append(difference)
     return list(sorted_out.values())
 

@@ -1,17 +1,21 @@
 """What a diagnosis rests on besides the alerts."""
 
-from collections.abc import Mapping, Sequence
+import asyncio
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 
-from watchkeeper.domain import Alert, Diagnosis, Evidence, Resource
+from watchkeeper.domain import Alert, Diagnosis, Evidence, Reading, Resource, WatchkeeperError
 from watchkeeper.watch.contradictions import against
 from watchkeeper.watch.correlation import roots_of, ties
-from watchkeeper.watch.listening import Listening
+from watchkeeper.watch.listening import Listening, quoted
 from watchkeeper.watch.watch import Watch
 
 LEFT = " leaves it to a person: "
 """In what was passed over: a runbook without a ladder, and the cause it knows."""
+LAST = 5
+"""Lines at the end of a log that are told of what ended."""
+TAIL_SECONDS = 3.0
 EARLIER = timedelta(minutes=1)
 """What a log says so long before the first sign may belong to it."""
 
@@ -26,6 +30,31 @@ def grounded(diagnosis: Diagnosis, alerts: Sequence[Alert], watch: Watch, at: da
     calls = [a for a in alerts if a.status == "firing" and (a.severity == "critical" or watch.has_runbook(a.rule))]
     others = tuple(key for key in roots_of(calls, resources) if key != diagnosis.root)
     return replace(diagnosis, evidence=(*diagnosis.evidence, *evidence), against=found, others=others)
+
+
+async def last_words(root: str, watch: Watch, masked: Callable[[str], str]) -> tuple[Evidence, ...]:
+    """The last lines in the log of a container that ended, or that ends again and again: it may have ended before
+    anybody followed its log, and what it said then is no news to whoever has followed it for long."""
+    resource = watch.fleet.resources.get(root)
+    keys = (root, resource.runs_on) if resource is not None and resource.runs_on else (root,)
+    watcher = next((w for key in keys if (w := watch.watchers.get(key)) is not None and _ended(w.last)), None)
+    tail = getattr(watcher.host, "tail", None) if watcher is not None else None
+    if watcher is None or tail is None:
+        return ()
+    try:
+        async with asyncio.timeout(TAIL_SECONDS):
+            lines: list[tuple[datetime, str]] = await tail(LAST)
+    except (WatchkeeperError, TimeoutError, OSError):
+        return ()
+    return tuple(
+        Evidence(watcher.resource.id, at, f"among its last log lines: {quoted(masked(line))}")
+        for at, line in lines
+        if line.strip()
+    )
+
+
+def _ended(reading: Reading | None) -> bool:
+    return reading is not None and any(reading.metrics.get(name) for name in ("exited", "restarting", "crashes"))
 
 
 def unexplained(root: str, alerts: Sequence[Alert], passed: Sequence[str]) -> Diagnosis:

@@ -77,6 +77,9 @@ class Listening:
 
 
 def _said(one: Remarkable) -> str:
-    quoted = one.template.example
-    quoted = quoted if len(quoted) <= QUOTED else f"{quoted[:QUOTED]} …"
-    return f"{one.said}: {f'{one.template.level}: ' if one.template.level else ''}{quoted}"
+    return f"{one.said}: {f'{one.template.level}: ' if one.template.level else ''}{quoted(one.template.example)}"
+
+
+def quoted(line: str) -> str:
+    """As much of a log line as a sentence holds."""
+    return line if len(line) <= QUOTED else f"{line[:QUOTED]} …"

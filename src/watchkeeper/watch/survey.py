@@ -69,7 +69,6 @@ class Survey:
         self._known: dict[Key, Dependency] = {}
         self._clients: dict[str, tuple[datetime, Sequence[str] | None]] = {}
         self._kept_at: datetime | None = None
-        self._asking = asyncio.Semaphore(_AT_ONCE)
         self._lock = asyncio.Lock()
         self.seconds = 0.0
         """How long the last look took."""
@@ -105,7 +104,7 @@ class Survey:
         """Ask all hosts, at the same time; one that hangs or fails keeps what was known of it."""
         async with self._lock:
             began = asyncio.get_running_loop().time()
-            asked = await asyncio.gather(*(self._place(host, members) for host, members in self._groups()))
+            asked = await self._places()
             places = [place for place, _ in asked]
             own = await asyncio.to_thread(_own_network)
             found, unknown = await asyncio.to_thread(infer, places, own)  # of a thousand it takes a while
@@ -127,20 +126,33 @@ class Survey:
             groups.setdefault(of, (host, []))[1].append((resource, connector))
         return list(groups.values())
 
+    async def _places(self) -> list[tuple[Place, bool]]:
+        """All of them, so many asked at the same time; each after a turn of everybody else, for most answer without
+        waiting for anything, and a thousand at a stretch would hold up all the rest."""
+        todo = iter(self._groups())
+        asked: list[tuple[Place, bool]] = []
+
+        async def ask() -> None:
+            for host, members in todo:
+                asked.append(await self._place(host, members))
+                await asyncio.sleep(0)
+
+        await asyncio.gather(*(ask() for _ in range(_AT_ONCE)))
+        return asked
+
     async def _place(self, host: Host | None, members: Sequence[Member]) -> tuple[Place, bool]:
         """The place, and whether it answered."""
         resources = tuple(resource for resource, _ in members)
-        async with self._asking:
-            clients = await self._clients_of(members)
-            try:
-                async with asyncio.timeout(_HOST_SECONDS):
-                    if host is None:
-                        return Place(resources, await _addressed(resources[0]), clients=clients), True
-                    network, variables = await host.network(), await host.environment()
-                    return Place(resources, network, variables, clients), True
-            except Exception as problem:
-                why = "no answer in time" if isinstance(problem, TimeoutError) else f"{problem}".strip().rstrip(".")
-                return Place(resources, Network(unknown=why or type(problem).__name__), clients=clients), False
+        clients = await self._clients_of(members)
+        try:
+            async with asyncio.timeout(_HOST_SECONDS):
+                if host is None:
+                    return Place(resources, await _addressed(resources[0]), clients=clients), True
+                network, variables = await host.network(), await host.environment()
+                return Place(resources, network, variables, clients), True
+        except Exception as problem:
+            why = "no answer in time" if isinstance(problem, TimeoutError) else f"{problem}".strip().rstrip(".")
+            return Place(resources, Network(unknown=why or type(problem).__name__), clients=clients), False
 
     async def _clients_of(self, members: Sequence[Member]) -> Mapping[str, Sequence[str]]:
         """By resource: who its server says its clients are; asked for seldom."""

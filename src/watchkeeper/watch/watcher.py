@@ -73,6 +73,9 @@ class Watcher:
         self.turned: Turned = lambda resource, before, after, state: None
         self._found: Health | None = None
         self.since: datetime = now()
+        self.revision = 0
+        """Grows whenever a look found something else to say of it than the look before."""
+        self._said: tuple[Health, str] | None = None
         self._rules = rules
         self._names = _named(rules)
         self._settings = settings
@@ -324,6 +327,8 @@ class Watcher:
         if self.health is not self._found:
             last, self._found = self._found, self.health
             self.turned(self.resource, last, self.health, self.state)
+        if (said := (self.health, self.state)) != self._said:
+            self._said, self.revision = said, self.revision + 1
         self._began = began
         self._assessed = reading  # only now: whoever waits shall see the alerts that belong to it
         async with self._next:

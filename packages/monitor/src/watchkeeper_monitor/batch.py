@@ -96,6 +96,8 @@ def record_batch(
             _fold(folding, handles, rows, of_part, part_features)
 
         parts.append(monitor.fold_batch(said[part].size, fold))
+        if monitor.logs is not None:
+            monitor.logs.rows(parts[-1], _rows(parts[-1], said[part], of_part, part_features))
     return range(parts[0].start, parts[-1].stop)
 
 

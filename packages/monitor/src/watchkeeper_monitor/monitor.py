@@ -1,40 +1,30 @@
 """The object in a model server: takes what it is told in well under a microsecond, and counts it elsewhere."""
 
 import os
-import threading
 import time
-import weakref
 from collections.abc import Callable, Iterable, Mapping
-from contextlib import suppress
-from itertools import count
-from queue import SimpleQueue
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
-from watchkeeper_monitor.living import ALIVE, closed_at_the_end, run
-from watchkeeper_monitor.recent import FIRST_OF_BATCHES
+from watchkeeper_monitor.collecting import CHUNK, Collecting
+from watchkeeper_monitor.living import ALIVE
 from watchkeeper_monitor.wrapping import Timed, Tracked
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from watchkeeper_monitor.folding import Extra, Folding, Row
+    from watchkeeper_monitor.folding import Extra, Folding
+    from watchkeeper_monitor.log import Log
     from watchkeeper_monitor.profile import Profile
     from watchkeeper_monitor.pushing import Pushed, Pusher, Where
     from watchkeeper_monitor.reference import Drift, Reference
     from watchkeeper_monitor.summary import Summary
 
-CHUNK = 1024
-"""Rows folded at once: about a third of a millisecond, during which nobody else has the interpreter."""
-CROWDED = 16 * CHUNK
-"""Rows that wait, from which on whoever tracks folds a chunk: a loop without rest cannot outrun the folding."""
-MOST_WAITING = 256 * CHUNK
-"""Rows that may wait at all; more are dropped and counted."""
 LONGEST_TEXT = 10_000
 """Characters of a text that are looked at."""
 
 
-class Monitor:
+class Monitor(Collecting):
     """Counts the predictions of one version of a model.
 
     `classes`: the classes there are; others are rejected and counted. `vocabulary`: words the model knows, for the
@@ -45,7 +35,7 @@ class Monitor:
     WATCHKEEPER_URL says; "" for none), with a `token` of the role `sender` (else WATCHKEEPER_TOKEN). What cannot be
     sent waits in the folder `spool` (else WATCHKEEPER_SPOOL), in at most `spool_bytes`. `records`: the share of
     predictions that are sent one by one, too, so that labels can be joined there; with `texts` also their texts,
-    redacted, or as a function of yours gives them.
+    redacted, or as a function of yours gives them. `log`: where single predictions and all errors are logged.
 
     Any thread, task, signal handler or forked child may call it. What it cannot count it counts as rejected; it
     never raises into the caller.
@@ -74,6 +64,7 @@ class Monitor:
         spool_bytes: int = 64 << 20,
         records: float = 0.0,
         texts: "bool | Callable[[str], str]" = False,
+        log: "Log | None" = None,
     ) -> None:
         for what, number in (("window", window), ("drift_window", drift_window), ("remember", remember)):
             if number < 1:
@@ -90,6 +81,7 @@ class Monitor:
             "remember": remember,
         }
         self._pusher: Pusher | None = None
+        self._log = log
         self._begin()
         if server or (server is None and os.environ.get("WATCHKEEPER_URL")):
             from watchkeeper_monitor import pushing
@@ -102,22 +94,7 @@ class Monitor:
     def __reduce__(self) -> tuple[Any, ...]:
         """In a spawned process: the same, and empty."""
         pushed = None if self._pusher is None else self._pusher.where
-        return _again, (self.name, self.version, self._options, pushed)
-
-    def _begin(self) -> None:
-        """Empty, with locks of its own: also what a forked child starts from, for what waited is its parent's."""
-        self._handles = count()
-        self._rows: list[Row] = []
-        self._events: list[tuple[str, Any, Any]] = []
-        self._append: Callable[[Row], None] = self._first
-        self._lock = threading.Lock()
-        self._wake: SimpleQueue[bool] = SimpleQueue()
-        self._thread: threading.Thread | None = None
-        self._folding: Folding | None = None
-        self._dropped = 0
-        self._batched = FIRST_OF_BATCHES
-        if self._pusher is not None:
-            self._pusher = self._pusher.anew()
+        return _again, (self.name, self.version, self._options, pushed, self._log)
 
     # What the caller says --------------------------------------------------------------------------------------------
 
@@ -168,6 +145,8 @@ class Monitor:
 
     def error(self, problem: BaseException | str) -> None:
         """Count a prediction that failed, by the type of its exception or a name."""
+        if self._logging is not None:
+            self._logging.error(problem)
         self._tell("error", problem if isinstance(problem, str) else type(problem).__name__, None)
 
     def satisfaction(self, score: float) -> None:
@@ -193,87 +172,6 @@ class Monitor:
     def latency(self, seconds: float) -> None:
         """Count a latency that was not given to `track`."""
         self._tell("latency_seconds", None, seconds)
-
-    def _tell(self, kind: str, subject: Any, value: Any) -> None:
-        if self._append == self._first:
-            self._start()
-        if len(self._events) < MOST_WAITING:
-            self._events.append((kind, subject, value))
-        else:
-            self._dropped += 1
-        if len(self._events) >= CHUNK:
-            self._wake.put(True)  # unlike an Event, also safe in a signal handler that interrupted a put
-
-    # Folding ---------------------------------------------------------------------------------------------------------
-
-    def _first(self, row: "Row") -> None:
-        self._start()
-        self._append(row)
-
-    def _start(self) -> None:
-        self._append = self._rows.append
-        if self._pusher is not None:
-            closed_at_the_end(self)
-        with suppress(RuntimeError):  # at the interpreter's end no thread starts any more: whoever asks folds
-            self._thread = threading.Thread(
-                target=run, args=(weakref.ref(self), self._wake), name=f"watchkeeper-{self.name}", daemon=True
-            )
-            self._thread.start()
-
-    def _crowd(self) -> None:
-        self._wake.put(True)
-        waiting = len(self._rows)
-        if waiting < CROWDED:
-            return
-        # Never waits long: a signal handler may have interrupted whoever holds the lock.
-        if self._lock.acquire(timeout=0.002) if waiting >= CROWDED * 4 else self._lock.acquire(blocking=False):
-            try:
-                self._fold_chunk()
-            finally:
-                self._lock.release()
-        elif waiting >= MOST_WAITING:
-            self._dropped += len(self._rows[MOST_WAITING - CHUNK :])
-            del self._rows[MOST_WAITING - CHUNK :]
-
-    def _fold_chunk(self) -> int:
-        """The lock must be held. Gives how many rows were folded."""
-        folding = self._state()
-        rows = self._rows[:CHUNK]
-        del self._rows[: len(rows)]
-        if rows:
-            folding.rows(rows)
-        return len(rows)
-
-    def _state(self) -> "Folding":
-        if self._folding is None:
-            from watchkeeper_monitor.folding import Folding  # NumPy is loaded here, not when a server starts
-
-            if self._pusher is None:
-                self._folding = Folding(self.name, self.version, **self._options)
-            else:
-                capture = self._pusher.capture(self.version)
-                self._folding = Folding(self.name, self.version, pushed=True, capture=capture, **self._options)
-                self._pusher.start(self)
-        return self._folding
-
-    def flush(self) -> None:
-        """Count all that waits. Called by a thread of its own every second, and before every look at the figures."""
-        with self._lock:
-            told = len(self._events)  # before the rows: then the predictions that these labels are for are among them
-            waiting = len(self._rows)
-        while waiting > 0:
-            with self._lock:
-                waiting -= self._fold_chunk() or waiting
-            time.sleep(0)  # who waits for the interpreter gets it now, not when its switch interval is over
-        while told > 0:
-            with self._lock:
-                events = self._events[: min(told, CHUNK // 4)]
-                del self._events[: len(events)]
-                state = self._state()
-                for event in events:
-                    state.event(*event)
-                told -= len(events) or told
-            time.sleep(0)
 
     def track_batch(
         self,
@@ -343,40 +241,6 @@ class Monitor:
         """How pushing goes; None without a server."""
         return None if self._pusher is None else self._pusher.told
 
-    def cut(self) -> "Profile | None":
-        """What was counted since the last cut, for whoever sends it; None before anything was."""
-        with self._lock:
-            return None if self._folding is None else self._folding.cut()
-
-    def captured(self) -> list[tuple[str, list[dict[str, Any]]]]:
-        """Records and labels since the last time, in pieces for one push each."""
-        with self._lock:
-            if self._folding is None or self._folding.capture is None:
-                return []
-            return self._folding.capture.cut()
-
-    @property
-    def waiting_labels(self) -> int:
-        """Labels by id whose prediction has not come."""
-        return 0 if self._folding is None else len(self._folding.waiting)
-
-    @property
-    def dropped(self) -> int:
-        """Rows, events and records that were let go because more came than could be counted, or sent."""
-        capture = None if self._folding is None else self._folding.capture
-        return self._dropped + (0 if capture is None else capture.dropped)
-
-    def close(self) -> None:
-        """Count what waits and end the thread. What is tracked later is still counted when it is looked at."""
-        if self._thread is not None:
-            self._wake.put(False)
-            if self._thread is not threading.current_thread():
-                self._thread.join(2)
-            self._thread = None
-        self.flush()
-        if self._pusher is not None:
-            self._pusher.close(self)
-
     def __enter__(self) -> "Monitor":
         return self
 
@@ -386,6 +250,6 @@ class Monitor:
         self.close()
 
 
-def _again(name: str, version: str, options: dict[str, Any], where: "Where | None") -> Monitor:
+def _again(name: str, version: str, options: dict[str, Any], where: "Where | None", log: "Log | None") -> Monitor:
     said: dict[str, Any] = {"server": ""} if where is None else where.said()
-    return Monitor(name, version, **options, **said)
+    return Monitor(name, version, **options, **said, log=log)

@@ -48,6 +48,11 @@ class ModelCollector(Collector):
             yield from _gauges(prefix, labels, said)
             yield _counted(f"{prefix}_errors", "Errors by type.", labels, "error_type", said.system.errors)
             yield _counted(f"{prefix}_rejected", "What could not be counted.", labels, "reason", said.quality.rejects)
+            for outcome in ("written", "dropped") if said.system.logs else ():
+                lines = {each.sink: getattr(each, outcome) for each in said.system.logs}
+                yield _counted(
+                    f"{prefix}_log_lines_{outcome}", f"Lines of the log that were {outcome}.", labels, "sink", lines
+                )
 
 
 def _predictions(prefix: str, labels: Labels, profile: Profile) -> Metric:

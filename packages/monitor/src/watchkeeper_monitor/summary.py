@@ -3,12 +3,13 @@
 import math
 import os
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, fields, is_dataclass
 from typing import TYPE_CHECKING, Any, cast, get_args, get_origin, get_type_hints
 
 from watchkeeper_monitor.figures import ClassFigures, Share, class_figures, macro_f1, share, weighted_f1
 from watchkeeper_monitor.folding import Folding
+from watchkeeper_monitor.log import LogFigures
 from watchkeeper_monitor.profile import FEATURES, Profile
 from watchkeeper_monitor.truth import BETWEEN, Truth
 
@@ -89,6 +90,8 @@ class System:
     """Seconds of CPU of this process for each second since the monitor began."""
     memory_bytes: int
     """Resident memory of this process."""
+    logs: list[LogFigures]
+    """Each sink of this process' log."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -192,6 +195,7 @@ class Around:
     memory_bytes: int
     dropped: int = 0
     labels_waiting: int = 0
+    logs: Sequence[LogFigures] = ()
 
 
 def summarize(monitor: "Monitor", folding: Folding) -> Summary:
@@ -208,6 +212,7 @@ def summarize(monitor: "Monitor", folding: Folding) -> Summary:
         memory_bytes=memory_bytes(),
         dropped=monitor.dropped,
         labels_waiting=len(folding.waiting),
+        logs=monitor.logged,
     )
     return summary_of(profile, around)
 
@@ -290,6 +295,7 @@ def _system(profile: Profile, around: Around) -> System:
         errors=_named(profile.errors.top(100), profile.errors.other),
         cpu_ratio=around.cpu_ratio,
         memory_bytes=around.memory_bytes,
+        logs=list(around.logs),
     )
 
 

@@ -86,7 +86,13 @@ def _system(summary: "Summary") -> list[tuple[str, str]]:
         ("errors", str(said.error_rate)),
     ]
     rows += [(f"  {name}"[:28], f"{times:,}") for name, times in list(said.errors.items())[:ROWS]]
-    return [*rows, ("CPU", f"{said.cpu_ratio:.1%} of a core"), ("memory", f"{said.memory_bytes / 2**20:,.0f} MB")]
+    rows += [("CPU", f"{said.cpu_ratio:.1%} of a core"), ("memory", f"{said.memory_bytes / 2**20:,.0f} MB")]
+    rows += [
+        ("log lines dropped", f"{each.dropped:,} of {each.sink}" + (f" ({each.problem})" if each.problem else ""))
+        for each in said.logs
+        if each.dropped
+    ]
+    return rows
 
 
 def _quality(summary: "Summary") -> list[tuple[str, str]]:

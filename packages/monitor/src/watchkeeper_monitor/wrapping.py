@@ -7,6 +7,8 @@ from collections.abc import Awaitable, Callable, Mapping, MutableMapping
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar, cast
 
+from watchkeeper_monitor.context import CURRENT, of_headers
+
 if TYPE_CHECKING:
     from watchkeeper_monitor.monitor import Monitor
 
@@ -94,7 +96,8 @@ class Tracked:
 class MonitorMiddleware:
     """ASGI middleware: counts the time of each request below `path`, and exceptions and answers from 500 on as errors.
 
-    The endpoint calls `track` without `latency_seconds`: the time is counted here.
+    The endpoint calls `track` without `latency_seconds`: the time is counted here. What is logged meanwhile carries the
+    request's `x-request-id` (without one, one is made up) and the trace of its `traceparent`.
     """
 
     def __init__(self, app: App, *, monitor: "Monitor", path: str = "/") -> None:
@@ -114,13 +117,18 @@ class MonitorMiddleware:
                 status = message["status"]
             await send(message)
 
+        request = of_headers(scope.get("headers") or ())
+        token = CURRENT.set(request)
         began = time.perf_counter()
         try:
             await self._app(scope, receive, sending)
+            if status >= 500:
+                self._monitor.error(f"HTTP {status}")
+            else:
+                self._monitor.latency(time.perf_counter() - began)
         except Exception as problem:
             self._monitor.error(problem)
             raise
-        if status >= 500:
-            self._monitor.error(f"HTTP {status}")
-        else:
-            self._monitor.latency(time.perf_counter() - began)
+        finally:
+            request.over(time.perf_counter() - began)
+            CURRENT.reset(token)

@@ -74,7 +74,7 @@ async def look(session: ContainerSession, last: Reading | None) -> Reading:
     if state.status == "running":
         seen, told = await session.eyes.look()
         metrics, facts = metrics | seen, facts | told
-    return reading(metrics, facts, "paused" if state.status == "paused" else state.health or "running")
+    return reading(metrics, facts, _going(state))
 
 
 async def _files(session: ContainerSession, state: HostState, metrics: dict[str, float], facts: dict[str, str]) -> None:
@@ -190,6 +190,12 @@ _RATES = {
     "disk_read_bytes_total": "disk_read_bytes_per_second",
     "disk_written_bytes_total": "disk_written_bytes_per_second",
 }
+
+
+def _going(state: HostState) -> str:
+    if state.status == "restarting":
+        return f"restarting: it ended by itself (exit code {state.exit_code})"
+    return "paused" if state.status == "paused" else state.health or "running"
 
 
 def _stopped(state: HostState, metrics: Mapping[str, float]) -> str:

@@ -45,4 +45,4 @@ async def live(
 
 @router.websocket("/api/live")
 async def live_socket(socket: WebSocket) -> None:
-    await serve(socket, runtime_of(socket))
+    await serve(socket, await runtime_of(socket))
