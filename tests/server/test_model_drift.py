@@ -2,6 +2,7 @@
 
 import json
 import time
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -91,6 +92,27 @@ async def test_a_window_with_nothing_in_it_is_no_drift(operator: httpx.AsyncClie
 
     assert (drift["predictions"], drift["shifted"]) == (0, [])
     assert sorted(drift["absent"]) == ["age", "country", "prediction"]
+
+
+async def test_what_changed_hours_ago_says_since_when(operator: httpx.AsyncClient) -> None:
+    at = time.time()
+    for sequence in range(1, 11):
+        began = at - (11 - sequence) * 1200
+        body = profile("onset", 200 if sequence <= 6 else 40, ["card", "cash"], 500)
+        body["profile"] |= {"began": began, "ended": began + 1}
+        await push(operator, "onset", body, sequence)
+    good = {"since": "2026-01-01T00:00:00Z", "until": datetime.fromtimestamp(at - 4.5 * 1200, UTC).isoformat()}
+    assert (await operator.put("/api/models/onset/reference", json=good)).status_code == 200
+
+    drift = (await operator.get("/api/models/onset/drift")).json()
+    summary = (await operator.get("/api/models/onset/summary")).json()
+
+    assert drift["shifted"] == ["age"]
+    since = datetime.fromisoformat(drift["columns"][0]["since"]).timestamp()
+    assert since == pytest.approx(at - 4 * 1200, abs=600)
+    (change,) = summary["quality"]["changes"]
+    assert (change["stream"], change["since"]) == ("age", drift["columns"][0]["since"])
+    assert [each["name"] for each in summary["quality"]["drift"] if each["shift"] != "none"] == ["age"]
 
 
 def test_a_hundred_million_rows_take_no_more_memory_than_a_few() -> None:

@@ -33,7 +33,7 @@ def merged(model: str, version: str, rows: Sequence[Row]) -> Profile:
     """All of them as one, under this name of a version."""
     made = Profile(model, version)
     for row in rows:
-        row.profile.version = version
+        row.profile.model, row.profile.version = model, version
         made.merge(row.profile)
     return made
 

@@ -10,7 +10,7 @@ import sqlalchemy as sa
 import structlog
 
 from watchkeeper.domain import NotFound, now
-from watchkeeper.predictions import arrow, figures, kept
+from watchkeeper.predictions import arrow, figures, kept, references, shifts
 from watchkeeper.predictions.body import PushBody
 from watchkeeper.predictions.buckets import Bucket
 from watchkeeper.predictions.figures import Counted, Row
@@ -138,6 +138,9 @@ class Predictions:
             told = await self.records.told(Where(name, since, at, version, segment), said)
             labels = told.joined.labels
             counted = _with(counted, told, whole=segment is not None)
+        if segment is None:
+            told = await asyncio.to_thread(self._shifts, name, version, rows, at)
+            counted = replace(counted, around=replace(counted.around, drift=told.drift, changes=told.changes))
         first = min((row.bucket.at for row in rows), default=since)
         summary = await asyncio.to_thread(summary_of, counted.profile, counted.around)
         return Summed(summary, counted.profile, since if segment else first, at, senders, labels, counted.labels_from)
@@ -167,6 +170,13 @@ class Predictions:
         ]
         wanted = [each for each in found if each[1].ends > since and (until is None or each[1].at < until)]
         return await asyncio.to_thread(figures.read, wanted)
+
+    def _shifts(self, name: str, version: str | None, rows: list[Row], at: datetime) -> shifts.Shifts:
+        try:
+            content = references.get(self.records.shelf, name, version).content
+        except NotFound:
+            content = None
+        return shifts.shifts_of(content, rows, at)
 
     async def _senders(self, name: str | None) -> list[Sender]:
         table = schema.model_senders

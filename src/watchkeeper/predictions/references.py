@@ -14,12 +14,14 @@ from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_vali
 from watchkeeper.domain import Conflict, NotFound
 from watchkeeper.predictions.body import Count, Refused
 from watchkeeper.predictions.shelf import NoRoom, Shelf
-from watchkeeper_monitor import Drift, Profile, Reference
+from watchkeeper_monitor import Profile, Reference
 from watchkeeper_monitor.profile import FEATURES
 from watchkeeper_monitor.reference import FORMAT
 
 MOST_REFERENCES = 100
 """Of one model."""
+OWN = 4
+"""Columns besides features: prediction, confidence, latency, input length."""
 Number = Annotated[float, Field(allow_inf_nan=False, ge=-1e150, le=1e150)]
 """Squares of it are numbers, too."""
 Times = Annotated[int, Field(ge=0, le=10**9)]
@@ -42,8 +44,8 @@ class ReferenceBody(BaseModel):
     def _usable(self) -> "ReferenceBody":
         if self.format > FORMAT:
             raise ValueError(f"format {self.format} is from a newer watchkeeper-monitor: upgrade the server")
-        if not 1 <= len(self.numbers) + len(self.categories) <= FEATURES:
-            raise ValueError(f"a reference has 1 to {FEATURES} columns")
+        if not 1 <= len(self.numbers) + len(self.categories) <= FEATURES + OWN:
+            raise ValueError(f"a reference has 1 to {FEATURES + OWN} columns")
         if self.numbers.keys() & self.categories.keys():
             raise ValueError("a column is either of numbers or of categories")
         return self
@@ -116,8 +118,3 @@ def of_period(profile: Profile) -> dict[str, Any]:
     if not any(each.values.size for each in reference.numbers.values()) and not reference.categories:
         raise Refused("Nothing was counted in this period that could be compared.", "Take a longer one.")
     return reference.to_dict()
-
-
-def compared(content: dict[str, Any], profile: Profile) -> Drift:
-    """Blocks."""
-    return Reference.from_dict(content).compare_profile(profile)

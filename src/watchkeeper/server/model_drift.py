@@ -1,14 +1,14 @@
 """`/api/models/{name}/reference` and `…/drift`: how far what comes in now lies from what is usual."""
 
 import asyncio
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Body, Query
 from pydantic import BaseModel, ConfigDict
 
 from watchkeeper.domain import now
-from watchkeeper.predictions import Drift, ReferenceBody, references
+from watchkeeper.predictions import Drift, ReferenceBody, references, shifts
 from watchkeeper.predictions import Version as VersionName
 from watchkeeper.server.models import EARLIEST, Name
 from watchkeeper.server.security import Here, Operator, Viewer
@@ -16,7 +16,6 @@ from watchkeeper.server.shaped import shaped
 from watchkeeper.server.views import Moment
 
 router = APIRouter(prefix="/api/models", tags=["models"])
-LATELY = timedelta(days=1)
 OfVersion = Annotated[VersionName | None, Query(description="the version it is of; else the one heard of last")]
 
 
@@ -92,13 +91,14 @@ async def show_drift(
     version: OfVersion = None,
     since: Annotated[Moment | None, Query(description="else a day ago")] = None,
 ) -> Any:
-    """How far the features and classes of a version lie from its reference, the farthest first."""
+    """How far the columns of a version lie from its reference, the farthest first, and since when."""
     predictions = runtime.predictions
     of = await predictions.version(name, version)
     kept = await asyncio.to_thread(references.get, predictions.records.shelf, name, of)
-    asked = now() - LATELY if since is None else max(since, EARLIEST)
+    asked = now() - shifts.LATELY if since is None else max(since, EARLIEST)
     profile, began, ended = await predictions.profile(name, of, asked, now())
-    drift = await asyncio.to_thread(references.compared, kept.content, profile)
+    rows = await predictions.rows(name, of, min(asked, now() - shifts.BEFORE))
+    drift = await asyncio.to_thread(shifts.drift_of, kept.content, profile, rows)
     return drift.to_dict() | {
         "reference": kept.version,
         "reference_made_at": kept.made_at,

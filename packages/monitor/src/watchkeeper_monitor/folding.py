@@ -14,8 +14,10 @@ from watchkeeper_monitor.capture import Capture
 from watchkeeper_monitor.columns import Told, floats, known, within
 from watchkeeper_monitor.counts import Counts, bounded
 from watchkeeper_monitor.features import record_feature
+from watchkeeper_monitor.naming import Naming
+from watchkeeper_monitor.onset import ROWS, SECONDS, Streams
 from watchkeeper_monitor.profile import Profile
-from watchkeeper_monitor.recent import FIRST_OF_BATCHES, UNCODED, Codes, Recent
+from watchkeeper_monitor.recent import FIRST_OF_BATCHES, Codes, Recent
 
 Row = tuple[int, Any, Any, Any, Any, "Extra | None"]
 """Handle, prediction, confidence, latency in seconds, input length, and what is rarely given."""
@@ -47,7 +49,7 @@ class Judged:
     right: bool
 
 
-class Folding:
+class Folding(Naming):
     """The state of one monitor. Not thread-safe: the monitor holds its lock around every call."""
 
     def __init__(
@@ -64,6 +66,7 @@ class Folding:
         capture: Capture | None = None,
         clock: Callable[[], float] = time.time,
     ) -> None:
+        super().__init__()
         self.clock = clock
         self.vocabulary = vocabulary
         self.classes = None if classes is None else frozenset(classes)
@@ -72,10 +75,11 @@ class Folding:
         self.past, self.previous, self.settled, self.current = (Profile(model, version) for _ in range(4))
         self.unsent = Profile(model, version) if pushed else None
         """What was not handed over by `cut`; None while nobody wants it."""
+        self.streams = Streams()
         self.window: deque[Judged] = deque(maxlen=window)
         self.hours: dict[int, Hour] = {}
         self.paces: deque[tuple[float, int]] = deque(maxlen=61)
-        self.class_codes, self.segment_codes = Codes(), Codes()
+        self.segment_codes = Codes()
         self.recent = Recent(remember, self.class_codes, self.segment_codes)
         self._recent_batches: Recent | None = None
         self.ids: dict[str, int] = {}
@@ -83,7 +87,6 @@ class Folding:
         self.kinds: dict[str, str] = {}
         """`number` or `category` by feature: decided once, by the first value that was not missing."""
         self._remember = remember
-        self._raw: dict[Any, int] = {}
 
     # Rows ------------------------------------------------------------------------------------------------------------
 
@@ -167,13 +170,17 @@ class Folding:
 
     def _turn(self) -> Profile:
         """The profile to count into; a full one makes room for the next."""
+        if self.current.predictions >= ROWS and self.clock() - self.current.began >= SECONDS:
+            self.settle()
         if self.settled.predictions + self.current.predictions >= self.drift_window:
-            self._settle()
+            self.settle()
             self.past.merge(self.previous)
             self.previous, self.settled = self.settled, Profile(self.current.model, self.current.version)
         return self.current
 
-    def _settle(self) -> None:
+    def settle(self) -> None:
+        """End the piece of time that is counted into."""
+        self.streams.take(self.current)
         self.settled.merge(self.current)
         if self.unsent is not None:
             self.unsent.merge(self.current)
@@ -183,7 +190,7 @@ class Folding:
         """What was counted since the last cut: these merge to `profile`, as far as somebody wanted them (`unsent`)."""
         if self.unsent is None:
             raise RuntimeError("nobody said before that what is counted will be cut")
-        self._settle()
+        self.settle()
         made, self.unsent = self.unsent, Profile(self.current.model, self.current.version)
         return made
 
@@ -194,61 +201,6 @@ class Folding:
             for old in [each for each in self.hours if each <= number - HOURS]:
                 del self.hours[old]
         return self.hours[number]
-
-    # Predictions -----------------------------------------------------------------------------------------------------
-
-    def predictions(
-        self, raw: Sequence[Any], told: Told
-    ) -> tuple[NDArray[np.int32] | None, NDArray[np.float64] | None]:
-        """Codes of classes, or numbers."""
-        if isinstance(raw[0], float | np.floating):
-            try:
-                values = np.fromiter(raw, np.float64, len(raw))
-            except (TypeError, ValueError):
-                return self._mixed(raw, told)
-            return (None, values) if np.isfinite(values).all() else self._mixed(raw, told)
-        return self.codes(raw, told)
-
-    def codes(self, raw: Sequence[Any], told: Told) -> tuple[NDArray[np.int32] | None, NDArray[np.float64] | None]:
-        """Codes of the classes that were predicted."""
-        try:
-            return np.fromiter(map(self._raw.__getitem__, raw), np.int32, len(raw)), None
-        except (KeyError, TypeError):
-            return self._mixed(raw, told)
-
-    def _mixed(self, raw: Sequence[Any], told: Told) -> tuple[NDArray[np.int32], NDArray[np.float64] | None]:
-        values: list[Any] = [each if isinstance(each, float | np.floating) else None for each in raw]
-        codes = [
-            UNCODED if value is not None else self._code(each, told) for each, value in zip(raw, values, strict=True)
-        ]
-        return np.array(codes, np.int32), floats("prediction", values, told)
-
-    def _code(self, raw: Any, told: Told) -> int:
-        try:
-            code = self._raw.get(raw)
-        except TypeError:
-            told["prediction: neither a class nor a number"] += 1
-            return UNCODED
-        if code is not None:
-            return code
-        if raw is None:
-            told["prediction: missing"] += 1
-            return UNCODED
-        name = bounded(str(raw))
-        if self.classes is not None and name not in self.classes:
-            told["prediction: unknown class"] += 1
-            return UNCODED
-        code = self.class_codes.code(name)
-        if code != UNCODED and len(self._raw) < 2 * len(self.class_codes.names):
-            self._raw[raw] = code
-        elif code == UNCODED:
-            self.current.classes.add(name)
-        return code
-
-    def _name(self, truth: Any) -> str:
-        """The name of a class, as a prediction of the same value has it."""
-        code = self._raw.get(truth)
-        return bounded(str(truth)) if code is None else self.class_codes.names[code] or ""
 
     # What is rarely given --------------------------------------------------------------------------------------------
 

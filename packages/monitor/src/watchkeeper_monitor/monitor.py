@@ -36,6 +36,7 @@ class Monitor(Collecting):
     sent waits in the folder `spool` (else WATCHKEEPER_SPOOL), in at most `spool_bytes`. `records`: the share of
     predictions that are sent one by one, too, so that labels can be joined there; with `texts` also their texts,
     redacted, or as a function of yours gives them. `log`: where single predictions and all errors are logged.
+    `reference`: what is usual; `drift` and the summary compare with it.
 
     Any thread, task, signal handler or forked child may call it. What it cannot count it counts as rejected; it
     never raises into the caller.
@@ -65,6 +66,7 @@ class Monitor(Collecting):
         records: float = 0.0,
         texts: "bool | Callable[[str], str]" = False,
         log: "Log | None" = None,
+        reference: "Reference | None" = None,
     ) -> None:
         for what, number in (("window", window), ("drift_window", drift_window), ("remember", remember)):
             if number < 1:
@@ -82,6 +84,7 @@ class Monitor(Collecting):
         }
         self._pusher: Pusher | None = None
         self._log = log
+        self.reference = reference
         self._begin()
         if server or (server is None and os.environ.get("WATCHKEEPER_URL")):
             from watchkeeper_monitor import pushing
@@ -94,7 +97,7 @@ class Monitor(Collecting):
     def __reduce__(self) -> tuple[Any, ...]:
         """In a spawned process: the same, and empty."""
         pushed = None if self._pusher is None else self._pusher.where
-        return _again, (self.name, self.version, self._options, pushed, self._log)
+        return _again, (self.name, self.version, self._options, pushed, self._log, self.reference)
 
     # What the caller says --------------------------------------------------------------------------------------------
 
@@ -219,15 +222,20 @@ class Monitor(Collecting):
         with self._lock:
             return summarize(self, self._state())
 
-    def drift(self, reference: "Reference") -> "Drift":
+    def drift(self, reference: "Reference | None" = None) -> "Drift":
         """How far the features and classes of the latest predictions lie from the reference.
 
-        The latest are between one and two times `drift_window`.
+        The latest are between one and two times `drift_window`. Raises ValueError where there is no reference: neither
+        this one nor the monitor's own.
         """
+        from watchkeeper_monitor.summary import drift_of
+
+        usual = reference or self.reference
+        if usual is None:
+            raise ValueError("there is no reference: give one, or say Monitor(…, reference=…)")
         self.flush()
         with self._lock:
-            lately = self._state().lately()
-        return reference.compare_profile(lately)
+            return drift_of(self._state(), usual)
 
     # Pushing ---------------------------------------------------------------------------------------------------------
 
@@ -250,6 +258,6 @@ class Monitor(Collecting):
         self.close()
 
 
-def _again(name: str, version: str, options: dict[str, Any], where: "Where | None", log: "Log | None") -> Monitor:
+def _again(name: str, version: str, options: dict[str, Any], where: "Where | None", *rest: Any) -> Monitor:
     said: dict[str, Any] = {"server": ""} if where is None else where.said()
-    return Monitor(name, version, **options, **said, log=log)
+    return Monitor(name, version, **options, **said, log=rest[0], reference=rest[1])

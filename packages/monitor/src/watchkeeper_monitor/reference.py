@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from watchkeeper_monitor.batch import AT_ONCE, array, columns
-from watchkeeper_monitor.counts import Counts, bounded
+from watchkeeper_monitor.counts import bounded
 from watchkeeper_monitor.drift import (
     Sorted,
     adjusted,
@@ -25,9 +25,10 @@ from watchkeeper_monitor.drift import (
     psi,
     wasserstein,
 )
-from watchkeeper_monitor.numbers import Numbers
+from watchkeeper_monitor.onset import Streams
+from watchkeeper_monitor.plain import plain
 from watchkeeper_monitor.profile import Profile
-from watchkeeper_monitor.summary import plain
+from watchkeeper_monitor.tabled import as_counted, table_of
 
 SIGNIFICANT = 0.01
 """False discovery rate over all columns of one comparison. Not 0.05: windows are compared again and again, and one in
@@ -37,8 +38,6 @@ SHIFTED, FAR = 0.1, 0.25
 FORMAT = 1
 POINTS = 10_000
 """Evenly spaced quantiles that are kept of a longer numeric column."""
-MOST_ROWS = 200_000
-"""Rows that a profile is taken for at most: of more, all counts are scaled down, and p values judge more cautiously."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +64,8 @@ class ColumnDrift:
     missing: float
     """Share of current values that are missing or no number."""
     rows: int
+    since: str | None = None
+    """Since when it has lain apart, as far as is known: RFC 3339, UTC."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,6 +91,7 @@ class Drift:
         lines += [
             f"  {each.name:<24} {each.shift:<9} PSI {each.psi:.3f}  Jensen–Shannon {each.jensen_shannon:.3f}  "
             f"p {each.p_value:.2g}  unseen {each.unseen:.1%}  missing {each.missing:.1%}"
+            + (f"  since {each.since}" if each.since else "")
             for each in self.columns
         ]
         lines += [f"  {name:<24} not compared: the current data lacks it" for name in self.absent]
@@ -129,7 +131,7 @@ class Reference:
         """From what a monitor has counted in a good period; numbers are known within 1 %."""
         numbers: dict[str, Sorted] = {}
         categories: dict[str, dict[str, int]] = {}
-        for name, column in _table(profile).items():
+        for name, column in table_of(profile).items():
             if column.dtype.kind == "f":
                 numbers[name] = Sorted.of(column)
             else:
@@ -169,10 +171,11 @@ class Reference:
         """How far the features and predictions of a profile lie from the reference.
 
         A profile holds numbers within 1 %: both sides are rounded to its buckets first, or whole numbers on the edge
-        of a bin would seem to have moved. The reference's column `prediction` is met with the predicted classes.
+        of a bin would seem to have moved. The reference's columns `prediction`, `confidence`, `latency_seconds` and
+        `input_length` are met with what was predicted, and how.
         """
-        rounded = {name: Sorted.of(_rounded(each.values)) for name, each in self.numbers.items()}
-        return Reference(rounded, self.categories).compare(_table(profile))
+        rounded = {name: Sorted.of(as_counted(profile, name, each.values)) for name, each in self.numbers.items()}
+        return Reference(rounded, self.categories).compare(table_of(profile))
 
     def compare(self, table: Any) -> Drift:
         """How far the current data lies from the reference, column by column.
@@ -198,45 +201,17 @@ class Reference:
         )
 
 
-def _rounded(values: NDArray[np.float64]) -> NDArray[np.float64]:
-    numbers = Numbers()
-    numbers.record_all(values)
-    return _values(numbers)
+def dated(drift: Drift, reference: Reference, streams: Streams) -> Drift:
+    """With the time since when each column that has shifted lies apart."""
 
+    def since(each: ColumnDrift) -> ColumnDrift:
+        if each.shift == "none":
+            return each
+        numbers = reference.numbers.get(each.name)
+        usual = reference.categories[each.name] if numbers is None else numbers.values
+        return replace(each, since=streams.apart(each.name, usual))
 
-def _values(numbers: Numbers) -> NDArray[np.float64]:
-    middles = numbers.buckets()
-    times = np.array([times for _, times in middles], np.float64)
-    return np.repeat(np.array([value for value, _ in middles], np.float64), _scaled(times, times.sum()))
-
-
-def _scaled(times: NDArray[np.float64], total: float) -> NDArray[np.int64]:
-    """As they are, or in proportion where the whole is too large."""
-    return np.ceil(times * min(1.0, MOST_ROWS / max(1.0, total)) - 1e-9).astype(np.int64)
-
-
-def _table(profile: Profile) -> dict[str, NDArray[Any]]:
-    """The values of a profile as columns, rounded to its buckets; what was missing or no number is NaN or None."""
-    missing = profile.missing.kept
-    made: dict[str, NDArray[Any]] = {
-        name: np.concatenate((_values(each), np.full(_absent(each, missing.get(name, 0)), np.nan)))
-        for name, each in profile.numbers.items()
-    }
-    if profile.classes.total:
-        made["prediction"] = _names(profile.classes, 0)
-    return made | {name: _names(each, missing.get(name, 0)) for name, each in profile.categories.items()}
-
-
-def _absent(numbers: Numbers, missing: int) -> int:
-    """How many were missing or no number, in the proportion that the others are in."""
-    absent = numbers.invalid + missing
-    return int(min(absent * min(1.0, MOST_ROWS / max(1, numbers.count)), MOST_ROWS))
-
-
-def _names(counts: Counts, missing: int) -> NDArray[Any]:
-    names = np.array([*counts.kept, "(other)", None], object)
-    times = np.array([*counts.kept.values(), counts.other, missing], np.float64)
-    return np.repeat(names, _scaled(times, times.sum()))
+    return replace(drift, columns=[since(each) for each in drift.columns])
 
 
 def _judged(found: ColumnDrift, p: float) -> ColumnDrift:

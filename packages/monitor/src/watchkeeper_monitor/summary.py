@@ -10,7 +10,10 @@ from typing import TYPE_CHECKING, Any, cast, get_args, get_origin, get_type_hint
 from watchkeeper_monitor.figures import ClassFigures, Share, class_figures, macro_f1, share, weighted_f1
 from watchkeeper_monitor.folding import Folding
 from watchkeeper_monitor.log import LogFigures
+from watchkeeper_monitor.onset import Change
+from watchkeeper_monitor.plain import plain
 from watchkeeper_monitor.profile import FEATURES, Profile
+from watchkeeper_monitor.reference import ColumnDrift, Drift, Reference, dated
 from watchkeeper_monitor.truth import BETWEEN, Truth
 
 if TYPE_CHECKING:
@@ -113,6 +116,10 @@ class Quality:
     """What was let go because more came than could be counted."""
     folded: dict[str, int]
     """Where there were too many names: how many occurrences are counted together as `other`."""
+    drift: list[ColumnDrift]
+    """Of the latest predictions from the reference, farthest first; empty without a reference."""
+    changes: list[Change]
+    """What each stream (features, prediction, confidence, latency, accuracy, errors) did last, newest first."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -163,20 +170,12 @@ def _revived(kind: Any, value: Any) -> Any:
         hints = get_type_hints(kind)
         return kind(**{each.name: _revived(hints[each.name], value[each.name]) for each in fields(kind)})
     parts = get_args(kind)
+    if value is None:
+        return None
     if get_origin(kind) is list:
         return [_revived(parts[0], each) for each in value]
     if get_origin(kind) is dict:
         return {name: _revived(parts[1], each) for name, each in value.items()}
-    return value
-
-
-def plain(value: Any) -> Any:
-    if isinstance(value, dict):
-        return {name: plain(each) for name, each in value.items()}  # pyright: ignore[reportUnknownVariableType]
-    if isinstance(value, list):
-        return [plain(each) for each in value]  # pyright: ignore[reportUnknownVariableType]
-    if isinstance(value, float) and not math.isfinite(value):
-        return None
     return value
 
 
@@ -196,9 +195,12 @@ class Around:
     dropped: int = 0
     labels_waiting: int = 0
     logs: Sequence[LogFigures] = ()
+    drift: Sequence[ColumnDrift] = ()
+    changes: Sequence[Change] = ()
 
 
 def summarize(monitor: "Monitor", folding: Folding) -> Summary:
+    folding.settle()
     profile, window, hours = folding.profile(), list(folding.window), folding.hours.values()
     judged = profile.truth.labelled - profile.truth.residuals.count
     seconds = time.time() - monitor.began
@@ -213,8 +215,16 @@ def summarize(monitor: "Monitor", folding: Folding) -> Summary:
         dropped=monitor.dropped,
         labels_waiting=len(folding.waiting),
         logs=monitor.logged,
+        drift=[] if monitor.reference is None else drift_of(folding, monitor.reference).columns,
+        changes=folding.streams.changes(),
     )
     return summary_of(profile, around)
+
+
+def drift_of(folding: Folding, reference: Reference) -> Drift:
+    """Of the latest predictions, and since when."""
+    folding.settle()
+    return dated(reference.compare_profile(folding.lately()), reference, folding.streams)
 
 
 def summary_of(profile: Profile, around: Around) -> Summary:
@@ -227,7 +237,7 @@ def summary_of(profile: Profile, around: Around) -> Summary:
         classes=dict(profile.classes.top(100)),
         performance=_performance(profile, around),
         system=_system(profile, around),
-        quality=_quality(profile, around.dropped),
+        quality=_quality(profile, around),
         business=_business(profile),
     )
 
@@ -307,7 +317,7 @@ def _pace(folding: Folding, began: float, predictions: int) -> float:
     return _over(predictions - counted, now - max(since, now - 60) if before else now - since)
 
 
-def _quality(profile: Profile, dropped: int) -> Quality:
+def _quality(profile: Profile, around: Around) -> Quality:
     known = {name: each.count + each.invalid for name, each in profile.numbers.items()}
     known |= {name: each.total for name, each in profile.categories.items()}
     counts = {"classes": profile.classes, "errors": profile.errors, "segments": profile.segments}
@@ -321,8 +331,10 @@ def _quality(profile: Profile, dropped: int) -> Quality:
         missing={name: share(n, n + known.get(name, 0)) for name, n in profile.missing.top(FEATURES)},
         invalid={name: each.invalid for name, each in profile.numbers.items() if each.invalid},
         rejects=_named(profile.rejects.top(100), profile.rejects.other),
-        dropped=dropped,
+        dropped=around.dropped,
         folded={name: each.other for name, each in counts.items() if each.full},
+        drift=list(around.drift),
+        changes=list(around.changes),
     )
 
 

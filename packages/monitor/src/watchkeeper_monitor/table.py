@@ -4,6 +4,7 @@ import math
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from watchkeeper_monitor.onset import Change
     from watchkeeper_monitor.summary import Summary
 
 ROWS = 10
@@ -108,9 +109,23 @@ def _quality(summary: "Summary") -> list[tuple[str, str]]:
     rows += [
         (f"other: {name}"[:28], f"{times:,} counted together: too many names") for name, times in said.folded.items()
     ]
+    rows += [
+        (f"drifted: {each.name}"[:28], f"{each.shift}, PSI {each.psi:.2f}{_since(each.since)}")
+        for each in [each for each in said.drift if each.shift != "none"][:ROWS]
+    ]
+    rows += [(f"changed: {each.stream}"[:28], _changed(each)) for each in said.changes[:ROWS]]
     if said.dropped:
         rows.append(("dropped", f"{said.dropped:,}: more came than could be counted"))
     return rows
+
+
+def _since(at: str | None) -> str:
+    return f", since {at}" if at else ""
+
+
+def _changed(change: "Change") -> str:
+    means = f": {number(change.before)} → {number(change.after)}" if math.isfinite(change.after) else ""
+    return f"since {change.since}{means} (effect {change.effect:.2f})"
 
 
 def _business(summary: "Summary") -> list[tuple[str, str]]:

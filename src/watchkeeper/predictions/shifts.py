@@ -1,0 +1,49 @@
+"""What has changed in production, and since when: of profiles in pieces of time. All of this blocks."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Any
+
+from watchkeeper.predictions.figures import Row, merged
+from watchkeeper_monitor import Drift, Profile, Reference
+from watchkeeper_monitor.onset import Change, Streams
+from watchkeeper_monitor.reference import ColumnDrift, dated
+
+LATELY = timedelta(days=1)
+"""What is compared with a reference."""
+BEFORE = timedelta(days=7)
+"""How far back is looked for when it began."""
+
+
+@dataclass(frozen=True, slots=True)
+class Shifts:
+    """What a summary tells of it."""
+
+    drift: Sequence[ColumnDrift] = field(default_factory=list[ColumnDrift])
+    changes: Sequence[Change] = field(default_factory=list[Change])
+
+
+def streams_of(rows: Sequence[Row]) -> Streams:
+    """`rows`: of one version, or of all; pieces of the same time are counted together."""
+    streams = Streams()
+    for at in sorted({row.bucket.at for row in rows}):
+        piece = merged("", "", [row for row in rows if row.bucket.at == at])
+        piece.began = at.timestamp()
+        streams.take(piece)
+    return streams
+
+
+def drift_of(content: dict[str, Any], profile: Profile, rows: Sequence[Row]) -> Drift:
+    """`content`: of a reference. `profile` is compared with it; `rows` tell since when."""
+    reference = Reference.from_dict(content)
+    return dated(reference.compare_profile(profile), reference, streams_of(rows))
+
+
+def shifts_of(content: dict[str, Any] | None, rows: Sequence[Row], at: datetime) -> Shifts:
+    """`content`: None where there is no reference."""
+    changes = streams_of(rows).changes()
+    if content is None:
+        return Shifts([], changes)
+    lately = merged("", "", [row for row in rows if row.bucket.ends > at - LATELY])
+    return Shifts(drift_of(content, lately, rows).columns, changes)
