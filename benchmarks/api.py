@@ -108,7 +108,7 @@ def run(folder: Path, number: int, rate: float, seconds: float, clients: int) ->
     config.write_text(yaml.safe_dump({"mode": "auto", "only": ["victim", "m*"], "resources": resources}))
     environment = {"PYTHONPATH": str(installed(folder)), "MANY": str(number - 1)}
     environment |= {"WATCHKEEPER_WATCH__QUICK": "0.2", "WATCHKEEPER_WATCH__INTERVAL": "2"}
-    server = Server(folder / "data", config, environment)
+    server = Server(folder / "data", config, environment, fresh=True)
     harness.PATIENCE = 300.0
     try:
         server.start().until_kind("server.started")

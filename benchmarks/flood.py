@@ -209,7 +209,7 @@ def run(folder: Path, kind: Any, number: int, megabytes: float, patience: float 
         environment = {"WATCHKEEPER_HOSTS__LOCAL__ENABLED": "true", "DOCKER_HOST": "unix:///var/run/docker.sock"}
         if kind is plain:
             environment["DOCKER_HOST"] = "unix:///nonexistent"
-        server = Server(folder / "data", configuration(folder, victim, floods), environment)
+        server = Server(folder / "data", configuration(folder, victim, floods), environment, fresh=True)
         stack.enter_context(serving(server))
         server.until_kind("server.started")
         server.poll(lambda s: well(s, number + 1))

@@ -93,7 +93,7 @@ def run(folder: Path, number: int, interval: float = 2.0) -> dict[str, Any]:
     config.write_text(yaml.safe_dump(said))
     environment = {"PYTHONPATH": str(installed(folder)), "MANY": str(number), "WATCHKEEPER_WATCH__QUICK": "0.2"}
     environment["WATCHKEEPER_WATCH__INTERVAL"] = str(interval)
-    server = Server(folder / "data", config, environment)
+    server = Server(folder / "data", config, environment, fresh=True)
     harness.PATIENCE = 300.0
     slow: dict[str, float] = {}
 

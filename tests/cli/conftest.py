@@ -3,7 +3,6 @@
 import json
 import os
 import signal
-import subprocess
 import sys
 import threading
 from collections.abc import Callable, Iterator
@@ -17,6 +16,7 @@ import redis
 import yaml
 
 from tests.conftest import RedisServer, free_port, start_redis
+from tests.program import Program
 from watchkeeper.cli import main
 from watchkeeper.cli.client import Client, Unreachable
 
@@ -73,7 +73,7 @@ class Up:
 
     data: Path
     port: int
-    process: subprocess.Popen[str]
+    process: Program
     lines: list[str] = field(default_factory=list)
     _printed: threading.Condition = field(default_factory=threading.Condition)
 
@@ -117,14 +117,8 @@ class Up:
 def running(data: Path, *arguments: str, **environment: str) -> Iterator[Up]:
     """`watchkeeper up`, to be read line by line; stopped at the end."""
     port = free_port()
-    process = subprocess.Popen(
-        [str(WATCHKEEPER), "up", "--data", str(data), "--port", str(port), *arguments],
-        env={**os.environ, **QUICK, **environment},
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        cwd=data.parent,
-    )
+    said = ("up", "--data", str(data), "--port", str(port), *arguments)
+    process = Program(*said, environment={**os.environ, **QUICK, **environment}, folder=data.parent)
     up = Up(data, port, process)
     reader = threading.Thread(target=up.listen)
     reader.start()

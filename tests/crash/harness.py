@@ -16,6 +16,7 @@ from typing import Any
 import httpx
 
 from tests.conftest import free_port
+from tests.program import Program
 
 WATCHKEEPER = Path(sys.executable).with_name("watchkeeper")
 PATIENCE = 60.0
@@ -24,13 +25,15 @@ PATIENCE = 60.0
 
 @dataclass
 class Server:
-    """`watchkeeper up` on a data directory; `environment` beside the defaults for quick tests."""
+    """`watchkeeper up` on a data directory; `environment` beside the defaults for quick tests. What is measured is `fresh`: the
+    command itself, not a fork of what has loaded already."""
 
     data: Path
     config: Path
     environment: dict[str, str] = field(default_factory=dict)
     port: int = field(default_factory=free_port)
-    process: subprocess.Popen[str] | None = None
+    process: "Program | subprocess.Popen[bytes] | None" = None
+    fresh: bool = False
 
     @property
     def url(self) -> str:
@@ -44,15 +47,12 @@ class Server:
             "DOCKER_HOST": "unix:///nonexistent",
             **self.environment,
         }
-        command = [str(WATCHKEEPER), "--config", str(self.config), "--data", str(self.data)]
+        said = ("--config", str(self.config), "--data", str(self.data), "up", "--port", str(self.port))
         with (self.data.parent / "up.log").open("a") as log:
-            self.process = subprocess.Popen(
-                [*command, "up", "--port", str(self.port)],
-                env=environment,
-                stdout=subprocess.DEVNULL,
-                stderr=log,
-                text=True,
-            )
+            if self.fresh:
+                self.process = subprocess.Popen([WATCHKEEPER, *said], env=environment, stdout=log, stderr=log)
+            else:
+                self.process = Program(*said, environment=environment, folder=Path.cwd(), output=log)
         return self
 
     def kill(self) -> None:

@@ -1,0 +1,6 @@
+"""What a `watchkeeper up` loads, loaded once: programs of the tests are forked from here. Starts no thread, opens nothing."""
+
+import watchkeeper.cli.executor  # noqa: F401
+from watchkeeper.connectors.registry import Registry
+
+Registry.installed()
