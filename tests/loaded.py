@@ -1,4 +1,4 @@
-"""What a `watchkeeper up` loads, loaded once: programs of the tests are forked from here. Starts no thread, opens nothing."""
+"""What a `watchkeeper up` loads, loaded once: programs of the tests are forked from here. It opens nothing."""
 
 import watchkeeper.cli.executor  # noqa: F401
 from watchkeeper.connectors.registry import Registry

@@ -1,7 +1,7 @@
 """`watchkeeper` in a process of its own, quickly: forked from one that has loaded it already.
 
-To load it takes as long as most of what a test then asks of it. What is killed, stopped or refused is a process like any other;
-how one begins from nothing is told by the tests of the lab and of agents, which start the command itself."""
+To load it takes as long as most of what a test then asks of it. What is killed, stopped or refused is a process like
+any other; how one begins from nothing is told by the tests of the lab and of agents, which start the command itself."""
 
 import contextlib
 import multiprocessing
@@ -21,7 +21,7 @@ _forks.set_forkserver_preload(["__main__", "tests.loaded"])
 
 
 class Program:
-    """As a `subprocess.Popen`: `watchkeeper ARGUMENTS`, begun at once. Where `output` is None, `stdout` is to be read."""
+    """As a `subprocess.Popen`: `watchkeeper ARGUMENTS`, begun at once. Without `output`, `stdout` is to be read."""
 
     def __init__(
         self, *arguments: str, environment: Mapping[str, str], folder: Path, output: IO[Any] | None = None
