@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from datetime import UTC, timedelta
 from typing import Any
 
-from watchkeeper.decide import Decide
+from watchkeeper.decide import Decide, made_by_model
 from watchkeeper.domain import (
     LOOP,
     Approval,
@@ -41,6 +41,8 @@ from watchkeeper.watch import Watch, root_of
 BLIND = timedelta(seconds=60)
 """An incident whose root gives no data for so long is handed to a person."""
 
+STALE = timedelta(seconds=2)
+"""A plan that was thought about for longer is judged by another look: a model may take a minute."""
 RECOVERY = 30.0
 """Seconds for what no longer alerts to prove that it is well; a container's own health check takes so long."""
 AGAIN = 30.0
@@ -103,7 +105,8 @@ class Loop:
                 continue
             approval = await self._approval(incident)
             if approval is not None and approval.status == "waiting":
-                if root in approval.plan.resources or approval.requested_by != LOOP:
+                about = root in approval.plan.resources or made_by_model(approval.plan)
+                if about or approval.requested_by != LOOP:
                     return incident  # a row in the store; nothing sleeps
                 why = f"the cause turned out to be {at.resources[root].slug}"
                 incident = await self._desk.withdraw(incident, approval, why)
@@ -116,7 +119,11 @@ class Loop:
             agreed = approval if approval is not None and approval.status == "approved" else None
             if agreed is None and (left := await self._decide.left_to_agents(incident)):
                 return await self._desk.hold(incident, left.reason, left.until)
-            plan, passed = await self._decide.next_plan(root, incident, at)  # runbook rungs first; knows past fixes
+            plan, passed = None, ()
+            if agreed is None:  # runbook rungs first, then the model; knows past fixes
+                plan, passed = await self._decide.next_plan(root, incident, at, ask=True)
+            if plan is not None and made_by_model(plan) and plan.created_at - at.at > STALE:
+                continue  # it took its time: look again, and see whether the plan still fits
             if agreed is not None:
                 if agreed.digest != self._fixing.digest(agreed.plan, at):
                     incident = await self._desk.void(incident, agreed, "things have changed since it was approved")
@@ -126,7 +133,7 @@ class Loop:
                 await self._watch.next_look(root, quickly=False)
                 continue
             if plan is None:
-                known = self._decide.known(root, at)
+                known = self._decide.known(root, at, incident)
                 incident = await self._desk.puzzled(incident, root, passed, known)
                 return await self._desk.escalate(incident, nothing_left(passed, known))
             if agreed is None:
@@ -303,6 +310,8 @@ async def takewhile_async(
 
 def nothing_left(passed: tuple[str, ...], known: Diagnosis | None = None) -> str:
     """Why nothing more is done, in one sentence."""
+    if known is not None and known.author.startswith("llm:"):
+        return "; ".join((known.cause, *passed))
     if known is not None:
         others = [said for said in passed if known.author.rpartition(" ")[2] not in said]
         return "; ".join([f"{known.cause} That is left to a person: `watchkeeper {known.author}` tells how", *others])

@@ -193,6 +193,7 @@ def test_every_setting_is_described() -> None:
         "server.limits.": LimitsSettings,
         "watch.": settings.WatchSettings,
         "mcp.": settings.McpSettings,
+        "llm.": settings.LlmSettings,
         "predictions.": settings.PredictionsSettings,
         "healers.": settings.HealersSettings,
         "policy.": settings.PolicySettings,

@@ -13,6 +13,7 @@ import typer
 
 from watchkeeper.cli.channels import channels
 from watchkeeper.cli.finding import Finding
+from watchkeeper.cli.language_models import language_models
 from watchkeeper.cli.machines import machines
 from watchkeeper.cli.named import misnamed, unknown_environments, unknown_settings
 from watchkeeper.cli.options import Options
@@ -117,6 +118,7 @@ def examine(options: Options, only: Sequence[str] = ()) -> Iterator[Finding]:
         yield from checks(settings)
         yield from sources(settings)
         yield from channels(settings, options)
+        yield from language_models(settings)
 
 
 def configuration(options: Options, settings: "Settings") -> Iterator[Finding]:

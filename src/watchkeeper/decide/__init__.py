@@ -1,7 +1,8 @@
-"""incident → diagnosis → plan → permission: runbooks, policy; the model later, behind the same seam."""
+"""incident → diagnosis → plan → permission: runbooks and the model behind one seam, policy in front of it."""
 
 from watchkeeper.decide.decide import PAUSED, Decide
 from watchkeeper.decide.history import RESET
+from watchkeeper.decide.model import ModelPlanner, made_by_model
 from watchkeeper.decide.modes import ALL, RANK, Modes, ModeSet
 from watchkeeper.decide.policy import SCHEMA, Facts, Policy, compile_table
 from watchkeeper.decide.seat import LEFT, Seat
@@ -17,9 +18,11 @@ __all__ = [
     "Decide",
     "Facts",
     "ModeSet",
+    "ModelPlanner",
     "Modes",
     "Policy",
     "Seat",
     "compile_table",
     "example",
+    "made_by_model",
 ]

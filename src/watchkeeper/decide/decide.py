@@ -1,4 +1,4 @@
-"""incident → plan → permission. The model will sit behind `next_plan`; policy stays in front of every step."""
+"""incident → plan → permission. Runbooks and the model sit behind `next_plan`; policy stays in front of every step."""
 
 import difflib
 from collections.abc import Mapping, Sequence
@@ -10,6 +10,7 @@ from watchkeeper.connectors import Registry
 from watchkeeper.decide import tending
 from watchkeeper.decide.hands import Hands
 from watchkeeper.decide.history import History
+from watchkeeper.decide.model import ModelPlanner, Thought
 from watchkeeper.decide.modes import Modes
 from watchkeeper.decide.policy import Facts, Policy
 from watchkeeper.decide.runbooks import known_cause, plan_from_runbooks
@@ -36,6 +37,7 @@ from watchkeeper.domain import (
 )
 from watchkeeper.domain.healer import fights
 from watchkeeper.domain.situation import Situation, effect_of
+from watchkeeper.settings import LlmSettings, Planner
 from watchkeeper.settings.maintenance import MaintenanceSettings
 from watchkeeper.store import Store
 
@@ -54,23 +56,48 @@ class Decide:
         store: Store,
         maintenance: Sequence[MaintenanceSettings] = (),
         seat: Seat | None = None,
+        planner: Planner = "runbooks",
+        llm: LlmSettings | None = None,
     ) -> None:
         self._registry = registry
         self._seat = seat
+        self._model_first = planner == "model"
         self.policy = policy
         self._store = store
         self.tools: Mapping[str, Tool[Any]] = registry.tools
+        self.model = ModelPlanner(llm, registry, self.tools, store) if llm and planner in ("auto", "model") else None
         self.windows = Windows(store, maintenance)
         self.modes = Modes(store, policy.mode)
         self.history = History(store, policy.settings, self.tools)
         self.hands = Hands(policy.settings.concurrent_fixes, policy.settings.concurrent_fixes_nearby)
 
     async def next_plan(
-        self, root: str, incident: Incident, situation: Situation
+        self, root: str, incident: Incident, situation: Situation, *, ask: bool = False
     ) -> tuple[Plan | None, tuple[str, ...]]:
-        """The next plan for the incident, and what was passed over with why. The one seam for whoever plans."""
+        """The next plan for the incident, and what was passed over with why. The one seam for whoever plans.
+
+        A model is asked only with `ask`, which may take as long as its `deadline`; else what it said before stands.
+        """
         if self._seat is not None and not self._seat.then_runbooks:
             return None, (await self._seat.why(incident, self._store),)
+        if self.model is None:
+            return self._by_runbook(root, incident, situation)
+        if self._model_first:
+            thought = await self._thought(self.model, incident, situation, ask)
+            if thought.plan is not None or thought.nothing is not None:
+                return thought.plan, thought.passed
+            plan, passed = self._by_runbook(root, incident, situation)
+            return plan, (*thought.passed, *passed)
+        plan, passed = self._by_runbook(root, incident, situation)
+        if plan is not None:
+            return plan, passed
+        thought = await self._thought(self.model, incident, situation, ask)
+        return thought.plan, (*passed, *thought.passed)
+
+    async def _thought(self, model: ModelPlanner, incident: Incident, situation: Situation, ask: bool) -> Thought:
+        return await (model.plan if ask else model.remembered)(incident, situation)
+
+    def _by_runbook(self, root: str, incident: Incident, situation: Situation) -> tuple[Plan | None, tuple[str, ...]]:
         return plan_from_runbooks(root, incident, situation, self._registry.runbooks, self.tools)
 
     async def respecting(self, plan: Plan) -> Plan:
@@ -82,8 +109,10 @@ class Decide:
         """Until when nothing is planned here, for an agent may still hand something in."""
         return await self._seat.hold(incident, self._store, now()) if self._seat else None
 
-    def known(self, root: str, situation: Situation) -> Diagnosis | None:
-        """What a runbook says of the cause where there is nothing to be done about it from here."""
+    def known(self, root: str, situation: Situation, incident: Incident | None = None) -> Diagnosis | None:
+        """What the model, or a runbook, says of the cause where there is nothing to be done about it from here."""
+        if self.model is not None and incident is not None and (said := self.model.known(incident)):
+            return said
         return known_cause(root, situation, self._registry.runbooks)
 
     def permit(

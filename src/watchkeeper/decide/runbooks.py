@@ -38,7 +38,7 @@ def plan_from_runbooks(
     resource = situation.resources[root]
     alerts = situation.alerts_of(root)
     passed: list[str] = []
-    for runbook in _matching(root, situation, runbooks):
+    for runbook in matching(root, situation, runbooks):
         if not runbook.ladder:
             passed.append(f"runbook {runbook.name}{LEFT}{runbook.cause}")
         for number, rung in enumerate(runbook.ladder, 1):
@@ -51,7 +51,7 @@ def plan_from_runbooks(
                 passed.append(f"{names}: {incident.refusals.get(f'{author}@{root}', 'refused here before')}")
                 continue
             try:
-                steps = tuple(_step(step, resource, situation, tools[step.tool]) for step in rung)
+                steps = tuple(step_of(step, resource, situation, tools[step.tool]) for step in rung)
             except RungSkipped as why:
                 passed.append(f"{names}: {why}")
                 continue
@@ -66,7 +66,7 @@ def plan_from_runbooks(
 def known_cause(root: str, situation: Situation, runbooks: Sequence[Runbook]) -> Diagnosis | None:
     """What the first runbook for the root says that has an empty ladder: it names a cause that only people can mend.
     Facts whose names end with `_else` tell what it is not."""
-    found = next((runbook for runbook in _matching(root, situation, runbooks) if not runbook.ladder), None)
+    found = next((runbook for runbook in matching(root, situation, runbooks) if not runbook.ladder), None)
     if found is None:
         return None
     reading = situation.readings.get(root)
@@ -75,7 +75,7 @@ def known_cause(root: str, situation: Situation, runbooks: Sequence[Runbook]) ->
     return diagnose(root, situation, found, elsewhere, f"runbooks show {found.name}")
 
 
-def _matching(root: str, situation: Situation, runbooks: Sequence[Runbook]) -> list[Runbook]:
+def matching(root: str, situation: Situation, runbooks: Sequence[Runbook]) -> list[Runbook]:
     kind = situation.resources[root].kind
     seen = _seen(situation.alerts_of(root), kind)
     return [runbook for runbook in runbooks if runbook.kind == kind and runbook.when.holds(seen)]
@@ -125,7 +125,7 @@ def _said(value: float | None) -> str:
     return "" if value is None else f"{value:.3g}; "
 
 
-def _step(rung: RungStep, resource: Resource, situation: Situation, tool: Tool[Any]) -> Step:
+def step_of(rung: RungStep, resource: Resource, situation: Situation, tool: Tool[Any]) -> Step:
     reading = situation.readings.get(resource.id)
     if reading is None:
         raise RungSkipped("there is no reading to judge it by")

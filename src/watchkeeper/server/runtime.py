@@ -24,6 +24,7 @@ from watchkeeper.loop import Loop
 from watchkeeper.notify import Notifier, Silences
 from watchkeeper.predictions import Predictions, Shelf
 from watchkeeper.score import Scorekeeper
+from watchkeeper.server.around import Around
 from watchkeeper.server.live import Events, Fanout, Lines, Told, ToldLine
 from watchkeeper.server.machines import machines_of
 from watchkeeper.server.sharing import Sharing
@@ -112,7 +113,7 @@ async def _assembled(
     desk = Desk(store)
     seat = Seat(timedelta(seconds=settings.mcp.wait), settings.mcp.then == "runbooks")
     planner = seat if settings.planner == "agents" else None
-    decide = Decide(registry, policy, store, settings.maintenance, planner)
+    decide = Decide(registry, policy, store, settings.maintenance, planner, settings.planner, settings.llm)
     predictions = _predictions(settings, store)
     async with Engine(kept=Kept(settings.data / "kept")) as engine, AsyncExitStack() as stack:
         await stack.enter_async_context(predictions.running())
@@ -140,6 +141,8 @@ async def _assembled(
                 approval_life = timedelta(minutes=settings.policy.approval_minutes)
                 loop = Loop(store, watch, decide, desk, Fixing(store, watch, decide, act, desk, approval_life))
                 desk.heal = loop.heal
+                if decide.model is not None:
+                    decide.model.around = Around(store, watch, decide, loop)
                 runtime = Runtime(
                     settings,
                     registry,

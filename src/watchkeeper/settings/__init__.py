@@ -19,6 +19,7 @@ from watchkeeper.settings.checks import CheckSettings
 from watchkeeper.settings.healers import HealersSettings
 from watchkeeper.settings.ingest import IngestSettings, Sender
 from watchkeeper.settings.lab import LabSettings
+from watchkeeper.settings.llm import LlmSettings as LlmSettings
 from watchkeeper.settings.machines import HostsSettings
 from watchkeeper.settings.maintenance import MaintenanceSettings
 from watchkeeper.settings.mcp import McpSettings
@@ -31,6 +32,7 @@ from watchkeeper.settings.server import ServerSettings
 from watchkeeper.settings.sources import SourceSettings, named, own_metrics
 
 Mode = Literal["observe", "approve", "auto"]
+Planner = Literal["auto", "runbooks", "model", "agents"]
 DEFAULT_TABLE: dict[str, dict[str, Outcome]] = {
     "production": {"read": "allow", "reversible": "ask", "disruptive": "ask", "destructive": "deny"},
     "staging": {"read": "allow", "reversible": "allow", "disruptive": "ask", "destructive": "ask"},
@@ -148,8 +150,12 @@ class Settings(BaseSettings):
     data: Path = Field(default_factory=lambda: default_data())
     store: str | None = None
     """PostgreSQL, by one URL; a password in it is a reference (`?password=env:NAME`), or the whole is. None: SQLite."""
-    planner: Literal["runbooks", "agents"] = "runbooks"
-    """Who plans first. Runbooks, or agents over MCP, who may then ask for changes (`mcp.writes`)."""
+    planner: Planner = "auto"
+    """Who plans. `auto`: a runbook that matches, then the language model where there is one (`llm`); `runbooks`: they
+    alone; `model`: the language model first, then runbooks; `agents`: agents over MCP, who may then ask for changes
+    (`mcp.writes`)."""
+    llm: LlmSettings | None = None
+    """Language models that may plan; None: none is asked, and nothing of it is loaded."""
     server: ServerSettings = Field(default_factory=ServerSettings)
     watch: WatchSettings = Field(default_factory=WatchSettings)
     policy: PolicySettings = Field(default_factory=PolicySettings)
@@ -194,6 +200,8 @@ class Settings(BaseSettings):
     def _agents_may(self) -> Self:
         if self.planner == "agents" and not self.mcp.writes:
             raise ValueError("planner: agents plan only where they may ask for changes: set `mcp: {writes: true}`")
+        if self.planner == "model" and self.llm is None:
+            raise ValueError("planner: model needs a model: say which under `llm:`, for example `llm: {}` for Gemini")
         return self
 
     @field_validator("checks")

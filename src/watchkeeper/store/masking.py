@@ -94,9 +94,15 @@ class Masker:
                 found.append(value)
             self.learn(*(secret for secret in found if secret not in names))
 
+    def count(self, text: str) -> tuple[str, int]:
+        """The same as `text`, with how many places were masked."""
+        masked, known = self._pattern.subn(MASK, text) if self._pattern else (text, 0)
+        masked, passwords = _URL_PASSWORD.subn(_without_password, masked)
+        return masked, known + passwords
+
     def text(self, text: str) -> str:
         masked = self._pattern.sub(MASK, text) if self._pattern else text
-        return _URL_PASSWORD.sub(lambda match: match["start"] + MASK, masked) if "://" in masked else masked
+        return _URL_PASSWORD.sub(_without_password, masked) if "://" in masked else masked
 
     def value(self, value: Any) -> Any:
         """The same for anything made of dicts, lists and strings, and for our own values, whose NAMES are left."""
@@ -123,6 +129,10 @@ class Masker:
     def _key(self, key: Any, item: Any) -> Any:
         """What holds values of ours has their ids as keys."""
         return key if _ours(item) or not isinstance(key, str) else self.text(key)
+
+
+def _without_password(match: re.Match[str]) -> str:
+    return match["start"] + MASK
 
 
 def _ours(value: Any) -> bool:

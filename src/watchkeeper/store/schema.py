@@ -236,3 +236,15 @@ model_senders = sa.Table(
     sa.Column("seen_at", TIME, nullable=False, index=True),
     sa.Column("body", sa.JSON, nullable=False),
 )
+interactions = sa.Table(
+    "interactions",
+    metadata,
+    sa.Column("id", sa.String, primary_key=True),
+    sa.Column("status", sa.String, nullable=False, index=True),
+    sa.Column("incident", sa.String, index=True),
+    sa.Column("model", sa.String, nullable=False),
+    sa.Column("at", TIME, nullable=False, index=True),
+    sa.Column("tokens", sa.BigInteger, nullable=False),
+    sa.Column("cost", sa.Float),
+    sa.Column("body", sa.JSON, nullable=False),
+)

@@ -27,6 +27,7 @@ from watchkeeper.domain import (
 )
 from watchkeeper.domain.access import Token
 from watchkeeper.domain.change import Fingerprint
+from watchkeeper.domain.interaction import Interaction
 from watchkeeper.domain.notification import Letter, Thread
 from watchkeeper.domain.outside import OutsideAlert
 from watchkeeper.domain.proposal import Proposal
@@ -50,6 +51,7 @@ Kept = (
     | Stop
     | Letter
     | Thread
+    | Interaction
 )
 E = TypeVar(
     "E",
@@ -67,6 +69,7 @@ E = TypeVar(
     Stop,
     Letter,
     Thread,
+    Interaction,
 )
 
 
@@ -102,6 +105,17 @@ TABLES: dict[type[Any], tuple[sa.Table, Callable[[Any], dict[str, Any]]]] = {
     Fingerprint: (schema.fingerprints, lambda f: {"at": f.at}),
     Letter: (schema.letters, lambda t: {"status": t.status, "channel": t.channel, "at": t.at}),
     Thread: (schema.threads, lambda t: {"at": t.at}),
+    Interaction: (
+        schema.interactions,
+        lambda i: {
+            "status": i.status,
+            "incident": i.incident,
+            "model": i.model,
+            "at": i.at,
+            "tokens": i.tokens,
+            "cost": i.cost,
+        },
+    ),
 }
 
 
