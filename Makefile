@@ -17,7 +17,7 @@ $(STAMP): pyproject.toml uv.lock lab/pyproject.toml packages/monitor/pyproject.t
 	@scripts/setup "$(PYTHON)" "$(VENV)"
 	@touch $@
 
-demo: setup ## A real Redis under a real shop fails twice, is found, fixed and proven well
+demo: setup ## A real Redis under a real shop fails twice, is found, fixed and proven well; beside it a model whose customers change
 	@$(BIN)/python -m watchkeeper_lab demo
 
 test: setup ## Everything that must hold, with how long each part took

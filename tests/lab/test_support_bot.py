@@ -16,8 +16,7 @@ from watchkeeper_lab import Lab
 from watchkeeper_lab.lab import quiet
 from watchkeeper_lab.redis_link import redis_link
 from watchkeeper_lab.support_bot import part
-from watchkeeper_lab.support_bot.replay import replay
-from watchkeeper_lab.support_bot.shifts import Order
+from watchkeeper_lab.support_bot.show import hear, sender
 
 pytestmark = pytest.mark.lab
 QUESTION = "I am still waiting on my card?"
@@ -36,9 +35,7 @@ async def watchkeeper(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator
 @pytest_asyncio.fixture(scope="module", loop_scope="session")
 async def bot(lab: Lab, watchkeeper: httpx.AsyncClient) -> AsyncIterator[httpx.AsyncClient]:
     """Through nginx; gone at the end, for the lab is not ours alone."""
-    made = await watchkeeper.post("/api/tokens", json={"name": "support-bot", "role": "sender"})
-    assert made.status_code == 201, made.text
-    url = await part.start(lab, quiet, part.Server(str(watchkeeper.base_url), made.json()["token"]))
+    url = await part.start(lab, quiet, part.Server(str(watchkeeper.base_url), await sender(watchkeeper)))
     try:
         async with httpx.AsyncClient(base_url=url, timeout=30, trust_env=False) as client:
             yield client
@@ -83,30 +80,17 @@ async def test_who_is_not_understood_is_left_to_a_person_and_customers_are_known
 async def test_watchkeeper_hears_of_it_and_tells_a_shift_from_a_quiet_time(
     lab: Lab, bot: httpx.AsyncClient, watchkeeper: httpx.AsyncClient
 ) -> None:
-    api = "/api/models/support-bot"
+    earlier = (await bot.get("summary")).json()["predictions"]
 
-    async def summary() -> dict[str, Any]:
-        return (await watchkeeper.get(f"{api}/summary")).json()
+    told = await hear(lab, watchkeeper, quiet, number=80, rate=200)
+    summary = (await watchkeeper.get("/api/models/support-bot/summary")).json()
 
-    async def drifted() -> list[str]:
-        return (await watchkeeper.get(f"{api}/drift")).json()["shifted"]
-
-    quiet_time = await replay(lab, Order(number=120, rate=200, seed=1, labels=0.5))
-    assert quiet_time.pushed == "0 wait"
-    made = await watchkeeper.put(f"{api}/reference", json={"since": "2026-01-01T00:00:00Z"})
-    assert made.status_code == 200, made.text
-    more = await replay(lab, Order(number=60, rate=200, seed=2, labels=0.5))
-    before = await summary()
-    assert await drifted() == []
-    shifted = await replay(lab, Order(("truncated",), number=120, rate=200, seed=3, labels=0.5))
-    after = await summary()
-
-    assert "question_length" in await drifted()
-    answered = quiet_time.answered + more.answered
-    assert answered == 180
-    assert after["predictions"] - before["predictions"] == shifted.answered == 120
-    assert after["over"]["lost"] == 0
-    assert after["performance"]["accuracy_total"]["of"] == quiet_time.labels + more.labels + shifted.labels
-    assert after["performance"]["accuracy_total"]["value"] < before["performance"]["accuracy_total"]["value"]
-    assert after["business"]["escalation_rate"]["value"] > before["business"]["escalation_rate"]["value"]
-    assert after["performance"]["segments"].keys() >= {"basic", "plus", "metal"}
+    assert told.right, told
+    assert told.before.shifted == []
+    assert told.after.shifts["question_length"] == "large"
+    assert (told.before.predictions, told.after.predictions) == (120 + earlier, 80)
+    assert told.after.confidence < told.before.confidence - 0.2
+    assert told.after.escalated > told.before.escalated + 0.3
+    assert summary["predictions"] == 200 + earlier
+    assert summary["over"]["lost"] == 0
+    assert summary["performance"]["segments"].keys() >= {"basic", "plus", "metal"}

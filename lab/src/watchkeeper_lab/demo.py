@@ -1,4 +1,5 @@
-"""What `make demo` shows: a real shop is broken, found, fixed and proven well, before the reader's eyes."""
+"""What `make demo` shows: a real shop is broken, found, fixed and proven well, before the reader's eyes; and a model
+whose customers ask otherwise than they did."""
 
 import os
 import tempfile
@@ -17,6 +18,7 @@ from watchkeeper_lab.runner import Run, play
 from watchkeeper_lab.scenario import scenario
 from watchkeeper_lab.server import command, watchkeeper_for
 from watchkeeper_lab.services import Ground
+from watchkeeper_lab.support_bot.show import act as model
 
 ACTS = ("redis-memory-full-headroom", "redis-clients-exhausted", "self-recovering")
 
@@ -26,6 +28,7 @@ async def demo(console: Console, ground: Ground | None = None) -> int:
     command()
     began = time.monotonic()
     rows: list[Row] = []
+    heard = False
     with tempfile.TemporaryDirectory(prefix="watchkeeper-demo-") as folder:
         console.rule("A shop: an API twice, nginx, Redis, PostgreSQL, and visitors")
         async with Lab.running(f"demo-{os.getpid()}", console.print, ground) as lab:
@@ -35,10 +38,11 @@ async def demo(console: Console, ground: Ground | None = None) -> int:
                 console.print(f"Watchkeeper answers at {server.base_url}.")
                 for name in ACTS:
                     rows.append(await _act(name, lab, server.base_url, console))
+                heard = await model(lab, server.base_url, server.token, console)
             console.print()
             console.print("Stopping everything that was started…")
     console.print(closing(rows))
-    right = len(rows) == len(ACTS) and all(row.right for row in rows)
+    right = len(rows) == len(ACTS) and all(row.right for row in rows) and heard
     word = "Everything went right" if right else "NOT everything went right"
     console.print(
         f"{word}. The demonstration took {time.monotonic() - began:.0f} s.", style="bold" if right else "bold red"

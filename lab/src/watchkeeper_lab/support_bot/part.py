@@ -23,7 +23,7 @@ from watchkeeper_lab.support_bot.image import ensure_image
 NAME = "support-bot"
 LOCATION = "/etc/nginx/beside/support-bot.conf"
 RELAY = "relay"
-READY_SECONDS = 60.0
+READY_SECONDS = 120.0
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
 
 
@@ -81,7 +81,7 @@ async def _compose(lab: Lab, values: dict[str, str]) -> None:
     lines += [f"SUPPORT_BOT_{name}={value}" for name, value in values.items()]
     kept.write_text("".join(f"{line}\n" for line in lines))
     command = [*await ensure_compose(), "-p", lab.compose_project, "-f", "compose.yaml", "-f", "support-bot.yaml"]
-    await run([*command, "up", "-d", "--no-build", "--no-deps", NAME], timeout=120.0, cwd=folder)
+    await run([*command, "up", "-d", "--no-build", "--no-deps", NAME], timeout=180.0, cwd=folder)
 
 
 async def _way(lab: Lab, server: Server) -> str:

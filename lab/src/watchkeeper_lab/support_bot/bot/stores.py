@@ -21,7 +21,7 @@ from redis.exceptions import RedisError
 from .answer import Answer
 
 log = logging.getLogger("support-bot")
-PATIENCE = 0.5
+PATIENCE = 2.0
 """Seconds that it waits for a store before it answers without."""
 KEPT_SECONDS = 600
 UNKNOWN = "unknown"
