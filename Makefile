@@ -33,6 +33,7 @@ bench: setup ## Every fault and control, several runs, twenty healthy minutes, t
 	@$(BIN)/python -m benchmarks.crash --kills 200 --json benchmarks/results/crash.json
 	@$(BIN)/watchkeeper bench all --runs 5 --json benchmarks/results/lab.json
 	@$(BIN)/watchkeeper bench second --runs 3 --json benchmarks/results/second.json
+	@$(BIN)/python scripts/inspect-mcp
 
 clean: ## Remove what `make` made here
 	rm -rf $(VENV) .pytest_cache .ruff_cache .hypothesis .import_linter_cache

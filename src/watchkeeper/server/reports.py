@@ -16,7 +16,7 @@ from watchkeeper.server.openapi import REPORT
 from watchkeeper.server.pages import Accepts, Wanted, form, html, period_page
 from watchkeeper.server.runtime import Runtime
 from watchkeeper.server.security import Here, Viewer
-from watchkeeper.server.views import DriftPage, DriftView, Moment, PatchView
+from watchkeeper.server.views import DriftPage, Moment, PatchView, UndeclaredView
 from watchkeeper.watch import CHANGES, drift
 
 router = APIRouter(prefix="/api", tags=["reports"])
@@ -91,7 +91,7 @@ async def what_drifts(runtime: Here, _: Viewer) -> DriftPage:
     found, edits, silent = await drift(runtime.store, runtime.watch.watchers)
     made = patches(edits, runtime.store.masker.hides)
     return DriftPage(
-        items=[DriftView(**asdict(one), text=one.text) for one in found],
+        items=[UndeclaredView(**asdict(one), text=one.text) for one in found],
         patches=[PatchView(**asdict(one)) for one in made],
         silent=silent,
     )

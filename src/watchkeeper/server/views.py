@@ -285,7 +285,7 @@ class Submitted(BaseModel):
     output: Any = None
 
 
-class DriftView(BaseModel):
+class UndeclaredView(BaseModel):
     """One setting that is live and not declared; `text` tells it, `line` is what would have to stand in `where`."""
 
     resource: str
@@ -312,7 +312,7 @@ class PatchView(BaseModel):
 class DriftPage(BaseModel):
     """What drifts, the patches that would declare it, and what could not be asked."""
 
-    items: list[DriftView]
+    items: list[UndeclaredView]
     patches: list[PatchView]
     silent: list[str]
 

@@ -63,12 +63,12 @@ def answered(call: Call, content: Mapping[str, Any]) -> CallToolResult:
 
 
 def refused(call: Call, problem: WatchkeeperError) -> CallToolResult:
-    """Why it was not done, and what to do instead: for the model to read, so not an error of the protocol."""
+    """Why it was not done, and what to do instead: for the model to read, so not an error of the protocol. As text
+    alone: clients hold what is structured against the schema of what the tool gives, and would show that it differs
+    instead of why."""
     said = {"status": "refused", "why": problem.what, "next": _for_an_agent(problem.next_step)}
     shown = call.runtime.store.masker.value({name: sound(text) for name, text in said.items() if text})
-    return CallToolResult(
-        content=[TextContent(type="text", text=_json(shown))], structured_content=shown, is_error=True
-    )
+    return CallToolResult(content=[TextContent(type="text", text=_json(shown))], is_error=True)
 
 
 def _for_an_agent(text: str) -> str:
