@@ -32,11 +32,13 @@ def check(context: typer.Context) -> None:
     problems: list[Problem] = []
     doubts: list[Problem] = []
     read = "the defaults (no watchkeeper.yaml here)"
+    settings = None
     try:
         settings = options.settings()
     except ConfigurationError as problem:
         problems.append((problem.what, problem.next_step))
-    else:
+        settings = getattr(problem, "rest", None)  # what else is wrong is told at once, too
+    if settings is not None:
         problems += own(settings, registry)
         problems += [*rules(settings, registry), *resources(settings, registry), *policy(settings), *notify(settings)]
         problems += checks(settings, registry)

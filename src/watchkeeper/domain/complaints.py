@@ -3,28 +3,77 @@
 import difflib
 import types
 import typing
-from typing import Any
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any, cast
 
 from pydantic import BaseModel, ValidationError
 
 from watchkeeper.domain.errors import ConfigurationError
 
+_SAID_BY_US = ("value error, ", "assertion failed, ")
+"""What is put before what a check of ours says."""
 
-def complain(model: type[BaseModel], problem: ValidationError, where: str) -> ConfigurationError:
-    """One error that says everything that is wrong, and for an unknown key which is nearest."""
-    said: list[str] = []
-    keys: list[str] = []
+
+@dataclass(frozen=True, slots=True)
+class Complaint:
+    """One thing that is wrong: where, in words, and the keys that would have been right there."""
+
+    where: tuple[str | int, ...]
+    text: str
+    keys: tuple[str, ...] = ()
+
+
+def complaints(model: type[BaseModel], problem: ValidationError, content: Any = None) -> list[Complaint]:
+    """Everything that is wrong, entries of lists by the names they have in `content`."""
+    found: list[Complaint] = []
     for error in problem.errors():
         path = [part for part in error["loc"] if not (isinstance(part, str) and part.startswith("function-"))]
         known, path = _keys_at(model, path)
-        key = ".".join(str(part) for part in path)
+        entry, key = _named(path, content)
         if error["type"] == "extra_forbidden":
             near = difflib.get_close_matches(str(path[-1]), known, n=1)
-            said.append(f"unknown key `{key}`" + (f" (did you mean `{near[0]}`?)" if near else ""))
-            keys = known
+            said = f"unknown key `{key}`" + (f" (did you mean `{near[0]}`?)" if near else "")
         else:
-            said.append(f"`{key}`: {error['msg'][:1].lower()}{error['msg'][1:]}")
-    return ConfigurationError(f"{where}: {'; '.join(said)}.", f"Keys it knows: {', '.join(keys)}." if keys else "")
+            told = f"{error['msg'][:1].lower()}{error['msg'][1:]}"
+            told = next((told.removeprefix(start) for start in _SAID_BY_US if told.startswith(start)), told)
+            said = f"`{key}`: {told}" if key else told
+        text = f"{entry}: {said}" if entry else said
+        found.append(Complaint(tuple(path), text, tuple(known) if error["type"] == "extra_forbidden" else ()))
+    return found
+
+
+def complain(model: type[BaseModel], problem: ValidationError, where: str) -> ConfigurationError:
+    """One error that says everything that is wrong, and for an unknown key which is nearest."""
+    found = complaints(model, problem)
+    return ConfigurationError(f"{where}: {'; '.join(one.text for one in found)}.", knows(found))
+
+
+def knows(found: Iterable[Complaint]) -> str:
+    """Which keys there are where one is not known."""
+    keys = next((one.keys for one in found if one.keys), ())
+    return f"Keys it knows: {', '.join(keys)}." if keys else ""
+
+
+def _named(path: list[Any], content: Any) -> tuple[str, str]:
+    """The entry of a list that it is about, by its name or else its number, and the key within that.
+
+    >>> _named(["resources", 1, "url"], {"resources": [{}, {"name": "cache"}]})
+    ('resources, cache', 'url')
+    """
+    words: list[str] = []
+    last = 0
+    at: Any = content
+    for position, part in enumerate(path):
+        try:
+            at = cast("Any", at)[part]
+        except (KeyError, IndexError, TypeError):
+            at = None
+        if isinstance(part, int):
+            name: Any = cast("dict[str, Any]", at).get("name") if isinstance(at, dict) else None
+            words += [".".join(map(str, path[last:position])), str(name) if name else f"number {part + 1}"]
+            last = position + 1
+    return ", ".join(filter(None, words)), ".".join(map(str, path[last:]))
 
 
 def _keys_at(model: type[BaseModel], path: list[Any]) -> tuple[list[str], list[Any]]:

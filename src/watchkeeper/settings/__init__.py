@@ -4,15 +4,14 @@ import difflib
 import os
 import re
 from pathlib import Path
-from typing import Any, Literal, Self, cast
+from typing import Any, Literal, Self
 from urllib.parse import parse_qsl, quote, urlencode, urlsplit, urlunsplit
 
-import yaml
 from pydantic import Field, ValidationError, field_validator, model_validator
 from pydantic_settings import BaseSettings, InitSettingsSource, PydanticBaseSettingsSource, SettingsConfigDict
 
 from watchkeeper.domain import ConfigurationError
-from watchkeeper.domain.complaints import complain
+from watchkeeper.domain.complaints import Complaint, complain, knows
 from watchkeeper.domain.plan import Effect
 from watchkeeper.domain.policy import Outcome
 from watchkeeper.settings.checks import CheckSettings
@@ -28,6 +27,7 @@ from watchkeeper.settings.notify import NotifySettings
 from watchkeeper.settings.notify import WebhookSettings as WebhookSettings
 from watchkeeper.settings.part import REFERENCE, REFERENCES, Part
 from watchkeeper.settings.predictions import PredictionsSettings
+from watchkeeper.settings.reading import Written, faults
 from watchkeeper.settings.server import ServerSettings
 from watchkeeper.settings.sources import SourceSettings, named, own_metrics
 
@@ -261,16 +261,31 @@ def load_settings(path: Path | None = None, **overrides: Any) -> Settings:
     overrides that are not None. Raises ConfigurationError."""
     _no_misspelt_variables()
     path = configuration_file(path)
-    content: dict[str, Any] = {}
-    if path is not None:
-        content = _read(path)
+    written = Written(path)
     where = str(path) if path else "the environment (WATCHKEEPER_…)"
+    model = _with({name: value for name, value in overrides.items() if value is not None})
     try:
-        return _with({name: value for name, value in overrides.items() if value is not None})(**content)
+        return model(**written.content)
     except ValidationError as problem:
-        raise complain(Settings, problem, _said_in(problem) or where) from None
+        if said := _said_in(problem):
+            raise complain(Settings, problem, said) from None
+        found, rest = faults(model, written)
+        raise Faulty(where, found, rest) from None
     except Exception as problem:
         raise ConfigurationError(f"{where}: {problem}") from None
+
+
+class Faulty(ConfigurationError):
+    """What is wrong in the file, all of it, with the lines. `rest`: the settings without that."""
+
+    def __init__(self, where: str, found: list[tuple[int, Complaint]], rest: Settings | None) -> None:
+        told = [(f"line {line}: " if line else "") + one.text for line, one in found]
+        what = f"{where}: {len(told)} things are wrong:\n  " + "\n  ".join(told)
+        if len(found) == 1:
+            line, one = found[0]
+            what = f"{where}{f':{line}' if line else ''}: {one.text}."
+        super().__init__(what, knows(one for _, one in found))
+        self.rest = rest
 
 
 def _said_in(problem: ValidationError) -> str:
@@ -305,31 +320,6 @@ def _no_misspelt_variables() -> None:
             near = difflib.get_close_matches(first, known, n=1, cutoff=0.95)
             if near:
                 raise ConfigurationError(f"The variable {variable} is not known (did you mean {near[0]}?).")
-
-
-def _not_yaml(path: Path, problem: yaml.YAMLError) -> str:
-    """Where it is not, and why."""
-    if not isinstance(problem, yaml.MarkedYAMLError) or problem.problem_mark is None:
-        return f"{path} is not valid YAML: {' '.join(str(problem).split())}"
-    mark = problem.problem_mark
-    why = ", ".join(part for part in (problem.context, problem.problem) if part)
-    return f"{path}:{mark.line + 1}:{mark.column + 1} is not valid YAML: {why}."
-
-
-def _read(path: Path) -> dict[str, Any]:
-    try:
-        content: Any = yaml.safe_load(path.read_text()) or {}
-    except OSError as problem:
-        raise ConfigurationError(
-            f"{path} cannot be read: {problem.strerror}.", "Give another one: watchkeeper --config FILE …"
-        ) from None
-    except UnicodeDecodeError:
-        raise ConfigurationError(f"{path} is not text in UTF-8.") from None
-    except yaml.YAMLError as problem:
-        raise ConfigurationError(_not_yaml(path, problem), "Look at that place, or just before it.") from None
-    if not isinstance(content, dict):
-        raise ConfigurationError(f"{path} must be a mapping of settings.", "For example: mode: approve")
-    return cast("dict[str, Any]", content)
 
 
 def secret(reference: str) -> str:
