@@ -65,15 +65,19 @@ def _named(path: list[Any], content: Any) -> tuple[str, str]:
     last = 0
     at: Any = content
     for position, part in enumerate(path):
-        try:
-            at = cast("Any", at)[part]
-        except (KeyError, IndexError, TypeError):
-            at = None
+        at = _at(at, part)
         if isinstance(part, int):
             name: Any = cast("dict[str, Any]", at).get("name") if isinstance(at, dict) else None
             words += [".".join(map(str, path[last:position])), str(name) if name else f"number {part + 1}"]
             last = position + 1
     return ", ".join(filter(None, words)), ".".join(map(str, path[last:]))
+
+
+def _at(content: Any, part: str | int) -> Any:
+    try:
+        return content[part]
+    except (KeyError, IndexError, TypeError):
+        return None
 
 
 def _keys_at(model: type[BaseModel], path: list[Any]) -> tuple[list[str], list[Any]]:
