@@ -33,6 +33,7 @@ from watchkeeper.store import Later, Store, fixes_beside, new_id
 from watchkeeper.verify import Subject, judge
 from watchkeeper.watch import Watch
 from watchkeeper.watch.correlation import carried_by, place, suffering
+from watchkeeper.watch.losses import keepers, losses
 
 AFTERMATH = 60.0
 """Seconds for what suffered from a healed root to be well again: twice the 30 s between a container's health checks."""
@@ -96,7 +97,22 @@ class Fixing:
         )
         seconds = max(self._decide.tool(step.tool).settle for step in fix.plan.steps)
         async with aclosing(self._watch.settle((*mine, *subject.neighbours), seconds)) as looks:
-            return await judge(subject, self._until_halted(fix, looks), self._watch.probe)
+            verdict = await judge(subject, self._until_halted(fix, looks), self._watch.probe)
+        return await self.with_losses(verdict, resources, incident, fix.started_at)
+
+    async def with_losses(
+        self, verdict: Verdict, resources: Sequence[str], incident: Incident | None, since: datetime
+    ) -> Verdict:
+        """The verdict, and before its reasons what these, or what runs on them, have lost since then, or since what
+        the incident is about began: well again is not as it was."""
+        on_them = (one for key in resources for one in carried_by(key, self._watch.fleet.resources))
+        keep = keepers(dict.fromkeys((*resources, *on_them)), self._watch.watchers)
+        if verdict.outcome != "healed" or not keep:
+            return verdict
+        alerts = await self._store.select(Alert, incident=incident.id) if incident else []
+        since = min((since, *(alert.pending_at for alert in alerts)))
+        await self._watch.look(keep)
+        return replace(verdict, reasons=(*losses(keep, self._watch.watchers, since), *verdict.reasons))
 
     async def _until_halted(self, fix: Fix, looks: AsyncIterator[Situation]) -> AsyncGenerator[Situation]:
         async for at in looks:

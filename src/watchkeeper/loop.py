@@ -255,7 +255,10 @@ class Loop:
         subject = Subject(root, present or (root,), ignored=others, about=about)
         looks = self._watch.settle(present, RECOVERY)
         quiet = takewhile_async(lambda at: not self._desk.firing(incident, at), looks)
-        return await judge(subject, quiet, self._watch.probe)
+        verdict = await judge(subject, quiet, self._watch.probe)
+        if incident.fixes:
+            return verdict
+        return await self._fixing.with_losses(verdict, present, incident, incident.opened_at)
 
     def _scope(self, incident: Incident) -> tuple[str, ...]:
         return (*incident.resources, *self._watch.neighbours(incident.resources))

@@ -56,6 +56,16 @@ class NamesSettings(Protocol):
 
 
 @runtime_checkable
+class TellsLosses(Protocol):
+    """What a connector may have besides: it can tell from readings what a restart has cost."""
+
+    def lost(self, before: Sequence[Reading], after: Reading) -> str:
+        """What is gone, in a sentence without its subject (`came back empty: …`); empty where nothing is known to be.
+        `before`: readings from before, the newest first; some may be of looks that failed."""
+        ...
+
+
+@runtime_checkable
 class ListsClients(Protocol):
     """What a connector may have besides: its server knows who its clients are."""
 

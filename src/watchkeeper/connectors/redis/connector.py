@@ -9,6 +9,7 @@ from watchkeeper.connectors.definitions import define
 from watchkeeper.connectors.redis import discovery
 from watchkeeper.connectors.redis.declared import declared
 from watchkeeper.connectors.redis.levels import level
+from watchkeeper.connectors.redis.losing import lost
 from watchkeeper.connectors.redis.part import healers
 from watchkeeper.connectors.redis.read import look, peers, try_out
 from watchkeeper.connectors.redis.rights import RedisAccess
@@ -57,6 +58,10 @@ class RedisConnector:
         """The IP addresses of its clients, one for each connection, without ours; None where it may not be asked, or
         where so many would cost more than it tells."""
         return await peers(session)
+
+    def lost(self, before: Sequence[Reading], after: Reading) -> str:
+        """Whether it came back without its keys."""
+        return lost(before, after)
 
     def healers(self, session: RedisSession) -> Sequence[Healer]:
         """Its Sentinels, or the cluster it is a node of."""

@@ -1,0 +1,28 @@
+"""Whether a Redis came back without its keys."""
+
+from collections.abc import Sequence
+
+from watchkeeper.domain import Reading
+
+
+def lost(before: Sequence[Reading], after: Reading) -> str:
+    """What a restart has cost, in a sentence; empty where nothing is known to be missing. Half of the keys and more:
+    fewer may have expired meanwhile."""
+    known = next((reading for reading in before if _tells(reading)), None)
+    if known is None or not _tells(after) or known.facts.get("run_id") == after.facts.get("run_id"):
+        return ""
+    had, has = known.metrics["keys"], after.metrics["keys"]
+    if had < 1 or has > had / 2:
+        return ""
+    why = "" if known.metrics.get("persistence_enabled", 0.0) > 0 else "; nothing of them was kept on disk"
+    if has < 1:
+        return f"came back empty: its {had:,.0f} keys are gone{why}"
+    return f"came back with {has:,.0f} of its {had:,.0f} keys{why}"
+
+
+def _tells(reading: Reading) -> bool:
+    metrics = reading.metrics
+    loading = metrics.get("loading", 0.0) > 0
+    return (
+        metrics.get("responding", 0.0) > 0 and "keys" in metrics and not loading and bool(reading.facts.get("run_id"))
+    )
