@@ -140,7 +140,8 @@ class Predictions:
             counted = _with(counted, told, whole=segment is not None)
         if segment is None:
             told = await asyncio.to_thread(self._shifts, name, version, rows, at)
-            counted = replace(counted, around=replace(counted.around, drift=told.drift, changes=told.changes))
+            around = replace(counted.around, drift=told.drift, changes=told.changes, estimate=told.estimate)
+            counted = replace(counted, around=around)
         first = min((row.bucket.at for row in rows), default=since)
         summary = await asyncio.to_thread(summary_of, counted.profile, counted.around)
         return Summed(summary, counted.profile, since if segment else first, at, senders, labels, counted.labels_from)

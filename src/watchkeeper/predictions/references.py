@@ -24,6 +24,7 @@ OWN = 4
 """Columns besides features: prediction, confidence, latency, input length."""
 Number = Annotated[float, Field(allow_inf_nan=False, ge=-1e150, le=1e150)]
 """Squares of it are numbers, too."""
+Sure = Annotated[float, Field(ge=0, le=1)]
 Times = Annotated[int, Field(ge=0, le=10**9)]
 Column = Annotated[str, StringConstraints(max_length=250)]
 
@@ -40,6 +41,9 @@ class ReferenceBody(BaseModel):
         default_factory=dict[str, dict[str, int]]
     )
 
+    calibration: Annotated[list[tuple[Sure, Times, Times]], Field(max_length=1000)] | None = None
+    """Mean confidence, how many, how many of them right: what accuracy is estimated by."""
+
     @model_validator(mode="after")
     def _usable(self) -> "ReferenceBody":
         if self.format > FORMAT:
@@ -48,6 +52,8 @@ class ReferenceBody(BaseModel):
             raise ValueError(f"a reference has 1 to {FEATURES + OWN} columns")
         if self.numbers.keys() & self.categories.keys():
             raise ValueError("a column is either of numbers or of categories")
+        if any(right > times for _, times, right in self.calibration or ()):
+            raise ValueError("more of a point of the calibration are right than there are")
         return self
 
 

@@ -7,6 +7,7 @@ from typing import Any
 
 from watchkeeper.predictions.figures import Row, merged
 from watchkeeper_monitor import Drift, Profile, Reference
+from watchkeeper_monitor.estimate import NOTHING, Estimate, estimated
 from watchkeeper_monitor.onset import Change, Streams
 from watchkeeper_monitor.reference import ColumnDrift, dated
 
@@ -22,6 +23,7 @@ class Shifts:
 
     drift: Sequence[ColumnDrift] = field(default_factory=list[ColumnDrift])
     changes: Sequence[Change] = field(default_factory=list[Change])
+    estimate: Estimate = NOTHING
 
 
 def streams_of(rows: Sequence[Row]) -> Streams:
@@ -42,8 +44,14 @@ def drift_of(content: dict[str, Any], profile: Profile, rows: Sequence[Row]) -> 
 
 def shifts_of(content: dict[str, Any] | None, rows: Sequence[Row], at: datetime) -> Shifts:
     """`content`: None where there is no reference."""
-    changes = streams_of(rows).changes()
-    if content is None:
-        return Shifts([], changes)
+    streams = streams_of(rows)
+    changes = streams.changes()
+    changed = [each.stream for each in changes]
     lately = merged("", "", [row for row in rows if row.bucket.ends > at - LATELY])
-    return Shifts(drift_of(content, lately, rows).columns, changes)
+    truth = merged("", "", rows).truth
+    if content is None:
+        return Shifts([], changes, estimated(lately.confidence, None, truth, [], changed))
+    reference = Reference.from_dict(content)
+    drift = dated(reference.compare_profile(lately), reference, streams)
+    estimate = estimated(lately.confidence, reference.calibration, truth, drift.shifted, changed)
+    return Shifts(drift.columns, changes, estimate)

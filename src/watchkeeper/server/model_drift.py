@@ -38,6 +38,8 @@ class ReferenceView(BaseModel):
     numbers: dict[str, list[float]]
     """Quantiles of each numeric column."""
     categories: dict[str, dict[str, int]]
+    calibration: list[tuple[float, int, int]] | None = None
+    """Mean confidence, how many, how many of them right: what accuracy is estimated by."""
 
 
 class _Compared(BaseModel):

@@ -25,6 +25,7 @@ from watchkeeper_monitor.drift import (
     psi,
     wasserstein,
 )
+from watchkeeper_monitor.estimate import Calibration
 from watchkeeper_monitor.onset import Streams
 from watchkeeper_monitor.plain import plain
 from watchkeeper_monitor.profile import Profile
@@ -107,24 +108,38 @@ class Reference:
     ['age']
     """
 
-    def __init__(self, numbers: Mapping[str, Sorted], categories: Mapping[str, Mapping[str, int]]) -> None:
+    def __init__(
+        self,
+        numbers: Mapping[str, Sorted],
+        categories: Mapping[str, Mapping[str, int]],
+        calibration: Calibration | None = None,
+    ) -> None:
         self.numbers = dict(numbers)
         self.categories = {name: dict(counts) for name, counts in categories.items()}
+        self.calibration = calibration
+        """What accuracy is estimated by; None where it has no labels."""
 
     @classmethod
     def from_data(cls, table: Any) -> "Reference":
-        """From a mapping of columns, or a table of Arrow, Polars or pandas."""
+        """From a mapping of columns, or a table of Arrow, Polars or pandas.
+
+        With a column `label` besides `prediction` and `confidence`, accuracy can be estimated by it; it is compared
+        with nothing.
+        """
         numbers: dict[str, Sorted] = {}
         categories: dict[str, dict[str, int]] = {}
-        for name, column in columns(table).items():
-            found = array(column)
+        said = {name: array(column) for name, column in columns(table).items()}
+        calibration = _calibration(said)
+        for name, found in said.items():
+            if name == "label" and calibration is not None:
+                continue
             if found.size == 0:
                 raise ValueError(f"the reference's column {name} is empty")
             if (values := _numbers(found)) is not None:
                 numbers[name] = Sorted.of(values)
             else:
                 categories[name] = dict(_categories(found)[0])
-        return cls(numbers, categories)
+        return cls(numbers, categories, calibration)
 
     @classmethod
     def from_profile(cls, profile: Profile) -> "Reference":
@@ -136,7 +151,7 @@ class Reference:
                 numbers[name] = Sorted.of(column)
             else:
                 categories[name] = dict(_categories(column)[0])
-        return cls(numbers, categories)
+        return cls(numbers, categories, Calibration.from_truth(profile.truth))
 
     def to_dict(self, points: int = POINTS) -> dict[str, Any]:
         """As JSON has it. Of a longer numeric column, `points` evenly spaced quantiles are kept."""
@@ -148,6 +163,7 @@ class Reference:
             "format": FORMAT,
             "numbers": {name: values.tolist() for name, values in kept.items()},
             "categories": self.categories,
+            "calibration": None if self.calibration is None else [list(each) for each in self.calibration.points],
         }
 
     def save(self, path: str | Path, points: int = POINTS) -> None:
@@ -165,7 +181,8 @@ class Reference:
         if content["format"] > FORMAT:
             raise ValueError(f"{where} was written by a newer watchkeeper-monitor: upgrade this one")
         numbers = {name: Sorted.of(np.array(values, np.float64)) for name, values in content["numbers"].items()}
-        return cls(numbers, content["categories"])
+        points = content.get("calibration")
+        return cls(numbers, content["categories"], Calibration(points) if points else None)
 
     def compare_profile(self, profile: Profile) -> Drift:
         """How far the features and predictions of a profile lie from the reference.
@@ -212,6 +229,18 @@ def dated(drift: Drift, reference: Reference, streams: Streams) -> Drift:
         return replace(each, since=streams.apart(each.name, usual))
 
     return replace(drift, columns=[since(each) for each in drift.columns])
+
+
+def _calibration(said: Mapping[str, NDArray[Any]]) -> Calibration | None:
+    if any(name not in said for name in ("label", "prediction", "confidence")):
+        return None
+    sure = _numbers(said["confidence"])
+    if sure is None or not sure.size == said["label"].size == said["prediction"].size:
+        return None
+    labels, predictions = (cast("list[Any]", said[name].tolist()) for name in ("label", "prediction"))
+    known = np.array([label is not None for label in labels], bool)
+    right = np.array([str(a) == str(b) for a, b in zip(labels, predictions, strict=True)], bool)
+    return Calibration.from_data(sure[known], right[known])
 
 
 def _judged(found: ColumnDrift, p: float) -> ColumnDrift:

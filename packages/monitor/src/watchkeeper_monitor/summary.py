@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, fields, is_dataclass
 from typing import TYPE_CHECKING, Any, cast, get_args, get_origin, get_type_hints
 
+from watchkeeper_monitor.estimate import NOTHING, Estimate, estimated
 from watchkeeper_monitor.figures import ClassFigures, Share, class_figures, macro_f1, share, weighted_f1
 from watchkeeper_monitor.folding import Folding
 from watchkeeper_monitor.log import LogFigures
@@ -51,6 +52,8 @@ class Performance:
     accuracy_total: Share
     coverage: float
     """Share of all predictions whose truth is known."""
+    estimate: Estimate
+    """Of the accuracy of the latest predictions, also of those without a label: no measurement."""
     macro_f1: float
     weighted_f1: float
     classes: list[ClassFigures]
@@ -65,6 +68,8 @@ class Performance:
     confidence_mean: float
     segments: dict[str, Share]
     """Accuracy by segment."""
+    segment_coverage: dict[str, float]
+    """Share of the predictions of each segment whose truth is known."""
     mean_absolute_error: float
     """Of predicted numbers, as the two below."""
     root_mean_squared_error: float
@@ -197,6 +202,7 @@ class Around:
     logs: Sequence[LogFigures] = ()
     drift: Sequence[ColumnDrift] = ()
     changes: Sequence[Change] = ()
+    estimate: Estimate = NOTHING
 
 
 def summarize(monitor: "Monitor", folding: Folding) -> Summary:
@@ -204,6 +210,8 @@ def summarize(monitor: "Monitor", folding: Folding) -> Summary:
     profile, window, hours = folding.profile(), list(folding.window), folding.hours.values()
     judged = profile.truth.labelled - profile.truth.residuals.count
     seconds = time.time() - monitor.began
+    drift = None if monitor.reference is None else drift_of(folding, monitor.reference)
+    changes = folding.streams.changes()
     around = Around(
         seconds=seconds,
         accuracy=share(sum(each.right for each in window), len(window)),
@@ -215,8 +223,15 @@ def summarize(monitor: "Monitor", folding: Folding) -> Summary:
         dropped=monitor.dropped,
         labels_waiting=len(folding.waiting),
         logs=monitor.logged,
-        drift=[] if monitor.reference is None else drift_of(folding, monitor.reference).columns,
-        changes=folding.streams.changes(),
+        drift=[] if drift is None else drift.columns,
+        changes=changes,
+        estimate=estimated(
+            folding.lately().confidence,
+            None if monitor.reference is None else monitor.reference.calibration,
+            profile.truth,
+            [] if drift is None else drift.shifted,
+            [each.stream for each in changes],
+        ),
     )
     return summary_of(profile, around)
 
@@ -251,6 +266,7 @@ def _performance(profile: Profile, around: Around) -> Performance:
         accuracy_7d=around.accuracy_7d,
         accuracy_total=share(truth.correct, truth.labelled - numbers.count),
         coverage=truth.labelled / profile.predictions if profile.predictions else math.nan,
+        estimate=around.estimate,
         macro_f1=macro_f1(around.classes),
         weighted_f1=weighted_f1(around.classes),
         classes=around.classes,
@@ -264,6 +280,9 @@ def _performance(profile: Profile, around: Around) -> Performance:
         segments={
             name: share(profile.segments_correct.kept.get(name, 0), times)
             for name, times in profile.segments_labelled.top(100)
+        },
+        segment_coverage={
+            name: profile.segments_labelled.kept.get(name, 0) / times for name, times in profile.segments.top(100)
         },
         mean_absolute_error=_over(numbers.positive.total + numbers.negative.total, numbers.count),
         root_mean_squared_error=math.sqrt(truth.squared_residuals / numbers.count) if numbers.count else math.nan,

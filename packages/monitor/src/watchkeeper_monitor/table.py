@@ -48,6 +48,9 @@ def _performance(summary: "Summary") -> list[tuple[str, str]]:
             ("macro F1", number(said.macro_f1)),
             ("weighted F1", number(said.weighted_f1)),
         ]
+    if said.estimate.calibrated_by:
+        doubts = f"; doubtful: {', '.join(said.estimate.doubts[:3])} changed" if said.estimate.doubts else ""
+        rows.append(("accuracy, estimated", f"{said.estimate.accuracy}, from confidence{doubts}"))
     if math.isfinite(said.mean_absolute_error):
         rows += [
             ("mean absolute error", number(said.mean_absolute_error)),
@@ -70,7 +73,10 @@ def _performance(summary: "Summary") -> list[tuple[str, str]]:
     rows += [
         ("confused", f"{each.true} taken for {each.predicted}, {each.times} times") for each in said.confusions[:3]
     ]
-    rows += [(f"segment {name}"[:28], str(each)) for name, each in list(said.segments.items())[:ROWS]]
+    rows += [
+        (f"segment {name}"[:28], f"{each}, labels of {said.segment_coverage.get(name, math.nan):.1%}")
+        for name, each in list(said.segments.items())[:ROWS]
+    ]
     odd = (("unknown", said.labels_unknown), ("repeated", said.labels_repeated))
     odd += (("conflicting", said.labels_conflicting), ("waiting", said.labels_waiting))
     rows += [(f"labels {name}", f"{times:,}") for name, times in odd if times]
