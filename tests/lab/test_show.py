@@ -34,8 +34,8 @@ def test_without_labels_nothing_is_said_of_accuracy() -> None:
 
 
 def test_a_quiet_time_that_is_called_drift_is_not_right_and_neither_is_a_shift_that_is_not() -> None:
-    still = Stretch(300, 100, 0.9, 0.9, 0.2, {"question_length": "none", "latency_seconds": "large"})
-    moved = Stretch(200, 100, 0.3, 0.5, 0.8, {"question_length": "large"})
+    still = Stretch(300, 100, 0.9, 0.9, 0.2, {"input_length": "none", "latency_seconds": "large"})
+    moved = Stretch(200, 100, 0.3, 0.5, 0.8, {"input_length": "large"})
     assert Told(still, moved).right
     assert not Told(still, still).right
     assert not Told(moved, moved).right

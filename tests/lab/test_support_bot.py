@@ -87,7 +87,9 @@ async def test_watchkeeper_hears_of_it_and_tells_a_shift_from_a_quiet_time(
 
     assert told.right, told
     assert told.before.shifted == []
-    assert told.after.shifts["question_length"] == "large"
+    assert told.after.shifts["input_length"] == "large"
+    assert told.after.shifts["confidence"] != "none"
+    assert told.after.shifts["plan"] == "none"
     assert (told.before.predictions, told.after.predictions) == (120 + earlier, 80)
     assert told.after.confidence < told.before.confidence - 0.2
     assert told.after.escalated > told.before.escalated + 0.3

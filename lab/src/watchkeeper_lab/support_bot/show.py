@@ -20,7 +20,7 @@ from watchkeeper_lab.support_bot.shifts import SHIFTS, Order
 MODEL = f"/api/models/{part.NAME}"
 SHIFT = "truncated"
 COLUMNS = {
-    "question_length": "drift of the question's length",
+    "input_length": "drift of the question's length",
     "prediction": "drift of what is predicted",
     "confidence": "drift of the confidence",
 }
@@ -58,7 +58,7 @@ class Told:
     @property
     def right(self) -> bool:
         """Whether the quiet time is told from the shift."""
-        noticed = "question_length" in self.after.shifted and self.after.accuracy < self.before.accuracy
+        noticed = "input_length" in self.after.shifted and self.after.accuracy < self.before.accuracy
         return noticed and not self.before.shifted
 
 

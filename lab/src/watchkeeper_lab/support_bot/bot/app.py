@@ -88,7 +88,7 @@ class Bot:
             text=asked.question,
             escalated=answer.escalated,
             segment=plan,
-            features={"question_length": len(asked.question)},
+            features={"plan": plan},
             id=id,
         )
         monitor.count("answers from the cache" if found else "answers by the model")
