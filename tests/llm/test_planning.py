@@ -10,10 +10,13 @@ from typing import Any
 
 import pytest
 
-from tests.llm.conftest import Around, answer, case, planner
+from tests.llm.conftest import REGISTRY, Around, answer, case, planner
 from tests.llm.loopback import Loopback, Reply, Request, always
 from watchkeeper.decide.model import Thought
-from watchkeeper.domain import Effect, Event
+from watchkeeper.decide.model.answer import Answer
+from watchkeeper.decide.model.checks import Case, complaints
+from watchkeeper.decide.model.delimiting import Shown
+from watchkeeper.domain import Effect, Event, Evidence
 from watchkeeper.domain.interaction import Interaction
 from watchkeeper.store import Store
 
@@ -111,11 +114,20 @@ WRONG = {
 
 
 @pytest.mark.parametrize("wrong", list(WRONG))
-async def test_what_is_wrong_is_sent_back_with_the_exact_complaint(store: Store, wrong: str) -> None:
+def test_what_is_wrong_is_said_exactly(wrong: str) -> None:
     bad, complaint = WRONG[wrong]
+    about, at = case()
+    shown = Shown({"R1": Evidence("local/lab/redis/cache", at.at, "a reading"), "A1": Evidence("x", at.at, "an alert")})
+    against = Case(about, at, REGISTRY.tools, REGISTRY.kind_of_tool, REGISTRY.runbooks, frozenset())
+    assert complaint in "\n".join(complaints(Answer.model_validate(bad), shown, against))
+    assert complaints(Answer.model_validate(answer()), shown, against) == ()
+
+
+async def test_what_is_wrong_is_sent_back_with_the_exact_complaint(store: Store) -> None:
+    bad, complaint = WRONG["a value out of bounds"]
     found, server, kept = await thought(store, always(Reply(call=("hand_in", bad)), GOOD))
     assert found.plan is not None
-    assert complaint in str(server.requests[1].body["contents"][-1]).replace("\\'", "'")
+    assert complaint in str(server.requests[1].body["contents"][-1])
     assert any(complaint in said for said in kept[0].checks)
     assert not kept[1].checks
 

@@ -42,7 +42,7 @@ class LlmView(BaseModel):
 
 
 @router.get("")
-async def show(runtime: Here, _: Viewer) -> LlmView:
+async def show_llm(runtime: Here, _: Viewer) -> LlmView:
     """The chain of models, their circuit breakers, and what was spent today (from midnight UTC)."""
     said, model = runtime.settings.llm, runtime.decide.model
     breakers = {state.provider: state for state in await model.breakers.all()} if model else {}
@@ -72,7 +72,7 @@ async def show(runtime: Here, _: Viewer) -> LlmView:
 
 
 @router.get("/interactions")
-async def interactions(
+async def list_interactions(
     runtime: Here,
     _: Viewer,
     incident: str | None = None,
@@ -88,7 +88,7 @@ async def interactions(
 
 
 @router.get("/interactions/{key}")
-async def interaction(key: str, runtime: Here, _: Viewer) -> Interaction:
+async def show_interaction(key: str, runtime: Here, _: Viewer) -> Interaction:
     """One of them."""
     return await runtime.store.get(Interaction, key)
 
@@ -100,7 +100,7 @@ class Reset(BaseModel):
 
 
 @router.post("/breakers/{provider}/reset")
-async def reset(provider: str, runtime: Here, who: Operator) -> Reset:
+async def close_llm_breaker(provider: str, runtime: Here, who: Operator) -> Reset:
     """Close a provider's circuit breaker: it is asked again at the next incident."""
     model = _there(runtime)
     if provider not in {one.provider for one in model.settings.models}:

@@ -36,9 +36,9 @@ _NAMED = re.compile(
     (?P<start>
       (?:[\w.-]*(?:passw(?:or)?d|passphrase|passwd|\bpwd|secret|api[_-]?key|access[_-]?key|private[_-]?key|account[_-]?key
         |auth[_-]?token|[_-]token|\btoken|credential|requirepass|masterauth)[\w-]*)
-      ["']?\s*(?:=>|[:=]|\bis\b|\s)\s*["']?
+      \\*["']?\s*(?:=>|[:=]|\bis\b|\s)\s*\\*["']?
     )
-    (?P<secret>[^\s"',;})\]<>]{4,})
+    (?P<secret>[^\s"'\\,;})\]<>]{4,})
     """
 )
 _HEADER = re.compile(

@@ -63,7 +63,7 @@ async def ask(instructions: str, prompt: str, asked: Asked) -> Answer:
 
 async def checked(context: RunContext[Asked], answer: Answer) -> Answer:
     """Sent back with everything that is wrong with it."""
-    found = context.deps.complain(answer)
+    found = [context.deps.account.scanner.text(one) for one in context.deps.complain(answer)]
     if not found:
         return answer
     await context.deps.account.wrong(found)

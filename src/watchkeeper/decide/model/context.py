@@ -52,6 +52,7 @@ async def context(case: Case, around: Surroundings, fixes: Sequence[Fix], fence:
         Section("Resources within reach, and what each needs", [_resource(case, one, fence) for one in order]),
         Section("Readings now: the figures by their names, with units in them", _now(case, order, fence, shown)),
         Section("Tools you may plan with", _tools(case, order), ours=True),
+        Section("What each of them would do now, and where it is refused", _effects(case, order, fence)),
         Section("What changed lately", await _changes(case, around, fence, shown)),
         Section("Readings over time", _over_time(case, order, around, since, fence, shown)),
         Section("Log lines", await _logs(order, around, since, fence, shown)),
@@ -104,7 +105,7 @@ def _incident(case: Case, fence: Fence, shown: Shown) -> list[str]:
         slug, at = case.situation.resources[alert.resource].slug, alert.firing_at or alert.pending_at
         value = "" if alert.value is None else f" ({alert.value:.4g})"
         text = f"{alert.rule} on {fence.clean(slug)}, {alert.severity}{value}: {fence.clean(alert.why)}"
-        key = shown.add("A", Evidence(alert.resource, at, f"{alert.rule}{value}: {alert.why}"))
+        key = shown.add("A", Evidence(alert.resource, at, f"{alert.rule}{value}: {fence.clean(alert.why)}"))
         lines.append(f"[{key}] {_time(at)} {text}")
     return lines
 
@@ -169,18 +170,30 @@ def _now(case: Case, order: Sequence[Resource], fence: Fence, shown: Shown) -> l
 def _tools(case: Case, order: Sequence[Resource]) -> list[str]:
     lines: list[str] = []
     for name, tool in case.tools.items():
-        on = [one for one in order if one.kind == case.kinds[name] and one.may_act]
-        told: list[str] = []
-        for one in on:
-            reading = case.situation.readings.get(one.id)
-            effect = tool.effect_on(reading)
-            if effect is not Effect.READ and reading is not None:
-                refusal = tool.refusal(reading, {}) if not tool.arguments.model_fields else None
-                told.append(f"{one.slug} ({effect}{', refused now: ' + refusal if refusal else ''})")
-        if told:
-            undo = ", has an undo" if tool.undo_run else ""
+        here = any(one.kind == case.kinds[name] and one.may_act for one in order)
+        if here and not only_looks(tool.effect, tool.effect_now):
+            undo = " Has an undo." if tool.undo_run else ""
             first = tool.description.split("\n\n")[0].replace("\n", " ")
-            lines.append(f"{name}({_schema(tool.arguments.model_json_schema())}): {first} On {', '.join(told)}{undo}.")
+            lines.append(f"{name}({_schema(tool.arguments.model_json_schema())}): {first}{undo}")
+    return lines
+
+
+def _effects(case: Case, order: Sequence[Resource], fence: Fence) -> list[str]:
+    """Names and what preconditions say are from outside, too."""
+    lines: list[str] = []
+    for one in order:
+        reading = case.situation.readings.get(one.id)
+        told: list[str] = []
+        for name, tool in case.tools.items():
+            if one.kind != case.kinds[name] or not one.may_act or reading is None:
+                continue
+            effect = tool.effect_on(reading)
+            if effect is Effect.READ:
+                continue
+            refusal = tool.refusal(reading, {}) if not tool.arguments.model_fields else None
+            told.append(f"{name}: {effect}" + (f", refused now: {fence.clean(refusal, 200)}" if refusal else ""))
+        if told:
+            lines.append(f"{fence.clean(one.slug)}: {'; '.join(told)}")
     return lines
 
 

@@ -32,7 +32,8 @@ class Looking:
                 return self._runbook(str(arguments.get("name", resource)))
             known = self._case.resource(resource)
             if known is None:
-                return f"{resource!r} is not within reach. Within it: {', '.join(self._case.slugs)}."
+                names = f"{resource!r} is not within reach. Within it: {', '.join(self._case.slugs)}."
+                return self._fence.around(self._fence.clean(names, LONGEST))
             if tool == "readings":
                 return self._readings(known, arguments)
             if tool == "logs":
