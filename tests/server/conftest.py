@@ -194,7 +194,7 @@ class Thing:
     async def _mine(self, incident: str | None) -> bool:
         if incident is None or incident in self._theirs:
             return False
-        found = await self._runtime.store.find(Incident, incident)
+        found = await self._runtime.store.get(Incident, incident)
         if self.id in found.resources:
             return True
         if found.status == "closed":
