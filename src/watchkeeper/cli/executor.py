@@ -72,6 +72,7 @@ def say(text: str) -> None:
 
 async def _serve(runtime: Runtime, listener: socket.socket, stop: asyncio.Event, greeting: Greeting) -> int:
     server = serving(runtime)
+    gc.enable()
     gc.collect()
     gc.freeze()  # what was loaded stays; to look through it all again held everything up for a quarter of a second
     teller = Teller(runtime)

@@ -43,6 +43,9 @@ def up(
     given = ({"mode": mode.value} if mode else {}) | ({"only": only} if only else {})
     settings = settings.model_copy(update={"server": server} | given)
     listener = bound(server.host, server.port)  # before anything acts
+    import gc
+
+    gc.disable()  # until it serves: what is loaded now stays, and looking through it takes a tenth of the time
     from watchkeeper.cli.executor import run
 
     raise typer.Exit(run(settings, listener, quiet=quiet, file=options.file()))
