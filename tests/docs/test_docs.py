@@ -232,6 +232,8 @@ def test_every_path_of_the_api_is_described() -> None:
         "incidents": "/api",
         "deciding": "/api",
         "acts": "/api",
+        "chain": "/api",
+        "llm": "/api/llm",
         "evaluation": "/api",
         "lab": "/api",
         "modes": "/api",

@@ -18,6 +18,7 @@ from watchkeeper_lab import instance as instances
 from watchkeeper_lab.bench import Order, compare, read, tables
 from watchkeeper_lab.bench import bench as measure
 from watchkeeper_lab.bench.compare import table as changed
+from watchkeeper_lab.bench.model import MODEL
 from watchkeeper_lab.bench.seat import PLANNER
 from watchkeeper_lab.demo import demo as show
 from watchkeeper_lab.engine import stop_engine_if_ours
@@ -248,7 +249,7 @@ def bench_run(
     seed: Annotated[int | None, typer.Option("--seed", help="Draws order and sizes as in an earlier run.")] = None,
     json: Annotated[Path | None, typer.Option("--json", help="Write the results to this file.")] = None,
     planner: Annotated[
-        str, typer.Option("--planner", help="Who plans: runbook, or mcp: whoever connects.")
+        str, typer.Option("--planner", help="Who plans: runbook, mcp: whoever connects, or model: watchkeeper.yaml's.")
     ] = "runbook",
     baselines: Annotated[
         bool, typer.Option("--baselines/--no-baselines", help="Also what two simple-minded contenders would come to.")
@@ -256,7 +257,7 @@ def bench_run(
     processes: Processes = False,
 ) -> None:
     """Run every fault and control in random order on a lab and a Watchkeeper of its own, and show what came of it."""
-    if planner not in (known := ("runbook", PLANNER)):
+    if planner not in (known := ("runbook", PLANNER, MODEL)):
         raise BadInputError(f"There is no planner `{planner}`.", f"There are {', '.join(known)}.")
     seed = random.randrange(1 << 31) if seed is None else seed
     order = Order(suite, tuple(only or ()), runs, seed, planner, 1 if baselines else 0)

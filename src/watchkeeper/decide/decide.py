@@ -84,7 +84,7 @@ class Decide:
             return self._by_runbook(root, incident, situation)
         if self._model_first:
             thought = await self._thought(self.model, incident, situation, ask)
-            if thought.plan is not None or thought.nothing is not None:
+            if thought.plan is not None or thought.nothing is not None or self.model.settings.then == "person":
                 return thought.plan, thought.passed
             plan, passed = self._by_runbook(root, incident, situation)
             return plan, (*thought.passed, *passed)

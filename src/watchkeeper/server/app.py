@@ -6,6 +6,7 @@ from starlette.routing import Route
 from watchkeeper import __version__
 from watchkeeper.server import (
     acts,
+    chain,
     connectors,
     deciding,
     evaluation,
@@ -66,6 +67,7 @@ def create_app(runtime: Runtime) -> FastAPI:
         resources.router,
         templates.router,
         incidents.router,
+        chain.router,
         deciding.router,
         acts.router,
         evaluation.router,

@@ -1,6 +1,6 @@
 """`llm:` which language models may plan, what they may cost, and how long they may take."""
 
-from typing import Any, cast
+from typing import Any, Literal, cast
 from urllib.parse import urlsplit
 
 from pydantic import Field, field_validator, model_validator
@@ -98,6 +98,8 @@ class LlmSettings(Part):
     models: list[ModelSettings] = Field(
         default_factory=lambda: [ModelSettings(name=name) for name in DEFAULT], min_length=1, max_length=8
     )
+    then: Literal["runbooks", "person"] = "runbooks"
+    """With `planner: model`: who plans where no model hands in anything usable."""
     timeout: float = Field(default=45.0, ge=0.1, le=600)
     deadline: float = Field(default=120.0, ge=0.2, le=1800)
     prompt_tokens: int = Field(default=8000, ge=2000, le=200_000)

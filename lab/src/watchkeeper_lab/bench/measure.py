@@ -14,6 +14,7 @@ from typing import Any
 from rich.console import Console
 
 from watchkeeper_lab.api import Watchkeeper
+from watchkeeper_lab.bench import model
 from watchkeeper_lab.bench.schedule import Order, schedule
 from watchkeeper_lab.bench.seat import PLANNER, Seat
 from watchkeeper_lab.contenders import BASELINES, Attempt, Contender, Stage
@@ -43,6 +44,8 @@ class Results:
     config: str = ""
     """The `watchkeeper.yaml` of each run."""
     seat: Seat | None = None
+    spent: dict[str, dict[str, Any]] = field(default_factory=lambda: dict[str, dict[str, Any]]())
+    """By scenario and run, what a language model was asked and what that cost."""
     versions: dict[str, str] = field(default_factory=lambda: dict[str, str]())
 
     def add(self, row: Row, baseline: str = "") -> None:
@@ -66,7 +69,7 @@ class Results:
             "left_out": left_out(self.ground, self.order.stack),
             "machine": machine(),
             "versions": self.versions,
-        }
+        } | ({"spent": self.spent} if self.order.planner == model.MODEL else {})
         if self.path is not None:
             write(told, self.path)
         return told
@@ -82,6 +85,7 @@ async def bench(
     """
     schedule(order.only, order.runs, random.Random(), None, order.suite)
     command()
+    llm = model.said_in() if order.planner == model.MODEL else None
     console.print(f"The order, and the sizes of what is injected, are drawn with `--seed {order.seed}`.")
     dice, results = random.Random(order.seed), Results(order, path)
     async with (
@@ -91,6 +95,8 @@ async def bench(
         results.config = lab.instance.configuration()
         if order.scraped:
             results.config = await stack.enter_async_context(scraped(lab, console.print))
+        if llm is not None:
+            results.config = model.configured(results.config, llm)
         if order.planner == PLANNER:
             folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="watchkeeper-bench-seat-"))
             results.seat = Seat.below(Path(folder))
@@ -132,6 +138,11 @@ async def _run(lab: Lab, one: Scenario, results: Results, run: int, contender: C
     with tempfile.TemporaryDirectory(prefix="watchkeeper-bench-") as folder:
         mode = "auto" if contender is None else "observe"
         async with watchkeeper_for(lab, Path(folder), mode, results.config) as server:
+            if contender is None and order.planner == model.MODEL:
+                deadline = model.DEADLINE_SECONDS
+                played = await play(lab, one, server.base_url, planner=model.MODEL, run=run, deadline=deadline)
+                results.spent[f"{one.name} {run}"] = await model.spent(server.base_url)
+                return played.row
             if contender is None:
                 return await run_scenario(lab, one, server.base_url, planner=order.planner, run=run)
 

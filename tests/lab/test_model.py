@@ -1,0 +1,27 @@
+"""The benchmark with a language model in the planner's seat: everything but the model is there."""
+
+from pathlib import Path
+
+import pytest
+import yaml
+
+from watchkeeper.settings import Settings
+from watchkeeper_lab.bench.model import configured, said_in
+from watchkeeper_lab.errors import BadInputError
+
+
+def test_the_model_that_the_configuration_names_plans_alone(tmp_path: Path) -> None:
+    path = tmp_path / "watchkeeper.yaml"
+    path.write_text("mode: observe\nllm:\n  models: [{name: 'openai:local', url: 'http://127.0.0.1:9/v1'}]\n")
+    made = Settings(**yaml.safe_load(configured("mode: auto\nonly: [x]", said_in(path))))
+    assert (made.mode, made.planner, made.only) == ("auto", "model", ["x"])
+    assert made.llm is not None
+    assert (made.llm.then, made.llm.models[0].name) == ("person", "openai:local")
+
+
+@pytest.mark.parametrize("content", ["mode: auto\n", "llm: yes\n", "- a list\n", "a: [\n"])
+def test_without_one_it_says_what_to_do(tmp_path: Path, content: str) -> None:
+    (tmp_path / "watchkeeper.yaml").write_text(content)
+    with pytest.raises(BadInputError, match=r"No language model is named") as told:
+        said_in(tmp_path / "watchkeeper.yaml")
+    assert "llm: {}" in told.value.hint
