@@ -237,6 +237,19 @@ class Monitor(Collecting):
         with self._lock:
             return drift_of(self._state(), usual)
 
+    def report(self, path: "str | Path | None" = None) -> str:
+        """The summary as one HTML file, written to `path`, too; each column drawn over the reference's."""
+        from watchkeeper_monitor.report import page, pairs
+
+        said = self.summary()
+        with self._lock:
+            lately = self._state().lately()
+        made = page(said, [] if self.reference is None else pairs(self.reference, lately, said.quality.drift))
+        if path is not None:
+            with open(path, "w", encoding="utf-8") as file:
+                file.write(made)
+        return made
+
     # Pushing ---------------------------------------------------------------------------------------------------------
 
     def push(self) -> None:

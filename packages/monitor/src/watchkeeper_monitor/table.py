@@ -24,15 +24,20 @@ def milliseconds(seconds: float) -> str:
 def table(summary: "Summary") -> str:
     """Four parts, one figure a line; parts that have no figures are left out of, and said to be."""
     lines = [f"{summary.model} {summary.version}: {summary.predictions:,} predictions in {summary.seconds:,.0f} s"]
-    for title, rows in (
+    for title, rows in parts(summary):
+        lines += ["", title]
+        lines += [f"  {name:<28} {value}" for name, value in rows] or ["  no data"]
+    return "\n".join(lines)
+
+
+def parts(summary: "Summary") -> list[tuple[str, list[tuple[str, str]]]]:
+    """Title, and rows of a name and what is said of it."""
+    return [
         ("performance", _performance(summary)),
         ("system", _system(summary)),
         ("data quality", _quality(summary)),
         ("business", _business(summary)),
-    ):
-        lines += ["", title]
-        lines += [f"  {name:<28} {value}" for name, value in rows] or ["  no data"]
-    return "\n".join(lines)
+    ]
 
 
 def _performance(summary: "Summary") -> list[tuple[str, str]]:
