@@ -25,6 +25,8 @@ class Sorted:
     """Inner edges of the bins: deciles."""
     sums: Floats
     """Running sums of the distances from the middle value, 0 first: of the values themselves they would lose digits."""
+    own: Floats
+    """Its shares of its own bins."""
 
     @property
     def middle(self) -> float:
@@ -32,19 +34,25 @@ class Sorted:
 
     @classmethod
     def of(cls, values: Floats) -> "Sorted":
-        finite = values[np.isfinite(values)] if not np.isfinite(values).all() else values.copy()
+        there = np.isfinite(values)
+        finite = values.copy() if there.all() else values[there]
         finite.sort()
         if not finite.size:
-            return cls(finite, finite, np.zeros(1))
+            return cls(finite, finite, np.zeros(1), np.zeros(1))
         places = (np.arange(1, BINS) * finite.size) // BINS
         sums = np.zeros(finite.size + 1)
         np.cumsum(finite - finite[finite.size // 2], out=sums[1:])
-        return cls(finite, np.unique(finite[places]), sums)
+        edges = np.unique(finite[places])
+        return cls(finite, edges, sums, _shares(finite, edges))
 
     def shares(self, edges: Floats) -> Floats:
         """Share of the values in each bin; a bin is closed below."""
-        inner = np.searchsorted(self.values, edges, side="left")
-        return np.diff(np.concatenate(([0], inner, [self.values.size]))) / max(1, self.values.size)
+        return _shares(self.values, edges)
+
+
+def _shares(values: Floats, edges: Floats) -> Floats:
+    inner = np.searchsorted(values, edges, side="left")
+    return np.diff(np.concatenate(([0], inner, [values.size]))) / max(1, values.size)
 
 
 def psi(reference: Floats, current: Floats) -> float:
@@ -71,27 +79,37 @@ def jensen_shannon(reference: Floats, current: Floats) -> float:
     return math.sqrt(max(0.0, (half(reference) + half(current)) / 2))
 
 
-def kolmogorov_smirnov(a: Floats, b: Floats) -> float:
-    """Largest distance of the two distribution functions; both sorted.
+def places_of(a: Floats, b: Floats) -> NDArray[np.int64]:
+    """How many of the longer are not above each point of the shorter (of equal lengths `a` is that); both sorted."""
+    short, long = (a, b) if a.size <= b.size else (b, a)
+    return np.searchsorted(long, short, side="right")
+
+
+def kolmogorov_smirnov(a: Floats, b: Floats, places: NDArray[np.int64] | None = None) -> float:
+    """Largest distance of the two distribution functions; both sorted. `places`: of `places_of`, where it is known.
 
     Looked for at the points of the shorter: between two of them its own function stays and the other's only rises.
     """
     short, long = (a, b) if a.size <= b.size else (b, a)
-    places = np.arange(short.size)
-    above = np.searchsorted(long, short, side="right") / long.size
-    below = np.searchsorted(long, short, side="left") / long.size
+    right = places_of(a, b) if places is None else places
+    left, met = right, long[np.maximum(right - 1, 0)] == short
+    if met.any():
+        left = right.copy()
+        left[met] = np.searchsorted(long, short[met], side="left")
     # Of equal points the last has the function's value and the first its limit from below.
-    last = np.searchsorted(short, short, side="right") / short.size if _ties(short) else (places + 1) / short.size
-    first = np.searchsorted(short, short, side="left") / short.size if _ties(short) else places / short.size
-    return float(max(np.abs(last - above).max(), np.abs(below - first).max()))
+    ties = _ties(short)
+    own = np.arange(short.size + 1) / short.size
+    last = np.searchsorted(short, short, side="right") / short.size if ties else own[1:]
+    first = np.searchsorted(short, short, side="left") / short.size if ties else own[:-1]
+    return float(max(np.abs(last - right / long.size).max(), np.abs(left / long.size - first).max()))
 
 
 def _ties(values: Floats) -> bool:
     return bool((values[1:] == values[:-1]).any())
 
 
-def wasserstein(a: Sorted, b: Sorted) -> float:
-    """First Wasserstein distance: the area between the two distribution functions.
+def wasserstein(a: Sorted, b: Sorted, places: NDArray[np.int64] | None = None) -> float:
+    """First Wasserstein distance: the area between the two distribution functions. `places`: of `places_of`.
 
     Between neighbouring points of the shorter its function is constant, and the area below the other's is a difference
     of running sums: the longer one costs no more than one running sum.
@@ -99,23 +117,21 @@ def wasserstein(a: Sorted, b: Sorted) -> float:
     longer = a if a.values.size > b.values.size else b
     long, short = longer.values, (b if longer is a else a).values
     middle, sums = longer.middle, longer.sums
+    found = places_of(a.values, b.values) if places is None else places
     points = np.concatenate(([min(long[0], short[0])], short, [max(long[-1], short[-1])]))
+    ranks = np.concatenate(([0], found, [long.size]))
     levels = np.arange(short.size + 1) / short.size
-    # Where the longer one's function crosses the level, within the interval between two neighbouring points.
+    # Where the longer one's function crosses the level, within the interval between two neighbouring points. Whether
+    # values on an edge lie before or behind it makes no difference to an area.
     crossing = np.ceil(levels * long.size - 1e-9).astype(np.int64)
-    crossed = np.where(crossing > 0, long[np.minimum(np.maximum(crossing, 1), long.size) - 1], points[0])
-    low, high = points[:-1], points[1:]
-    cut = np.clip(crossed, low, high)
-    ranks = np.searchsorted(long, np.concatenate((points, cut)), side="right")
-    at_point, at_cut = ranks[: points.size], ranks[points.size :]
-
-    def area(left: Floats, right: Floats, from_rank: NDArray[np.int64], to_rank: NDArray[np.int64]) -> Floats:
-        """Of the longer one's function over [left, right]."""
-        inside = (to_rank - from_rank) * (right - middle) - (sums[to_rank] - sums[from_rank])
-        return (from_rank * (right - left) + inside) / long.size
-
-    under = levels * (cut - low) - area(low, cut, at_point[:-1], at_cut)
-    over = area(cut, high, at_cut, at_point[1:]) - levels * (high - cut)
+    crossed = np.where(crossing > 0, long[np.maximum(crossing, 1) - 1], points[0])
+    low, high, from_rank, to_rank = points[:-1], points[1:], ranks[:-1], ranks[1:]
+    cut, at_cut = np.minimum(np.maximum(crossed, low), high), np.minimum(np.maximum(crossing, from_rank), to_rank)
+    from_sum, cut_sum, to_sum = sums[from_rank], sums[at_cut], sums[to_rank]
+    before = from_rank * (cut - low) + (at_cut - from_rank) * (cut - middle) - (cut_sum - from_sum)
+    behind = at_cut * (high - cut) + (to_rank - at_cut) * (high - middle) - (to_sum - cut_sum)
+    under = levels * (cut - low) - before / long.size
+    over = behind / long.size - levels * (high - cut)
     return float(np.abs(under).sum() + np.abs(over).sum())
 
 

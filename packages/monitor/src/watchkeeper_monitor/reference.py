@@ -22,6 +22,7 @@ from watchkeeper_monitor.drift import (
     kl,
     kolmogorov_smirnov,
     ks_p_value,
+    places_of,
     psi,
     wasserstein,
 )
@@ -260,8 +261,9 @@ def _of_numbers(name: str, reference: Sorted, column: NDArray[Any]) -> ColumnDri
     missing = 1 - m / column.size if column.size else nothing
     if not n or not m:
         return ColumnDrift(name, "number", "none", 0, 0, 0, 1, nothing, nothing, nothing, nothing, missing, column.size)
-    before, after = reference.shares(reference.edges), current.shares(reference.edges)
-    distance = kolmogorov_smirnov(reference.values, current.values)
+    before, after = reference.own, current.shares(reference.edges)
+    places = places_of(reference.values, current.values)
+    distance = kolmogorov_smirnov(reference.values, current.values, places)
     outside = int(np.searchsorted(current.values, reference.values[:1], side="left")[0])
     outside += m - int(np.searchsorted(current.values, reference.values[-1:], side="right")[0])
     return ColumnDrift(
@@ -273,7 +275,7 @@ def _of_numbers(name: str, reference: Sorted, column: NDArray[Any]) -> ColumnDri
         jensen_shannon=jensen_shannon(before, after),
         p_value=ks_p_value(distance, n, m),
         kolmogorov_smirnov=distance,
-        wasserstein=wasserstein(reference, current),
+        wasserstein=wasserstein(reference, current, places),
         chi_squared=nothing,
         unseen=outside / m,
         missing=missing,
@@ -322,6 +324,12 @@ def _numbers(column: NDArray[Any]) -> NDArray[np.float64] | None:
 def _categories(column: NDArray[Any]) -> tuple[Counter[str], int]:
     """How often each came, and how many were missing."""
     counted: Counter[Any] = Counter()
+    if (
+        column.dtype.kind == "U" and column.dtype.itemsize in (4, 8) and column.dtype.isnative
+    ):  # short names are numbers
+        words, times = np.unique(np.ascontiguousarray(column).view(f"u{column.dtype.itemsize}"), return_counts=True)
+        names = cast("list[str]", words.view(column.dtype).tolist())
+        return Counter(dict(zip(names, cast("list[int]", times.tolist()), strict=True))), 0
     for start in range(0, column.size, AT_ONCE):  # as Python's values a whole column would take too much memory
         counted.update(cast("list[Any]", column[start : start + AT_ONCE].tolist()))
     missing = counted.pop(None, 0)
