@@ -24,6 +24,8 @@ NAME = "support-bot"
 LOCATION = "/etc/nginx/beside/support-bot.conf"
 RELAY = "relay"
 READY_SECONDS = 120.0
+WORKERS = "grep -al 'nginx: worker proces[s]' /proc/[0-9]*/cmdline | xargs -r grep -aL 'shutting dow[n]'"
+"""Lists the workers of nginx but for those that only end what they began."""
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
 
 
@@ -49,8 +51,10 @@ async def start(lab: Lab, say: Say, server: Server | None = None) -> str:
     image = await ensure_image(say, lab.instance.image_source)
     say("Starting the support-bot…")
     url = await _way(lab, server) if server else ""
+    await _unplace(lab)  # one that is made anew is not asked meanwhile, which would look as if it had gone
     await _compose(lab, {"IMAGE": image, "SERVER": url, "TOKEN": server.token if server else ""})
     location = files("watchkeeper_lab.support_bot").joinpath("assets", "nginx.conf").read_text()
+    await _until_ready(lab, own=True)
     await lab.services.write_file("nginx", LOCATION, location)
     await _reload(lab)
     await _until_ready(lab)
@@ -59,8 +63,7 @@ async def start(lab: Lab, say: Say, server: Server | None = None) -> str:
 
 async def stop(lab: Lab) -> None:
     """Remove it, and its place in nginx. Idempotent."""
-    await lab.services.execute("nginx", "rm", "-f", LOCATION)
-    await _reload(lab)
+    await _unplace(lab)
     if NAME in await lab.services.states():
         await lab.services.remove(NAME)
     await lab.beside.end()
@@ -114,28 +117,51 @@ async def _gateway(lab: Lab) -> str:
     return addresses[0]
 
 
+async def _unplace(lab: Lab) -> None:
+    """Out of nginx, where it is in it."""
+    if NAME in await lab.services.states():
+        await lab.services.execute("nginx", "rm", "-f", LOCATION)
+        await _reload(lab)
+
+
 async def _reload(lab: Lab) -> None:
-    tested = await nginx(lab.services, "-s", "reload")
-    if not tested.ok:
-        raise LabError(f"nginx would not reload: {tested.err.strip()[-160:]}", "Try `watchkeeper lab reset`.")
+    """With the new configuration for every request that comes from now on: until the old worker takes none any more."""
+    old = await _workers(lab)
+    done = await nginx(lab.services, "-s", "reload")
+    if not done.ok:
+        raise LabError(f"nginx would not reload: {done.err.strip()[-160:]}", "Try `watchkeeper lab reset`.")
+    deadline = time.monotonic() + READY_SECONDS
+    while (now := await _workers(lab)) & old or not now:
+        if time.monotonic() > deadline:
+            raise LabError(
+                "nginx took the new configuration, and its old worker goes on.", "Try `watchkeeper lab reset`."
+            )
+        await asyncio.sleep(0.1)
 
 
-async def _until_ready(lab: Lab) -> None:
+async def _workers(lab: Lab) -> set[str]:
+    """The worker processes that take requests, as nginx' container sees them."""
+    return set((await lab.services.execute("nginx", "sh", "-c", WORKERS)).out.split())
+
+
+async def _until_ready(lab: Lab, *, own: bool = False) -> None:
+    """Until it answers through nginx; with `own` on a port of its own."""
     deadline = time.monotonic() + READY_SECONDS
     said = "no answer"
-    async with loopback(lab.shop_url, timeout=2.0) as client:
+    async with loopback(timeout=2.0) as client:
         while time.monotonic() < deadline:
-            try:
-                answer = await client.get("/bot/ready")
-                if answer.status_code == 200:
-                    return
-                said = f"status {answer.status_code}"
-            except httpx.HTTPError as error:
-                said = type(error).__name__
             state = (await lab.services.states()).get(NAME, ServiceState("", "gone"))
             if state.status in ("exited", "gone", "dead"):
                 log = (await lab.services.log(NAME, 0)).strip().splitlines() if state.where else []
                 said = f"it is {state.status}: {log[-1] if log else 'it said nothing'}"
                 break
+            try:
+                front = f"http://127.0.0.1:{state.port}" if own else lab.shop_url
+                answer = await client.get(f"{front}/bot/ready")
+                if answer.status_code == 200:
+                    return
+                said = f"status {answer.status_code}"
+            except httpx.HTTPError as error:
+                said = type(error).__name__
             await asyncio.sleep(0.1)
     raise LabError(f"The support-bot did not come up: {said}.", "`docker logs` of its container may tell more.")
