@@ -35,10 +35,12 @@ from watchkeeper.cli import (
     up,
 )
 from watchkeeper.cli.options import Options, hoisted
+from watchkeeper.cli.suggesting import Suggesting
 
 GROUP = "watchkeeper.commands"
 app = typer.Typer(
     name="watchkeeper",
+    cls=Suggesting,
     no_args_is_help=True,
     add_completion=False,
     rich_markup_mode="markdown",
@@ -95,6 +97,8 @@ for module in (
     doctor,
 ):
     module.register(app)
+for group in app.registered_groups:
+    group.cls = Suggesting
 
 
 def own_commands() -> list[str]:
