@@ -2,17 +2,22 @@
 
 import io
 
+import pytest
 from rich.console import Console
 
 from watchkeeper.cli.waiting import BEGINS, Waiting
 
 
-def test_each_stage_says_once_what_it_waits_for_and_a_sign_of_life_for_how_long() -> None:
+def test_each_stage_says_once_what_it_waits_for_and_a_sign_of_life_for_how_long(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     out = io.StringIO()
     waiting = Waiting(Console(file=out, width=200))
     waiting.begins(BEGINS)
     for kind in ("fix.started", "fix.step.acting", "fix.step.done", "fix.executed", "incident.verifying"):
         waiting.after(kind)
+    waiting.still()
+    monkeypatch.setattr("watchkeeper.cli.waiting.SOONEST", 0.0)
     waiting.still()
     said = out.getvalue().splitlines()
     assert said[:3] == [

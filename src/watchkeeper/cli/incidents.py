@@ -40,6 +40,7 @@ def incidents(
     for item in items:
         began, ended = moment(item["opened_at"]), moment(item["closed_at"])
         took = lasted((ended - began).total_seconds()) if began and ended else ""
+        took += f" ({lasted(item['unwatched_seconds'])} unwatched)" if took and item["unwatched_seconds"] else ""
         day = began.astimezone().strftime("%Y-%m-%d ") if began else ""
         made.add_row(item["id"], day + clock(item["opened_at"]), took, standing(item), item["title"])
     screen.print(made)

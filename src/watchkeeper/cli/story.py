@@ -1,5 +1,6 @@
 """An incident as a story for the screen."""
 
+from collections.abc import Sequence
 from typing import Any
 
 from rich.console import Console
@@ -19,7 +20,7 @@ def tell(screen: Console, detail: dict[str, Any]) -> None:
     incident = detail["incident"]
     screen.print(Text(f"{incident['id']}  {incident['title']}", "bold"))
     line = standing(incident)
-    took = between(incident["opened_at"], incident["closed_at"])
+    took = between(incident["opened_at"], incident["closed_at"], detail["events"])
     screen.print(line.append(f" after {took}" if took else "").append(f" · {roots(incident)}", "none"))
     proofs = ["; ".join(fix["verdict"]["reasons"]) for fix in detail["fixes"] if fix["verdict"]]
     if incident["reason"] and incident["reason"] not in proofs:
@@ -52,7 +53,7 @@ def tell(screen: Console, detail: dict[str, Any]) -> None:
     decided = [event["data"] for event in detail["events"] if event["kind"].startswith("approval.")]
     notes = {data["fix"]: data["note"] for data in decided if "note" in data}
     for fix in detail["fixes"]:
-        _fix(screen, fix, notes.get(fix["id"], ""))
+        _fix(screen, fix, notes.get(fix["id"], ""), detail["events"])
     if incident["approval"] and incident["approval"]["status"] == "waiting":
         _heading(screen, "Decision")
         show_waiting(screen, incident["approval"])
@@ -94,10 +95,18 @@ def roots(incident: dict[str, Any]) -> str:
     return f"root {found[0]}" if len(found) == 1 else f"roots {', '.join(found)}"
 
 
-def between(start: str | None, end: str | None) -> str:
-    """How long from one time to another; empty where one is not known."""
+def between(start: str | None, end: str | None, events: Sequence[dict[str, Any]] = ()) -> str:
+    """How long from one time to another, and how long of that nobody watched; empty where one is not known."""
     began, ended = moment(start), moment(end)
-    return lasted((ended - began).total_seconds()) if began and ended else ""
+    if began is None or ended is None:
+        return ""
+    away = 0.0
+    for event in events:
+        since, until = moment(event["data"].get("away_since")), moment(event["at"])
+        if event["kind"] == "server.started" and since and until:
+            away += max(0.0, (min(ended, until) - max(began, since)).total_seconds())
+    said = lasted((ended - began).total_seconds())
+    return f"{said}, {lasted(away)} of it unwatched" if away else said
 
 
 def _heading(screen: Console, text: str) -> None:
@@ -126,12 +135,12 @@ def _diagnosis(screen: Console, diagnosis: dict[str, Any]) -> None:
         prose(screen, f"- passed over: {passed}", 2)
 
 
-def _fix(screen: Console, fix: dict[str, Any], note: str) -> None:
+def _fix(screen: Console, fix: dict[str, Any], note: str, events: Sequence[dict[str, Any]] = ()) -> None:
     verdict = fix["verdict"]
     said = verdict["outcome"] if verdict else fix["status"]
     shape, style = VERDICT.get(said, ("▸", "yellow"))
     _heading(screen, f"Fix {fix['id']}")
-    took = between(fix["started_at"], fix["finished_at"])
+    took = between(fix["started_at"], fix["finished_at"], events)
     by = f", approved by {fix['approved_by']}" if fix["approved_by"] else ""
     by += f": {note}" if note else ""
     screen.print(Text(f"  {shape} {said}", style).append(f" in {took}" if took else "", "none"))
@@ -139,17 +148,19 @@ def _fix(screen: Console, fix: dict[str, Any], note: str) -> None:
     prose(screen, f"{fix['plan']['author']}; {decision['outcome']} by policy {decision['policy']}{by}", 2)
     records = {record["index"]: record for record in fix["steps"]}
     for index, step in enumerate(fix["plan"]["steps"]):
-        _step(screen, step, records.get(index))
+        _step(screen, step, records.get(index), events)
     for record in fix["undo"]:
         screen.print(Text(f"  undone: {record['tool']} {record['status']} {record['error'] or ''}".rstrip()))
     for reason in verdict["reasons"] if verdict else ():
         prose(screen, f"proof: {reason}", 2)
 
 
-def _step(screen: Console, step: dict[str, Any], record: dict[str, Any] | None) -> None:
+def _step(
+    screen: Console, step: dict[str, Any], record: dict[str, Any] | None, events: Sequence[dict[str, Any]]
+) -> None:
     status = record["status"] if record else "not begun"
     shape, style = STEP.get(status, ("·", "none"))
-    took = between(record["started_at"], record["finished_at"]) if record else ""
+    took = between(record["started_at"], record["finished_at"], events) if record else ""
     call = f"{step['tool']} {called(step)}".rstrip() if step["undo_of"] is None else f"undo of {step['tool']}"
     line = Text(f"  {shape} {status}", style).append(f"  {call} [{step['effect']}]", "none")
     screen.print(line.append(f" in {took}" if took else "", "none"), soft_wrap=True)

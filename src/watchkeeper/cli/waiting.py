@@ -22,6 +22,8 @@ WAITS = {
     "incident.goes_on": NEXT,
 }
 """By the event that has just come."""
+SOONEST = 5.0
+"""Seconds after which it is said again."""
 
 
 class Waiting:
@@ -47,6 +49,7 @@ class Waiting:
         """Nothing has come for a while."""
         from watchkeeper.cli.screen import lasted
 
-        if self._what:
-            said = f"  … still waits for {self._what}: {lasted(monotonic() - self._since)} so far"
+        seconds = monotonic() - self._since
+        if self._what and seconds >= SOONEST:
+            said = f"  … still waits for {self._what}: {lasted(seconds)} so far"
             self._screen.print(said, style="dim", markup=False, soft_wrap=True)

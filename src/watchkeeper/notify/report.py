@@ -8,6 +8,7 @@ from pydantic import TypeAdapter
 
 from watchkeeper.domain import Alert, Event, Fix, Incident
 from watchkeeper.domain.spoken import spoken
+from watchkeeper.domain.unwatched import unwatched
 
 NOTHING_CHANGED = "No change was seen on its resources, or on what they need, within 24 hours before it."
 
@@ -36,6 +37,7 @@ def report_json(
             "seen_to_firing": seconds_between(pending, incident.opened_at),
             "firing_to_first_plan": seconds_between(incident.opened_at, first.plan.created_at if first else None),
             "open_to_closed": seconds_between(incident.opened_at, incident.closed_at),
+            "unwatched": round(unwatched(events, incident.opened_at, incident.closed_at), 3),
         },
     }
 
@@ -50,10 +52,14 @@ def report_markdown(
     """The same as a page: what, why, what changed lately, what was done, what proves it, the time line."""
     ended = incident.outcome or incident.status
     lasted = seconds_between(incident.opened_at, incident.closed_at)
+    away = unwatched(events, incident.opened_at, incident.closed_at)
     lines = [
         f"# {incident.id}: {incident.title}",
         "",
-        f"**{ended}**" + (f" after {lasted:.1f} s" if lasted is not None else "") + f" · {_roots(incident)}",
+        f"**{ended}**"
+        + (f" after {lasted:.1f} s" if lasted is not None else "")
+        + (f", {away:.1f} s of which nobody watched" if away else "")
+        + f" · {_roots(incident)}",
         "",
         *([f"> {incident.reason}", ""] if incident.reason else []),
         *([f"It goes on in {incident.merged_into}.", ""] if incident.merged_into else []),

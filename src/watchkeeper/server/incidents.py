@@ -18,6 +18,7 @@ from watchkeeper.domain import (
     Principal,
     now,
 )
+from watchkeeper.domain.unwatched import STARTED, gaps, unwatched
 from watchkeeper.incidents import ACTIVE
 from watchkeeper.loop import Submission
 from watchkeeper.notify import report_json, report_markdown
@@ -39,6 +40,8 @@ async def view(runtime: Runtime, incident: Incident) -> IncidentView:
     alerts = await runtime.store.select(Alert, incident=incident.id)
     approval = await runtime.store.find(Approval, incident.approval) if incident.approval else None
     made = IncidentView.of(incident, alerts, approval)
+    away = await runtime.store.events(kinds=(STARTED,), since=incident.opened_at, limit=1000)
+    made.unwatched_seconds = round(unwatched(away, incident.opened_at, incident.closed_at or now()), 3)
     silenced = await runtime.silences.over(alerts, now()) if incident.status != "closed" else {}
     if alerts and len(silenced) == len(alerts):
         made.silenced = silenced[alerts[0].id].id
@@ -70,13 +73,21 @@ async def show_incident(key: str, runtime: Here, _: Viewer) -> IncidentDetail:
     return IncidentDetail(
         incident=await view(runtime, incident),
         fixes=await _fixes(runtime, incident),
-        events=await runtime.store.events(incident=key, limit=1000),
+        events=await _events(runtime, incident),
         changes=await _changes(runtime, incident),
         outside=await runtime.outside.of(incident),
         advice=await advice(runtime, incident)
         if runtime.sharing.held(incident.root)
         else next((s.advice for s, _ in await elsewhere.items(runtime) if s.id == incident.root), None),
     )
+
+
+async def _events(runtime: Runtime, incident: Incident) -> list[Event]:
+    """Its own, and the starts after which nobody had watched while it was open."""
+    own = await runtime.store.events(incident=incident.id, limit=1000)
+    away = await runtime.store.events(kinds=(STARTED,), since=incident.opened_at, limit=1000)
+    end = incident.closed_at or now()
+    return sorted((*own, *(one for one in away if gaps([one]) and one.at <= end)), key=lambda event: event.seq)
 
 
 async def _fixes(runtime: Runtime, incident: Incident) -> list[Fix]:
@@ -100,7 +111,7 @@ async def report(
         incident,
         await runtime.store.select(Alert, incident=key),
         await _fixes(runtime, incident),
-        await runtime.store.events(incident=key, limit=1000),
+        await _events(runtime, incident),
         await _changes(runtime, incident),
     )
     wanted = form(format, accept)

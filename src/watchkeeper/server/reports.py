@@ -12,11 +12,12 @@ from watchkeeper.domain.drift import patches
 from watchkeeper.domain.proposal import Proposal
 from watchkeeper.incidents import ACTIVE
 from watchkeeper.notify.morning import Blind, Morning, morning_json, morning_markdown
+from watchkeeper.server.drift_views import DriftPage, PatchView, UndeclaredView
 from watchkeeper.server.openapi import REPORT
 from watchkeeper.server.pages import Accepts, Wanted, form, html, period_page
 from watchkeeper.server.runtime import Runtime
 from watchkeeper.server.security import Here, Viewer
-from watchkeeper.server.views import DriftPage, Moment, PatchView, UndeclaredView
+from watchkeeper.server.views import Moment
 from watchkeeper.watch import CHANGES, drift
 
 router = APIRouter(prefix="/api", tags=["reports"])

@@ -17,6 +17,9 @@ from watchkeeper.act import Act, launched
 from watchkeeper.connectors import Registry
 from watchkeeper.decide import Decide, Policy, Seat
 from watchkeeper.domain import ConfigurationError, Event, Principal, Reading, now
+from watchkeeper.domain.restraint import moment
+from watchkeeper.domain.spoken import spoken
+from watchkeeper.domain.unwatched import SHORTEST, STARTED
 from watchkeeper.fixing import Fixing
 from watchkeeper.hosts import Engine, Kept, Wholes
 from watchkeeper.incidents import Desk
@@ -163,7 +166,7 @@ async def _assembled(
                 )
                 mode = await decide.modes.overall()
                 said = f"mode {mode}" + (f"; the configuration says {settings.mode}" if mode != settings.mode else "")
-                await store.emit(Event("server.started", sharing.name, said, now()))
+                await store.emit(_started(sharing, said))
                 await sharing.begin(loop)
                 lag = asyncio.create_task(metrics.measure_lag(), name="lag")
                 try:
@@ -181,6 +184,15 @@ async def _assembled(
             await turns.stop()
             await noticer.stop()
             await score.stop()
+
+
+def _started(sharing: Sharing, said: str) -> Event:
+    """That it watches from now on, and since when nobody did."""
+    at, since = now(), sharing.watched_until
+    if since is None or at - since < SHORTEST:
+        return Event(STARTED, sharing.name, said, at)
+    text = f"{said}; nobody watched for {spoken((at - since).total_seconds())}, since {moment(since)}"
+    return Event(STARTED, sharing.name, text, at, data={"away_since": since.isoformat()})
 
 
 def _feeds(settings: Settings, store: Store, watch: Watch, metrics: Metrics) -> tuple[Fanout[Told], Fanout[ToldLine]]:

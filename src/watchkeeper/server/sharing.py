@@ -3,20 +3,23 @@
 import asyncio
 from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
+from datetime import datetime
 from typing import Any
 
 import structlog
 
-from watchkeeper.domain import Approval, Event, Fix, Incident
+from watchkeeper.domain import Approval, Event, Fix, Incident, now
 from watchkeeper.domain.sharing import Alone, Fence, components
 from watchkeeper.incidents import ACTIVE, Desk
 from watchkeeper.loop import Loop
-from watchkeeper.store import Lease, LeaseLost, LeaseTaken, Member, Shares, Store, new_id
+from watchkeeper.store import Lease, LeaseLost, LeaseTaken, Member, Shares, Store, new_id, renewed_at
 from watchkeeper.watch import Watch
 
 log = structlog.get_logger(__name__)
 RENEW = 1.5
 """Seconds between renewals of the lease; what others commit is looked at sooner."""
+WATCHED = "watched_until"
+"""When an executor that ended in order ended."""
 SOONEST = 0.3
 """Seconds between two turns when others commit one thing after the other."""
 
@@ -25,6 +28,8 @@ class Sharing:
     """The one executor: it holds the store's only lease, and so everything."""
 
     fence: Fence = Alone()
+    watched_until: datetime | None = None
+    """When the one before it was last alive; None where nobody was, or others are."""
 
     def __init__(self, store: Store, lease: Lease) -> None:
         self.lost = asyncio.Event()
@@ -189,15 +194,28 @@ class Shared(Sharing):
         return self.held(resource) and (await self._shares.holders()).get(resource) == self._shares.id
 
 
+async def watched_until(store: Store, lease: str) -> datetime | None:
+    """When somebody was last known to watch: one that was killed renewed its lease until then."""
+    if (renewed := await renewed_at(store, lease)) is not None:
+        return renewed
+    ended = await store.setting(WATCHED)
+    return datetime.fromisoformat(ended) if ended else None
+
+
 @asynccontextmanager
 async def place(store: Store, address: str) -> AsyncGenerator[Sharing]:
     """Alone on SQLite, else with the others. Raises LeaseTaken."""
     if not store.shared:
         lease = Lease("executor", new_id("exec"))
+        watched = await watched_until(store, lease.name)
         await store.take(lease)
+        sharing = Sharing(store, lease)
+        sharing.watched_until = watched
         try:
-            yield Sharing(store, lease)
+            yield sharing
         finally:
+            async with store.transaction() as transaction:
+                await transaction.set(WATCHED, now().isoformat())
             await store.release(lease)
         return
     shares = Shares(store, address)

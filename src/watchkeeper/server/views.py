@@ -167,6 +167,8 @@ class IncidentView(View):
     """The silence because of which people are not told of it."""
     acknowledged: Said | None = None
     """Who looks after it."""
+    unwatched_seconds: float = 0.0
+    """How long of it nobody watched."""
     held: Hold | None = None
     """What keeps the hands still here now, until when, and how a person insists."""
     left: Said | None = None
@@ -283,38 +285,6 @@ class Submitted(BaseModel):
     warnings: list[str] = []
     """What would have kept anybody but a person from it."""
     output: Any = None
-
-
-class UndeclaredView(BaseModel):
-    """One setting that is live and not declared; `text` tells it, `line` is what would have to stand in `where`."""
-
-    resource: str
-    setting: str
-    declared: str | None
-    live: str
-    where: str
-    line: str
-    why_not: str
-    since: datetime | None
-    fix: str | None
-    by: str
-    text: str
-
-
-class PatchView(BaseModel):
-    """A unified diff of one file; the names in it are relative to the root directory."""
-
-    file: str
-    diff: str
-    note: str
-
-
-class DriftPage(BaseModel):
-    """What drifts, the patches that would declare it, and what could not be asked."""
-
-    items: list[UndeclaredView]
-    patches: list[PatchView]
-    silent: list[str]
 
 
 class CallTool(BaseModel):

@@ -1,5 +1,6 @@
 """One database behind one interface: SQLite by default; events in the transaction of what they tell."""
 
+from watchkeeper.store.alive import renewed_at
 from watchkeeper.store.beside import fixes_beside
 from watchkeeper.store.later import Later
 from watchkeeper.store.lease import Lease, LeaseTaken
@@ -24,4 +25,5 @@ __all__ = [
     "fixes_beside",
     "inspect_store",
     "new_id",
+    "renewed_at",
 ]
