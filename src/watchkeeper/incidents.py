@@ -93,7 +93,7 @@ class Desk:
         if known is None:
             closed = await self._store.select(Incident, status="closed", limit=50)
             known = relapse_of(alert, closed, await self._store.select(Alert, resource=alert.resource, limit=100), at)
-        if known is None and alert.severity != "critical" and not watch.has_runbook(alert.rule):
+        if known is None and alert.severity != "critical" and not watch.rulebook.has_runbook(alert.rule):
             await self._store.save(alert, told)
             return alert  # worth showing, but nothing anybody must be called for
         changed = await lately(self._store, resources, (alert.resource,), at) if known is None else []

@@ -114,6 +114,8 @@ def _rule(rule: "Rule") -> dict[str, Any]:
         "why": rule.why,
         "source": rule.source,
         "runbook": rule.runbook,
+        "enabled": True,
+        "changes": [],
     }
 
 

@@ -11,6 +11,9 @@ rules = typer.Typer(help="List the rules, show one.", invoke_without_command=Tru
 
 
 def register(app: typer.Typer) -> None:
+    from watchkeeper.cli.adjusting import register as register_changes
+
+    register_changes(rules)
     app.add_typer(runbooks, name="runbooks")
     app.add_typer(rules, name="rules")
     app.command()(policy)
@@ -77,7 +80,9 @@ def list_rules(context: typer.Context) -> None:
         return print_json(page)
     made = table("rule", "for", "severity", "health", "when", fold=("when",))
     for item in page["items"]:
-        made.add_row(item["rule"], lasted(item["for_seconds"]), item["severity"], health(item["health"]), item["when"])
+        name = item["rule"] + (" (changed)" if item["changes"] else "")
+        when = item["when"] if item["enabled"] else "off"
+        made.add_row(name, lasted(item["for_seconds"]), item["severity"], health(item["health"]), when)
     return console().print(made)
 
 
@@ -101,7 +106,9 @@ def show_rule(context: typer.Context, name: Annotated[str, typer.Argument(help="
     screen.print(f"Source:  {item['source']}")
     if item["runbook"]:
         screen.print(f"Runbook: {item['runbook']} (`watchkeeper runbooks show {item['runbook']}`)")
-    return None
+    from watchkeeper.cli.adjusting import told
+
+    return told(screen, item)
 
 
 def policy(

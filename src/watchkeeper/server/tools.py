@@ -1,11 +1,11 @@
-"""`/api/mcp/tools`, runbooks, rules, policy: what it can do, and what it may."""
+"""`/api/mcp/tools`, runbooks, policy: what it can do, and what it may."""
 
 from typing import Any
 
 from fastapi import APIRouter
 
 from watchkeeper.decide import example
-from watchkeeper.domain import Breaker, Effect, NotFound, Rule, Runbook, now
+from watchkeeper.domain import Breaker, Effect, NotFound, Runbook, now
 from watchkeeper.server import elsewhere
 from watchkeeper.server.incidents import id_of, submitted
 from watchkeeper.server.runtime import Runtime
@@ -14,7 +14,6 @@ from watchkeeper.server.views import (
     CallTool,
     Page,
     PolicyView,
-    RuleView,
     RunbookView,
     Submitted,
     ToolView,
@@ -101,27 +100,6 @@ async def show_runbook(name: str, runtime: Here, _: Viewer) -> RunbookView:
     if found is None:
         raise NotFound(f"There is no runbook {name!r}.", "`watchkeeper runbooks` lists them.")
     return _runbook(found)
-
-
-def _rule(rule: Rule) -> RuleView:
-    return RuleView(
-        rule=rule.id,
-        kind=rule.kind,
-        when=rule.when.source,
-        clear=rule.clear.source if rule.clear else None,
-        for_seconds=rule.for_seconds,
-        severity=rule.severity,
-        health=rule.health,
-        why=rule.why,
-        source=rule.source,
-        runbook=rule.runbook,
-    )
-
-
-@router.get("/rules", tags=["rules"])
-async def list_rules(runtime: Here, _: Viewer) -> Page[RuleView]:
-    """Every rule in force, with the configuration's changes."""
-    return Page(items=[_rule(rule) for rule in runtime.watch.rules])
 
 
 @router.get("/policy", tags=["policy"])

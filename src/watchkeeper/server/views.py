@@ -236,19 +236,6 @@ class RunbookView(BaseModel):
     page: str
 
 
-class RuleView(BaseModel):
-    rule: str
-    kind: str
-    when: str
-    clear: str | None
-    for_seconds: float
-    severity: str
-    health: Health
-    why: str
-    source: str
-    runbook: str | None
-
-
 class ConnectorView(BaseModel):
     """A connector and its conduct. `offences`: how often, by what it did, since the start."""
 

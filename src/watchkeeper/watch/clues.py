@@ -27,7 +27,9 @@ def grounded(diagnosis: Diagnosis, alerts: Sequence[Alert], watch: Watch, at: da
     evidence = logged(diagnosis.root, alerts, resources, watch.listening, at)
     edges, apart = watch.fleet.graph.edges(), timedelta(seconds=watch.interval)
     found = against(diagnosis.root, alerts, resources, edges, watch.health, at, apart)
-    calls = [a for a in alerts if a.status == "firing" and (a.severity == "critical" or watch.has_runbook(a.rule))]
+    calls = [
+        a for a in alerts if a.status == "firing" and (a.severity == "critical" or watch.rulebook.has_runbook(a.rule))
+    ]
     others = tuple(key for key in roots_of(calls, resources) if key != diagnosis.root)
     return replace(diagnosis, evidence=(*diagnosis.evidence, *evidence), against=found, others=others)
 

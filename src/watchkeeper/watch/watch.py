@@ -35,6 +35,7 @@ from watchkeeper.watch.listening import Listening
 from watchkeeper.watch.overrides import overridden
 from watchkeeper.watch.pace import SPREAD, Pace
 from watchkeeper.watch.renamed import retire
+from watchkeeper.watch.rulebook import Rulebook
 from watchkeeper.watch.secrecy import learned
 from watchkeeper.watch.supervision import Supervision
 from watchkeeper.watch.survey import Survey, asking, renewing
@@ -79,9 +80,11 @@ class Watch:
         self._vanished = vanished
         self.sources = Sources(settings, registry, self._tell, store.masker.learn)
         self.checks = Checks(settings.checks, store.masker.text, store.masker.learn)
-        shipped = overridden(registry.rules, settings, {known.kind: registry.sample(known.kind) for known in registry})
-        self._rules = (*shipped, *self.checks.rules)
-        self.keeping = Keeping(store, settings.watch, self._ring, lambda: self._rules)
+        samples = {known.kind: registry.sample(known.kind) for known in registry}
+        shipped = overridden(registry.rules, settings, samples)
+        self.rulebook = Rulebook((*shipped, *self.checks.rules), samples, store)
+        self.rulebook.altered = self._judge_anew
+        self.keeping = Keeping(store, settings.watch, self._ring, lambda: self.rules)
         self.pace = Pace(settings.watch.interval)
         self.tending = Tending(self.watchers, settings.healers)
         self._tasks: list[asyncio.Task[None]] = []
@@ -99,6 +102,7 @@ class Watch:
 
     async def start(self) -> None:
         self.supervision.start()
+        await self.rulebook.load()
         await self.discover()
         await retire(self._store, self.fleet.resources, self._vanished)
         await self.survey.begin()
@@ -223,10 +227,6 @@ class Watch:
         watcher = self.watchers.get(resource)
         return watcher.health if watcher else Health.UNKNOWN
 
-    def has_runbook(self, rule: str) -> bool:
-        """Whether anything is known to be done about what a rule says."""
-        return any(known.id == rule and known.runbook for known in self._rules)
-
     @property
     def interval(self) -> float:
         """Seconds between two looks at a resource that is well."""
@@ -234,13 +234,14 @@ class Watch:
 
     @property
     def rules(self) -> tuple[Rule, ...]:
-        return self._rules
+        return self.rulebook.rules
 
     def _rules_of(self, resource: Resource) -> list[Rule]:
-        kinds = self.checks.kinds(resource)
-        return [rule for rule in self._rules if rule.kind in kinds]
+        return self.rulebook.of(resource.id, self.checks.kinds(resource))
 
-    # Finding -----------------------------------------------------------------------------------------------------
+    def _judge_anew(self) -> None:
+        for one in self.watchers.values():
+            one.judge_by(self._rules_of(one.resource))
 
     async def discover(self) -> None:
         """Find what there is now; begin to watch what is new, and stop what is gone."""
@@ -340,6 +341,7 @@ class Watch:
         while True:
             await asyncio.sleep(self._settings.watch.discover)  # providers without events are asked by the clock
             try:
+                await self.rulebook.load()  # another executor may have been told
                 await self.discover()
             except Exception:
                 log.exception("discovery failed")

@@ -151,6 +151,12 @@ class Watcher:
             return Health.UNKNOWN
         return Health.HEALTHY
 
+    def judge_by(self, rules: Sequence[Rule]) -> None:
+        """From the next look on, which comes at once where they are others."""
+        if [*rules] != [*self._rules]:
+            self._rules, self._names = rules, _named(rules)
+            self.poke()
+
     def poke(self) -> None:
         """Look now rather than after the interval."""
         self._poke.set()
@@ -300,28 +306,15 @@ class Watcher:
         self.ring.append(reading)
         self._looked(reading)
         within = reading.scope(self._names)
-        at = now()
-        for rule in self._rules:
+        at, rules = now(), self._rules
+        for rule in rules:
             known = self.alerts.get(rule.id)
             after = next_alert(rule, known, reading, within, at)
-            if after is known:
-                continue
-            if after is None:
-                del self.alerts[rule.id]
-                continue
-            try:
-                after = await self._changed(after)
-            except Exception as problem:
-                if rule.id not in self._unrecorded:  # said once: a full disk must not be filled further by its log
-                    named = {"rule": rule.id, "resource": self.resource.id}
-                    log.warning("an alert cannot be recorded", **named, exc_info=problem)
-                    self._unrecorded.add(rule.id)
-                continue  # it is tried again with the next reading
-            self._unrecorded.discard(rule.id)
-            if after.status == "resolved":
-                del self.alerts[rule.id]
-            else:
-                self.alerts[rule.id] = after
+            if after is not known:
+                await self._become(rule.id, after)
+        for gone in self.alerts.keys() - {rule.id for rule in rules}:  # switched off while it fired
+            alert = self.alerts[gone]
+            await self._become(gone, alert.resolve(at) if alert.status == "firing" else None)
         if self.health is not before:
             self.since = at
         if self.health is not self._found:
@@ -333,6 +326,25 @@ class Watcher:
         self._assessed = reading  # only now: whoever waits shall see the alerts that belong to it
         async with self._next:
             self._next.notify_all()
+
+    async def _become(self, rule: str, alert: Alert | None) -> None:
+        """What has become of the alert of a rule."""
+        if alert is None:
+            del self.alerts[rule]
+            return
+        try:
+            alert = await self._changed(alert)
+        except Exception as problem:
+            if rule not in self._unrecorded:  # said once: a full disk must not be filled further by its log
+                named = {"rule": rule, "resource": self.resource.id}
+                log.warning("an alert cannot be recorded", **named, exc_info=problem)
+                self._unrecorded.add(rule)
+            return  # it is tried again with the next reading
+        self._unrecorded.discard(rule)
+        if alert.status == "resolved":
+            del self.alerts[rule]
+        else:
+            self.alerts[rule] = alert
 
     def showing(self) -> frozenset[str]:
         """Ids of the firing alerts whose condition holds on the last reading."""
