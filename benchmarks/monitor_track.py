@@ -6,6 +6,7 @@ noisy the machine was. `python -m benchmarks.monitor_track`, about 15 s.
 
 import argparse
 import json
+import os
 import statistics
 import subprocess
 import sys
@@ -14,9 +15,10 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from prometheus_client import CollectorRegistry, Counter, Histogram
 
-from watchkeeper_monitor import Monitor
+from watchkeeper_monitor import Log, Monitor, RotatingFile
 
 CLASSES = [f"intent-{number}" for number in range(77)]
 BATCH = 20_000
@@ -101,9 +103,11 @@ def main() -> None:
     options.add_argument("--json", type=Path)
     given = options.parse_args()
     monitor = Monitor("support-bot", version="1")
+    logged = Monitor("support-bot", version="1", log=Log(RotatingFile("/dev/null"), share=0.01))
     contenders: dict[str, tuple[Callable[[str], Any], Callable[[], Any] | None]] = {
         "bare append": (bare(), None),
         "track, folding included": (watchkeeper(monitor), monitor.flush),
+        "track, 1 in 100 logged": (watchkeeper(logged), logged.flush),
         "prometheus-client, cached": (prometheus(cached=True), None),
         "prometheus-client": (prometheus(cached=False), None),
     }
@@ -119,12 +123,18 @@ def main() -> None:
     began = time.process_time()
     monitor.track_batch(CLASSES[:1] * 1_000_000, confidences=shares)
     lists = 1_000_000 / (time.process_time() - began)
+    said, sure = np.zeros(1_000_000, np.int64), np.full(1_000_000, 0.92)
+    began = time.process_time()
+    monitor.track_batch(said, confidences=sure)
+    scalars = 1_000_000 / (time.process_time() - began)
     for name, micros in medians.items():
         print(f"{name:<28} {micros:6.2f} µs of CPU   {micros / medians['bare append']:5.1f} x a bare append")
     print(f"one call, wall clock: p99 {p99 * 1e6:.2f} µs, longest {longest * 1e3:.2f} ms")
-    print(f"import {import_seconds() * 1000:.0f} ms; batches of lists {lists / 1e6:.1f} million rows a second")
+    print(f"import {import_seconds() * 1000:.0f} ms")
+    print(f"batches of lists {lists / 1e6:.1f}, of arrays {scalars / 1e6:.1f} million rows a second")
     if given.json:
         figures = {"cpu_microseconds": medians, "p99_microseconds": p99 * 1e6, "longest_milliseconds": longest * 1e3}
+        figures |= {"load": os.getloadavg()[0], "scalar_columns_rows_a_second": scalars, "lists_rows_a_second": lists}
         given.json.write_text(json.dumps(figures, indent=2) + "\n")
 
 

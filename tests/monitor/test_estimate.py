@@ -4,8 +4,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from prometheus_client import CollectorRegistry, generate_latest
 
-from watchkeeper_monitor import Monitor, Reference
+from watchkeeper_monitor import ModelCollector, Monitor, Reference
 from watchkeeper_monitor.estimate import Calibration
 from watchkeeper_monitor.numbers import Shares
 
@@ -30,6 +31,9 @@ def test_the_estimate_is_nearer_to_the_truth_than_the_mean_confidence(tmp_path: 
     assert (said.estimate.calibrated_on, said.estimate.calibrated_by) == (4000, "reference")
     assert said.coverage == 0
     assert "accuracy, estimated" in str(monitor.summary())
+    registry = CollectorRegistry()
+    registry.register(ModelCollector(monitor))
+    assert "watchkeeper_model_accuracy_estimate{" in generate_latest(registry).decode()
     assert "label" not in [each.name for each in monitor.drift().columns]
 
 

@@ -91,6 +91,11 @@ def _gauges(prefix: str, labels: Labels, said: Summary) -> Iterator[Metric]:
     for name, what, value in (
         ("accuracy", "Accuracy of the latest labelled predictions.", performance.accuracy.value),
         ("accuracy_low", "What accuracy is not below, with 95 % confidence.", performance.accuracy.low),
+        (
+            "accuracy_estimate",
+            "Accuracy, estimated from confidence.",
+            performance.estimate.accuracy.value,
+        ),
         ("label_coverage", "Share of predictions that have a label.", performance.coverage),
         ("macro_f1", "Macro F1 of the latest labelled predictions.", performance.macro_f1),
         ("calibration_error", "Expected calibration error.", performance.calibration_error),
