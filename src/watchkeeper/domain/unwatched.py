@@ -22,4 +22,4 @@ def unwatched(events: Iterable[Event], begin: datetime | None, end: datetime | N
     if begin is None or end is None:
         return 0.0
     found = ((max(begin, since), min(end, until)) for since, until in gaps(events))
-    return sum(max(0.0, (until - since).total_seconds()) for since, until in found)
+    return sum((max(0.0, (until - since).total_seconds()) for since, until in found), 0.0)
