@@ -15,6 +15,9 @@ LARGEST_FRAME = 1 << 16
 """Bytes of a message that comes over a WebSocket."""
 UNREAD_SECONDS = 30
 """Seconds for which the kernel keeps what is sent to somebody who takes nothing (TCP_USER_TIMEOUT, tcp(7))."""
+LINGERS = 2.0
+"""Seconds for which what still comes is taken and thrown away, once a slow client was answered: to close at once would
+be a reset, which swallows the answer."""
 _TOO_SLOW = b"HTTP/1.1 408 Request Timeout\r\nConnection: close\r\nContent-Length: 0\r\n\r\n"
 
 
@@ -46,6 +49,7 @@ def protocol(head_seconds: float, most: int) -> type[H11Protocol]:
 
     class Impatient(H11Protocol):
         _late: asyncio.TimerHandle | None = None
+        _answered = False
 
         def connection_made(self, transport: Any) -> None:
             super().connection_made(transport)
@@ -55,6 +59,8 @@ def protocol(head_seconds: float, most: int) -> type[H11Protocol]:
                 self._wait()
 
         def data_received(self, data: bytes) -> None:
+            if self._answered:
+                return
             super().data_received(data)
             if self.conn.their_state is not h11.IDLE:
                 self._stop()
@@ -75,10 +81,16 @@ def protocol(head_seconds: float, most: int) -> type[H11Protocol]:
 
         def _give_up(self) -> None:
             self._late = None
-            if not self.transport.is_closing():
-                if self.conn.our_state is h11.IDLE:
-                    self.transport.write(_TOO_SLOW)
+            if self.transport.is_closing():
+                return
+            if self.conn.our_state is not h11.IDLE:
                 self.transport.close()
+                return
+            self.transport.write(_TOO_SLOW)
+            if self.transport.can_write_eof():
+                self.transport.write_eof()
+            self._answered = True
+            self._late = self.loop.call_later(LINGERS, self.transport.close)
 
     return Impatient
 
