@@ -1,5 +1,6 @@
 """Where the planner's seat is left to agents, they plan; nobody is left waiting for one that does not come."""
 
+import sys
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -14,6 +15,7 @@ from watchkeeper.server.mcp.call import Call
 from watchkeeper.server.mcp.plans import WantedStep, leave_incident, submit_plan
 from watchkeeper.settings import Settings
 
+LANGUAGE_MODELS = {"pydantic_ai", "watchkeeper.decide.model.asking", "watchkeeper.decide.model.providers"}
 CACHE = "local/lab/redis/cache"
 
 
@@ -31,8 +33,10 @@ async def up(folder: Path, redis: RedisServer, wait: str, then: str) -> AsyncIte
         rules={"redis-memory-full": {"for": "300ms"}},
         watch={"interval": 0.3, "quick": 0.2},
     )
+    before = LANGUAGE_MODELS.intersection(sys.modules)
     async with running(settings) as runtime:
         yield runtime
+        assert LANGUAGE_MODELS.intersection(sys.modules) == before  # none is configured
 
 
 @pytest.fixture

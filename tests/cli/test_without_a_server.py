@@ -39,7 +39,7 @@ def test_looking_at_status_loads_neither_the_engine_of_workflows_nor_the_web_fra
         "import sys; sys.argv = ['watchkeeper', 'status', '--url', 'http://127.0.0.1:1']\n"
         "from watchkeeper.cli import main\n"
         "try: main()\n"
-        "except SystemExit: print(sorted({'dbos', 'fastapi', 'cel', 'sqlalchemy'} & set(sys.modules)))"
+        "except SystemExit: print(sorted({'dbos', 'fastapi', 'cel', 'sqlalchemy', 'pydantic_ai'} & set(sys.modules)))"
     )
     said = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
 
