@@ -189,6 +189,7 @@ async def test_where_nobody_answers_it_says_so(store: Store) -> None:
     made = planner(store, "http://127.0.0.1:9", Around(at))
     found = await made.plan(about, at)
     assert found.plan is None
+    assert await made.plan(about, at) is found  # nobody is asked again at once
     assert "google:gemini-2.5-pro: " in found.passed[0]
     assert "openai:local: " in found.passed[0]
 

@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
 from importlib import import_module
 from importlib.util import find_spec
 from typing import Any
@@ -47,6 +48,8 @@ class Thought:
     passed: tuple[str, ...] = ()
     answer: Answer | None = None
     shown: Shown | None = None
+    until: datetime | None = None
+    """Where nobody gave a plan: when they may be asked again."""
 
 
 class ModelPlanner:
@@ -68,7 +71,7 @@ class ModelPlanner:
         fixes = await self._store.select(Fix, incident=incident.id)
         case = self._case(incident, situation, fixes)
         known = self._thoughts.get(key)
-        if known is not None:
+        if known is not None and (known.until is None or known.until > now()):
             return _fitting(known, case)
         planned = {name for name in (*incident.tried, *incident.refused) if name.startswith(AUTHOR)}
         if len(planned) > self.settings.replans:
@@ -119,7 +122,8 @@ class ModelPlanner:
         if thought is None:
             text = f"the language model gave no plan: {'; '.join(why)}"
             await self._tell("llm.failed", case.incident, text)
-            return Thought(passed=(text,))
+            again = now() + timedelta(seconds=self.settings.breaker_reset)
+            return Thought(passed=(text,), until=again)
         return thought
 
     async def _first(self, case: Case, fixes: Sequence[Fix], number: int, why: list[str]) -> Thought | None:
