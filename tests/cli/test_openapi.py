@@ -65,6 +65,11 @@ def test_the_description_is_valid_openapi(described: dict[str, Any]) -> None:
     validate(described)
 
 
+def test_no_two_schemas_have_the_same_name(described: dict[str, Any]) -> None:
+    """Two classes of one name are told apart by their modules, which are nobody's business."""
+    assert [name for name in described["components"]["schemas"] if name.startswith("watchkeeper__")] == []
+
+
 def test_every_operation_says_all_that_a_typed_client_needs(described: dict[str, Any]) -> None:
     names = [operation["operationId"] for _, operation in operations(described)]
     assert len(names) == len(set(names))

@@ -17,7 +17,7 @@ from watchkeeper.settings.llm import Spending
 router = APIRouter(prefix="/api/llm", tags=["llm"])
 
 
-class ModelView(BaseModel):
+class LanguageModelView(BaseModel):
     """A model of the chain. `open_until`: its provider's circuit breaker is open until then."""
 
     name: str
@@ -35,7 +35,7 @@ class LlmView(BaseModel):
 
     configured: bool
     planner: Literal["auto", "runbooks", "model", "agents"]
-    models: list[ModelView]
+    models: list[LanguageModelView]
     today: Spent
     per_day: Spending | None
     per_incident: Spending | None
@@ -46,12 +46,12 @@ async def show_llm(runtime: Here, _: Viewer) -> LlmView:
     """The chain of models, their circuit breakers, and what was spent today (from midnight UTC)."""
     said, model = runtime.settings.llm, runtime.decide.model
     breakers = {state.provider: state for state in await model.breakers.all()} if model else {}
-    models: list[ModelView] = []
+    models: list[LanguageModelView] = []
     for one in said.models if said and model else ():
         state = breakers.get(one.provider)
         is_open = state is not None and state.open(now()) and state.open_until
         models.append(
-            ModelView(
+            LanguageModelView(
                 name=one.name,
                 provider=one.provider,
                 url=one.url,
