@@ -7,6 +7,7 @@ from datetime import datetime, timedelta
 
 import structlog
 
+from watchkeeper.closing import closed_by_hand
 from watchkeeper.domain import (
     LOOP,
     Alert,
@@ -215,6 +216,9 @@ class Desk:
             if current.status == "closed":
                 return current
             incident = to(current)
+            if current.closing is not None and incident.open_fix is None and incident.status != "closed":
+                incident = await closed_by_hand(self._store, incident, current.closing)
+                kind, text, by = "incident.closed", f"by_human: {incident.reason}", current.closing.by
             await transaction.put(incident)
             await transaction.emit(self._event(kind, incident, text, by))
         if incident.status == "closed":

@@ -7,9 +7,9 @@ an event by which whoever handles the incident hears of it.
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 
+from watchkeeper.closing import closed_by_hand
 from watchkeeper.domain import (
     LOOP,
-    Alert,
     Approval,
     Conflict,
     Event,
@@ -54,7 +54,7 @@ class People:
             said = Said(who.id, now(), note)
             fix = await self._store.find(Fix, incident.open_fix) if incident.open_fix else None
             halts = fix is not None and await self._halt(transaction, fix, said, undo)
-            if incident.left is not None and not halts:
+            if incident.left is not None and incident.closing is None and not halts:
                 return incident
             left = incident.leave(incident.left or said)
             await self._let_go(transaction, incident, f"{who.name} stopped it")
@@ -106,32 +106,36 @@ class People:
         return anew
 
     async def escalate(self, key: str, who: Principal, note: str) -> Incident:
-        """Hand it to people now; the loop leaves it to them."""
+        """Hand it to people; the loop leaves it to them. A fix that is at work begins no further step, and it is theirs
+        once the one that was begun has ended."""
         async with self._turn(key) as (transaction, incident):
             _not_over(incident)
-            if incident.left is not None:
+            if incident.left is not None and incident.closing is None:
                 return incident
-            _no_fix(incident)
             said = Said(who.id, now(), note)
             left = incident.leave(said)
             await self._let_go(transaction, incident, f"{who.name} handed it to people")
             await transaction.put(left)
             text = f"{who.name} hands it to people{_noted(note)}"
-            await transaction.emit(_event("incident.escalated", left, text, said))
+            if incident.open_fix:
+                await self._halt_open(transaction, incident, said)
+                await transaction.emit(_event("incident.stopped", left, f"{text}; {_AFTER}", said))
+            else:
+                await transaction.emit(_event("incident.escalated", left, text, said))
         self._desk.wake(key)
         return left
 
     async def close(self, key: str, who: Principal, note: str) -> Incident:
-        """It is over because somebody says so: `by_human`, never `healed`. What fires still is told."""
+        """It is over because somebody says so: `by_human`, never `healed`. What fires still is told. A fix that is at
+        work begins no further step, and it is over once the one that was begun has ended and is recorded."""
         async with self._turn(key) as (transaction, incident):
             if incident.outcome == "by_human":
                 return incident
             _not_over(incident)
-            _no_fix(incident)
-            firing = await self._store.select(Alert, incident=key, status="firing")
-            still = f" ({', '.join(dict.fromkeys(alert.rule for alert in firing))} fires still)" if firing else ""
             said = Said(who.id, now(), note)
-            closed = incident.close("by_human", said.at, f"closed by {said.told}{still}")
+            if incident.open_fix:
+                return await self._close_later(transaction, incident, said, who)
+            closed = await closed_by_hand(self._store, incident, said)
             await self._let_go(transaction, incident, f"{who.name} closed the incident")
             await transaction.put(closed)
             text = f"by_human: {closed.reason}"
@@ -147,6 +151,24 @@ class People:
         """The incident as it is, and nobody else writes."""
         async with self._desk.writing, self._store.transaction() as transaction:
             yield transaction, await self._store.get(Incident, key)
+
+    async def _close_later(self, transaction: Transaction, incident: Incident, said: Said, who: Principal) -> Incident:
+        """Nothing goes on meanwhile; the change by which the fix is over closes it."""
+        if incident.closing is not None:
+            return incident
+        later = incident.close_later(said)
+        await self._halt_open(transaction, incident, said)
+        await self._let_go(transaction, incident, f"{who.name} closed the incident")
+        await transaction.put(later)
+        text = f"{who.name} closes it{_noted(said.note)}; {_AFTER}"
+        await transaction.emit(_event("incident.closing", later, text, said))
+        return later
+
+    async def _halt_open(self, transaction: Transaction, incident: Incident, said: Said) -> None:
+        """The fix at work begins no further step. Whoever stopped it first said whether what it did is taken back."""
+        fix = await self._store.find(Fix, incident.open_fix) if incident.open_fix else None
+        if fix is not None and await self._store.find(Stop, fix.id) is None:
+            await self._halt(transaction, fix, said, undo=False)
 
     async def _halt(self, transaction: Transaction, fix: Fix, said: Said, undo: bool) -> bool:
         """Whether that was not said already."""
@@ -175,6 +197,7 @@ class People:
             raise Conflict(f"{approval.plan.author} is agreed to in {incident.id}; it begins at once.")
 
 
+_AFTER = "the fix at work begins no further step, and then it is so"
 _BACK = "`watchkeeper undo {key}` takes back what it did, where it has an undo."
 
 
@@ -188,7 +211,7 @@ def _no_fix(incident: Incident) -> None:
     if incident.open_fix:
         raise Conflict(
             f"{incident.open_fix} is at work in {incident.id}.",
-            f"Wait for its end, or let it end now: `watchkeeper stop {incident.id}`.",
+            f"Try again when it has ended; `watchkeeper stop {incident.id}` lets it begin no further step.",
         )
 
 

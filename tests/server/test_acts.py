@@ -9,7 +9,7 @@ from tests.server.conftest import PATIENCE, Thing
 from tests.server.memo import memo_set
 from tests.server.test_approvals import closed
 from tests.server.test_door import problem
-from watchkeeper.domain import Fix, Incident
+from watchkeeper.domain import Fix, Incident, Stop
 from watchkeeper.server import Runtime
 
 Client = httpx.AsyncClient
@@ -79,6 +79,53 @@ async def test_a_fix_that_is_stopped_begins_no_further_step_and_is_left_to_peopl
     assert again["incident"] == key
     said = problem(await operator.post(f"/api/incidents/{key}/retry", json={}), 409)
     assert again["id"] in said["next"]
+
+
+@pytest.mark.parametrize(
+    ("verb", "ends"), [("escalate", ("escalated", None)), ("close", ("closed", "by_human"))], ids=["escalate", "close"]
+)
+async def test_what_is_said_while_a_fix_is_at_work_holds_once_its_step_has_ended(
+    verb: str, ends: tuple[str, str | None], thing: Thing, operator: Client, runtime: Runtime
+) -> None:
+    key = await at_work(thing, operator)
+    fix = (await thing.incident())["fixes"][0]
+    for _ in range(2):
+        answer = await operator.post(f"/api/incidents/{key}/{verb}", json={"note": "ours"})
+        assert answer.status_code == 202, answer.text
+        assert fix in answer.json()["waits_for"]
+        assert answer.json()["status"] == "fixing"
+    stop, kept = (
+        await runtime.store.get(Stop, fix),
+        await runtime.store.get(Incident, key),
+    )  # rows: whoever goes on knows
+    assert (stop.said.note, stop.undo, (kept.closing or kept.left).note) == ("ours", False, "ours")  # type: ignore[union-attr]
+    assert "at work" in problem(await operator.post(f"/api/incidents/{key}/retry", json={}), 409)["detail"]
+    thing.let_go()
+    over = await thing.event("incident.closed" if verb == "close" else "incident.escalated")
+    assert "ours" in over.text
+    assert thing.changes == [0.75]
+    done = await closed(runtime, fix)
+    assert [record.status for record in done.steps] == ["done", "refused"]
+    assert (done.verdict.outcome, done.undo) == ("inconclusive", ())  # type: ignore[union-attr]
+    now = await thing.incident()
+    assert (now["status"], now["outcome"], now["waits_for"]) == (*ends, None)
+    if verb == "close":
+        assert (over.by, "memo-slow fires still" in over.text) == (runtime.operator.id, True)
+        assert await told(runtime, key, "incident.escalated") == 0
+
+
+async def test_until_it_is_so_the_last_word_counts(thing: Thing, operator: Client, runtime: Runtime) -> None:
+    key = await at_work(thing, operator)
+    for verb in ("close", "escalate"):
+        answer = await operator.post(f"/api/incidents/{key}/{verb}", json={"note": verb})
+        assert answer.status_code == 202, answer.text
+    assert "left to people" in answer.json()["waits_for"]
+    thing.let_go()
+    await thing.event("incident.escalated")
+    assert (await thing.incident())["status"] == "escalated"
+    assert await told(runtime, key, "incident.closed") == 0
+    ended = await operator.post(f"/api/incidents/{key}/close", json={"note": "now"})
+    assert (ended.status_code, ended.json()["outcome"]) == (200, "by_human")
 
 
 async def test_a_fix_that_is_stopped_takes_back_what_it_did_where_that_is_wanted(

@@ -66,7 +66,7 @@ def _still_held(options: Options, key: str) -> None:
 
 
 def escalate(context: typer.Context, key: Key, note: Note = "") -> None:
-    """Hand an incident to people now; the loop leaves it to them."""
+    """Hand an incident to people; the loop leaves it to them. Where a fix is at work, as soon as its step has ended."""
     _said(context, key, "escalate", {"note": note}, "People are called; the loop leaves it to them.")
 
 
@@ -75,7 +75,7 @@ def close(
     key: Key,
     note: Annotated[str, typer.Option(help="What was done, or why nothing is to be done; the report says so.")],
 ) -> None:
-    """End an incident by hand, as `by_human`."""
+    """End an incident by hand, as `by_human`. Where a fix is at work, as soon as the step that was begun has ended."""
     _said(context, key, "close", {"note": note}, "It is over.")
 
 
@@ -88,6 +88,7 @@ def _said(context: typer.Context, key: str, verb: str, body: dict[str, Any], sai
         incident = client.post(f"/api/incidents/{segment(key)}/{verb}", body)
     if options.json:
         return print_json(incident)
+    said = f"{incident['waits_for']}." if verb in ("escalate", "close") and incident["waits_for"] else said
     return typer.echo(f"{incident['id']}: {said} ({incident['status'].replace('_', ' ')})")
 
 

@@ -12,6 +12,7 @@ STYLES = (
     ("incident.reopened", "✖", "bold red"),
     ("incident.escalated", "▲", "bold red"),
     ("incident.stopped", "▲", "yellow"),
+    ("incident.closing", "▲", "yellow"),
     ("incident.cooldown", "▲", "yellow"),
     ("incident.closed", "●", "bold green"),
     ("incident.", "·", "none"),

@@ -135,6 +135,8 @@ class Incident:
     """What keeps the hands still; over when its time is, and as soon as something else is the reason."""
     left: Said | None = None
     """Who has taken it over: the loop begins nothing here until it is told to try again."""
+    closing: Said | None = None
+    """Who has ended it by hand while a fix was at work: it is closed as soon as that is over."""
 
     def __post_init__(self) -> None:
         """What is left to people is never taken up, whatever was under way when they said so."""
@@ -171,8 +173,27 @@ class Incident:
 
     def close(self, outcome: IncidentOutcome, at: datetime, reason: str = "") -> "Incident":
         return replace(
-            self, status="closed", outcome=outcome, closed_at=at, reason=reason, approval=None, open_fix=None
+            self,
+            status="closed",
+            outcome=outcome,
+            closed_at=at,
+            reason=reason,
+            approval=None,
+            open_fix=None,
+            closing=None,
         )
+
+    def close_later(self, said: Said) -> "Incident":
+        """As soon as the fix that is at work is over."""
+        return replace(self, closing=said, approval=None)
+
+    @property
+    def waits_for(self) -> str | None:
+        """What people have said that holds once the fix at work is over: it begins no further step meanwhile."""
+        if self.open_fix is None or (said := self.closing or self.left) is None:
+            return None
+        does = "it is closed" if self.closing else "it is left to people"
+        return f"{self.open_fix} is at work: once the step that was begun has ended, {does}, by {said.told}"
 
     def escalate(self, reason: str) -> "Incident":
         return replace(self, status="escalated", reason=reason, approval=None, open_fix=None)
@@ -182,7 +203,7 @@ class Incident:
 
     def leave(self, said: Said) -> "Incident":
         """To people: at once, or as soon as the fix that is at work is over."""
-        left = replace(self, left=said, approval=None)
+        left = replace(self, left=said, closing=None, approval=None)
         return left if self.open_fix else left.escalate(f"left to people by {said.told}")
 
     def retry(self) -> "Incident":

@@ -1,9 +1,9 @@
 """What people do about incidents and fixes: acknowledge, stop, try again, take back, hand over, close, archive."""
 
 from dataclasses import replace
-from typing import Annotated
+from typing import Annotated, Any
 
-from fastapi import APIRouter, Query
+from fastapi import APIRouter, Query, Response
 from pydantic import BaseModel, ConfigDict, Field
 
 from watchkeeper.domain import Approval, Conflict, Event, Fix, Incident, Principal, Said, now
@@ -18,6 +18,9 @@ router = APIRouter(prefix="/api", tags=["incidents"])
 LONGEST_NOTE = 1000
 AT_ONCE = 500
 """Fixes archived in one transaction."""
+LATER: dict[int | str, dict[str, Any]] = {
+    202: {"model": IncidentView, "description": "It is so as soon as the step at work has ended: see `waits_for`"}
+}
 
 
 class Note(BaseModel):
@@ -60,16 +63,22 @@ async def retry(key: str, body: Note, runtime: Here, who: Operator) -> IncidentV
     return await view(runtime, await runtime.loop.people.retry(key, who, body.note))
 
 
-@router.post("/incidents/{key}/escalate")
-async def escalate(key: str, body: Note, runtime: Here, who: Operator) -> IncidentView:
-    """Hand it to people now."""
-    return await view(runtime, await runtime.loop.people.escalate(key, who, body.note))
+@router.post("/incidents/{key}/escalate", responses=LATER)
+async def escalate(key: str, body: Note, runtime: Here, who: Operator, answer: Response) -> IncidentView:
+    """Hand it to people: now, or where a fix is at work as soon as the step that was begun has ended, which is 202."""
+    return await _said(runtime, await runtime.loop.people.escalate(key, who, body.note), answer)
 
 
-@router.post("/incidents/{key}/close")
-async def close(key: str, body: Close, runtime: Here, who: Operator) -> IncidentView:
-    """End it by hand, as `by_human`. A note says why."""
-    return await view(runtime, await runtime.loop.people.close(key, who, body.note))
+@router.post("/incidents/{key}/close", responses=LATER)
+async def close(key: str, body: Close, runtime: Here, who: Operator, answer: Response) -> IncidentView:
+    """End it by hand, as `by_human`: now, or where a fix is at work as soon as the step that was begun has ended, which
+    is 202. A note says why."""
+    return await _said(runtime, await runtime.loop.people.close(key, who, body.note), answer)
+
+
+async def _said(runtime: Runtime, incident: Incident, answer: Response) -> IncidentView:
+    answer.status_code = 202 if incident.waits_for else 200
+    return await view(runtime, incident)
 
 
 @router.post("/incidents/{key}/undo", status_code=202)

@@ -18,6 +18,8 @@ UNREAD_SECONDS = 30
 LINGERS = 2.0
 """Seconds for which what still comes is taken and thrown away, once a slow client was answered: to close at once would
 be a reset, which swallows the answer."""
+MOST_THROWN_AWAY = 1 << 24
+"""Bytes of it."""
 _TOO_SLOW = b"HTTP/1.1 408 Request Timeout\r\nConnection: close\r\nContent-Length: 0\r\n\r\n"
 
 
@@ -48,8 +50,11 @@ def protocol(head_seconds: float, most: int) -> type[H11Protocol]:
     uvicorn waits for ever for a head that was begun, and for the first one."""
 
     class Impatient(H11Protocol):
+        """Who was answered while something of theirs was still to come reads the answer: see `part`."""
+
         _late: asyncio.TimerHandle | None = None
         _answered = False
+        _thrown_away = 0
 
         def connection_made(self, transport: Any) -> None:
             super().connection_made(transport)
@@ -60,12 +65,21 @@ def protocol(head_seconds: float, most: int) -> type[H11Protocol]:
 
         def data_received(self, data: bytes) -> None:
             if self._answered:
+                self._thrown_away += len(data)
+                if self._thrown_away > MOST_THROWN_AWAY:
+                    self.transport.close()
                 return
             super().data_received(data)
             if self.conn.their_state is not h11.IDLE:
                 self._stop()
             elif self._late is None:
                 self._wait()
+
+        def handle_events(self) -> None:
+            super().handle_events()
+            cycle: Any = self.cycle  # None until there is a request
+            if cycle is not None and not isinstance(cycle.transport, _Parting):
+                cycle.transport = _Parting(self)
 
         def connection_lost(self, exc: Exception | None) -> None:
             self._stop()
@@ -83,16 +97,38 @@ def protocol(head_seconds: float, most: int) -> type[H11Protocol]:
             self._late = None
             if self.transport.is_closing():
                 return
-            if self.conn.our_state is not h11.IDLE:
-                self.transport.close()
+            if self.conn.our_state is h11.IDLE:
+                self.transport.write(_TOO_SLOW)
+            self.part()
+
+        def part(self) -> None:
+            """Say nothing more, and take for a while what still comes: until the other side has closed, too."""
+            self._stop()
+            if self._answered or self.transport.is_closing():
                 return
-            self.transport.write(_TOO_SLOW)
-            if self.transport.can_write_eof():
-                self.transport.write_eof()
             self._answered = True
+            if self.transport.can_write_eof():  # not over TLS, where the length tells where the answer ends
+                self.transport.write_eof()
+            self.flow.resume_reading()
             self._late = self.loop.call_later(LINGERS, self.transport.close)
 
     return Impatient
+
+
+class _Parting:
+    """The transport, for one who answers: to close it while the request is not through is to part."""
+
+    def __init__(self, protocol: Any) -> None:
+        self._protocol = protocol
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._protocol.transport, name)
+
+    def close(self) -> None:
+        if self._protocol.conn.their_state is h11.SEND_BODY:
+            self._protocol.part()
+        else:
+            self._protocol.transport.close()
 
 
 def impatient(listener: socket.socket) -> socket.socket:

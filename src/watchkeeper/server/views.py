@@ -173,6 +173,8 @@ class IncidentView(View):
     """What keeps the hands still here now, until when, and how a person insists."""
     left: Said | None = None
     """Who has taken it over: the loop begins nothing there until it is told to try again."""
+    waits_for: str | None = None
+    """What somebody has said that is so once the fix at work is over: that it is closed, or left to people."""
 
     @classmethod
     def of(cls, incident: Incident, alerts: list[Alert], approval: Approval | None) -> "IncidentView":
@@ -197,6 +199,7 @@ class IncidentView(View):
             acknowledged=incident.acknowledged,
             held=incident.held(now()),
             left=incident.left,
+            waits_for=incident.waits_for,
         )
 
 
