@@ -26,6 +26,35 @@ def test_distances_of_numbers_are_those_of_scipy(a: list[float], b: list[float])
     assert area(x, y) == pytest.approx(stats.wasserstein_distance(x, y), rel=1e-9, abs=1e-9)
 
 
+@pytest.mark.parametrize("rows", [60, 333, 1000, 1999])
+def test_a_short_window_of_many_columns_is_compared_as_scipy_would(rows: int) -> None:
+    random = np.random.default_rng(rows)
+    usual: dict[str, Any] = {
+        "number": random.normal(size=20_000),
+        "moved": random.normal(size=20_000),
+        "holes": random.normal(size=20_000),
+        "long tail": random.exponential(size=20_000),
+        "rounded": random.normal(size=20_000).round(3),
+        "whole": random.integers(0, 9, 20_000),
+        "far from zero": 1.7e9 + random.exponential(size=20_000),
+        "always one": np.ones(20_000),
+    }
+    current = {name: random.choice(values, rows) for name, values in usual.items()}
+    current["moved"] = random.normal(1.5, 2, rows)
+    current["holes"][3] = np.nan
+    for found in Reference.from_data(usual).compare(current).columns:
+        before, now = usual[found.name], current[found.name][np.isfinite(current[found.name])]
+        distance = stats.ks_2samp(before, now, method="asymp").statistic
+        assert found.kolmogorov_smirnov == pytest.approx(distance, rel=1e-12, abs=1e-12)
+        assert found.wasserstein == pytest.approx(stats.wasserstein_distance(before, now), rel=1e-6, abs=1e-9)
+        x, y = kernels.Sorted.of(before.astype(float)), kernels.Sorted.of(now.astype(float))
+        shares = (x.own, y.shares(x.edges))
+        assert found.psi == pytest.approx(kernels.psi(*shares), abs=1e-12)
+        assert found.kl == pytest.approx(kernels.kl(*shares), abs=1e-12)
+        assert found.jensen_shannon == pytest.approx(kernels.jensen_shannon(*shares), abs=1e-7)
+        assert found.unseen == pytest.approx(np.mean((now < before.min()) | (now > before.max())))
+
+
 def area(x: Any, y: Any) -> float:
     return kernels.wasserstein(kernels.Sorted.of(x), kernels.Sorted.of(y))
 

@@ -149,12 +149,14 @@ def ks_p_value(distance: float, n: int, m: int) -> float:
 
 def chi_squared(reference: NDArray[np.int64], current: NDArray[np.int64]) -> tuple[float, int]:
     """Statistic and degrees of freedom of the test that two rows of counts have the same shares."""
-    table = np.stack((reference, current)).astype(np.float64)
-    table = table[:, table.sum(0) > 0]
-    expected = table.sum(1, keepdims=True) * table.sum(0, keepdims=True) / max(1.0, float(table.sum()))
-    if not expected.all():
+    both = reference + current
+    n, m = int(reference.sum()), int(current.sum())
+    there = np.flatnonzero(both)
+    if not n or not m:
         return 0.0, 0
-    return float(((table - expected) ** 2 / expected).sum()), table.shape[1] - 1
+    # Of two rows the sum of (counted - expected)² / expected comes to this.
+    apart = reference[there] / n - current[there] / m
+    return float((apart * apart / both[there]).sum()) * n * m, there.size - 1
 
 
 def chi_squared_p_value(statistic: float, freedom: int) -> float:

@@ -18,12 +18,9 @@ from watchkeeper_monitor.drift import (
     adjusted,
     chi_squared,
     chi_squared_p_value,
-    jensen_shannon,
-    kl,
     kolmogorov_smirnov,
     ks_p_value,
     places_of,
-    psi,
     wasserstein,
 )
 from watchkeeper_monitor.estimate import Calibration
@@ -31,6 +28,7 @@ from watchkeeper_monitor.onset import Streams
 from watchkeeper_monitor.plain import plain
 from watchkeeper_monitor.profile import Profile
 from watchkeeper_monitor.tabled import as_counted, table_of
+from watchkeeper_monitor.windows import LONGEST, Found, Windows, distances_of_shares
 
 SIGNIFICANT = 0.01
 """False discovery rate over all columns of one comparison. Not 0.05: windows are compared again and again, and one in
@@ -40,6 +38,7 @@ SHIFTED, FAR = 0.1, 0.25
 FORMAT = 1
 POINTS = 10_000
 """Evenly spaced quantiles that are kept of a longer numeric column."""
+NOTHING = np.zeros(0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,6 +118,7 @@ class Reference:
         self.categories = {name: dict(counts) for name, counts in categories.items()}
         self.calibration = calibration
         """What accuracy is estimated by; None where it has no labels."""
+        self._windows: Windows | None = None
 
     @classmethod
     def from_data(cls, table: Any) -> "Reference":
@@ -193,7 +193,7 @@ class Reference:
         `input_length` are met with what was predicted, and how.
         """
         rounded = {name: Sorted.of(as_counted(profile, name, each.values)) for name, each in self.numbers.items()}
-        return Reference(rounded, self.categories).compare(table_of(profile))
+        return Reference(rounded, self.categories)._compare(table_of(profile), None)
 
     def compare(self, table: Any) -> Drift:
         """How far the current data lies from the reference, column by column.
@@ -202,15 +202,27 @@ class Reference:
         that is no chance (a test, corrected for the number of columns).
         """
         current = {name: array(column) for name, column in columns(table).items()}
-        known = [name for name in (*self.numbers, *self.categories) if name in current]
-        found = [
-            _of_numbers(name, self.numbers[name], current[name])
-            if name in self.numbers
-            else _of_categories(name, self.categories[name], current[name])
-            for name in known
+        if self._windows is None and any(each.size <= LONGEST for each in current.values()):
+            self._windows = Windows(self.numbers)
+        return self._compare(current, self._windows)
+
+    def _compare(self, current: Mapping[str, NDArray[Any]], windows: Windows | None) -> Drift:
+        short = {} if windows is None else windows.compare(current)
+        found: dict[str, _Measured] = {}
+        for name, numbers in self.numbers.items():
+            if name in short:
+                found[name] = _of_window(numbers, short[name], current[name].size)
+            elif name in current:
+                found[name] = _of_numbers(numbers, current[name])
+        for name, counts in self.categories.items():
+            if name in current:
+                found[name] = _of_categories(counts, current[name])
+        apart = distances_of_shares([(each.before, each.after) for each in found.values()])
+        ps = adjusted([each.p_value for each in found.values()])
+        judged = [
+            _judged(name, "number" if name in self.numbers else "category", each, distances, p)
+            for (name, each), distances, p in zip(found.items(), apart, ps, strict=True)
         ]
-        ps = adjusted([each.p_value for each in found])
-        judged = [_judged(each, p) for each, p in zip(found, ps, strict=True)]
         judged.sort(key=lambda each: (-each.psi, each.name))
         return Drift(
             judged,
@@ -244,67 +256,100 @@ def _calibration(said: Mapping[str, NDArray[Any]]) -> Calibration | None:
     return Calibration.from_data(sure[known], right[known])
 
 
-def _judged(found: ColumnDrift, p: float) -> ColumnDrift:
-    shift = "none"
-    if p < SIGNIFICANT and found.psi >= SHIFTED:
-        shift = "large" if found.psi >= FAR else "moderate"
-    return replace(found, shift=shift, p_value=p)
+@dataclass(frozen=True, slots=True)
+class _Measured:
+    """A column before its verdict: that needs all the others."""
+
+    p_value: float
+    before: NDArray[np.float64]
+    after: NDArray[np.float64]
+    """Shares of the reference and of the current data; empty where one of them is."""
+    kolmogorov_smirnov: float
+    wasserstein: float
+    chi_squared: float
+    unseen: float
+    missing: float
+    rows: int
 
 
-def _of_numbers(name: str, reference: Sorted, column: NDArray[Any]) -> ColumnDrift:
+def _judged(name: str, kind: str, found: _Measured, apart: tuple[float, float, float], p: float) -> ColumnDrift:
+    shift, psi = "none", apart[0]
+    if p < SIGNIFICANT and psi >= SHIFTED:
+        shift = "large" if psi >= FAR else "moderate"
+    return ColumnDrift(
+        name,
+        kind,
+        shift,
+        *apart,
+        p,
+        found.kolmogorov_smirnov,
+        found.wasserstein,
+        found.chi_squared,
+        found.unseen,
+        found.missing,
+        found.rows,
+    )
+
+
+def _of_numbers(reference: Sorted, column: NDArray[Any]) -> _Measured:
     values = _numbers(column)
     if values is None:
         values = np.full(column.size, np.nan)
     current = Sorted.of(values)
     n, m = reference.values.size, current.values.size
-    nothing = math.nan
-    missing = 1 - m / column.size if column.size else nothing
+    missing = 1 - m / column.size if column.size else math.nan
     if not n or not m:
-        return ColumnDrift(name, "number", "none", 0, 0, 0, 1, nothing, nothing, nothing, nothing, missing, column.size)
-    before, after = reference.own, current.shares(reference.edges)
+        return _Measured(1, NOTHING, NOTHING, math.nan, math.nan, math.nan, math.nan, missing, column.size)
     places = places_of(reference.values, current.values)
     distance = kolmogorov_smirnov(reference.values, current.values, places)
     outside = int(np.searchsorted(current.values, reference.values[:1], side="left")[0])
     outside += m - int(np.searchsorted(current.values, reference.values[-1:], side="right")[0])
-    return ColumnDrift(
-        name=name,
-        kind="number",
-        shift="none",
-        psi=psi(before, after),
-        kl=kl(before, after),
-        jensen_shannon=jensen_shannon(before, after),
-        p_value=ks_p_value(distance, n, m),
-        kolmogorov_smirnov=distance,
-        wasserstein=wasserstein(reference, current, places),
-        chi_squared=nothing,
-        unseen=outside / m,
-        missing=missing,
-        rows=column.size,
+    return _Measured(
+        ks_p_value(distance, n, m),
+        reference.own,
+        current.shares(reference.edges),
+        distance,
+        wasserstein(reference, current, places),
+        math.nan,
+        outside / m,
+        missing,
+        column.size,
     )
 
 
-def _of_categories(name: str, reference: Mapping[str, int], column: NDArray[Any]) -> ColumnDrift:
+def _of_window(reference: Sorted, found: Found, rows: int) -> _Measured:
+    return _Measured(
+        ks_p_value(found.kolmogorov_smirnov, reference.values.size, rows),
+        reference.own,
+        found.shares,
+        found.kolmogorov_smirnov,
+        found.wasserstein,
+        math.nan,
+        found.outside,
+        0.0,
+        rows,
+    )
+
+
+def _of_categories(reference: Mapping[str, int], column: NDArray[Any]) -> _Measured:
     counts, missing = _categories(column)
-    names = sorted(reference.keys() | counts.keys())
+    unseen = counts.keys() - reference.keys()
+    names = [*reference, *sorted(unseen)]
     before = np.array([reference.get(each, 0) for each in names], np.int64)
     after = np.array([counts.get(each, 0) for each in names], np.int64)
-    n, m = max(1, int(before.sum())), max(1, int(after.sum()))
+    n, m = int(before.sum()), int(after.sum())
     statistic, freedom = chi_squared(before, after)
-    empty = not before.sum() or not after.sum()
-    return ColumnDrift(
-        name=name,
-        kind="category",
-        shift="none",
-        psi=0.0 if empty else psi(before / n, after / m),
-        kl=0.0 if empty else kl(before / n, after / m),
-        jensen_shannon=0.0 if empty else jensen_shannon(before / n, after / m),
-        p_value=1.0 if empty else chi_squared_p_value(statistic, freedom),
-        kolmogorov_smirnov=math.nan,
-        wasserstein=math.nan,
-        chi_squared=statistic,
-        unseen=sum(times for each, times in counts.items() if each not in reference) / m,
-        missing=missing / column.size if column.size else math.nan,
-        rows=column.size,
+    empty = not n or not m
+    return _Measured(
+        1.0 if empty else chi_squared_p_value(statistic, freedom),
+        NOTHING if empty else before / n,
+        NOTHING if empty else after / m,
+        math.nan,
+        math.nan,
+        statistic,
+        sum(counts[each] for each in unseen) / max(1, m),
+        missing / column.size if column.size else math.nan,
+        column.size,
     )
 
 
