@@ -13,3 +13,12 @@ async def event(runtime: Runtime, kind: str, patience: float = 60.0) -> Event:
             if event is not None and event.kind == kind:
                 return event
     raise AssertionError(kind)
+
+
+async def heard(runtime: Runtime, kind: str, resource: str, patience: float = 60.0) -> Event:
+    """The first event of that kind about one resource."""
+    async with asyncio.timeout(patience):
+        async for event in runtime.store.follow(0):
+            if event is not None and (event.kind, event.resource) == (kind, resource):
+                return event
+    raise AssertionError(kind)

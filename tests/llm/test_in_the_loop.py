@@ -3,20 +3,21 @@ and without it runbooks go on. Protocol tests: the model is a script."""
 
 import json
 from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from tests.conftest import RedisServer, start_redis
-from tests.following import event
+from tests.following import event, heard
 from tests.llm.conftest import answer
 from tests.llm.loopback import Loopback, Reply, Request, always
 from watchkeeper.domain import Fix, Incident
 from watchkeeper.domain.interaction import Interaction
 from watchkeeper.server import Runtime, running
 from watchkeeper.server.chain import chain
+from watchkeeper.server.drafts import AcceptDraft, accept_draft
 from watchkeeper.settings import Settings
 
 CACHE = "local/lab/redis/cache"
@@ -36,10 +37,16 @@ RULE = """
 def full(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[RedisServer]:
     monkeypatch.setenv("DOCKER_HOST", "unix:///nonexistent")
     monkeypatch.setenv("TEST_GEMINI", KEY)
-    server = start_redis(tmp_path, "--maxmemory", "16mb")
+    with filled(tmp_path, 16, 14200) as server:
+        yield server
+
+
+@contextmanager
+def filled(folder: Path, megabytes: int, keys: int) -> Iterator[RedisServer]:
+    server = start_redis(folder, "--maxmemory", f"{megabytes}mb")
     with server.client() as redis:
-        redis.eval("for i = 1, 14200 do redis.call('set', 'page:' .. i, string.rep('x', 1000)) end", 0)
-        assert redis.info("memory")["used_memory"] > 0.96 * (16 << 20)
+        redis.eval(f"for i = 1, {keys} do redis.call('set', 'page:' .. i, string.rep('x', 1000)) end", 0)
+        assert redis.info("memory")["used_memory"] > 0.96 * (megabytes << 20)
     yield server
     server.stop()
     assert server.process.stdout is not None
@@ -47,16 +54,19 @@ def full(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[RedisServe
 
 
 @asynccontextmanager
-async def up(folder: Path, redis: RedisServer, url: str, **said: Any) -> AsyncIterator[Runtime]:
-    cache = {"name": "cache", "kind": "redis", "url": redis.url, "environment": "lab", "act": True}
+async def up(
+    folder: Path, redis: RedisServer, url: str | None, name: str = "cache", **said: Any
+) -> AsyncIterator[Runtime]:
+    """Without `url` no model is there."""
+    cache = {"name": name, "kind": "redis", "url": redis.url, "environment": "lab", "act": True}
     models = [{"name": "google:gemini-2.5-pro", "url": url, "key": "env:TEST_GEMINI"}]
     settings = Settings(
         mode="auto",
         data=folder / "data",
-        only=[CACHE],
+        only=[f"local/lab/redis/{name}"],
         resources=[cache | {"settings": {"cache_keys": "page:*"}}],
         watch={"interval": 0.3, "quick": 0.2},
-        llm={"models": models, "timeout": 20, "deadline": 40},
+        llm={"models": models, "timeout": 20, "deadline": 40} if url else None,
         **said,
     )
     async with running(settings) as runtime:
@@ -65,7 +75,7 @@ async def up(folder: Path, redis: RedisServer, url: str, **said: Any) -> AsyncIt
 
 def unforeseen(folder: Path) -> dict[str, Any]:
     """A fault that no runbook knows."""
-    (folder / "own" / "redis").mkdir(parents=True)
+    (folder / "own" / "redis").mkdir(parents=True, exist_ok=True)
     (folder / "own" / "redis" / "rules.yaml").write_text(RULE)
     return {"runbooks": folder / "own", "rules": {"redis-memory-full": {"enabled": False}}}
 
@@ -75,7 +85,7 @@ def room(megabytes: int) -> dict[str, Any]:
     return answer(steps=[{"tool": "redis_set_maxmemory", "resource": "cache", "arguments": [value]}])
 
 
-async def test_what_no_runbook_knows_is_planned_by_the_model_and_proven_healed(
+async def test_what_no_runbook_knows_is_planned_by_the_model_and_learned_from_it(
     full: RedisServer, tmp_path: Path
 ) -> None:
     async with (
@@ -102,6 +112,22 @@ async def test_what_no_runbook_knows_is_planned_by_the_model_and_proven_healed(
         with full.client() as redis:
             assert redis.config_get("maxmemory") == {"maxmemory": str(48 << 20)}
             assert redis.dbsize() == 14200
+        drafted = await event(runtime, "runbook.drafted")
+        assert [book for book in runtime.registry.runbooks if book.name.startswith("learned-")] == []
+        view = await accept_draft(drafted.subject, AcceptDraft(note="read it"), runtime, runtime.operator)
+        assert "learned-cache-nearly-full" in {book.name for book in runtime.registry.runbooks}  # at once
+        assert (view.cause, view.draft.doubts) == ("It has too little room.", ())
+        assert "value: = reading.maxmemory_bytes * 3.0" in view.draft.text
+    with filled(tmp_path, 24, 21400) as other:  # another name and size, after a restart, and no model
+        async with up(tmp_path, other, None, "sessions", **unforeseen(tmp_path)) as runtime:
+            await heard(runtime, "incident.closed", "local/lab/redis/sessions")
+            (fix,) = [fix for fix in await runtime.store.select(Fix) if "sessions" in fix.plan.resources[0]]
+            assert fix.plan.author == "runbook:learned-cache-nearly-full#1"
+            assert fix.verdict is not None
+            assert fix.verdict.outcome == "healed"
+            with other.client() as redis:
+                assert redis.config_get("maxmemory") == {"maxmemory": str(72 << 20)}
+                assert redis.dbsize() == 21400
 
 
 async def test_where_the_model_is_down_runbooks_heal(full: RedisServer, tmp_path: Path) -> None:

@@ -6,14 +6,16 @@ import typer
 
 from watchkeeper.cli.options import Options
 
-runbooks = typer.Typer(help="List the runbooks, show one.", invoke_without_command=True)
+runbooks = typer.Typer(help="List the runbooks, show one; review what was learned.", invoke_without_command=True)
 rules = typer.Typer(help="List the rules, show one.", invoke_without_command=True)
 
 
 def register(app: typer.Typer) -> None:
     from watchkeeper.cli.adjusting import register as register_changes
+    from watchkeeper.cli.drafts import register as register_drafts
 
     register_changes(rules)
+    register_drafts(runbooks)
     app.add_typer(runbooks, name="runbooks")
     app.add_typer(rules, name="rules")
     app.command()(policy)

@@ -18,6 +18,7 @@ class Registry:
         self._by_kind: dict[str, Connector[Any]] = {}
         self._own_rules: tuple[Rule, ...] = ()
         self._own_runbooks: tuple[Runbook, ...] = ()
+        self._learned: tuple[Runbook, ...] = ()
         self._own_metrics: dict[str, dict[str, float]] = {}
         self.broken: dict[str, str] = {}
         """Entry points that could not be loaded, and why: told by `doctor`, the rest goes on."""
@@ -103,10 +104,16 @@ class Registry:
 
     @property
     def runbooks(self) -> tuple[Runbook, ...]:
-        """The user's own first."""
+        """The user's own first, and last those that were learned here."""
         taken = {(runbook.kind, runbook.name) for runbook in self._own_runbooks}
         shipped = (runbook for connector in self for runbook in connector.runbooks)
-        return (*self._own_runbooks, *(r for r in shipped if (r.kind, r.name) not in taken))
+        known = (*self._own_runbooks, *(r for r in shipped if (r.kind, r.name) not in taken))
+        names = {runbook.name for runbook in known}
+        return (*known, *(runbook for runbook in self._learned if runbook.name not in names))
+
+    def learn(self, runbooks: Iterable[Runbook]) -> None:
+        """From now on these are those that were learned here; one that bears the name of another is left out."""
+        self._learned = tuple(runbooks)
 
     @property
     def rules(self) -> tuple[Rule, ...]:

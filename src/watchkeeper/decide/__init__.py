@@ -2,6 +2,7 @@
 
 from watchkeeper.decide.decide import PAUSED, Decide
 from watchkeeper.decide.history import RESET
+from watchkeeper.decide.lessons import Lessons
 from watchkeeper.decide.model import ModelPlanner, made_by_model
 from watchkeeper.decide.modes import ALL, RANK, Modes, ModeSet
 from watchkeeper.decide.policy import SCHEMA, Facts, Policy, compile_table
@@ -17,6 +18,7 @@ __all__ = [
     "SCHEMA",
     "Decide",
     "Facts",
+    "Lessons",
     "ModeSet",
     "ModelPlanner",
     "Modes",

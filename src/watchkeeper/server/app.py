@@ -9,6 +9,7 @@ from watchkeeper.server import (
     chain,
     connectors,
     deciding,
+    drafts,
     evaluation,
     front,
     incidents,
@@ -72,6 +73,7 @@ def create_app(runtime: Runtime) -> FastAPI:
         deciding.router,
         acts.router,
         evaluation.router,
+        drafts.router,  # before tools, which takes any name for a runbook's
         tools.router,
         rules.router,
         connectors.router,

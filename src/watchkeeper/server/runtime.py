@@ -28,6 +28,7 @@ from watchkeeper.notify import Notifier, Silences
 from watchkeeper.predictions import Predictions, Shelf
 from watchkeeper.score import Scorekeeper
 from watchkeeper.server.around import Around
+from watchkeeper.server.learning import Learner
 from watchkeeper.server.live import Events, Fanout, Lines, Told, ToldLine
 from watchkeeper.server.machines import machines_of
 from watchkeeper.server.sharing import Sharing
@@ -118,6 +119,7 @@ async def _assembled(
     planner = seat if settings.planner == "agents" else None
     decide = Decide(registry, policy, store, settings.maintenance, planner, settings.planner, settings.llm)
     predictions = _predictions(settings, store)
+    learner = Learner(store, decide.lessons)
     async with Engine(kept=Kept(settings.data / "kept")) as engine, AsyncExitStack() as stack:
         await stack.enter_async_context(predictions.running())
         known = machines_of(settings.hosts, settings.data / "processes")
@@ -135,6 +137,7 @@ async def _assembled(
         await sharing.bind(watch, desk)
         await noticer.start()
         turns.start()
+        await learner.start()
         await watch.start()
         await sharing.turn()
         await score.start()
@@ -183,6 +186,7 @@ async def _assembled(
             await watch.stop()
             await turns.stop()
             await noticer.stop()
+            await learner.stop()
             await score.stop()
 
 

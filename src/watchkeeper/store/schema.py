@@ -91,7 +91,7 @@ traces = sa.Table(
     sa.Column("at", TIME, nullable=False, index=True),
     sa.Column("body", sa.JSON, nullable=False),
 )
-windows, silences, tokens = (
+windows, silences, tokens, drafts = (
     sa.Table(
         name,
         metadata,
@@ -100,7 +100,7 @@ windows, silences, tokens = (
         sa.Column("at", TIME, nullable=False, index=True),
         sa.Column("body", sa.JSON, nullable=False),
     )
-    for name in ("windows", "silences", "tokens")
+    for name in ("windows", "silences", "tokens", "drafts")
 )
 outside_alerts = sa.Table(
     "outside_alerts",

@@ -27,6 +27,7 @@ from watchkeeper.domain import (
 )
 from watchkeeper.domain.access import Token
 from watchkeeper.domain.change import Fingerprint
+from watchkeeper.domain.draft import Draft
 from watchkeeper.domain.interaction import Interaction
 from watchkeeper.domain.notification import Letter, Thread
 from watchkeeper.domain.outside import OutsideAlert
@@ -52,6 +53,7 @@ Kept = (
     | Letter
     | Thread
     | Interaction
+    | Draft
 )
 E = TypeVar(
     "E",
@@ -70,6 +72,7 @@ E = TypeVar(
     Letter,
     Thread,
     Interaction,
+    Draft,
 )
 
 
@@ -116,6 +119,7 @@ TABLES: dict[type[Any], tuple[sa.Table, Callable[[Any], dict[str, Any]]]] = {
             "cost": i.cost,
         },
     ),
+    Draft: (schema.drafts, lambda d: {"status": d.status, "at": d.at}),
 }
 
 

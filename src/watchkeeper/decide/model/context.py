@@ -58,7 +58,7 @@ async def context(case: Case, around: Surroundings, fixes: Sequence[Fix], fence:
         Section("Log lines", await _logs(order, around, since, fence, shown)),
         Section("What their logs usually say", _templates(order, around, fence)),
         Section("Look-ups: call `look` with one of these", _lookups(case, order), ours=True),
-        Section("Runbooks for what alerts, as knowledge", _runbooks(case, order), ours=True),
+        Section("Runbooks for what alerts, as knowledge", _runbooks(case, order, fence)),
     ]
     left_out: list[str] = []
     parts: list[str] = []
@@ -274,7 +274,8 @@ def _templates(order: Sequence[Resource], around: Surroundings, fence: Fence) ->
     return [f"{one.slug}: {fence.clean(text, 200)}" for one in order for text in list(around.templates(one.id))[:5]]
 
 
-def _runbooks(case: Case, order: Sequence[Resource]) -> list[str]:
+def _runbooks(case: Case, order: Sequence[Resource], fence: Fence) -> list[str]:
+    """Those that were learned hold words of a model, which may have had them from what it read."""
     rules = {a.rule for a in case.situation.firing}
     kinds = {one.kind for one in order}
     lines: list[str] = []
@@ -282,7 +283,8 @@ def _runbooks(case: Case, order: Sequence[Resource]) -> list[str]:
         if book.kind in kinds and any(rule in book.when.source for rule in rules):
             ladder = " → ".join(" + ".join(step.tool for step in rung) for rung in book.ladder)
             page = " ".join(book.page.split())[:PAGE]
-            lines.append(f"{book.name} ({book.kind}): {book.cause} Ladder: {ladder or 'none'}. {page}")
+            said = f"{book.name} ({book.kind}): {book.cause} Ladder: {ladder or 'none'}. {page}"
+            lines.append(fence.clean(said, 2 * PAGE))
     return lines
 
 

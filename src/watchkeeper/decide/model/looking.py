@@ -79,7 +79,7 @@ class Looking:
         book = next((one for one in self._case.runbooks if one.name == name), None)
         if book is None:
             return f"There is no runbook {name!r}."
-        return f"{book.cause}\n{book.page}"[:LONGEST]
+        return self._fence.around(self._fence.clean(f"{book.cause} {book.page}", LONGEST))
 
 
 def _minutes(arguments: Mapping[str, Any]) -> timedelta:
