@@ -45,6 +45,24 @@ async def test_a_period_of_production_is_the_reference_and_what_shifts_is_named(
     assert (await operator.get("/api/models/drifts/reference")).json()["source"].startswith("20")
 
 
+async def test_the_report_of_all_replicas_draws_what_shifted_over_the_reference(operator: httpx.AsyncClient) -> None:
+    await push(operator, "drawn", profile("drawn", 200, ["card", "<b>cash"]), 1)
+    bare = await operator.get("/api/models/drawn/report")
+    await operator.put("/api/models/drawn/reference", json={"since": "2026-01-01T00:00:00Z"})
+    await push(operator, "drawn", profile("drawn", 20, ["<b>cash", "lost"], 9000), 2)
+
+    page = await operator.get("/api/models/drawn/report")
+
+    assert "There is no reference" in bare.text
+    assert page.headers["content-type"].startswith("text/html")
+    assert "default-src 'none'" in page.headers["content-security-policy"]
+    assert "12,000 predictions" in page.text
+    assert "Drift: 2 of 3 columns have shifted" in page.text
+    assert page.text.count("<svg") == 3
+    assert "<b>cash" not in page.text
+    assert (await operator.get("/api/models/nobody/report")).status_code == 404
+
+
 async def test_a_file_is_the_reference_also_one_with_other_columns(operator: httpx.AsyncClient, tmp_path: Path) -> None:
     await push(operator, "by-file", profile("by-file", 200, ["card"]))
     file = tmp_path / "reference.json"

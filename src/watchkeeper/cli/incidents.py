@@ -126,6 +126,13 @@ def report(
     if output is None:
         typer.echo(text, nl=False)
         return
+    write(output, text)
+
+
+def write(output: Path, text: str) -> None:
+    """Raises WatchkeeperError where that cannot be."""
+    from watchkeeper.domain.errors import WatchkeeperError
+
     try:
         output.write_text(text, encoding="utf-8")
     except OSError as problem:

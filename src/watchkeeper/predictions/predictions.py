@@ -5,6 +5,7 @@ from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import sqlalchemy as sa
 import structlog
@@ -146,6 +147,13 @@ class Predictions:
         summary = await asyncio.to_thread(summary_of, counted.profile, counted.around)
         return Summed(summary, counted.profile, since if segment else first, at, senders, labels, counted.labels_from)
 
+    async def report(self, name: str, version: str | None, since: datetime) -> str:
+        """The summary as one HTML file; the latest day's columns drawn over the reference's. Raises NotFound."""
+        summed = await self.summary(name, version, since)
+        lately = await self.rows(name, version, now() - shifts.LATELY)
+        usual = await asyncio.to_thread(self._usual, name, version)
+        return await asyncio.to_thread(shifts.page_of, usual, lately, summed.summary)
+
     async def version(self, name: str, version: str | None) -> str:
         """The version itself where it is known; else the one heard of last. Raises NotFound."""
         known = [each.name for each in (await self.model(name)).versions]
@@ -173,11 +181,14 @@ class Predictions:
         return await asyncio.to_thread(figures.read, wanted)
 
     def _shifts(self, name: str, version: str | None, rows: list[Row], at: datetime) -> shifts.Shifts:
+        return shifts.shifts_of(self._usual(name, version), rows, at)
+
+    def _usual(self, name: str, version: str | None) -> dict[str, Any] | None:
+        """The reference's content; None where there is none. Blocks."""
         try:
-            content = references.get(self.records.shelf, name, version).content
+            return references.get(self.records.shelf, name, version).content
         except NotFound:
-            content = None
-        return shifts.shifts_of(content, rows, at)
+            return None
 
     async def _senders(self, name: str | None) -> list[Sender]:
         table = schema.model_senders

@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from watchkeeper.predictions.figures import Row, merged
-from watchkeeper_monitor import Drift, Profile, Reference
+from watchkeeper_monitor import Drift, Profile, Reference, Summary
 from watchkeeper_monitor.estimate import NOTHING, Estimate, estimated
 from watchkeeper_monitor.onset import Change, Streams
 from watchkeeper_monitor.reference import ColumnDrift, dated
@@ -55,3 +55,12 @@ def shifts_of(content: dict[str, Any] | None, rows: Sequence[Row], at: datetime)
     drift = dated(reference.compare_profile(lately), reference, streams)
     estimate = estimated(lately.confidence, reference.calibration, truth, drift.shifted, changed)
     return Shifts(drift.columns, changes, estimate)
+
+
+def page_of(content: dict[str, Any] | None, lately: Sequence[Row], summary: Summary) -> str:
+    """The monitor's own page. `content`: of the reference that the drift is from; None where there is none."""
+    from watchkeeper_monitor.report import page, pairs
+
+    if content is None:
+        return page(summary, [])
+    return page(summary, pairs(Reference.from_dict(content), merged("", "", lately), summary.quality.drift))

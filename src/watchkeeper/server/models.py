@@ -5,12 +5,14 @@ from datetime import UTC, datetime, timedelta
 from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Header, Path, Query
+from fastapi.responses import HTMLResponse
 from pydantic import BaseModel, Field, StringConstraints
 
 from watchkeeper.domain import now
 from watchkeeper.predictions import Model, Named, Predictions, PushBody, Refused, Sender, Summary, Summed
 from watchkeeper.predictions import Version as VersionName
 from watchkeeper.predictions.predictions import Version
+from watchkeeper.server.pages import html
 from watchkeeper.server.security import Here, Pusher, Viewer
 from watchkeeper.server.shaped import shaped
 from watchkeeper.server.views import Moment, Page, View
@@ -175,6 +177,18 @@ async def summarize_model(
     """The figures of all its replicas together, in the shape of `Monitor.summary()`; what is not known is null."""
     summed = await _predictions(runtime).summary(name, version, since_of(since), segment)
     return summed.summary.to_dict() | {"over": _over(summed)}
+
+
+@router.get("/{name}/report", response_class=HTMLResponse)
+async def report_model(
+    name: Name,
+    runtime: Here,
+    _: Viewer,
+    version: Annotated[VersionName | None, Query(description="one version; else all together")] = None,
+    since: Annotated[Moment | None, Query(description="else seven days ago")] = None,
+) -> HTMLResponse:
+    """The summary as one HTML file; what came in the last day drawn over the reference, column by column."""
+    return html(await _predictions(runtime).report(name, version, since_of(since)))
 
 
 @router.post("/{name}/profiles")

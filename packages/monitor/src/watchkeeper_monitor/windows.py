@@ -99,7 +99,7 @@ class Windows:
         cells = within.astype(np.int32)
         cells += self._first
         low, high = self._starts.take(cells) / size, self._starts.take(cells + 1) / size
-        steps: Floats = np.arange(number + 1) / number
+        steps = np.arange(number + 1, dtype=np.float64) / number
         above, below = steps[1:] - high, low - steps[:-1]  # the least that the distance can be at each point
         best = np.maximum(above.max(1), below.max(1))
         gap = high - low
