@@ -11,7 +11,8 @@ STAMP := $(VENV)/.made
 help: ## This list
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## (.*)/  make \1\t\2/' | expand -t 16
 
-setup: $(STAMP) ## .venv with everything in it, and .venv/bin/watchkeeper
+setup: $(STAMP) ## .venv with everything in it, .venv/bin/watchkeeper, and the console
+	@scripts/console
 
 $(STAMP): pyproject.toml uv.lock lab/pyproject.toml packages/monitor/pyproject.toml scripts/setup
 	@scripts/setup "$(PYTHON)" "$(VENV)"
@@ -36,4 +37,4 @@ bench: setup ## Every fault and control, several runs, twenty healthy minutes, t
 	@$(BIN)/python scripts/inspect-mcp
 
 clean: ## Remove what `make` made here
-	rm -rf $(VENV) .pytest_cache .ruff_cache .hypothesis .import_linter_cache
+	rm -rf $(VENV) .pytest_cache .ruff_cache .hypothesis .import_linter_cache web/node_modules src/watchkeeper/server/console

@@ -8,6 +8,7 @@ from watchkeeper.server import (
     acts,
     chain,
     connectors,
+    console,
     deciding,
     drafts,
     evaluation,
@@ -90,11 +91,13 @@ def create_app(runtime: Runtime) -> FastAPI:
         tokens.router,
         lab.router,
         modes.router,
+        console.router,
         system.router,
         front.router,
     ):
         app.include_router(router)
     app.include_router(reports)
     app.include_router(live)
+    console.install(app)
     app.router.routes.insert(0, Route("/mcp", Gate(runtime), include_in_schema=False))
     return app

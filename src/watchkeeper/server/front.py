@@ -1,12 +1,13 @@
 """`/` and `/docs`: what there is to ask for. Nothing is loaded from elsewhere."""
 
 from html import escape
-from typing import Any
+from typing import Annotated, Any
 
-from fastapi import APIRouter, FastAPI, Request
-from fastapi.responses import HTMLResponse
+from fastapi import APIRouter, FastAPI, Header, Request
+from fastapi.responses import HTMLResponse, JSONResponse
 
 from watchkeeper import __version__
+from watchkeeper.server import console
 
 router = APIRouter(include_in_schema=False)
 _STYLE = (
@@ -16,9 +17,15 @@ _STYLE = (
 )
 
 
-@router.get("/")
-async def front() -> dict[str, str]:
-    """Where to go on."""
+@router.get("/", response_model=None)
+async def front(accept: Annotated[str, Header()] = "") -> HTMLResponse | JSONResponse:
+    """The console for a browser; for others, where to go on."""
+    if "text/html" in accept:
+        return console.page()
+    return JSONResponse(_ways(), headers={"Vary": "Accept"})
+
+
+def _ways() -> dict[str, str]:
     return {
         "watchkeeper": __version__,
         "status": "/api/resources/status",

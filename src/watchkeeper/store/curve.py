@@ -16,14 +16,19 @@ _AT_ONCE = 200
 
 
 async def curve(
-    store: Store, resource: str, since: datetime, until: datetime, around: Iterable[datetime] = ()
+    store: Store,
+    resource: str,
+    since: datetime,
+    until: datetime,
+    around: Iterable[datetime] = (),
+    most: int = MOST,
 ) -> tuple[list[Reading], int]:
-    """At most `MOST` readings, oldest first, and how many there are: half of them the nearest to the moments `around`,
+    """At most so many readings, oldest first, and how many there are: half of them the nearest to the moments `around`,
     the others spread evenly."""
     table = schema.readings
     wanted = (table.c.resource == resource, table.c.at >= since, table.c.at < until)
     times = [row["at"] for row in await store.rows(sa.select(table.c.at).where(*wanted).order_by(table.c.at))]
-    chosen = thinned(times, list(around))
+    chosen = thinned(times, list(around), most)
     found: list[Reading] = []
     for begin in range(0, len(chosen), _AT_ONCE):
         part = chosen[begin : begin + _AT_ONCE]

@@ -1,0 +1,204 @@
+"""What a person sees and does in the console, in a real browser."""
+
+import re
+from typing import Literal
+
+from playwright.sync_api import BrowserContext, Page, expect
+
+from tests.console.conftest import AXE, PATIENCE, Site
+
+PAGES = (
+    "/",
+    "/incidents",
+    "/approvals",
+    "/fixes",
+    "/alerts",
+    "/map",
+    "/runbooks",
+    "/tools",
+    "/tools?tool=redis_set_maxmemory",
+    "/settings",
+    "/resources/cache",
+)
+SCHEMES: tuple[Literal["light", "dark"], ...] = ("light", "dark")
+LOOK = "async () => (await axe.run()).violations.map(v => v.id + ': ' + v.nodes.map(n => n.html).slice(0, 3).join(' '))"
+
+
+def row(page: Page, name: str):
+    return page.locator(".row", has=page.get_by_role("link", name=name, exact=True))
+
+
+def press(page: Page, name: str) -> None:
+    """A button that says in a dialog what it will do, and the same in the dialog."""
+    page.get_by_role("main").get_by_role("button", name=name, exact=True).first.click()
+    page.get_by_role("dialog").get_by_role("button", name=name, exact=True).click()
+    expect(page.get_by_role("dialog")).to_have_count(0)
+
+
+def without_stumbling(page: Page) -> list[str]:
+    """What axe finds in both colour schemes."""
+    if page.evaluate("typeof axe === 'undefined'"):
+        page.evaluate(AXE.read_text())
+    found: list[str] = []
+    for scheme in SCHEMES:
+        page.emulate_media(color_scheme=scheme)
+        expect(page.locator(f"html[data-mantine-color-scheme={scheme}]")).to_have_count(1)
+        found += [f"{scheme}: {one}" for one in page.evaluate(LOOK)]
+    return found
+
+
+def test_one_glance_tells_how_everything_is(page: Page) -> None:
+    page.goto("/")
+
+    expect(page.get_by_text("All 2 healthy")).to_be_visible()
+    for name in ("cache", "carts"):
+        expect(row(page, name)).to_contain_text("Healthy")
+        expect(row(page, name)).to_contain_text("used memory")
+        expect(row(page, name).get_by_role("img")).to_have_count(1)
+    expect(page.get_by_text("Live", exact=True)).to_be_visible()
+
+
+def test_a_deep_link_leads_there_and_back_goes_back(page: Page) -> None:
+    page.goto("/?q=carts")
+    expect(page.locator(".row")).to_have_count(1)
+    page.get_by_role("link", name="carts", exact=True).click()
+    expect(page.get_by_role("heading", name="carts", level=1)).to_be_visible()
+    page.reload()
+    expect(page.get_by_role("heading", name="carts", level=1)).to_be_visible()
+    page.go_back()
+    expect(page.locator(".row")).to_have_count(1)
+
+
+def test_what_gets_full_is_seen_told_approved_and_seen_to_heal(site: Site, operator: Page) -> None:
+    operator.goto("/")
+    expect(row(operator, "cache")).to_contain_text("Healthy")
+
+    site.fill("cache")
+
+    expect(row(operator, "cache")).to_contain_text("Degraded")
+    expect(operator.get_by_text("1 of 2 not healthy")).to_be_visible()
+    row(operator, "cache").locator(".doing").click()
+    expect(operator.get_by_role("heading", name="Waits for a person")).to_be_visible()
+    for part in ("redis-memory-full", "redis_expire_cache_keys", "By hand:", "disruptive"):
+        expect(operator.get_by_role("main")).to_contain_text(part)
+    press(operator, "Approve")
+    expect(operator.locator(".status-healed").first).to_be_visible()
+    expect(operator.get_by_role("heading", name="Before and after")).to_be_visible()
+    story = operator.get_by_role("list", name="Time line")
+    for kind in ("alert.firing", "approval.requested", "fix.started", "fix.healed", "incident.closed"):
+        expect(story).to_contain_text(kind)
+    with operator.expect_download() as report:
+        operator.get_by_role("button", name="Report").click()
+    assert "redis_expire_cache_keys" in report.value.path().read_text()
+    operator.goto("/")
+    expect(operator.get_by_text("All 2 healthy")).to_be_visible()
+    operator.goto("/fixes")
+    expect(operator.get_by_role("region", name="Fixes")).to_contain_text("redis_expire_cache_keys")
+
+
+def test_what_is_rejected_is_not_done_and_goes_to_a_person(site: Site, operator: Page) -> None:
+    site.fill("carts")
+    operator.goto("/approvals")
+    expect(operator.get_by_text(re.compile("redis_expire_cache_keys on carts")).first).to_be_visible()
+
+    press(operator, "Reject")
+
+    operator.goto("/")
+    with site.redis["carts"].client() as client:
+        assert client.dbsize() > 0
+    site.empty("carts")
+    expect(operator.get_by_text("All 2 healthy")).to_be_visible()
+
+
+def test_the_switch_in_the_header_stops_all_action(site: Site, operator: Page) -> None:
+    operator.goto("/")
+    for name, paused in (("Pause", True), ("Resume", False)):
+        operator.get_by_role("banner").get_by_role("button", name=name, exact=True).click()
+        operator.get_by_role("dialog").get_by_role("button", name=name, exact=True).click()
+        expect(operator.get_by_role("dialog")).to_have_count(0)
+        with site.up.client as client:
+            assert bool(client.get("/api/resources/status")["paused"]) is paused
+
+
+def test_who_only_looks_is_asked_for_a_token_before_anything_is_changed(site: Site, page: Page) -> None:
+    page.goto("/settings")
+    page.get_by_role("button", name="Set observe").click()
+    page.get_by_role("textbox", name="Token").fill("no such token")
+    page.get_by_role("button", name="Use it").click()
+    expect(page.get_by_text("The token is not known")).to_be_visible()
+    page.get_by_role("textbox", name="Token").fill(site.token)
+    page.get_by_role("button", name="Use it").click()
+    expect(page.get_by_role("dialog").get_by_role("button", name="Set observe")).to_be_visible()
+
+
+def test_a_tool_is_called_with_the_keyboard_alone(operator: Page) -> None:
+    operator.goto("/")
+    expect(row(operator, "cache")).to_be_visible()
+    operator.keyboard.press("Control+k")
+    operator.keyboard.type("Tools")
+    operator.keyboard.press("Enter")
+    expect(operator.get_by_role("heading", name="Tools", level=1)).to_be_visible()
+    operator.keyboard.press("/")
+    operator.keyboard.type("redis_info")
+    operator.get_by_role("link", name="redis_info").focus()
+    operator.keyboard.press("Enter")
+    look = operator.get_by_role("button", name="Look", exact=True)
+    look.focus()
+    operator.keyboard.press("Enter")
+    expect(operator.get_by_role("dialog").get_by_role("button", name="Look")).to_be_focused()
+    operator.keyboard.press("Enter")
+    expect(operator.get_by_role("status", name="Result")).to_contain_text("done")
+
+
+def test_a_lost_connection_is_shown_and_resumed(site: Site, context: BrowserContext, page: Page) -> None:
+    page.goto("/")
+    expect(page.get_by_text("Live", exact=True)).to_be_visible()
+
+    context.set_offline(True)
+    expect(page.get_by_text("Connection lost, trying again")).to_be_visible()
+    with site.up.client as client:
+        client.post("/api/pause")
+    context.set_offline(False)
+
+    expect(page.get_by_text("Live", exact=True)).to_be_visible()
+    expect(page.get_by_role("banner").get_by_role("button", name="Resume", exact=True)).to_be_visible()
+    with site.up.client as client:
+        client.post("/api/resume")
+    expect(page.get_by_role("banner").get_by_role("button", name="Pause", exact=True)).to_be_visible()
+
+
+def test_nobody_stumbles_on_any_page(operator: Page) -> None:
+    found: dict[str, list[str]] = {}
+    for path in PAGES:
+        operator.goto(path)
+        operator.locator("main h1").wait_for(timeout=PATIENCE)
+        expect(operator.locator("[aria-busy=true]")).to_have_count(0)
+        if wrong := without_stumbling(operator):
+            found[path] = wrong
+    operator.goto("/incidents")
+    operator.get_by_role("region", name="Incidents").get_by_role("link").first.click()
+    expect(operator.get_by_role("list", name="Time line")).to_be_visible()
+    if wrong := without_stumbling(operator):
+        found["incident"] = wrong
+    assert not found
+
+
+def test_at_375_pixels_nothing_is_wider_than_the_page(operator: Page) -> None:
+    operator.set_viewport_size({"width": 375, "height": 740})
+    for path in PAGES:
+        operator.goto(path)
+        operator.locator("main h1").wait_for(timeout=PATIENCE)
+        expect(operator.locator("[aria-busy=true]")).to_have_count(0)
+        assert operator.evaluate("document.documentElement.scrollWidth") <= 375, path
+
+
+def test_what_a_browser_may_do_with_the_page_is_said_and_files_are_kept(site: Site, page: Page) -> None:
+    answer = page.goto("/resources/cache")
+    assert answer is not None
+    policy = answer.header_value("content-security-policy") or ""
+    assert "default-src 'none'" in policy
+    assert "unsafe" not in policy
+    source = re.findall(r'src="(/assets/[^"]+\.js)"', answer.text())[0]
+    file = page.request.get(site.address + source)
+    assert "immutable" in file.headers["cache-control"]
+    assert page.request.get(f"{site.address}/assets/nothing.js").status == 404

@@ -1,0 +1,163 @@
+/** What the pages ask for, each under one key; what happens makes the right ones be asked again. */
+import { QueryClient, queryOptions } from "@tanstack/react-query";
+import { api, ask, type Event, Refusal, type Schemas } from "./client";
+import { live } from "./live";
+
+export const client = new QueryClient({
+  defaultOptions: {
+    queries: {
+      staleTime: 2_000,
+      retry: (times, problem) => times < 2 && !(problem instanceof Refusal && problem.status >= 400),
+      refetchOnWindowFocus: true,
+    },
+  },
+});
+
+const FIGURES_MS = 4_000; // figures move without events
+const SELDOM_MS = 60_000;
+
+export const asked = {
+  status: () =>
+    queryOptions({
+      queryKey: ["status"],
+      refetchInterval: FIGURES_MS,
+      queryFn: async () => {
+        const first = await ask(api.GET("/api/resources/status", { params: { query: { limit: 1000 } } }));
+        let { next } = first;
+        while (next) {
+          const more = await ask(api.GET("/api/resources/status", { params: { query: { limit: 1000, after: next } } }));
+          first.items.push(...more.items);
+          next = more.next;
+        }
+        return first;
+      },
+    }),
+  me: () => queryOptions({ queryKey: ["me"], staleTime: SELDOM_MS, queryFn: () => ask(api.GET("/api/me")) }),
+  ready: () =>
+    queryOptions({
+      queryKey: ["ready"],
+      refetchInterval: 15_000,
+      queryFn: async () => {
+        const { data, error } = await api.GET("/readyz");
+        return data ?? (error as unknown as NonNullable<typeof data>);
+      },
+    }),
+  curve: (slug: string, minutes: number, points: number, metric?: string) =>
+    queryOptions({
+      queryKey: ["curve", slug, minutes, points, metric],
+      refetchInterval: Math.max(FIGURES_MS, (minutes * 60_000) / points),
+      queryFn: () => {
+        const since = new Date(Date.now() - minutes * 60_000).toISOString();
+        const query = { since, points, ...(metric ? { metric: [metric] } : {}) };
+        return ask(api.GET("/api/resources/{slug}/curve", { params: { path: { slug }, query } }));
+      },
+    }),
+  between: (slug: string, since: string, until: string | null) =>
+    queryOptions({
+      queryKey: ["between", slug, since, until],
+      refetchInterval: until ? false : FIGURES_MS,
+      queryFn: () => {
+        const query = { since, points: 400, ...(until ? { until } : {}) };
+        return ask(api.GET("/api/resources/{slug}/curve", { params: { path: { slug }, query } }));
+      },
+    }),
+  resource: (slug: string) =>
+    queryOptions({
+      queryKey: ["resource", slug],
+      refetchInterval: FIGURES_MS,
+      queryFn: () => ask(api.GET("/api/resources/{slug}", { params: { path: { slug } } })),
+    }),
+  logs: (slug: string, level: "WARNING" | "ERROR" | "CRITICAL" | undefined, follow: boolean) =>
+    queryOptions({
+      queryKey: ["logs", slug, level],
+      refetchInterval: follow ? 2_000 : false,
+      queryFn: () => {
+        const query = { resource: [slug], limit: 200, ...(level ? { level } : {}) };
+        return ask(api.GET("/api/logs", { params: { query } })) as Promise<Schemas["Page_LineView_"]>; // or a stream
+      },
+    }),
+  templates: (slug: string) =>
+    queryOptions({
+      queryKey: ["templates", slug],
+      queryFn: () =>
+        ask(api.GET("/api/resources/{slug}/logs/templates", { params: { path: { slug }, query: { limit: 20 } } })),
+    }),
+  incidents: () =>
+    queryOptions({
+      queryKey: ["incidents"],
+      queryFn: () => ask(api.GET("/api/incidents", { params: { query: { limit: 100 } } })),
+    }),
+  incident: (key: string) =>
+    queryOptions({
+      queryKey: ["incident", key],
+      queryFn: () => ask(api.GET("/api/incidents/{key}", { params: { path: { key } } })),
+    }),
+  approvals: () =>
+    queryOptions({ queryKey: ["approvals"], refetchInterval: 15_000, queryFn: () => ask(api.GET("/api/approvals")) }),
+  fixes: () =>
+    queryOptions({
+      queryKey: ["fixes"],
+      queryFn: () => ask(api.GET("/api/fixes", { params: { query: { limit: 200 } } })),
+    }),
+  evaluation: () => queryOptions({ queryKey: ["evaluation"], queryFn: () => ask(api.GET("/api/evaluation")) }),
+  map: () => queryOptions({ queryKey: ["map"], queryFn: () => ask(api.GET("/api/resources/map")) }),
+  rules: () => queryOptions({ queryKey: ["rules"], staleTime: SELDOM_MS, queryFn: () => ask(api.GET("/api/rules")) }),
+  runbooks: () =>
+    queryOptions({ queryKey: ["runbooks"], staleTime: SELDOM_MS, queryFn: () => ask(api.GET("/api/runbooks")) }),
+  tools: () =>
+    queryOptions({ queryKey: ["tools"], staleTime: SELDOM_MS, queryFn: () => ask(api.GET("/api/mcp/tools")) }),
+  policy: () => queryOptions({ queryKey: ["policy"], queryFn: () => ask(api.GET("/api/policy")) }),
+  mode: () => queryOptions({ queryKey: ["mode"], queryFn: () => ask(api.GET("/api/mode")) }),
+  settings: () => queryOptions({ queryKey: ["settings"], queryFn: () => ask(api.GET("/api/settings")) }),
+  tokens: () => queryOptions({ queryKey: ["tokens"], queryFn: () => ask(api.GET("/api/tokens")) }),
+  channels: () => queryOptions({ queryKey: ["channels"], queryFn: () => ask(api.GET("/api/notify/channels")) }),
+  llm: () => queryOptions({ queryKey: ["llm"], staleTime: SELDOM_MS, queryFn: () => ask(api.GET("/api/llm")) }),
+  interactions: () =>
+    queryOptions({ queryKey: ["interactions"], queryFn: () => ask(api.GET("/api/llm/interactions")) }),
+  failures: () =>
+    queryOptions({
+      queryKey: ["failures"],
+      staleTime: SELDOM_MS,
+      retry: false,
+      queryFn: () => ask(api.GET("/api/failures")),
+    }),
+  validations: () =>
+    queryOptions({
+      queryKey: ["validations"],
+      refetchInterval: 2_000,
+      queryFn: () => ask(api.GET("/api/validation")),
+    }),
+};
+
+/** The keys under which lies what an event changes. */
+export function touched(event: Pick<Event, "kind" | "incident" | "subject">): string[][] {
+  const keys: string[][] = [["status"]];
+  const about = event.kind.split(".")[0];
+  if (event.incident) keys.push(["incidents"], ["incident", event.incident]);
+  if (event.subject.startsWith("inc-")) keys.push(["incidents"], ["incident", event.subject]);
+  if (about === "approval") keys.push(["approvals"]);
+  if (about === "fix" || about === "fixes") keys.push(["fixes"], ["evaluation"]);
+  if (about === "health" || about === "resource" || about === "change") keys.push(["resource"], ["map"]);
+  if (about === "mode") keys.push(["mode"], ["policy"]);
+  if (about === "llm") keys.push(["interactions"], ["llm"]);
+  return keys;
+}
+
+const GATHER_MS = 300;
+
+/** Asks again for what an event has changed; of many events at once, once. */
+export function keepCurrent(): void {
+  const waiting = new Map<string, string[]>();
+  live.follow((event) => {
+    if (waiting.size === 0) {
+      setTimeout(() => {
+        const keys = [...waiting.values()];
+        waiting.clear();
+        keys.forEach((queryKey) => void client.invalidateQueries({ queryKey }));
+      }, GATHER_MS);
+    }
+    touched(event).forEach((key) => waiting.set(key.join("/"), key));
+  });
+  live.onReturn(() => void client.invalidateQueries());
+  live.start();
+}

@@ -1,0 +1,43 @@
+import { Group, Stack, Text } from "@mantine/core";
+import { api, type Approval, ask } from "~/api/client";
+import { Act } from "./Act";
+import { short } from "./figures";
+import { Steps } from "./Steps";
+import { When } from "./When";
+
+/** What waits for a person: what would happen, why it asks, and the two buttons. */
+export function Decide({ approval }: { approval: Approval }) {
+  const path = { params: { path: { key: approval.id } } };
+  const what = approval.plan.steps
+    .map((step) => `${step.tool} on ${short(step.resource)} (${step.effect})`)
+    .join(", then ");
+  return (
+    <Stack gap="sm">
+      <Text size="sm">
+        {approval.decision.reason} <span className="figure">Expires </span>
+        <When at={approval.expires_at} />.
+      </Text>
+      <Steps steps={approval.plan.steps} />
+      {approval.decision.warnings.map((warning) => (
+        <Text key={warning} size="sm" className="bad">
+          {warning}
+        </Text>
+      ))}
+      <Group gap="xs">
+        <Act
+          label="Approve"
+          variant="filled"
+          says={`This begins at once: ${what}. Then it is verified; what did not help is undone where it has an undo. A plan that has changed meanwhile asks again.`}
+          note="optional"
+          run={(note) => ask(api.POST("/api/approvals/{key}/approve", { ...path, body: { note } }))}
+        />
+        <Act
+          label="Reject"
+          says={`Nothing of this is done: ${what}. The incident stays open and goes on to whatever else policy allows, or to a person.`}
+          note="optional"
+          run={(note) => ask(api.POST("/api/approvals/{key}/reject", { ...path, body: { note } }))}
+        />
+      </Group>
+    </Stack>
+  );
+}

@@ -1,0 +1,209 @@
+import { Button, Group, Text } from "@mantine/core";
+import { useQuery } from "@tanstack/react-query";
+import { Link, useParams } from "@tanstack/react-router";
+import { type Fix, type Schemas } from "~/api/client";
+import { asked } from "~/api/queries";
+import { credentials } from "~/api/token";
+import { Decide } from "~/components/Decide";
+import { short } from "~/components/figures";
+import { Loaded } from "~/components/States";
+import { IncidentStatus, Verdict } from "~/components/Status";
+import { EffectBadge, Steps } from "~/components/Steps";
+import { Title } from "~/components/Title";
+import { When } from "~/components/When";
+import { Actions } from "./Actions";
+import { Curves } from "./Curves";
+import { Story } from "./Story";
+
+type Detail = Schemas["IncidentDetail"];
+
+export function IncidentPage() {
+  const { key } = useParams({ from: "/incidents/$key" });
+  const incident = useQuery(asked.incident(key));
+  return <Loaded query={incident}>{(detail) => <Told detail={detail} />}</Loaded>;
+}
+
+async function report(key: string): Promise<void> {
+  const answer = await fetch(`/api/incidents/${key}/report?format=html`, { headers: credentials() });
+  const link = document.createElement("a");
+  link.href = URL.createObjectURL(await answer.blob());
+  link.download = `${key}.html`;
+  link.click();
+  URL.revokeObjectURL(link.href);
+}
+
+function Told({ detail }: { detail: Detail }) {
+  const { incident, fixes, advice } = detail;
+  const waiting = incident.approval?.status === "waiting" ? incident.approval : null;
+  return (
+    <>
+      <Title
+        name={incident.title}
+        says={
+          <>
+            <IncidentStatus incident={incident} /> · {incident.id} · opened <When at={incident.opened_at} />
+            {incident.acknowledged && ` · ${incident.acknowledged.by} looks after it`}
+          </>
+        }
+      >
+        <Actions detail={detail} />
+        <Button size="sm" variant="default" onClick={() => void report(incident.id)}>
+          Report
+        </Button>
+      </Title>
+      {incident.reason && <Text mb="md">{incident.reason}</Text>}
+      {incident.held && (
+        <Text mb="md" className="bad">
+          {incident.held.reason}
+        </Text>
+      )}
+      <div className="two">
+        <div className="stack">
+          {waiting && (
+            <section className="card">
+              <h2>Waits for a person</h2>
+              <Decide approval={waiting} />
+            </section>
+          )}
+          {incident.diagnosis && <Diagnosed diagnosis={incident.diagnosis} />}
+          {[...fixes]
+            .sort((one, other) => Date.parse(one.started_at) - Date.parse(other.started_at))
+            .map((fix) => (
+              <Tried key={fix.id} fix={fix} />
+            ))}
+          {advice && !waiting && (
+            <section className="card">
+              <h2>What it would do now</h2>
+              <Text size="sm" mb="sm">
+                {advice.cause} Policy: {advice.decision.outcome} ({advice.decision.policy}). {advice.decision.reason}
+              </Text>
+              <Steps steps={advice.steps} />
+            </section>
+          )}
+          <Curves detail={detail} />
+        </div>
+        <div className="stack">
+          <section className="card">
+            <h2>As it happened</h2>
+            <Story events={detail.events} opened={incident.opened_at} />
+          </section>
+          <Changed events={detail.changes} />
+        </div>
+      </div>
+    </>
+  );
+}
+
+function Diagnosed({ diagnosis }: { diagnosis: Schemas["Diagnosis"] }) {
+  return (
+    <section className="card">
+      <h2>Diagnosis</h2>
+      <Text size="sm" fw={600}>
+        {diagnosis.cause}
+      </Text>
+      <Text size="sm" mb="xs">
+        {diagnosis.reasoning}
+      </Text>
+      <dl className="pairs">
+        <dt>Root</dt>
+        <dd>{short(diagnosis.root)}</dd>
+        <dt>By</dt>
+        <dd>{diagnosis.author}</dd>
+        {typeof diagnosis.confidence === "number" && (
+          <>
+            <dt>Confidence</dt>
+            <dd>{Math.round(diagnosis.confidence * 100)} %</dd>
+          </>
+        )}
+        {diagnosis.evidence.length > 0 && (
+          <>
+            <dt>Evidence</dt>
+            <dd>
+              {diagnosis.evidence.map((one) => (
+                <div key={`${one.at}${one.what}`}>
+                  {one.what}{" "}
+                  <Text span size="xs" c="dimmed">
+                    ({short(one.resource)}, <When at={one.at} />)
+                  </Text>
+                </div>
+              ))}
+            </dd>
+          </>
+        )}
+        {diagnosis.against.length > 0 && (
+          <>
+            <dt>Against it</dt>
+            <dd>{diagnosis.against.map((one) => one.what).join("; ")}</dd>
+          </>
+        )}
+        {diagnosis.ruled_out.length > 0 && (
+          <>
+            <dt>Ruled out</dt>
+            <dd>{diagnosis.ruled_out.join("; ")}</dd>
+          </>
+        )}
+      </dl>
+    </section>
+  );
+}
+
+function Tried({ fix }: { fix: Fix }) {
+  const worst = fix.plan.steps.map((step) => step.effect).at(-1);
+  return (
+    <section className="card">
+      <Group justify="space-between" mb="sm">
+        <Text fw={600}>
+          Fix <Verdict fix={fix} />
+        </Text>
+        {worst && <EffectBadge effect={worst} />}
+      </Group>
+      <Text size="sm" mb="sm">
+        By {fix.plan.author}; policy {fix.decision.policy}: {fix.decision.outcome}.{" "}
+        {fix.approved_by && `Approved by ${fix.approved_by}. `}
+        Begun <When at={fix.started_at} />.
+      </Text>
+      <Steps steps={fix.plan.steps} records={fix.steps} />
+      {fix.undo.length > 0 && (
+        <Text size="sm" mt="sm">
+          Taken back: {fix.undo.map((step) => `${step.tool} (${step.status})`).join(", ")}
+        </Text>
+      )}
+      {fix.verdict && (
+        <>
+          <Text size="sm" fw={600} mt="sm">
+            Verification
+          </Text>
+          <ul style={{ margin: "4px 0 0", paddingLeft: 20, fontSize: 14 }}>
+            {fix.verdict.reasons.map((reason) => (
+              <li key={reason}>{reason}</li>
+            ))}
+            {fix.verdict.probe && (
+              <li>
+                Probe: {fix.verdict.probe.what},{" "}
+                {fix.verdict.probe.ok ? "passed" : (fix.verdict.probe.error ?? "failed")}
+              </li>
+            )}
+          </ul>
+        </>
+      )}
+    </section>
+  );
+}
+
+function Changed({ events }: { events: Schemas["Event"][] }) {
+  if (events.length === 0) return null;
+  return (
+    <section className="card">
+      <h2>What changed before</h2>
+      <ul className="story">
+        {events.slice(0, 12).map((event) => (
+          <li key={event.seq} style={{ gridTemplateColumns: "76px 1fr" }}>
+            <When at={event.at} />
+            <span className="said">{event.text}</span>
+          </li>
+        ))}
+      </ul>
+      <Link to="/">Overview</Link>
+    </section>
+  );
+}

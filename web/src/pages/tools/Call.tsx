@@ -1,0 +1,203 @@
+import { Code, NumberInput, Select, Stack, Switch, Text, Textarea, TextInput, Title } from "@mantine/core";
+import { useQuery } from "@tanstack/react-query";
+import { Link } from "@tanstack/react-router";
+import { useState } from "react";
+import { api, ask, type Schemas } from "~/api/client";
+import { asked } from "~/api/queries";
+import { Act } from "~/components/Act";
+import { EffectBadge, given, Output } from "~/components/Steps";
+import { When } from "~/components/When";
+
+type Tool = Schemas["ToolView"];
+
+export interface Field {
+  name: string;
+  type: "string" | "number" | "boolean" | "choice" | "json";
+  needed: boolean;
+  description: string;
+  choices: string[];
+  preset: unknown;
+}
+
+interface Property {
+  type?: string;
+  description?: string;
+  default?: unknown;
+  enum?: unknown[];
+  anyOf?: Property[];
+}
+
+/** The fields of a form, from a JSON Schema of arguments. */
+export function fields(schema: Record<string, unknown>): Field[] {
+  const properties = (schema.properties ?? {}) as Record<string, Property>;
+  const required = (schema.required ?? []) as string[];
+  return Object.entries(properties).map(([name, given]) => {
+    const property = given.anyOf?.find((one) => one.type !== "null") ?? given;
+    const type = property.enum
+      ? "choice"
+      : property.type === "integer" || property.type === "number"
+        ? "number"
+        : property.type === "boolean" || property.type === "string"
+          ? property.type
+          : "json";
+    return {
+      name,
+      type,
+      needed: required.includes(name),
+      description: given.description ?? "",
+      choices: (property.enum ?? []).map(String),
+      preset: given.default,
+    };
+  });
+}
+
+/** The arguments as the API takes them; what was left empty is left out. */
+export function values(all: Field[], typed: Record<string, unknown>): Record<string, unknown> {
+  return Object.fromEntries(
+    all.flatMap(({ name, type }) => {
+      const value = typed[name];
+      if (value === undefined || value === "") return [];
+      return [[name, type === "json" && typeof value === "string" ? (JSON.parse(value) as unknown) : value]];
+    }),
+  );
+}
+
+/** What a tool does, a form for its arguments, and what came of a call. */
+export function Call({ tool, at }: { tool: Tool; at?: string }) {
+  const { data: status } = useQuery(asked.status());
+  const { data: fixes } = useQuery(asked.fixes());
+  const all = fields(tool.input_schema).filter((field) => field.name !== "resource");
+  const slugs = (status?.items ?? []).filter((item) => item.kind === tool.kind).map((item) => item.slug);
+  const [resource, setResource] = useState<string | null>(at ?? null);
+  const [typed, setTyped] = useState<Record<string, unknown>>(() =>
+    Object.fromEntries(
+      all.filter(({ preset }) => preset !== undefined && preset !== null).map(({ name, preset }) => [name, preset]),
+    ),
+  );
+  const [result, setResult] = useState<Schemas["Submitted"] | null>(null);
+  const target = resource ?? slugs[0] ?? null;
+  const lacking = all.filter(({ name, needed }) => needed && (typed[name] === undefined || typed[name] === ""));
+  const recent = (fixes?.items ?? [])
+    .filter((fix) => fix.plan.steps.some((step) => step.tool === tool.name))
+    .slice(0, 5);
+  async function call() {
+    const body = { resource: target ?? "", arguments: values(all, typed) };
+    setResult(await ask(api.POST("/api/mcp/tools/{name}", { params: { path: { name: tool.name } }, body })));
+  }
+  return (
+    <Stack gap="sm">
+      <Title order={2} size="h4" style={{ overflowWrap: "anywhere" }}>
+        {tool.name} <EffectBadge effect={tool.effect} />
+      </Title>
+      <Text size="sm">{tool.description}</Text>
+      <Text size="sm" c="dimmed">
+        {tool.has_undo ? "It has an undo. " : tool.effect === "read" ? "" : "It has no undo. "}
+        {tool.by_hand && (
+          <>
+            By hand: <Code>{tool.by_hand}</Code>
+          </>
+        )}
+      </Text>
+      {tool.breakers.map((one) => (
+        <Text key={`${one.tool}${one.resource ?? ""}`} size="sm" className="bad">
+          {one.said}
+        </Text>
+      ))}
+      {slugs.length === 0 ? (
+        <Text size="sm">Nothing of the kind {tool.kind} is watched.</Text>
+      ) : (
+        <>
+          <Select label="Resource" data={slugs} value={target} onChange={setResource} searchable />
+          {all.map((field) => (
+            <Input
+              key={field.name}
+              field={field}
+              value={typed[field.name]}
+              set={(value) => setTyped({ ...typed, [field.name]: value })}
+            />
+          ))}
+          <Act
+            label={tool.effect === "read" ? "Look" : "Call"}
+            variant="filled"
+            disabled={lacking.length > 0}
+            w="fit-content"
+            says={
+              tool.effect === "read"
+                ? `${tool.name} looks at ${target}; nothing is changed.`
+                : `${tool.name} is done on ${target} at once where policy allows it (${tool.effect}), else it waits for another person.`
+            }
+            run={call}
+          />
+        </>
+      )}
+      {result && (
+        <section aria-label="Result" role="status">
+          <Text size="sm">
+            {result.status}. {result.decision.reason} {result.fix_id && <Link to="/fixes">{result.fix_id}</Link>}
+          </Text>
+          {result.warnings.map((warning) => (
+            <Text key={warning} size="sm" className="bad">
+              {warning}
+            </Text>
+          ))}
+          {result.output !== null && result.output !== undefined && <Output value={result.output} />}
+        </section>
+      )}
+      {recent.length > 0 && (
+        <section>
+          <Text size="sm" fw={600}>
+            Last calls
+          </Text>
+          {recent.map((fix) => (
+            <Text key={fix.id} size="sm">
+              <When at={fix.started_at} />: {fix.plan.author},{" "}
+              {given(fix.plan.steps.find((step) => step.tool === tool.name)?.arguments)} {fix.verdict?.outcome}
+            </Text>
+          ))}
+        </section>
+      )}
+    </Stack>
+  );
+}
+
+function Input({ field, value, set }: { field: Field; value: unknown; set: (value: unknown) => void }) {
+  const shared = { label: field.name, description: field.description, withAsterisk: field.needed };
+  if (field.type === "boolean")
+    return (
+      <Switch
+        label={field.name}
+        description={field.description}
+        checked={value === true}
+        onChange={(event) => set(event.currentTarget.checked)}
+      />
+    );
+  if (field.type === "number")
+    return (
+      <NumberInput
+        {...shared}
+        value={typeof value === "number" ? value : ""}
+        onChange={(next) => set(next === "" ? undefined : Number(next))}
+      />
+    );
+  if (field.type === "choice")
+    return (
+      <Select
+        {...shared}
+        data={field.choices}
+        value={typeof value === "string" ? value : null}
+        onChange={(next) => set(next ?? undefined)}
+      />
+    );
+  const text = typeof value === "string" ? value : value === undefined ? "" : JSON.stringify(value);
+  if (field.type === "json")
+    return (
+      <Textarea
+        {...shared}
+        description={`${field.description} (JSON)`}
+        autosize
+        value={text}
+        onChange={(event) => set(event.currentTarget.value)}
+      />
+    );
+  return <TextInput {...shared} value={text} onChange={(event) => set(event.currentTarget.value)} />;
+}

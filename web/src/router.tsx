@@ -1,0 +1,124 @@
+import { createRootRoute, createRoute, createRouter, lazyRouteComponent } from "@tanstack/react-router";
+import { Shell } from "./components/Shell";
+import { Failed } from "./components/States";
+import { Overview } from "./pages/overview/Overview";
+
+const root = createRootRoute({
+  component: Shell,
+  errorComponent: ({ error }) => <Failed error={error} />,
+  notFoundComponent: () => <Failed error="There is no such page." />,
+});
+
+const text = (value: unknown): string | undefined => (typeof value === "string" && value ? value : undefined);
+
+export interface Filter {
+  provider?: string;
+  kind?: string;
+  q?: string;
+}
+
+const overview = createRoute({
+  getParentRoute: () => root,
+  path: "/",
+  component: Overview,
+  validateSearch: (search): Filter => ({
+    provider: text(search.provider),
+    kind: text(search.kind),
+    q: text(search.q),
+  }),
+});
+const incidents = createRoute({
+  getParentRoute: () => root,
+  path: "/incidents",
+  component: lazyRouteComponent(() => import("./pages/incidents/Incidents"), "Incidents"),
+});
+const incident = createRoute({
+  getParentRoute: () => root,
+  path: "/incidents/$key",
+  component: lazyRouteComponent(() => import("./pages/incident/Incident"), "IncidentPage"),
+});
+const resource = createRoute({
+  getParentRoute: () => root,
+  path: "/resources/$slug",
+  component: lazyRouteComponent(() => import("./pages/resource/Resource"), "ResourcePage"),
+});
+const approvals = createRoute({
+  getParentRoute: () => root,
+  path: "/approvals",
+  component: lazyRouteComponent(() => import("./pages/approvals/Approvals"), "Approvals"),
+});
+const fixes = createRoute({
+  getParentRoute: () => root,
+  path: "/fixes",
+  component: lazyRouteComponent(() => import("./pages/fixes/Fixes"), "Fixes"),
+  validateSearch: (search): { resource?: string; author?: string; verdict?: string } => ({
+    resource: text(search.resource),
+    author: text(search.author),
+    verdict: text(search.verdict),
+  }),
+});
+const alerts = createRoute({
+  getParentRoute: () => root,
+  path: "/alerts",
+  component: lazyRouteComponent(() => import("./pages/alerts/Alerts"), "Alerts"),
+});
+const map = createRoute({
+  getParentRoute: () => root,
+  path: "/map",
+  component: lazyRouteComponent(() => import("./pages/map/Map"), "MapPage"),
+});
+const runbooks = createRoute({
+  getParentRoute: () => root,
+  path: "/runbooks",
+  component: lazyRouteComponent(() => import("./pages/runbooks/Runbooks"), "Runbooks"),
+});
+const tools = createRoute({
+  getParentRoute: () => root,
+  path: "/tools",
+  component: lazyRouteComponent(() => import("./pages/tools/Tools"), "Tools"),
+  validateSearch: (search): { tool?: string; resource?: string } => ({
+    tool: text(search.tool),
+    resource: text(search.resource),
+  }),
+});
+const settings = createRoute({
+  getParentRoute: () => root,
+  path: "/settings",
+  component: lazyRouteComponent(() => import("./pages/settings/Settings"), "Settings"),
+});
+const interactions = createRoute({
+  getParentRoute: () => root,
+  path: "/interactions",
+  component: lazyRouteComponent(() => import("./pages/model/Interactions"), "Interactions"),
+});
+const failures = createRoute({
+  getParentRoute: () => root,
+  path: "/failures",
+  component: lazyRouteComponent(() => import("./pages/failures/Failures"), "Failures"),
+});
+
+export const router = createRouter({
+  routeTree: root.addChildren([
+    overview,
+    incidents,
+    incident,
+    resource,
+    approvals,
+    fixes,
+    alerts,
+    map,
+    runbooks,
+    tools,
+    settings,
+    interactions,
+    failures,
+  ]),
+  defaultPreload: "intent",
+  scrollRestoration: true,
+});
+
+declare module "@tanstack/react-router" {
+  interface Register {
+    router: typeof router;
+  }
+}
