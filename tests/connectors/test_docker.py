@@ -298,7 +298,7 @@ async def test_a_slot_is_freed_inside_the_containers_own_network(run: Run) -> No
 
 
 async def test_what_ended_at_once_has_its_last_log_lines_in_the_diagnosis(run: Run) -> None:
-    host = await run("sh", "-c", "echo settings are read; echo no such setting: colour hunter22 >&2; exit 3")
+    host = await run("sh", "-c", "echo settings are read >&2; echo no such setting: colour hunter22 >&2; exit 3")
     session = await session_with(host)
     await until_stopped(host)
     reading = await connector.read(session, None)

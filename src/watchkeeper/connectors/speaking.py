@@ -38,6 +38,7 @@ async def connected(
                     password=password,
                     dbname=database,
                     application_name=NAME,
+                    client_encoding="UTF8",  # a database in SQL_ASCII would give bytes for text
                     connect_timeout=2,
                     autocommit=True,
                     prepare_threshold=None,

@@ -13,9 +13,11 @@ from watchkeeper.domain import (
     Event,
     Fix,
     Forbidden,
+    Health,
     Incident,
     NotFound,
     Principal,
+    Resource,
     now,
 )
 from watchkeeper.domain.unwatched import STARTED, gaps, unwatched
@@ -219,6 +221,17 @@ async def list_fixes(
     return _page(list(found), [fix.started_at for fix in found], limit)
 
 
+def nothing_to_fix(runtime: Runtime, resource: Resource) -> Conflict:
+    """No data is never called healthy."""
+    watcher = runtime.watch.watchers[resource.id]
+    if watcher.health is Health.UNKNOWN:
+        return Conflict(
+            f"Nothing is known of {resource.slug} ({watcher.state or 'no data'}): there is no fault to fix.",
+            f"`watchkeeper status` and `watchkeeper logs {resource.slug}` tell more.",
+        )
+    return Conflict(f"Nothing is wrong with {resource.slug}: a healthy system is left alone.")
+
+
 @router.post("/fixes/trigger", status_code=202, tags=["fixes"])
 async def trigger(body: Trigger, runtime: Here, who: Operator) -> Submitted:
     """Do now, at a person's word, what it would do about a resource. A healthy one is left alone (409)."""
@@ -228,7 +241,7 @@ async def trigger(body: Trigger, runtime: Here, who: Operator) -> Submitted:
     active = await runtime.store.select(Incident, status=ACTIVE)
     incident = next((i for i in active if resource.id in i.resources), None)
     if incident is None:
-        raise Conflict(f"Nothing is wrong with {resource.slug}: a healthy system is left alone.")
+        raise nothing_to_fix(runtime, resource)
     if incident.open_fix:
         raise Conflict(f"{incident.id} is being fixed already ({incident.open_fix}).")
     if incident.approval:

@@ -180,6 +180,11 @@ def _at(rule: Rule, threshold: float) -> dict[str, str]:
             "Give `when` (and `clear`).",
         )
     (one,) = found
+    if one[2].endswith("_ratio") and threshold > 1 >= float(one[4]):
+        raise ConfigurationError(
+            f"{one[2]} is a share between 0 and 1; {threshold:g} is more than all of it.",
+            f"For {threshold:g} %: {threshold / 100:g}. To switch the rule off: `--off`.",
+        )
     made = {"when": _with(rule.when.source, one, threshold)}
     clears = [other for other in _COMPARISON.finditer(rule.clear.source) if other[2] == one[2]] if rule.clear else []
     if rule.clear is not None and len(clears) == 1:

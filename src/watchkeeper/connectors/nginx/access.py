@@ -5,8 +5,9 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from watchkeeper.connectors.commands import starts
+
 SERVERS = frozenset({"nginx", "nginx-debug", "openresty", "tengine", "angie", "freenginx"})
-_WRAPPERS = frozenset({"sh", "bash", "dash", "tini", "dumb-init", "gosu", "su-exec", "setpriv", "env", "exec"})
 _TITLE = re.compile(r"^nginx: (master|worker) process ?")
 _FLAG = re.compile(r"(?:^|\s)-([cpge])\s*(.*?)(?=\s+-[cpgeqtTs](?:\s|$)|$)", re.DOTALL)
 CONFIGURATION = "/etc/nginx/nginx.conf"
@@ -46,10 +47,5 @@ def command_of(processes: Sequence[str]) -> Command:
 
 def _started(command: str) -> str | None:
     """The part of a command from the server's name on; None where it starts none."""
-    words = [word.strip("'\"") for word in command.split()]
-    names = [posixpath.basename(word) for word in words]
-    if not names or names[0].endswith(":"):
-        return None
-    wrapped = names[0] in _WRAPPERS or names[0].endswith(".sh")
-    at = 0 if names[0] in SERVERS else next((n for n, name in enumerate(names) if name in SERVERS), 0) if wrapped else 0
-    return " ".join(words[at:]) if names[at] in SERVERS else None
+    at = starts(command, SERVERS)
+    return None if at is None else " ".join(word.strip("'\"") for word in command.split()[at:])

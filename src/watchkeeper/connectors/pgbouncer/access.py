@@ -8,11 +8,11 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import unquote, urlsplit
 
+from watchkeeper.connectors.commands import starts
 from watchkeeper.domain import Host, Resource, WatchkeeperError
 from watchkeeper.settings import secret
 
 PORT = 6432
-_WRAPPERS = frozenset({"sh", "bash", "dash", "ash", "tini", "dumb-init", "gosu", "su-exec", "setpriv", "env", "exec"})
 _INCLUDE = re.compile(r"^\s*%include\b.*$", re.MULTILINE)
 
 
@@ -44,13 +44,8 @@ def configuration(processes: Sequence[str]) -> str:
 
 def _arguments(command: str) -> Sequence[str] | None:
     """What stands behind its name; None for another program."""
-    words = [word.strip("'\"") for word in command.split()]
-    names = [posixpath.basename(word) for word in words]
-    if not words or "pgbouncer" not in names:
-        return None
-    at = names.index("pgbouncer")
-    wrapped = names[0] in _WRAPPERS or names[0].endswith(".sh")
-    return words[at + 1 :] if at == 0 or wrapped else None
+    at = starts(command, {"pgbouncer"})
+    return None if at is None else [word.strip("'\"") for word in command.split()[at + 1 :]]
 
 
 async def port_of(host: Host, processes: Sequence[str]) -> int:

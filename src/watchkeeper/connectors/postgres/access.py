@@ -1,17 +1,16 @@
 """Which of a host's processes is a PostgreSQL, where it listens, and as whom one gets in."""
 
-import posixpath
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import unquote, urlsplit
 
+from watchkeeper.connectors.commands import starts
 from watchkeeper.domain import ConfigurationError, Host, Resource
 from watchkeeper.settings import secret
 
 SERVERS = frozenset({"postgres", "postmaster"})
-_WRAPPERS = frozenset({"sh", "bash", "dash", "tini", "dumb-init", "gosu", "su-exec", "setpriv", "env", "exec"})
 _PORT = re.compile(r"(?:^|\s)-p\s*(\d+)|(?:-c\s*|--)port=(\d+)")
 _FOLDER = re.compile(r"(?:^|\s)-D\s*(\S+)|--data[-_]directory=(\S+)")
 
@@ -34,13 +33,7 @@ def is_server(processes: Sequence[str]) -> bool:
 
 
 def _is_server(command: str) -> bool:
-    words = [posixpath.basename(word.strip("'\"")) for word in command.split()]
-    if not words or words[0].endswith(":"):
-        return False
-    if words[0] in SERVERS:
-        return True
-    wrapped = words[0] in _WRAPPERS or words[0].endswith(".sh")
-    return wrapped and any(word in SERVERS for word in words[1:])
+    return starts(command, SERVERS) is not None
 
 
 def port(processes: Sequence[str], variables: Mapping[str, str]) -> int:

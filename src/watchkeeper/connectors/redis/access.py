@@ -1,18 +1,15 @@
 """Which of a host's processes is a Redis, where it listens, and with which password one gets in."""
 
-import posixpath
 import re
 from collections.abc import Mapping, Sequence
 from typing import Any, cast
 
+from watchkeeper.connectors.commands import starts
 from watchkeeper.domain import ConfigurationError, Host, Resource, WatchkeeperError
 from watchkeeper.settings import secret
 
 SERVERS = frozenset({"redis-server", "valkey-server", "keydb-server"})
 SENTINELS = frozenset({"redis-sentinel", "valkey-sentinel"})
-_WRAPPERS = frozenset(
-    {"sh", "bash", "ash", "dash", "tini", "dumb-init", "gosu", "su-exec", "setpriv", "env", "exec", "nice"}
-)
 _TITLE_PORT = re.compile(r"\S*:(\d+)(?:\s|$)")
 _PORT = re.compile(r"--port[\s=]+(\d+)")
 _REQUIREPASS = re.compile(r"--requirepass[\s=]+(\S+)")
@@ -30,12 +27,8 @@ def is_sentinel(processes: Sequence[str]) -> bool:
 
 
 def _is_sentinel(command: str) -> bool:
-    words = [posixpath.basename(word.strip("'\"")) for word in command.split()]
-    if not words:
-        return False
-    named = words if words[0] in _WRAPPERS or words[0].endswith(".sh") else words[:1]
     marked = "[sentinel]" in command or "--sentinel" in command
-    return not SENTINELS.isdisjoint(named) or (marked and not SERVERS.isdisjoint(named))
+    return starts(command, SENTINELS | SERVERS if marked else SENTINELS) is not None
 
 
 def sentinel_port(processes: Sequence[str]) -> int:
@@ -48,13 +41,8 @@ def sentinel_port(processes: Sequence[str]) -> int:
 
 
 def _is_server(command: str) -> bool:
-    words = [posixpath.basename(word.strip("'\"")) for word in command.split()]
-    if not words or "[sentinel]" in command or "--sentinel" in command:
-        return False
-    if words[0] in SERVERS:
-        return True
-    wrapped = words[0] in _WRAPPERS or words[0].endswith(".sh")
-    return wrapped and any(word in SERVERS for word in words[1:])
+    marked = "[sentinel]" in command or "--sentinel" in command
+    return not marked and starts(command, SERVERS) is not None
 
 
 def port(processes: Sequence[str]) -> int:
