@@ -10,13 +10,13 @@ from typing import Any
 
 import pytest
 
-from tests.llm.conftest import REGISTRY, Around, answer, case, planner
+from tests.llm.conftest import CACHE, REGISTRY, Around, answer, case, planner
 from tests.llm.loopback import Loopback, Reply, Request, always
 from watchkeeper.decide.model import Thought
 from watchkeeper.decide.model.answer import Answer
 from watchkeeper.decide.model.checks import Case, complaints
 from watchkeeper.decide.model.delimiting import Shown
-from watchkeeper.domain import Effect, Event, Evidence
+from watchkeeper.domain import LOOP, Decision, Effect, Event, Evidence, Fix, StepRecord, Verdict, now
 from watchkeeper.domain.interaction import Interaction
 from watchkeeper.store import Store
 
@@ -264,3 +264,31 @@ async def test_a_thought_is_not_thought_twice_and_three_plans_are_the_most(store
         assert found.plan is None
         assert "has planned 3 times" in found.passed[0]
         assert len(server.requests) == 1
+
+
+async def test_what_did_not_help_is_in_the_next_prompt_and_the_next_plan_is_another(store: Store) -> None:
+    """With each tool's result and the readings after; a third plan is the last (above)."""
+    about, at = case(used_memory_ratio=0.97)
+    async with Loopback(always(GOOD)) as server:
+        made = planner(store, server.url, Around(at))
+        one = await made.plan(about, at)
+        assert one.plan is not None
+        (step,) = one.plan.steps
+        after = replace(at.readings[CACHE], metrics={"used_memory_ratio": 0.9612})
+        verdict = Verdict("not_healed", ("redis-odd still fires",), at.readings[CACHE], (after,))
+        record = StepRecord(0, step.tool, CACHE, step.arguments, "done", output={"was": 16_777_216})
+        undone = replace(record, output=None)
+        allowed = Decision("allow", "lab/reversible", "")
+        fix = Fix(
+            "fix-fed", about.id, one.plan, LOOP, allowed, "closed", now(), now(), {}, {}, (record,), (undone,), verdict
+        )
+        await store.save(fix)
+        again = replace(about, tried=(one.plan.key,), fixes=(fix.id,))
+        two = await made.plan(again, at)
+    asked = server.requests[1].body["contents"][0]["parts"][0]["text"]
+    told = asked[asked.index("## What was tried") : asked.index("## Resources within reach")]
+    assert "llm:google:gemini-2.5-pro#1: not_healed: redis-odd still fires" in told
+    assert 'redis_set_maxmemory {"value": 120000000}: done and taken back {"was": 16777216}' in told
+    assert "after  used_memory_ratio=0.9612" in told
+    assert two.plan is not None
+    assert two.plan.author == "llm:google:gemini-2.5-pro#2"
