@@ -14,7 +14,7 @@ def test_a_share_stays_a_share() -> None:
     rules = Rulebook(connector.rules, {"redis": connector.sample}, store)
     full = rules.rule("redis-memory-full")
 
-    assert rules.checked(full, Change(), 0.97).when == "reading.used_memory_ratio > 0.97"
+    assert "used_memory_ratio > 0.97" in (rules.checked(full, Change(), 0.97).when or "")
     with pytest.raises(ConfigurationError, match="a share between 0 and 1") as refused:
         rules.checked(full, Change(), 97)
     assert "0.97" in str(refused.value.next_step)
