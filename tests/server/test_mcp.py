@@ -12,7 +12,7 @@ import pytest
 from mcp import Client, MCPError
 from mcp.client.streamable_http import streamable_http_client
 
-from tests.following import event
+from tests.following import heard
 from tests.server.conftest import PATIENCE, Thing
 from tests.server.test_approvals import closed
 from tests.server.test_door import problem
@@ -112,7 +112,7 @@ async def test_a_look_answers_and_is_recorded_as_an_agents(
         done = await client.call_tool("memo_show", {"resource": thing.slug, "note": "here"})
     assert done.structured_content == {"status": "done", "output": {"level": 0.1, "note": "here"}}
     assert json.loads(done.content[0].text) == done.structured_content
-    told = await event(runtime, "tool.called")  # a moment later: nobody waits for it
+    told = await heard(runtime, "tool.called", thing.id)  # a moment later: nobody waits for it
     assert (told.by, told.resource) == ("agent:mcp", thing.id)
 
 
