@@ -128,7 +128,7 @@ def configuration(options: Options, settings: "Settings") -> Iterator[Finding]:
     file = options.file()
     if file is None:
         advice = "Name there what it may act on: resources: [{name: …, act: true}]."
-        yield Finding("configuration", "missing", "none: defaults; it watches, and changes nothing", advice)
+        yield Finding("configuration", "missing", "none: defaults; it acts only on what a label permits", advice)
         return
     yield Finding("configuration", "ok", str(file))
     registry = Registry.installed()
