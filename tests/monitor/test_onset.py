@@ -53,7 +53,7 @@ def served(seconds: int, shift: int, **late: Any) -> Folding:
             confidence = random.beta(*said.get("beta", (8, 2)))
             rows.append((handle, "card", confidence, random.exponential(said.get("latency", 0.1)), 30, extra))
             handle += 1
-        folding.rows(rows)
+        folding.rows(list(zip(*rows, strict=True)))
         if random.random() < said.get("errors", 0.1):
             folding.event("error", "TimeoutError", None)
     folding.settle()

@@ -108,7 +108,7 @@ def tracked(rows: list[Any], drift_window: int) -> Profile:
         for handle, (said, true, confidence, seconds, segment, features) in enumerate(rows)
     ]
     for start in range(0, len(made), 7):
-        folding.rows(made[start : start + 7])
+        folding.rows(list(zip(*made[start : start + 7], strict=True)))
     return folding.profile()
 
 

@@ -23,8 +23,8 @@ def floats(what: str, raw: Sequence[Any], told: Told) -> NDArray[np.float64] | N
         made = np.fromiter(raw, np.float64, number)
     except (TypeError, ValueError):
         return np.array([_float(what, each, told) for each in raw], np.float64)
-    finite = np.isfinite(made)
-    if not finite.all():
+    if not (made.min() > -np.inf and made.max() < np.inf):  # not so either where one is NaN
+        finite = np.isfinite(made)
         missing = sum(each is None for each in raw)  # NumPy makes NaN of None
         if wrong := number - int(finite.sum()) - missing:
             told[f"{what}: not finite"] += wrong
@@ -52,8 +52,10 @@ def within(
     """The same array, with NaN for what lies below 0 or above `most`."""
     if values is None:
         return None
-    outside = (values < 0) | (values > most)
-    if outside.any():
+    if not (values.min() >= 0 and values.max() <= most):  # not so either where one is NaN
+        outside = (values < 0) | (values > most)
+        if not outside.any():
+            return values
         told[f"{what}: below 0" if most == np.inf else f"{what}: outside 0..{most:g}"] += int(outside.sum())
         values[outside] = np.nan
     return values
@@ -61,5 +63,4 @@ def within(
 
 def known(values: NDArray[np.float64]) -> NDArray[np.float64]:
     """Those that are not NaN."""
-    there = ~np.isnan(values)
-    return values if there.all() else values[there]
+    return values if values.size and values.min() == values.min() else values[~np.isnan(values)]

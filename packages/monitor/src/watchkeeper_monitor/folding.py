@@ -5,7 +5,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,12 +17,11 @@ from watchkeeper_monitor.features import record_feature
 from watchkeeper_monitor.naming import Naming
 from watchkeeper_monitor.onset import ROWS, SECONDS, Streams
 from watchkeeper_monitor.profile import Profile
+from watchkeeper_monitor.rare import Extra
 from watchkeeper_monitor.recent import FIRST_OF_BATCHES, Codes, Recent
 
-Row = tuple[int, Any, Any, Any, Any, "Extra | None"]
+Row = tuple[int, Any, Any, Any, Any, Extra | None]
 """Handle, prediction, confidence, latency in seconds, input length, and what is rarely given."""
-Extra = tuple[Any, Any, Any, Any, Any, Any, Any]
-"""Escalated, cost, text, true label, segment, features, id."""
 WAITING_LABELS = 10_000
 """Labels by id that came before their prediction, and are kept for it."""
 HOURS = 7 * 24
@@ -90,27 +89,34 @@ class Folding(Naming):
 
     # Rows ------------------------------------------------------------------------------------------------------------
 
-    def rows(self, rows: Sequence[Row]) -> None:
-        """Count tracked rows. What cannot be counted is told in `rejects`."""
+    def rows(self, columns: Sequence[Sequence[Any]]) -> None:
+        """Count tracked rows, given as the columns of `Row`. What cannot be counted is told in `rejects`."""
         try:
-            self._rows(rows)
+            self._rows(*columns)
         except Exception as problem:  # a value whose own methods raise: the others must not be lost with it
-            if len(rows) == 1:
+            if len(columns[0]) == 1:
                 self.current.rejects.add(f"row: {type(problem).__name__}")
                 return
-            for row in rows:
-                self.rows([row])
+            for row in zip(*columns, strict=True):
+                self.rows([[each] for each in row])
             return
         if self.capture is not None:
             try:
-                self.capture.rows(rows, self.clock())
+                self.capture.rows(cast("Iterable[Row]", zip(*columns, strict=True)), self.clock())
             except Exception as problem:
                 self.current.rejects.add(f"record: {type(problem).__name__}")
 
-    def _rows(self, rows: Sequence[Row]) -> None:
-        handles, predictions, confidences, latencies, lengths, extras = zip(*rows, strict=True)
+    def _rows(
+        self,
+        handles: Sequence[int],
+        predictions: Sequence[Any],
+        confidences: Sequence[Any],
+        latencies: Sequence[Any],
+        lengths: Sequence[Any],
+        extras: Sequence[Extra | None],
+    ) -> None:
         told = Told()
-        ids = np.fromiter(handles, np.int64, len(rows))
+        ids = np.fromiter(handles, np.int64, len(handles))
         shares = within("confidence", floats("confidence", confidences, told), told, 1)
         seconds = within("latency_seconds", floats("latency_seconds", latencies, told), told)
         long = within("input_length", floats("input_length", lengths, told), told)

@@ -61,7 +61,8 @@ class Histogram:
 
         if not values.size:
             return
-        counted = values[values >= self.SMALLEST]
+        least, most = float(values.min()), float(values.max())
+        counted = values if least >= self.SMALLEST else values[values >= self.SMALLEST]
         self.zeros += values.size - counted.size
         if counted.size:
             places = np.ceil(np.log(counted) / self._log).astype(np.int64)
@@ -73,8 +74,8 @@ class Histogram:
                 buckets[bucket] = buckets.get(bucket, 0) + more
         self.count += values.size
         self.total += float(values.sum())
-        self.minimum = min(self.minimum, float(values.min()))
-        self.maximum = max(self.maximum, float(values.max()))
+        self.minimum = min(self.minimum, least)
+        self.maximum = max(self.maximum, most)
 
     def middles(self) -> list[tuple[float, int]]:
         """(value in the middle of the bucket, how many), from the smallest on."""

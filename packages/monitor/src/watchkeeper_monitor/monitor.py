@@ -2,26 +2,25 @@
 
 import os
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable
 from types import TracebackType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Unpack
 
 from watchkeeper_monitor.collecting import CHUNK, Collecting
 from watchkeeper_monitor.living import ALIVE
+from watchkeeper_monitor.rare import Rare
+from watchkeeper_monitor.rare import track as given
 from watchkeeper_monitor.wrapping import Timed, Tracked
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from watchkeeper_monitor.folding import Extra, Folding
+    from watchkeeper_monitor.folding import Folding
     from watchkeeper_monitor.log import Log
     from watchkeeper_monitor.profile import Profile
     from watchkeeper_monitor.pushing import Pushed, Pusher, Where
     from watchkeeper_monitor.reference import Drift, Reference
     from watchkeeper_monitor.summary import Summary
-
-LONGEST_TEXT = 10_000
-"""Characters of a text that are looked at."""
 
 
 class Monitor(Collecting):
@@ -107,37 +106,20 @@ class Monitor(Collecting):
         confidence: float | None = None,
         latency_seconds: float | None = None,
         input_length: int | None = None,
-        *,
-        escalated: bool | None = None,
-        cost: float | None = None,
-        text: str | None = None,
-        true_label: Any = None,
-        segment: str | None = None,
-        features: Mapping[str, Any] | None = None,
-        id: str | None = None,
+        **rare: Unpack[Rare],
     ) -> int:
         """Count one prediction: a class, or a float for a predicted number. Gives the handle for its `label`.
 
-        `confidence` lies in 0..1. `cost` is in any one currency. `text` is looked at for its length and unknown words,
-        and never kept. `id` is the caller's own, for a label that comes by id.
+        `confidence` lies in 0..1. Rarely given, and by name alone: `escalated`, `cost` in any one currency, `text`
+        (looked at for its length and unknown words, and never kept), `true_label`, `segment`, `features` (a mapping),
+        and `id`, the caller's own, for a label that comes by id.
         """
         handle = next(self._handles)
-        if (
-            text is None
-            and true_label is None
-            and features is None
-            and segment is None
-            and escalated is None
-            and cost is None
-            and id is None
-        ):
-            self._append((handle, prediction, confidence, latency_seconds, input_length, None))
+        if rare:
+            input_length, extra = given(input_length, **rare)
+            self._append((handle, prediction, confidence, latency_seconds, input_length, extra))
         else:
-            if text is not None:
-                input_length = len(text) if input_length is None else input_length
-                text = text[:LONGEST_TEXT]
-            rare: Extra = (escalated, cost, text, true_label, segment, features, id)
-            self._append((handle, prediction, confidence, latency_seconds, input_length, rare))
+            self._append((handle, prediction, confidence, latency_seconds, input_length, None))
         if not handle & (CHUNK - 1):
             self._crowd()
         return handle

@@ -54,6 +54,9 @@ class Numbers:
         """Count an array; what is not finite is `invalid`."""
         import numpy as np
 
+        if values.size and values.min() >= 0 and values.max() < math.inf:
+            self.positive.record_all(values)
+            return
         finite = values[np.isfinite(values)]
         self.invalid += values.size - finite.size
         below = finite < 0
