@@ -42,8 +42,9 @@ class Collecting:
     def _begin(self) -> None:
         """Empty, with locks of its own: also what a forked child starts from, for what waited is its parent's."""
         self._handles = count()
-        # One flat list, row after row: a tuple that is not kept costs the garbage collector nothing, columns are slices.
-        # `extend` by a tuple is one step of the interpreter: no thread and no signal comes between the values of a row.
+        # One flat list, row after row: a tuple that is not kept costs the garbage collector nothing, and columns are
+        # slices.
+        # To extend it by a tuple is one step: no thread and no signal comes between the values of a row.
         self._rows: list[Any] = []
         self._events: list[tuple[str, Any, Any]] = []
         self._append: Callable[[Row], None] = self._first

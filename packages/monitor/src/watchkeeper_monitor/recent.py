@@ -71,10 +71,10 @@ class Recent:
 
         first = int(handles[0]) & (self.size - 1)
         places: NDArray[np.int64] | slice = handles & (self.size - 1)
-        if first + handles.size <= self.size and handles[-1] - handles[0] == handles.size - 1:
-            # From one thread they come one after the other; from several they may change places among themselves.
-            if bool((handles[1:] > handles[:-1]).all()):
-                places = slice(first, first + handles.size)
+        # From one thread they come one after the other; from several they may change places among themselves.
+        together = first + handles.size <= self.size and handles[-1] - handles[0] == handles.size - 1
+        if together and bool((handles[1:] > handles[:-1]).all()):
+            places = slice(first, first + handles.size)
         self.handles[places] = handles
         self.classes[places] = UNCODED if classes is None else classes
         self.values[places] = np.nan if values is None else values

@@ -63,7 +63,7 @@ class Windows:
             )
             for each in self._of
         ]
-        self._quantiles: tuple[int, Floats, Floats, Floats] | None = None
+        self._quantiles: tuple[int, Floats, Floats, Floats, Floats] | None = None
 
     def compare(self, columns: Mapping[str, NDArray[Any]]) -> dict[str, Found]:
         """What can be compared here; what is left out is for the kernels, one by one."""
@@ -95,21 +95,31 @@ class Windows:
     def _distances(self, values: Floats) -> tuple[list[float], list[float]]:
         """Kolmogorov–Smirnov and Wasserstein of each row."""
         size, number = self.size, values.shape[1]
-        within = ((values - self._low) * self._scale).clip(-1.0, CELLS) + 1.0
+        within = values - self._low  # each array is made once and changed where it lies: it stays in the cache
+        within *= self._scale
+        np.maximum(within, -1.0, out=within)
+        np.minimum(within, CELLS, out=within)
+        within += 1.0
         cells = within.astype(np.int32)
         cells += self._first
-        low, high = self._starts.take(cells) / size, self._starts.take(cells + 1) / size
+        low = self._starts.take(cells)
+        cells += 1
+        high = self._starts.take(cells)
+        low, high = np.divide(low, size, out=within), high / size
         steps = np.arange(number + 1, dtype=np.float64) / number
-        above, below = steps[1:] - high, low - steps[:-1]  # the least that the distance can be at each point
-        best = np.maximum(above.max(1), below.max(1))
         gap = high - low
-        wanted = np.maximum(above, below) + gap >= best[:, None]
-        edge, start, end = self._at(number)
+        np.subtract(low, steps[:-1], out=low)  # the least that the distance can be at each point
+        np.subtract(steps[1:], high, out=high)
+        apart = np.maximum(low, high, out=low)
+        gap += apart
+        wanted = gap >= apart.max(1)[:, None]
+        edge, start, end, areas = self._at(number)
         width = size / number
         own = values - self._middle
-        areas = np.abs((edge[:, 1:] - edge[:, :-1]) - width * own)
+        areas = np.abs(np.subtract(areas, np.multiply(own, width, out=high), out=high), out=high)
         inside = (values > start) & (values < end)
-        row, place = np.nonzero(wanted | inside)
+        wanted |= inside
+        row, place = np.nonzero(wanted)
         right, left, at = self._looked_up(values[row, place], np.searchsorted(row, np.arange(len(self._of) + 1)))
         apart = np.maximum(steps[place + 1] - right / size, left / size - steps[place])
         distances = np.maximum.reduceat(apart, np.searchsorted(row, np.arange(len(self._of))))
@@ -135,8 +145,10 @@ class Windows:
         left[right == 0] = 0  # below all values: the one before them is no value
         return right, left, at
 
-    def _at(self, number: int) -> tuple[Floats, Floats, Floats]:
-        """Of windows of this length: running sums at their quantiles; the first and last value between each two."""
+    def _at(self, number: int) -> tuple[Floats, Floats, Floats, Floats]:
+        """Of windows of this length: running sums at their quantiles; between each two the first and last value, and
+        how much the sums grow.
+        """
         if self._quantiles is None or self._quantiles[0] != number:
             at = np.arange(number + 1) * self.size / number
             whole = np.minimum(np.floor(at).astype(np.int64), self.size - 1)
@@ -144,7 +156,7 @@ class Windows:
             edge = np.stack([each.sums[whole] + (at - whole) * (each.values[whole] - each.middle) for each in self._of])
             start = np.stack([each.values[whole[:-1]] for each in self._of])
             end = np.stack([each.values[last] for each in self._of])
-            self._quantiles = (number, edge, start, end)
+            self._quantiles = (number, edge, start, end, edge[:, 1:] - edge[:, :-1])
         return self._quantiles[1:]
 
 
