@@ -21,8 +21,8 @@ from watchkeeper_lab.bench.compare import table as changed
 from watchkeeper_lab.bench.model import MODEL
 from watchkeeper_lab.bench.seat import PLANNER
 from watchkeeper_lab.demo import demo as show
-from watchkeeper_lab.engine import stop_engine_if_ours
 from watchkeeper_lab.errors import BadInputError, LabError
+from watchkeeper_lab.grounds import release_engine
 from watchkeeper_lab.instance import DEFAULT_NAME
 from watchkeeper_lab.lab import Lab, take_down
 from watchkeeper_lab.oracle import Judgement
@@ -215,8 +215,7 @@ def down(name: Name = DEFAULT_NAME) -> None:
 async def _down(name: str) -> None:
     began = time.monotonic()
     existed = await take_down(name)
-    if not instances.load_all():
-        await stop_engine_if_ours()
+    await release_engine()
     done = f"is down after {time.monotonic() - began:.1f} s" if existed else "was not up"
     console.print(f"Lab `{name}` {done}.")
 

@@ -24,16 +24,19 @@ async def engine_for_caller(say: Say = print) -> int:
     """Make sure that an engine answers. Where it had to be started, its process id, which is the caller's to stop;
     else 0. No lab stops an engine that was started so."""
     await ensure_engine(say)
-    note = _note()
-    pid = int(note.read_text()) if note.exists() else 0
+    note, pid = _note(), _noted()
     note.unlink(missing_ok=True)
     return pid
 
 
+def engine_is_ours() -> bool:
+    """Whether the engine that runs is one that a lab started."""
+    return bool(pid := _noted()) and _is_dockerd(pid)
+
+
 async def stop_engine_if_ours() -> bool:
     """Stop the engine if a lab started it, and return when it has ended; any other is left alone (False)."""
-    note = _note()
-    pid = int(note.read_text()) if note.exists() else 0
+    note, pid = _note(), _noted()
     note.unlink(missing_ok=True)
     if not pid or not _is_dockerd(pid):
         return False
@@ -48,6 +51,10 @@ async def stop_engine_if_ours() -> bool:
 def _note() -> Path:
     """Where the process id of an engine that a lab started is kept."""
     return state_home() / "dockerd.pid"
+
+
+def _noted() -> int:
+    return int(note.read_text()) if (note := _note()).exists() else 0
 
 
 def _is_dockerd(pid: int) -> bool:

@@ -5,10 +5,10 @@ from dataclasses import replace
 
 from watchkeeper_lab import disk
 from watchkeeper_lab.containers import Containers, compose_up, names_by_service, remove_project
-from watchkeeper_lab.engine import Say, ensure_compose, ensure_engine
+from watchkeeper_lab.engine import Say, engine_is_ours, ensure_compose, ensure_engine, stop_engine_if_ours
 from watchkeeper_lab.errors import BadInputError, LabError
 from watchkeeper_lab.images import ensure_images
-from watchkeeper_lab.instance import Instance
+from watchkeeper_lab.instance import Instance, load_all
 from watchkeeper_lab.processes import Processes, forget_cluster
 from watchkeeper_lab.programs import ensure_programs, prepare
 from watchkeeper_lab.scenario import left_out, scenarios
@@ -86,3 +86,13 @@ async def remove(name: str, instance: Instance | None) -> bool:
     if instance is not None:
         await disk.remove(instance)
     return existed
+
+
+async def release_engine() -> None:
+    """Stop the engine if a lab started it and none needs it: what is left of a lab that was killed does not."""
+    if not engine_is_ours():
+        return
+    for one in load_all():
+        if one.ground == "container" and any(state.pid for state in (await services_of(one).states()).values()):
+            return
+    await stop_engine_if_ours()

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from watchkeeper_lab import grounds
 from watchkeeper_lab import instance as instances
 from watchkeeper_lab.background import BESIDE, Background
-from watchkeeper_lab.engine import Say, stop_engine_if_ours
+from watchkeeper_lab.engine import Say
 from watchkeeper_lab.errors import BadInputError, LabError
 from watchkeeper_lab.faults import BY_STACK, Site
 from watchkeeper_lab.instance import DEFAULT_NAME, Instance
@@ -138,8 +138,7 @@ class Lab:
             yield lab
         finally:
             await asyncio.shield(lab.down() if lab else take_down(name))
-            if not instances.load_all():
-                await asyncio.shield(stop_engine_if_ours())
+            await asyncio.shield(grounds.release_engine())
 
     async def inject(self, fault: str) -> float:
         """Break something, or start a control; return the moment (Unix time) from which it was in effect.
