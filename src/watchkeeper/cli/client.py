@@ -69,8 +69,8 @@ class Client(AbstractContextManager["Client"]):
     def post(self, path: str, body: Any = None) -> Any:
         return self._call("POST", path, json={} if body is None else body).json()
 
-    def put(self, path: str, body: Any) -> Any:
-        return self._call("PUT", path, json=body).json()
+    def put(self, path: str, body: Any, headers: dict[str, str] | None = None) -> Any:
+        return self._call("PUT", path, json=body, headers=headers).json()
 
     def delete(self, path: str) -> Any:
         return self._call("DELETE", path).json()

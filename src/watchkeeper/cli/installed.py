@@ -47,7 +47,7 @@ def _items(registry: "Registry", settings: "Settings", what: str) -> list[dict[s
     if what == "tools":
         return [_tool(tool, registry.kind_of_tool[name]) for name, tool in sorted(registry.tools.items())]
     if what == "runbooks":
-        return [_runbook(runbook) for runbook in registry.runbooks]
+        return [_runbook(runbook, registry.origin(runbook)) for runbook in registry.runbooks]
     from watchkeeper.watch.watch import overridden
 
     return [_rule(rule) for rule in overridden(registry.rules, settings)]
@@ -84,7 +84,9 @@ def _tool(tool: "Tool[Any]", kind: str) -> dict[str, Any]:
     }
 
 
-def _runbook(runbook: "Runbook") -> dict[str, Any]:
+def _runbook(runbook: "Runbook", origin: str) -> dict[str, Any]:
+    from watchkeeper.decide.handbook import digest
+
     return {
         "name": runbook.name,
         "kind": runbook.kind,
@@ -98,7 +100,12 @@ def _runbook(runbook: "Runbook") -> dict[str, Any]:
             for rung in runbook.ladder
         ],
         "healed": runbook.healed.source if runbook.healed else None,
+        "confirm": runbook.confirm,
         "page": runbook.page,
+        "origin": origin,
+        "text": runbook.text,
+        "digest": digest(runbook.text),
+        "problem": None,
     }
 
 

@@ -6,15 +6,19 @@ import typer
 
 from watchkeeper.cli.options import Options
 
-runbooks = typer.Typer(help="List the runbooks, show one; review what was learned.", invoke_without_command=True)
+runbooks = typer.Typer(
+    help="List the runbooks, show one, change one; review what was learned.", invoke_without_command=True
+)
 rules = typer.Typer(help="List the rules, show one.", invoke_without_command=True)
 
 
 def register(app: typer.Typer) -> None:
     from watchkeeper.cli.adjusting import register as register_changes
     from watchkeeper.cli.drafts import register as register_drafts
+    from watchkeeper.cli.pages import register as register_pages
 
     register_changes(rules)
+    register_pages(runbooks)
     register_drafts(runbooks)
     app.add_typer(runbooks, name="runbooks")
     app.add_typer(rules, name="rules")
@@ -51,7 +55,8 @@ def show(context: typer.Context, name: Annotated[str, typer.Argument(help="The r
     if options.json:
         return print_json(item)
     screen = console()
-    screen.print(f"{item['name']} (for a {item['kind']})", style="bold")
+    changed = ", changed while it runs" if item["origin"] == "changed" else ""
+    screen.print(f"{item['name']} (for a {item['kind']}{changed})", style="bold")
     screen.print(f"When:   {item['when']}")
     screen.print(f"Cause:  {item['cause']}")
     for number, rung in enumerate(item["ladder"], 1):

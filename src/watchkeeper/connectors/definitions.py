@@ -56,7 +56,7 @@ class _StepFile(BaseModel):
     why: str = ""
 
 
-class _RunbookFile(BaseModel):
+class RunbookFile(BaseModel):
     model_config = ConfigDict(extra="forbid")
     when: str
     cause: str
@@ -167,7 +167,7 @@ def parse_runbook(text: str, *, name: str, kind: str, sample: Reading, tools: It
         post = frontmatter.loads(text)
     except yaml.YAMLError as problem:
         raise ConfigurationError(f"{where}: the front matter is not valid YAML: {problem}".replace("\n", " ")) from None
-    file = _parse(_RunbookFile, post.metadata, where)
+    file = _parse(RunbookFile, post.metadata, where)
     known = {tool.name: tool for tool in tools}
     try:
         when = Condition(file.when)
@@ -175,13 +175,13 @@ def parse_runbook(text: str, *, name: str, kind: str, sample: Reading, tools: It
         healed = Condition(file.healed) if file.healed else None
         if healed:
             healed.check(sample.scope())
-        ladder = tuple(tuple(_step(step, known, sample) for step in rung) for rung in file.ladder)
+        ladder = tuple(tuple(step_of(step, known, sample) for step in rung) for rung in file.ladder)
     except ConfigurationError as problem:
         raise ConfigurationError(f"{where}: {problem.what}", problem.next_step) from None
-    return Runbook(name, kind, when, file.cause, ladder, healed, post.content, file.confirm)
+    return Runbook(name, kind, when, file.cause, ladder, healed, post.content, file.confirm, text)
 
 
-def _step(step: _StepFile, known: Mapping[str, Tool[Any]], sample: Reading) -> RungStep:
+def step_of(step: _StepFile, known: Mapping[str, Tool[Any]], sample: Reading) -> RungStep:
     tool = known.get(step.tool)
     if tool is None:
         raise ConfigurationError(

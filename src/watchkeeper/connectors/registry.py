@@ -4,11 +4,13 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 from importlib.metadata import entry_points
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from watchkeeper.connectors.definitions import load_rules, load_runbooks
 from watchkeeper.domain import ConfigurationError, Connector, NotFound, Reading, Resource, Rule, Runbook, Tool
 from watchkeeper.settings import ResourceSettings
+
+Origin = Literal["packaged", "file", "changed", "learned"]
 
 
 class Registry:
@@ -19,6 +21,7 @@ class Registry:
         self._own_rules: tuple[Rule, ...] = ()
         self._own_runbooks: tuple[Runbook, ...] = ()
         self._learned: tuple[Runbook, ...] = ()
+        self._changed: tuple[Runbook, ...] = ()
         self._own_metrics: dict[str, dict[str, float]] = {}
         self.broken: dict[str, str] = {}
         """Entry points that could not be loaded, and why: told by `doctor`, the rest goes on."""
@@ -104,16 +107,40 @@ class Registry:
 
     @property
     def runbooks(self) -> tuple[Runbook, ...]:
-        """The user's own first, and last those that were learned here."""
+        """Those in force: what somebody has written while it runs stands in the place of the one of its name, or first;
+        then the user's own, and last those that were learned here."""
+        changed = {(runbook.kind, runbook.name): runbook for runbook in self._changed}
+        known = [changed.pop((runbook.kind, runbook.name), runbook) for runbook in self.settled]
+        return (*changed.values(), *known)
+
+    @property
+    def settled(self) -> tuple[Runbook, ...]:
+        """The same without what somebody has changed while it runs."""
         taken = {(runbook.kind, runbook.name) for runbook in self._own_runbooks}
         shipped = (runbook for connector in self for runbook in connector.runbooks)
         known = (*self._own_runbooks, *(r for r in shipped if (r.kind, r.name) not in taken))
         names = {runbook.name for runbook in known}
         return (*known, *(runbook for runbook in self._learned if runbook.name not in names))
 
+    def origin(self, runbook: Runbook) -> Origin:
+        """Where a runbook comes from."""
+        places: tuple[tuple[Origin, tuple[Runbook, ...]], ...] = (
+            ("changed", self._changed),
+            ("file", self._own_runbooks),
+            ("learned", self._learned),
+        )
+        for name, found in places:
+            if any(one is runbook for one in found):
+                return name
+        return "packaged"
+
     def learn(self, runbooks: Iterable[Runbook]) -> None:
         """From now on these are those that were learned here; one that bears the name of another is left out."""
         self._learned = tuple(runbooks)
+
+    def change(self, runbooks: Iterable[Runbook]) -> None:
+        """From now on these are those that somebody has written while it runs."""
+        self._changed = tuple(runbooks)
 
     @property
     def rules(self) -> tuple[Rule, ...]:

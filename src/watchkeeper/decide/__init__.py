@@ -1,6 +1,7 @@
 """incident → diagnosis → plan → permission: runbooks and the model behind one seam, policy in front of it."""
 
 from watchkeeper.decide.decide import PAUSED, Decide
+from watchkeeper.decide.handbook import Handbook
 from watchkeeper.decide.history import RESET
 from watchkeeper.decide.lessons import Lessons
 from watchkeeper.decide.model import ModelPlanner, made_by_model
@@ -18,6 +19,7 @@ __all__ = [
     "SCHEMA",
     "Decide",
     "Facts",
+    "Handbook",
     "Lessons",
     "ModeSet",
     "ModelPlanner",

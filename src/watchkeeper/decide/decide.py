@@ -8,6 +8,7 @@ from typing import Any
 
 from watchkeeper.connectors import Registry
 from watchkeeper.decide import tending
+from watchkeeper.decide.handbook import Handbook
 from watchkeeper.decide.hands import Hands
 from watchkeeper.decide.history import History
 from watchkeeper.decide.lessons import Lessons
@@ -68,6 +69,7 @@ class Decide:
         self.tools: Mapping[str, Tool[Any]] = registry.tools
         self.model = ModelPlanner(llm, registry, self.tools, store) if llm and planner in ("auto", "model") else None
         self.lessons = Lessons(registry, store)
+        self.handbook = Handbook(registry, store)
         self.windows = Windows(store, maintenance)
         self.modes = Modes(store, policy.mode)
         self.history = History(store, policy.settings, self.tools)
@@ -81,6 +83,7 @@ class Decide:
         A model is asked only with `ask`, which may take as long as its `deadline`; else what it said before stands.
         """
         await self.lessons.load()  # another executor may have been told
+        await self.handbook.load()
         if self._seat is not None and not self._seat.then_runbooks:
             return None, (await self._seat.why(incident, self._store),)
         if self.model is None:

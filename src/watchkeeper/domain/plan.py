@@ -135,3 +135,5 @@ class Runbook:
     healed: Condition | None
     page: str
     confirm: str = ""
+    text: str = ""
+    """The whole file, front matter included, as it was read."""

@@ -27,6 +27,7 @@ from watchkeeper.server import (
     problems,
     resources,
     rules,
+    runbooks,
     silences,
     slack,
     still,
@@ -74,7 +75,8 @@ def create_app(runtime: Runtime) -> FastAPI:
         deciding.router,
         acts.router,
         evaluation.router,
-        drafts.router,  # before tools, which takes any name for a runbook's
+        drafts.router,  # before runbooks, which takes any name for one's
+        runbooks.router,
         tools.router,
         rules.router,
         connectors.router,

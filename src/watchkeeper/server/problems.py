@@ -10,6 +10,7 @@ from fastapi.responses import JSONResponse
 from pydantic import BaseModel
 from starlette.exceptions import HTTPException
 
+from watchkeeper.connectors.examining import Fault
 from watchkeeper.domain import WatchkeeperError
 
 log = structlog.get_logger(__name__)
@@ -24,11 +25,16 @@ class Problem(BaseModel):
     detail: str
     next: str = ""
     instance: str = ""
+    faults: list[Fault] | None = None
+    """Of a text that cannot be used: each thing that is wrong, with its line."""
 
 
 def _response(problem: Problem, headers: dict[str, str] | None = None) -> JSONResponse:
     return JSONResponse(
-        problem.model_dump(), problem.status, media_type="application/problem+json", headers=headers or {}
+        problem.model_dump(exclude_none=True),
+        problem.status,
+        media_type="application/problem+json",
+        headers=headers or {},
     )
 
 
@@ -40,9 +46,9 @@ def problem_response(problem: WatchkeeperError, path: str) -> JSONResponse:
     if (seconds := getattr(problem, "retry_after", None)) is not None:
         headers["Retry-After"] = str(seconds)
     title = HTTPStatus(problem.status).phrase
-    return _response(
-        Problem(title=title, status=problem.status, detail=problem.what, next=problem.next_step, instance=path), headers
-    )
+    found: list[Fault] | None = getattr(problem, "faults", None)
+    said = Problem(title=title, status=problem.status, detail=problem.what, next=problem.next_step, instance=path)
+    return _response(said.model_copy(update={"faults": found}), headers)
 
 
 def install(app: FastAPI) -> None:

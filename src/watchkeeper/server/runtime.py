@@ -119,7 +119,7 @@ async def _assembled(
     planner = seat if settings.planner == "agents" else None
     decide = Decide(registry, policy, store, settings.maintenance, planner, settings.planner, settings.llm)
     predictions = _predictions(settings, store)
-    learner = Learner(store, decide.lessons)
+    learner = Learner(store, decide.lessons, decide.handbook)
     async with Engine(kept=Kept(settings.data / "kept")) as engine, AsyncExitStack() as stack:
         await stack.enter_async_context(predictions.running())
         known = machines_of(settings.hosts, settings.data / "processes")

@@ -1,11 +1,9 @@
-"""`/api/mcp/tools`, runbooks, policy: what it can do, and what it may."""
-
-from typing import Any
+"""`/api/mcp/tools`, policy: what it can do, and what it may."""
 
 from fastapi import APIRouter
 
 from watchkeeper.decide import example
-from watchkeeper.domain import Breaker, Effect, NotFound, Runbook, now
+from watchkeeper.domain import Breaker, Effect, now
 from watchkeeper.server import elsewhere
 from watchkeeper.server.incidents import id_of, submitted
 from watchkeeper.server.runtime import Runtime
@@ -14,7 +12,6 @@ from watchkeeper.server.views import (
     CallTool,
     Page,
     PolicyView,
-    RunbookView,
     Submitted,
     ToolView,
     breaker_view,
@@ -66,40 +63,6 @@ async def call_tool(name: str, body: CallTool, runtime: Here, who: Submitter) ->
     plan = runtime.decide.plan_for(name, resource, body.arguments, who, at)
     result = submitted(await runtime.loop.submit(plan, who))
     return result.model_copy(update={"output": runtime.store.masker.value(result.output)})
-
-
-def _runbook(runbook: Runbook) -> RunbookView:
-    ladder: list[list[dict[str, Any]]] = [
-        [
-            {"tool": s.tool, "with": dict(s.arguments) | {n: f"= {e.source}" for n, e in s.expressions.items()}}
-            for s in rung
-        ]
-        for rung in runbook.ladder
-    ]
-    return RunbookView(
-        name=runbook.name,
-        kind=runbook.kind,
-        when=runbook.when.source,
-        cause=runbook.cause,
-        ladder=ladder,
-        healed=runbook.healed.source if runbook.healed else None,
-        page=runbook.page,
-    )
-
-
-@router.get("/runbooks", tags=["runbooks"])
-async def list_runbooks(runtime: Here, _: Viewer) -> Page[RunbookView]:
-    """Every runbook with its ladder."""
-    return Page(items=[_runbook(runbook) for runbook in runtime.registry.runbooks])
-
-
-@router.get("/runbooks/{name}", tags=["runbooks"])
-async def show_runbook(name: str, runtime: Here, _: Viewer) -> RunbookView:
-    """One runbook, with its page."""
-    found = next((runbook for runbook in runtime.registry.runbooks if runbook.name == name), None)
-    if found is None:
-        raise NotFound(f"There is no runbook {name!r}.", "`watchkeeper runbooks` lists them.")
-    return _runbook(found)
 
 
 @router.get("/policy", tags=["policy"])

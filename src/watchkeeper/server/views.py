@@ -229,16 +229,6 @@ class ToolView(BaseModel):
     """Those of its breakers that are open."""
 
 
-class RunbookView(BaseModel):
-    name: str
-    kind: str
-    when: str
-    cause: str
-    ladder: list[list[dict[str, Any]]]
-    healed: str | None
-    page: str
-
-
 class ConnectorView(BaseModel):
     """A connector and its conduct. `offences`: how often, by what it did, since the start."""
 

@@ -18,17 +18,18 @@ PASSES = 5
 class Written:
     """What a file says, and where. `content` is what it means."""
 
-    def __init__(self, path: Path | None) -> None:
-        """Raises ConfigurationError where it cannot be read, or is no mapping."""
+    def __init__(self, path: Path | None, text: str | None = None) -> None:
+        """`text`: what it says, where it is not to be read. Raises ConfigurationError where it cannot be read, or is
+        no mapping."""
         self.path = path
         self._node: yaml.Node | None = None
         self.content: dict[str, Any] = {}
         if path is not None:
-            self._read(path)
+            self._read(path, text)
 
-    def _read(self, path: Path) -> None:
+    def _read(self, path: Path, text: str | None) -> None:
         try:
-            loader = yaml.SafeLoader(path.read_text())
+            loader = yaml.SafeLoader(path.read_text() if text is None else text)
             self._node = loader.get_single_node()
             means: Callable[[yaml.Node], Any] = loader.construct_document  # pyright: ignore[reportUnknownMemberType, reportUnknownVariableType]
             content = means(self._node) if self._node is not None else None

@@ -14,7 +14,7 @@ from watchkeeper.server.mcp.bounded import bounded
 from watchkeeper.server.mcp.call import Call, masked
 from watchkeeper.server.mcp.evidence import search_runbooks
 from watchkeeper.server.mcp.incidents import get_status, list_incidents
-from watchkeeper.server.tools import show_runbook
+from watchkeeper.server.runbooks import RunbookView, view_of
 
 SCHEME = "watchkeeper://"
 LONGEST = 40_000
@@ -95,8 +95,14 @@ async def incident_page(call: Call, key: str) -> str:
 
 
 async def runbook_page(call: Call, name: str) -> str:
-    """Raises NotFound."""
-    book = await show_runbook(name, call.runtime, call.who)
+    """Of every technology that has one of that name. Raises NotFound."""
+    found = [view_of(call.runtime, book) for book in call.runtime.registry.runbooks if book.name == name]
+    if not found:
+        raise NotFound(f"There is no runbook {name!r}.", "search_runbooks lists them.")
+    return _short(call, "\n\n".join(_page(book) for book in found))
+
+
+def _page(book: RunbookView) -> str:
     rungs = [
         f"{number}. " + "; ".join(f"`{step['tool']}` {json.dumps(step['with'], default=str)}" for step in rung)
         for number, rung in enumerate(book.ladder, 1)
@@ -109,7 +115,7 @@ async def runbook_page(call: Call, name: str) -> str:
         *rungs,
         f"Healed when: `{book.healed}`" if book.healed else "Healed when its alert is over and the probe passes.",
     ]
-    return _short(call, "\n\n".join([*head, book.page]))
+    return "\n\n".join([*head, book.page])
 
 
 def _short(call: Call, text: str) -> str:
