@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from datetime import UTC, timedelta
 from typing import Any
 
-from watchkeeper.decide import Decide, made_by_model
+from watchkeeper.decide import Decide, made_by_model, worse
 from watchkeeper.domain import (
     LOOP,
     Approval,
@@ -30,6 +30,7 @@ from watchkeeper.domain import (
 )
 from watchkeeper.domain.situation import Situation
 from watchkeeper.fixing import Fixing
+from watchkeeper.hindering import hinder, hindering, release
 from watchkeeper.incidents import Desk
 from watchkeeper.merging import Merging
 from watchkeeper.people import People
@@ -96,6 +97,7 @@ class Loop:
                 return await self._desk.escalate(incident, f"no alert fires any more, but {verdict.reasons[0]}")
             if incident.left is None and (merged := await self._merging.into_cause(incident)):
                 return merged  # it goes on with what it comes from
+            incident = await release(self._desk, incident, at)
             if not incident.active:
                 return incident  # escalated: a person has it
             if stopped := await self._decide.stopped():
@@ -105,10 +107,9 @@ class Loop:
                 continue
             approval = await self._approval(incident)
             if approval is not None and approval.status == "waiting":
-                about = root in approval.plan.resources or made_by_model(approval.plan)
-                if about or approval.requested_by != LOOP:
+                why = await self._overtaken(approval, root, incident, at)
+                if why is None:
                     return incident  # a row in the store; nothing sleeps
-                why = f"the cause turned out to be {at.resources[root].slug}"
                 incident = await self._desk.withdraw(incident, approval, why)
                 continue
             if approval is not None and approval.status == "expired":
@@ -170,7 +171,12 @@ class Loop:
             raise RuntimeError(f"{fix.id} was finished without a verdict")
         if held_back(fix) and not fix.stopped and (stopped := await self._fixing.stopped(fix)):
             return await self._desk.untried(incident, fix, stopped)
-        return await self._desk.judged(incident, fix, fix.verdict)
+        others = await hindering(self._store, fix)
+        verdict = fix.verdict  # what failed because of something else tells nothing of the plan, and that goes on
+        if others and verdict.outcome == "inconclusive" and not fix.stopped:
+            verdict = replace(verdict, outcome="not_healed")
+        incident = await self._desk.judged(incident, fix, verdict)
+        return await hinder(self._desk, incident, fix, others)
 
     async def submit(self, plan: Plan, principal: Principal, incident: Incident | None = None) -> Submission:
         """The one entrance: what comes by HTTP, command line, chat, MCP or a rollout is judged by the same policy.
@@ -293,6 +299,19 @@ class Loop:
         if approval.status == "waiting" and approval.expires_at <= now():
             approval = await self._desk.expire(approval)
         return approval
+
+    async def _overtaken(self, approval: Approval, root: str, incident: Incident, at: Situation) -> str | None:
+        """Why what the loop has asked for is not what goes first any more, or None. What somebody else has asked for
+        waits for its answer, and so does what a model has planned."""
+        if approval.requested_by != LOOP or made_by_model(approval.plan):
+            return None
+        if root not in approval.plan.resources:
+            return f"the cause turned out to be {at.resources[root].slug}"
+        plan, _ = await self._decide.next_plan(root, incident, at)
+        if plan is None or not worse(plan, approval.plan, at):
+            return None
+        name, later = ", ".join(plan.aims), ", ".join(step.tool for step in approval.plan.steps)
+        return f"{name} on {at.resources[root].slug} is worse and goes first; {later} is asked for again after it"
 
     async def _ask(self, incident: Incident, plan: Plan, decision: Decision, at: Situation) -> Incident:
         with suppress(Conflict):  # somebody has taken it over, or closed it, a moment ago

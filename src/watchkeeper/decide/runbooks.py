@@ -38,12 +38,16 @@ def plan_from_runbooks(
     resource = situation.resources[root]
     alerts = situation.alerts_of(root)
     passed: list[str] = []
+    plans: list[Plan] = []
     for runbook in matching(root, situation, runbooks):
         if not runbook.ladder:
             passed.append(f"runbook {runbook.name}{LEFT}{runbook.cause}")
         for number, rung in enumerate(runbook.ladder, 1):
             author = f"runbook:{runbook.name}#{number}"
             names = " + ".join(step.tool for step in rung)
+            if incident.hindered.get(f"{author}@{root}"):
+                passed.append(f"{names}: failed while something else was wrong, and is tried again when that is over")
+                break  # what is harsher is not called for yet
             if f"{author}@{root}" in incident.tried:
                 passed.append(f"{names}: tried here before")
                 continue
@@ -59,8 +63,33 @@ def plan_from_runbooks(
             confirm = runbook.confirm or next((a.why for a in alerts if a.confirm), "")
             healed = runbook.healed.source if runbook.healed else None
             aims = aimed_at(runbook, alerts, resource.kind)
-            return Plan(author, steps, now(), diagnosis, healed, confirm, aims=aims), tuple(passed)
-    return None, tuple(passed)
+            plans.append(Plan(author, steps, now(), diagnosis, healed, confirm, aims=aims))
+            break
+    return first(plans, situation, tools), tuple(passed)
+
+
+def first(plans: Sequence[Plan], situation: Situation, tools: Mapping[str, Tool[Any]]) -> Plan | None:
+    """Which goes first: the one for the worst fault, unless it is harsher than what is known for a lesser one, which
+    may be its cause, or starts things anew."""
+    best: Plan | None = None
+    for plan in plans:
+        revives = any(tools[step.tool].revives for step in plan.steps)
+        gentle = best is None or (plan.effect.rank <= best.effect.rank and not revives)
+        if best is None or (gentle and worse(plan, best, situation)):
+            best = plan
+    return best
+
+
+def worse(plan: Plan, other: Plan, situation: Situation) -> bool:
+    """Whether it is for a worse fault than the other is, where both tell what they are for."""
+    mine, theirs = _gravity(plan, situation), _gravity(other, situation)
+    return mine is not None and theirs is not None and mine > theirs
+
+
+def _gravity(plan: Plan, situation: Situation) -> tuple[bool, int] | None:
+    """Of the worst alert that it is for, as long as that fires."""
+    alerts = (alert for alert in situation.firing if alert.resource in plan.resources and alert.rule in plan.aims)
+    return max((alert.gravity for alert in alerts), default=None)
 
 
 def known_cause(root: str, situation: Situation, runbooks: Sequence[Runbook]) -> Diagnosis | None:

@@ -1,6 +1,6 @@
 """Alerts that belong together, and the records of what was done about them."""
 
-from collections.abc import Mapping
+from collections.abc import Container, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any, Literal
@@ -112,6 +112,9 @@ class Incident:
     open_fix: str | None = None
     tried: tuple[str, ...] = ()
     """Keys of the plans that were tried here; none is tried twice."""
+    hindered: Mapping[str, tuple[str, ...]] = field(default_factory=dict[str, tuple[str, ...]])
+    """By key of a plan of which a step failed, ids of the alerts of other faults that fired meanwhile: it may be tried
+    once more when these are over, and nothing harsher before. Empty once they are."""
     refused: tuple[str, ...] = ()
     """Keys of the plans that policy denied or a person rejected."""
     refusals: Mapping[str, str] = field(default_factory=dict[str, str])
@@ -249,7 +252,7 @@ class Incident:
 
     def anew(self) -> "Incident":
         """As if nothing had been tried, either: a person may ask for it again."""
-        return replace(self.forgetting_refusals(), tried=())
+        return replace(self.forgetting_refusals(), tried=(), hindered={})
 
     def unasked(self) -> "Incident":
         return replace(self, status="open", approval=None)
@@ -258,6 +261,21 @@ class Incident:
         """The fix was stopped before it did anything."""
         tried = tuple(key for key in self.tried if key != fix.plan.key)
         return replace(self, status="open", open_fix=None, tried=tried)
+
+    def hinders(self, fix: Fix, alerts: Sequence[str]) -> "Incident":
+        """A step of the fix failed while these fired: its plan counts as tried only until they are over, once."""
+        if fix.plan.key in self.hindered or not alerts:
+            return self
+        return replace(self, hindered={**self.hindered, fix.plan.key: tuple(alerts)})
+
+    def released(self, firing: Container[str]) -> "Incident":
+        """With what was hindered by what fires no more to be tried again; itself where there is none."""
+        over = [key for key, by in self.hindered.items() if by and not any(alert in firing for alert in by)]
+        if not over:
+            return self
+        status: IncidentStatus = "open" if self.status == "escalated" and self.left is None else self.status
+        tried = tuple(key for key in self.tried if key not in over)
+        return replace(self, status=status, tried=tried, hindered={**self.hindered, **dict.fromkeys(over, ())})
 
     def going_on(self, fix: Fix, reason: str) -> "Incident":
         """The fix is over and has healed, the incident is not."""
@@ -291,6 +309,7 @@ class Incident:
             self.touching(*other.resources),
             absorbed=tuple(dict.fromkeys((*self.absorbed, other.id, *other.absorbed))),
             tried=tuple(dict.fromkeys((*self.tried, *other.tried))),
+            hindered={**other.hindered, **self.hindered},
             refused=tuple(dict.fromkeys((*self.refused, *other.refused))),
             refusals={**other.refusals, **self.refusals},
             mended=tuple(dict.fromkeys((*self.mended, *other.mended))),

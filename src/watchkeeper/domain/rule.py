@@ -64,6 +64,11 @@ class Alert:
         """Whether it is the cause of what alerts on what runs there, rather than what that did to it."""
         return self.health is Health.FAILED or self.explains_services
 
+    @property
+    def gravity(self) -> tuple[bool, int]:
+        """How bad it is: the more of it, the worse."""
+        return self.severity == "critical", self.health.rank
+
     def fire(self, at: datetime, why: str = "") -> "Alert":
         return replace(self, status="firing", firing_at=at, why=why or self.why)
 

@@ -1,7 +1,8 @@
 """A connector of somebody else's: a ledger whose `fault` key says that it is broken.
 
 Faults: `broken` is mended by `ledger_mend`; `stubborn` by nothing `ledger_try` does, which is undone, and then by
-`ledger_mend`; `untold` by `ledger_blind`, which keeps no state, so that nothing can tell whether it was done.
+`ledger_mend`; `untold` by `ledger_blind`, which keeps no state, so that nothing can tell whether it was done; `choked`
+by `ledger_unchoke`, and nobody else gets in before. Several at once are written one after the other.
 
 Every act is counted in Redis (`done:<tool>`), so a test sees how often it really happened. Where the file named by
 `LEDGER_DIE` holds `<tool>:<moment>` (`before` or `after` the side effect), the process kills itself there, once.
@@ -48,6 +49,9 @@ async def marks(ledger: Ledger) -> str:
 @tool(Effect.REVERSIBLE, state=fault, settle=1.0, by_hand="redis-cli del fault")
 async def ledger_mend(ledger: Ledger) -> str:
     """Mend the ledger."""
+    if "choked" in await fault(ledger):
+        await ledger.redis.incr("refused:ledger_mend")
+        raise ConnectionError("no connection is left")
     die("ledger_mend:before")
     async with ledger.redis.pipeline() as at_once:  # counted with its effect, or a kill between them looks like two
         await at_once.incr("done:ledger_mend").delete("fault").execute()
@@ -82,11 +86,17 @@ async def ledger_blind(ledger: Ledger) -> None:
     die("ledger_blind:after")
 
 
+@tool(Effect.REVERSIBLE, state=fault, settle=1.0, by_hand="redis-cli set fault broken")
+async def ledger_unchoke(ledger: Ledger) -> None:
+    """Let others in again."""
+    await ledger.redis.set("fault", (await fault(ledger)).replace("choked", "").strip() or "none")
+
+
 class LedgerConnector:
     kind = "ledger"
     metric = "broken"
-    sample = Reading("ledger", now(), 0.0, {"broken": 0.0, "stubborn": 0.0, "untold": 0.0}, {}, "fine")
-    tools = (ledger_mend, ledger_try, ledger_blind)
+    sample = Reading("ledger", now(), 0.0, {"broken": 0.0, "stubborn": 0.0, "untold": 0.0, "choked": 0.0}, {}, "fine")
+    tools = (ledger_mend, ledger_try, ledger_blind, ledger_unchoke)
     rules, runbooks = define(HERE, kind=kind, sample=sample, tools=tools)
 
     async def discover(self, hosts: Sequence[Host], settings: Mapping[str, Any]) -> AsyncIterator[Resource]:
@@ -107,7 +117,7 @@ class LedgerConnector:
 
     async def read(self, session: Ledger, last: Reading | None) -> Reading:
         said = await fault(session)
-        known = {name: float(said == name) for name in ("broken", "stubborn", "untold")}
+        known = {name: float(name in said.split()) for name in ("broken", "stubborn", "untold", "choked")}
         return Reading(session.resource.id, now(), 0.0, known, {}, "fine" if said == "none" else said)
 
     async def probe(self, session: Ledger) -> Probe:

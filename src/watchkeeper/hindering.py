@@ -1,0 +1,49 @@
+"""What failed because something else was wrong as well is no proof that it does not help: it is tried once more when
+that is over, and nothing harsher is asked for before."""
+
+from collections.abc import Sequence
+
+from watchkeeper.domain import Alert, Fix, Incident, now
+from watchkeeper.domain.situation import Situation
+from watchkeeper.incidents import Desk
+from watchkeeper.store import Store
+
+ALERTS = 100
+"""Of one resource, looked through at most: the latest."""
+
+
+async def hindering(store: Store, fix: Fix) -> list[Alert]:
+    """Alerts of other, grave faults on what the fix was for, which fired while a step of it failed."""
+    failed = next((record for record in fix.steps if record.status == "failed"), None)
+    if failed is None or not fix.plan.aims or fix.verdict is None or fix.verdict.outcome == "healed":
+        return []
+    until, since = failed.finished_at or now(), failed.started_at or fix.started_at
+    return [
+        alert
+        for alert in await store.select(Alert, resource=failed.resource, limit=ALERTS)
+        if alert.rule not in fix.plan.aims
+        and alert.severity == "critical"
+        and alert.pending_at <= until
+        and (alert.resolved_at or now()) >= since
+    ]
+
+
+async def hinder(desk: Desk, incident: Incident, fix: Fix, others: Sequence[Alert]) -> Incident:
+    """After a fix of which a step failed: note what hindered it."""
+    if not others or fix.plan.key in incident.hindered:
+        return incident
+    names = ", ".join(dict.fromkeys(alert.rule for alert in others))
+    text = f"{fix.plan.author} failed while {names} fired too: it is tried once more when that is over"
+    keys = [alert.id for alert in others]
+    return await desk.change(incident.id, lambda i: i.hinders(fix, keys), "plan.hindered", text)
+
+
+async def release(desk: Desk, incident: Incident, at: Situation) -> Incident:
+    """What hindered a plan fires no more: it may be tried again, and is not left to people because of that."""
+    firing = {alert.id for alert in desk.firing(incident, at)}
+    free = incident.released(firing)
+    if free is incident:
+        return incident
+    over = [key for key, by in incident.hindered.items() if by and not free.hindered[key]]
+    text = f"{', '.join(key.partition('@')[0] for key in over)} may be tried again: what hindered it is over"
+    return await desk.change(incident.id, lambda i: i.released(firing), "plan.released", text)

@@ -1,0 +1,71 @@
+"""Two faults on one thing: the worse goes first, and what failed because of the other is not held against it."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import redis
+
+from tests.conftest import RedisServer, start_redis
+from tests.crash.harness import Server, serving
+from tests.crash.test_crash import times
+
+pytestmark = pytest.mark.crash
+
+
+def test_what_failed_because_of_another_fault_is_tried_again_when_that_is_over(
+    make_server: Callable[..., Server], redis_server: RedisServer
+) -> None:
+    server = make_server()
+    started = server.until_kind("server.started")["seq"]
+    redis_server.client().set("fault", "broken choked")
+    closed = server.until_kind("incident.closed", "incident.escalated", after=started)
+    assert closed["kind"] == "incident.closed", closed
+    assert closed["text"].startswith("healed")
+    authors = [fix["plan"]["author"] for fix in server.fixes()]
+    assert authors == ["runbook:broken#1", "runbook:choked#1", "runbook:broken#1"]
+    assert int(redis_server.client().get("refused:ledger_mend") or 0) == 1
+    assert times(redis_server, "ledger_mend") == 1
+    hindered = server.until_kind("plan.hindered", after=started)
+    assert "runbook:broken#1 failed while ledger-choked fired too" in hindered["text"]
+
+
+def test_a_worse_fault_does_not_wait_for_the_answer_about_a_lesser_one(tmp_path: Path) -> None:
+    folder = tmp_path / "redis"
+    folder.mkdir()
+    kept = start_redis(folder, "--maxmemory", "8mb", "--maxclients", "64")
+    config = tmp_path / "watchkeeper.yaml"
+    config.write_text(
+        "mode: approve\nonly: [cache]\n"
+        f"resources: [{{name: cache, kind: redis, url: '{kept.url}', environment: lab, act: true, settings: {{cache_keys: ['basket:*']}}}}]\n"
+    )
+    held: list[redis.Redis] = []
+    try:
+        with serving(Server(tmp_path / "data", config)) as server:
+            started = server.until_kind("server.started")["seq"]
+            full = kept.client()
+            for number in range(200):
+                try:
+                    full.set(f"basket:{number}", "x" * 65536)
+                except redis.ResponseError:
+                    break
+            asked = server.until_kind("approval.requested", after=started)
+            assert "redis_expire_cache_keys" in asked["text"]
+            for _ in range(64):
+                try:
+                    held.append(kept.client())
+                    held[-1].ping()
+                except redis.ConnectionError:
+                    break
+            void = server.until_kind("approval.void", after=asked["seq"])
+            assert "redis-clients-exhausted" in void["text"]
+            assert "goes first" in void["text"]
+            instead = server.until_kind("approval.requested", after=asked["seq"])
+            assert "redis_kill_clients" in instead["text"]
+            assert len(server.get("/api/approvals")["items"]) == 1
+    finally:
+        for one in held:
+            one.close()
+        kept.stop()
+        assert kept.process.stdout is not None
+        kept.process.stdout.close()
