@@ -37,7 +37,8 @@ def test_a_worse_fault_does_not_wait_for_the_answer_about_a_lesser_one(tmp_path:
     config = tmp_path / "watchkeeper.yaml"
     config.write_text(
         "mode: approve\nonly: [cache]\n"
-        f"resources: [{{name: cache, kind: redis, url: '{kept.url}', environment: lab, act: true, settings: {{cache_keys: ['basket:*']}}}}]\n"
+        f"resources: [{{name: cache, kind: redis, url: '{kept.url}', environment: lab, act: true,\n"
+        "              settings: {cache_keys: ['basket:*']}}]\n"
     )
     held: list[redis.Redis] = []
     try:

@@ -101,7 +101,7 @@ async def test_alerts_of_what_is_removed_are_resolved_and_it_is_told(play: Play)
         assert [e.subject for e in await scene.store.events() if e.kind == "alert.resolved"] == [fired.id]
 
 
-async def test_what_is_called_otherwise_since_the_last_start_leaves_no_ghost(play: Play) -> None:
+async def test_what_is_called_otherwise_since_the_last_start_takes_its_history_along(play: Play) -> None:
     away = resource("away")
     ill = [rule("reading.used > 0.1", seconds=0)]
     async with play(Scripted(CACHE, away, rules=ill)) as scene:
@@ -109,12 +109,15 @@ async def test_what_is_called_otherwise_since_the_last_start_leaves_no_ghost(pla
             fired = {alert.resource: alert for alert in (await scene.alerted.get(), await scene.alerted.get())}
     renamed = resource(CACHE.name, environment="staging")
     async with play(Scripted(renamed, rules=ill)) as scene:
-        assert scene.vanished == [CACHE.id]
-        assert (await scene.store.get(Alert, fired[CACHE.id].id)).status == "resolved"
+        assert scene.vanished == []
+        followed = await scene.store.get(Alert, fired[CACHE.id].id)
+        assert (followed.status, followed.resource) == ("firing", renamed.id)
+        assert scene.watch.watchers[renamed.id].alerts["full"].id == followed.id
         assert (await scene.store.get(Alert, fired[away.id].id)).status == "firing"  # its host may be away
         assert {known.id for known in await scene.store.resources()} == {renamed.id, away.id}
-        async with asyncio.timeout(10):
-            assert (await scene.alerted.get()).resource == renamed.id
+        (told,) = await scene.store.events(kinds=("resource.renamed",))
+        assert told.text.startswith(f"cache is called {renamed.id} now, and was {CACHE.id}")
+        assert not await scene.store.readings(CACHE.id, since=fired[CACHE.id].pending_at, until=now())
 
 
 async def test_what_is_recreated_is_watched_anew_and_keeps_its_alerts(play: Play) -> None:

@@ -7,6 +7,7 @@ from watchkeeper.store.lease import Lease, LeaseTaken
 from watchkeeper.store.masking import Masker
 from watchkeeper.store.opening import inspect_store
 from watchkeeper.store.postgres import StoreAway
+from watchkeeper.store.renaming import rename
 from watchkeeper.store.shares import LeaseLost, Member, Shares
 from watchkeeper.store.store import Store
 from watchkeeper.store.transaction import Transaction, new_id
@@ -25,5 +26,6 @@ __all__ = [
     "fixes_beside",
     "inspect_store",
     "new_id",
+    "rename",
     "renewed_at",
 ]

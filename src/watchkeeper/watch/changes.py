@@ -21,7 +21,15 @@ OTHERS = "others"
 ACTIVE = ("open", "diagnosing", "awaiting_approval", "fixing", "verifying", "escalated")
 LATELY = timedelta(hours=24)
 """How far back a change may have to do with an incident."""
-KINDS = ("change.image", "change.config", "change.limits", "change.restart", "change.deploy", "resource.gone")
+KINDS = (
+    "change.image",
+    "change.config",
+    "change.limits",
+    "change.restart",
+    "change.deploy",
+    "resource.gone",
+    "resource.renamed",
+)
 _MAY_BE_LATE = timedelta(minutes=10)
 """A fix of ours may be that much older than the look before, and still be what made a change."""
 

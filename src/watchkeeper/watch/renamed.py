@@ -1,29 +1,47 @@
 """What bears another id since the last start, because the configuration calls its environment otherwise now."""
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections import Counter
+from collections.abc import Mapping
 
-from watchkeeper.domain import Alert, Event, Resource, now
-from watchkeeper.store import Store
+import structlog
+
+from watchkeeper.domain import LOOP, Approval, Event, Incident, Resource, now
+from watchkeeper.store import Store, rename
+
+log = structlog.get_logger(__name__)
 
 
-async def retire(
-    store: Store, found: Mapping[str, Resource], vanished: Callable[[Resource], Awaitable[None]]
-) -> list[Resource]:
-    """End what was known under another environment and is found under a new one: its alerts resolve, its incidents are
-    over, and what is wrong still alerts under the new id. What is merely not found now stays: its host may be away."""
-    present = {_same(resource): resource for resource in found.values()}
-    old = [r for r in await store.resources() if r.id not in found and _same(r) in present]
+async def follow(store: Store, found: Mapping[str, Resource]) -> int:
+    """Where the same thing is found under another environment, all that is known of it goes with it: what people
+    rejected and took back there stays so. Before it is watched. How many there were.
+
+    What is merely not found now stays: its host may be away. Where both were watched, they are two things.
+    """
+    known = {resource.id: resource for resource in await store.resources()}
+    named = Counter(_same(resource) for resource in found.values())
+    present = {_same(r): r for r in found.values() if r.id not in known and named[_same(r)] == 1}
+    old = [resource for key, resource in known.items() if key not in found and _same(resource) in present]
     for resource in old:
-        called = present[_same(resource)].id
-        async with store.transaction() as transaction:
-            await transaction.put_resource(resource, gone=True)
-            text = f"{resource.slug} is called {called} now"
-            await transaction.emit(Event("resource.gone", resource.id, text, now(), resource=resource.id))
-        for alert in await store.select(Alert, resource=resource.id, status="firing"):
-            event = Event("alert.resolved", alert.id, text, now(), incident=alert.incident, resource=resource.id)
-            await store.save(alert.resolve(now()), event)
-        await vanished(resource)
-    return old
+        await _follow(store, resource, present[_same(resource)])
+    return len(old)
+
+
+async def _follow(store: Store, was: Resource, present: Resource) -> None:
+    at = now()
+    told = f"{was.slug} is called {present.id} now, and was {was.id}: its incidents, and what people said, go with it"
+    waiting = [a for a in await store.select(Approval, status="waiting") if was.id in a.plan.resources]
+    async with store.transaction() as transaction:
+        for approval in waiting:
+            await transaction.put(approval.decide("void", LOOP, at, told))
+            await transaction.emit(
+                Event("approval.void", approval.id, f"{told}; it is asked for anew", at, incident=approval.incident)
+            )
+            if approval.incident:
+                await transaction.put((await store.get(Incident, approval.incident)).unasked())
+        await rename(transaction.connection, was.id, present.id)
+        text = f"{told}; policy treats it as {present.environment}"
+        await transaction.emit(Event("resource.renamed", present.id, text, at, resource=present.id))
+    log.warning("a resource is called otherwise", id=present.id, was=was.id, policy=present.environment)
 
 
 def _same(resource: Resource) -> tuple[str, str, str]:

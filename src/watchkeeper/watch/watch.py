@@ -34,7 +34,7 @@ from watchkeeper.watch.keeping import Keeping, still_firing
 from watchkeeper.watch.listening import Listening
 from watchkeeper.watch.overrides import overridden
 from watchkeeper.watch.pace import SPREAD, Pace
-from watchkeeper.watch.renamed import retire
+from watchkeeper.watch.renamed import follow
 from watchkeeper.watch.rulebook import Rulebook
 from watchkeeper.watch.secrecy import learned
 from watchkeeper.watch.supervision import Supervision
@@ -102,9 +102,10 @@ class Watch:
 
     async def start(self) -> None:
         self.supervision.start()
-        await self.rulebook.load()
-        await self.discover()
-        await retire(self._store, self.fleet.resources, self._vanished)
+        await self.fleet.discover()
+        await follow(self._store, self.fleet.resources)
+        await self.rulebook.load()  # after that: what people have altered may be about what is called otherwise now
+        await self.rehold()
         await self.survey.begin()
         self._tasks = [
             asyncio.create_task(self.survey.run(self._settings.watch.discover), name="survey"),
