@@ -48,6 +48,10 @@ class Reply:
     finish: str = ""
     delay: float = 0.0
     headers: dict[str, str] = field(default_factory=dict[str, str])
+    ends: bool = True
+    """Where it streams: without it the connection is cut off after the pieces."""
+    between: float = 0.0
+    """Seconds between two pieces of a stream."""
 
 
 @dataclass
@@ -88,6 +92,10 @@ class Loopback:
                 reply = await self.script(request)
                 if reply.delay:
                     await asyncio.sleep(reply.delay)  # what is tested is a server that is slow
+                if reply.status == 200 and reply.raw is None and streams(request):
+                    if not await self._stream(writer, request, reply):
+                        return
+                    continue
                 content = reply.raw if reply.raw is not None else json.dumps(said_by(request, reply)).encode()
                 extra = "".join(f"{name}: {value}\r\n" for name, value in reply.headers.items())
                 head = f"HTTP/1.1 {reply.status} x\r\ncontent-type: application/json\r\n{extra}"
@@ -97,6 +105,20 @@ class Loopback:
             pass
         finally:
             writer.close()
+
+    async def _stream(self, writer: asyncio.StreamWriter, request: Request, reply: Reply) -> bool:
+        """Piece by piece, as server-sent events; whether the connection is left open."""
+        writer.write(b"HTTP/1.1 200 x\r\ncontent-type: text/event-stream\r\ntransfer-encoding: chunked\r\n\r\n")
+        for event in streamed(request, reply):
+            data = f"data: {event}\r\n\r\n".encode()
+            writer.write(f"{len(data):x}\r\n".encode() + data + b"\r\n")
+            await writer.drain()
+            if reply.between:
+                await asyncio.sleep(reply.between)  # what is tested is a server that takes its time
+        if reply.ends:
+            writer.write(b"0\r\n\r\n")
+        await writer.drain()
+        return reply.ends
 
     def _check(self, request: Request) -> None:
         try:
@@ -141,6 +163,36 @@ def said_by(request: Request, reply: Reply) -> dict[str, Any]:
         "choices": [{"index": 0, "message": message, "finish_reason": finish}],
         "usage": {"prompt_tokens": 1000, "completion_tokens": 100, "total_tokens": 1100},
     }
+
+
+def streams(request: Request) -> bool:
+    return ":streamGenerateContent" in request.path or request.body.get("stream") is True
+
+
+def streamed(request: Request, reply: Reply) -> list[str]:
+    """The same answer in pieces of a few characters, the usage with the last."""
+    whole = said_by(request, reply)
+    pieces = [reply.text[at : at + 7] for at in range(0, len(reply.text), 7)]
+    events: list[Any] = []
+    if request.gemini:
+        rest = [part for part in whole["candidates"][0]["content"]["parts"] if "functionCall" in part]
+        for piece in pieces:
+            events.append({"candidates": [{"content": {"role": "model", "parts": [{"text": piece}]}}]})
+        last = {"content": {"role": "model", "parts": rest}, "finishReason": "STOP"}
+        if reply.ends:
+            events.append(whole | {"candidates": [last]})
+        return [json.dumps({"modelVersion": "gemini-2.5-pro", **event}) for event in events]
+    said = {"id": whole["id"], "object": "chat.completion.chunk", "created": 1, "model": whole["model"]}
+    choice = whole["choices"][0]
+    deltas: list[dict[str, Any]] = [{"role": "assistant", "content": piece} for piece in pieces]
+    calls = choice["message"].get("tool_calls", ())
+    deltas += [{"tool_calls": [{"index": i, **call}]} for i, call in enumerate(calls)]
+    events = [said | {"choices": [{"index": 0, "delta": delta, "finish_reason": None}]} for delta in deltas]
+    if not reply.ends:
+        return [json.dumps(event) for event in events]
+    events.append(said | {"choices": [{"index": 0, "delta": {}, "finish_reason": choice["finish_reason"]}]})
+    events.append(said | {"choices": [], "usage": whole["usage"]})
+    return [*(json.dumps(event) for event in events), "[DONE]"]
 
 
 def always(*replies: Reply) -> Script:

@@ -67,7 +67,9 @@ class Decide:
         self.policy = policy
         self._store = store
         self.tools: Mapping[str, Tool[Any]] = registry.tools
-        self.model = ModelPlanner(llm, registry, self.tools, store) if llm and planner in ("auto", "model") else None
+        self.llm = ModelPlanner(llm, registry, self.tools, store) if llm else None
+        """The language models: they answer questions, whoever plans."""
+        self.model = self.llm if planner in ("auto", "model") else None
         self.lessons = Lessons(registry, store)
         self.handbook = Handbook(registry, store)
         self.windows = Windows(store, maintenance)

@@ -11,6 +11,7 @@ from watchkeeper.domain.policy import Principal, Role
 Given = Literal["viewer", "operator", "approver", "admin", "agent", "sender"]
 """The roles a token can have."""
 MAY: dict[str, tuple[Role, ...]] = {
+    "ask": ("viewer", "operator", "approver", "admin", "agent"),
     "submit": ("operator", "approver", "admin", "agent"),
     "send": ("sender", "operator", "approver", "admin"),
     "operate": ("operator", "approver", "admin"),

@@ -44,7 +44,7 @@ class LlmView(BaseModel):
 @router.get("")
 async def show_llm(runtime: Here, _: Viewer) -> LlmView:
     """The chain of models, their circuit breakers, and what was spent today (from midnight UTC)."""
-    said, model = runtime.settings.llm, runtime.decide.model
+    said, model = runtime.settings.llm, runtime.decide.llm
     breakers = {state.provider: state for state in await model.breakers.all()} if model else {}
     models: list[LanguageModelView] = []
     for one in said.models if said and model else ():
@@ -111,6 +111,6 @@ async def close_llm_breaker(provider: str, runtime: Here, who: Operator) -> Rese
 
 def _there(runtime: Runtime) -> ModelPlanner:
     """Raises NotFound."""
-    if runtime.decide.model is None:
+    if runtime.decide.llm is None:
         raise NotFound("No language model is configured.", "Say which under `llm:` in watchkeeper.yaml.")
-    return runtime.decide.model
+    return runtime.decide.llm

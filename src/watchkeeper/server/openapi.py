@@ -51,6 +51,7 @@ IDS = {
     "acknowledge": "acknowledge_incident",
     "approve": "approve",
     "archive": "archive_fixes",
+    "ask": "ask_model",
     "close": "close_incident",
     "dependency_map": "show_map",
     "escalate": "escalate_incident",

@@ -147,8 +147,8 @@ async def _assembled(
                 approval_life = timedelta(minutes=settings.policy.approval_minutes)
                 loop = Loop(store, watch, decide, desk, Fixing(store, watch, decide, act, desk, approval_life))
                 desk.heal = loop.heal
-                if decide.model is not None:
-                    decide.model.around = Around(store, watch, decide, loop)
+                if decide.llm is not None:
+                    decide.llm.around = Around(store, watch, decide, loop)
                 runtime = Runtime(
                     settings,
                     registry,

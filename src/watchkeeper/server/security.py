@@ -288,6 +288,8 @@ async def _may_send(who: Annotated[Principal, Depends(anyone_of)]) -> Principal:
 
 Here = Annotated[Runtime, Depends(runtime_of)]
 Viewer = Annotated[Principal, Depends(principal_of)]
+Asker = Annotated[Principal, Depends(_may("ask"))]
+"""Whoever has a token and may look: to ask a language model costs money, and sends what it looks at elsewhere."""
 Submitter = Annotated[Principal, Depends(_may("submit"))]
 """A person or an agent who may ask for something to be done; policy decides."""
 Operator = Annotated[Principal, Depends(_may("operate"))]

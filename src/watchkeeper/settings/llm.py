@@ -92,7 +92,8 @@ class LlmSettings(Part):
     `timeout`: seconds for one request. `deadline`: for a decision, all requests of all models together.
     `prompt_tokens`: how large the first prompt may be, estimated. `replans`: how often it may plan anew after a fix
     that did not heal. `calls_per_plan`: requests of one model for one plan, look-ups among them. `breaker_failures` in
-    a row open a provider's circuit breaker for `breaker_reset` seconds.
+    a row open a provider's circuit breaker for `breaker_reset` seconds. `calls_per_question`: requests of one model for
+    an answer to a person. `kept_for_incidents`: the share of `per_day` that questions leave alone.
     """
 
     models: list[ModelSettings] = Field(
@@ -105,6 +106,8 @@ class LlmSettings(Part):
     prompt_tokens: int = Field(default=8000, ge=2000, le=200_000)
     answer_tokens: int = Field(default=8192, ge=512, le=65_536)
     calls_per_plan: int = Field(default=8, ge=1, le=50)
+    calls_per_question: int = Field(default=12, ge=1, le=50)
+    kept_for_incidents: float = Field(default=0.5, ge=0, le=1)
     replans: int = Field(default=2, ge=0, le=2)
     per_incident: Spending = Field(default_factory=lambda: Spending(calls=30, tokens=300_000, dollars=1.0))
     per_day: Spending = Field(default_factory=lambda: Spending(calls=500, tokens=5_000_000, dollars=20.0))

@@ -236,6 +236,14 @@ model_senders = sa.Table(
     sa.Column("seen_at", TIME, nullable=False, index=True),
     sa.Column("body", sa.JSON, nullable=False),
 )
+conversations = sa.Table(
+    "conversations",
+    metadata,
+    sa.Column("id", sa.String, primary_key=True),
+    sa.Column("by", sa.String, nullable=False, index=True),
+    sa.Column("at", TIME, nullable=False, index=True),
+    sa.Column("body", sa.JSON, nullable=False),
+)
 interactions = sa.Table(
     "interactions",
     metadata,

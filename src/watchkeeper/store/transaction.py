@@ -27,6 +27,7 @@ from watchkeeper.domain import (
 )
 from watchkeeper.domain.access import Token
 from watchkeeper.domain.change import Fingerprint
+from watchkeeper.domain.conversation import Conversation
 from watchkeeper.domain.draft import Draft
 from watchkeeper.domain.interaction import Interaction
 from watchkeeper.domain.notification import Letter, Thread
@@ -54,6 +55,7 @@ Kept = (
     | Thread
     | Interaction
     | Draft
+    | Conversation
 )
 E = TypeVar(
     "E",
@@ -73,6 +75,7 @@ E = TypeVar(
     Thread,
     Interaction,
     Draft,
+    Conversation,
 )
 
 
@@ -120,6 +123,7 @@ TABLES: dict[type[Any], tuple[sa.Table, Callable[[Any], dict[str, Any]]]] = {
         },
     ),
     Draft: (schema.drafts, lambda d: {"status": d.status, "at": d.at}),
+    Conversation: (schema.conversations, lambda c: {"by": c.by.id, "at": c.at}),
 }
 
 

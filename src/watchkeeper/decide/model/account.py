@@ -1,7 +1,7 @@
 """The account of one thought with one model: what may be sent, what was sent, what it cost, what was wrong with it."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
 
@@ -41,13 +41,15 @@ class Account:
     purpose: Purpose = "plan"
     last: Interaction | None = None
     masked: int = 0
+    made: dict[str, Interaction] = field(default_factory=dict[str, Interaction])
+    """Everything that was asked for the same thought, of whatever model."""
 
     async def permitted(self, text: str) -> None:
         """Raises Spent, and Unanswered where a known secret stands in what is to be sent: it is not sent then."""
         if self.store.masker.text(text) != text:
             raise Unanswered("a known secret stood in what was to be sent, so it was not sent")
         most = estimated(text) + self.settings.answer_tokens
-        if refusal := await self.budget.refusal(self.model, self.incident, most, now()):
+        if refusal := await self.budget.refusal(self.model, self.incident, most, now(), self.purpose):
             raise Spent(refusal)
 
     async def answered(
@@ -104,5 +106,5 @@ class Account:
         )
 
     async def _keep(self, interaction: Interaction) -> None:
-        self.last = interaction
+        self.last = self.made[interaction.id] = interaction
         await self.store.save(interaction)

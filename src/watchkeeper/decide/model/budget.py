@@ -5,7 +5,7 @@ from functools import lru_cache
 
 import sqlalchemy as sa
 
-from watchkeeper.domain.interaction import Spent
+from watchkeeper.domain.interaction import Purpose, Spent
 from watchkeeper.settings import LlmSettings
 from watchkeeper.settings.llm import ModelSettings, Spending
 from watchkeeper.store import Store, schema
@@ -45,17 +45,29 @@ class Budget:
     async def today(self, at: datetime) -> Spent:
         return await self.spent(since=at.astimezone(UTC).replace(hour=0, minute=0, second=0, microsecond=0))
 
-    async def refusal(self, model: ModelSettings, incident: str | None, tokens: int, at: datetime) -> str | None:
+    async def refusal(
+        self, model: ModelSettings, incident: str | None, tokens: int, at: datetime, purpose: Purpose = "plan"
+    ) -> str | None:
         """Why a request of at most so many tokens, the answer among them, is not made; None where it may be."""
         most = price(model, tokens - self._settings.answer_tokens, self._settings.answer_tokens, at)
         if incident is not None:
             spent = await self.spent(incident=incident)
             if said := _over(spent, self._settings.per_incident, tokens, most.dollars):
                 return f"the budget for this incident is spent: {said}"
-        if said := _over(await self.today(at), self._settings.per_day, tokens, most.dollars):
+        day, whose = self._settings.per_day, "today"
+        if purpose == "chat" and self._settings.kept_for_incidents:
+            day, whose = _share(day, 1 - self._settings.kept_for_incidents), "today's questions"
+        if said := _over(await self.today(at), day, tokens, most.dollars):
             tomorrow = (at.astimezone(UTC) + timedelta(days=1)).date()
-            return f"the budget for today is spent: {said}; it begins anew at {tomorrow} 00:00 UTC"
+            return f"the budget for {whose} is spent: {said}; it begins anew at {tomorrow} 00:00 UTC"
         return None
+
+
+def _share(may: Spending, share: float) -> Spending:
+    """Not checked: a share of little may be less than what a configuration may say."""
+    return Spending.model_construct(
+        calls=int(may.calls * share), tokens=int(may.tokens * share), dollars=may.dollars * share
+    )
 
 
 def _over(spent: Spent, may: Spending, tokens: int, dollars: float | None) -> str | None:

@@ -2,11 +2,13 @@
 
 import asyncio
 import json
-from collections.abc import Awaitable, Callable
-from typing import Any
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
+from typing import Any, TypeVar
 
+from pydantic_ai import RunContext
 from pydantic_ai.messages import ModelMessage, ModelRequest, ModelResponse
-from pydantic_ai.models import Model, ModelRequestParameters
+from pydantic_ai.models import Model, ModelRequestParameters, StreamedResponse
 from pydantic_ai.models.wrapper import WrapperModel
 from pydantic_ai.settings import ModelSettings as RequestSettings
 
@@ -32,12 +34,7 @@ class Recorded(WrapperModel):
         model_settings: RequestSettings | None,
         model_request_parameters: ModelRequestParameters,
     ) -> ModelResponse:
-        sent = [part for message in messages[self._told :] for part in parts(message)]
-        self._told = len(messages) + 1  # what comes back is kept as the answer
-        whole = json.dumps([parts(message) for message in messages], ensure_ascii=False, default=str)
-        await self._account.permitted(whole)
-        began, clock = now(), asyncio.get_running_loop().time
-        start = clock()
+        request = await self._begin(messages)
 
         async def ask() -> ModelResponse:
             return await self.wrapped.request(messages, model_settings, model_request_parameters)
@@ -45,16 +42,77 @@ class Recorded(WrapperModel):
         try:
             response = await _bounded(ask, self._seconds)
         except Unanswered as problem:
-            await self._account.failed(began, clock() - start, sent, str(problem))
+            await request.failed(str(problem))
             raise
-        usage = response.usage
-        await self._account.answered(
-            began, clock() - start, sent, parts(response), usage.input_tokens, usage.output_tokens
-        )
+        await request.answered(response)
         return response
 
+    @asynccontextmanager
+    async def request_stream(
+        self,
+        messages: list[ModelMessage],
+        model_settings: RequestSettings | None,
+        model_request_parameters: ModelRequestParameters,
+        run_context: RunContext[Any] | None = None,
+    ) -> AsyncGenerator[StreamedResponse]:
+        """`seconds` bound the time until it begins, and each silence after that. One that is broken off by whoever
+        asked is kept as failed, for it may have to be paid for."""
+        request = await self._begin(messages)
+        try:
+            async with AsyncExitStack() as stack:
+                wanted = self.wrapped.request_stream(messages, model_settings, model_request_parameters, run_context)
 
-async def _bounded(ask: Callable[[], Awaitable[ModelResponse]], seconds: float) -> ModelResponse:
+                async def begin() -> StreamedResponse:
+                    return await stack.enter_async_context(wanted)
+
+                stream = await _bounded(begin, self._seconds)
+                yield stream
+                response = stream.get()
+        except asyncio.CancelledError:
+            await request.failed("broken off by whoever asked")
+            raise
+        except Unanswered as problem:
+            await request.failed(str(problem))
+            raise
+        except Exception as problem:  # of the providers' libraries, while the answer came
+            found = _unanswered(problem)
+            await request.failed(str(found))
+            raise found from None
+        await request.answered(response)
+
+    async def _begin(self, messages: list[ModelMessage]) -> "_Request":
+        """Raises Spent, and Unanswered where it may not be sent."""
+        sent = [part for message in messages[self._told :] for part in parts(message)]
+        self._told = len(messages) + 1  # what comes back is kept as the answer
+        whole = json.dumps([parts(message) for message in messages], ensure_ascii=False, default=str)
+        await self._account.permitted(whole)
+        return _Request(self._account, sent)
+
+
+class _Request:
+    """One of them, and how long it has taken."""
+
+    def __init__(self, account: Account, sent: Sequence[Mapping[str, Any]]) -> None:
+        self._account = account
+        self._sent = sent
+        self._began = now()
+        self._clock = asyncio.get_running_loop().time
+        self._start = self._clock()
+
+    async def answered(self, response: ModelResponse) -> None:
+        usage, took = response.usage, self._clock() - self._start
+        await self._account.answered(
+            self._began, took, self._sent, parts(response), usage.input_tokens, usage.output_tokens
+        )
+
+    async def failed(self, why: str) -> None:
+        await self._account.failed(self._began, self._clock() - self._start, self._sent, why)
+
+
+T = TypeVar("T")
+
+
+async def _bounded(ask: Callable[[], Awaitable[T]], seconds: float) -> T:
     """Raises Unanswered, whatever went wrong on the way."""
     try:
         async with asyncio.timeout(seconds):
@@ -62,7 +120,11 @@ async def _bounded(ask: Callable[[], Awaitable[ModelResponse]], seconds: float) 
     except TimeoutError:
         raise Unanswered(f"no answer within {seconds:g} s", of_provider=True) from None
     except Exception as problem:  # of the providers' libraries, whose kinds are many
-        raise Unanswered(f"{type(problem).__name__}: {str(problem)[:FAR]}", of_provider=True) from None
+        raise _unanswered(problem) from None
+
+
+def _unanswered(problem: Exception) -> Unanswered:
+    return Unanswered(f"{type(problem).__name__}: {str(problem)[:FAR]}", of_provider=True)
 
 
 def parts(message: ModelMessage) -> list[dict[str, Any]]:
