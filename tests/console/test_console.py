@@ -96,6 +96,35 @@ def test_what_gets_full_is_seen_told_approved_and_seen_to_heal(site: Site, opera
     expect(operator.get_by_role("region", name="Fixes")).to_contain_text("redis_expire_cache_keys")
 
 
+def test_what_happened_is_marked_on_the_charts_and_listed_where_it_changed(site: Site, operator: Page) -> None:
+    operator.goto("/resources/cache")
+    with site.redis["cache"].client() as client:
+        client.config_set("maxmemory", "21mb")
+    charts = operator.get_by_role("region", name="Readings")
+    expect(charts.get_by_role("img", name=re.compile("used memory.*1 alert.*fixing step"))).to_be_visible()
+    expect(operator.get_by_role("list", name="What changed")).to_contain_text("maxmemory 20 MiB → 21 MiB")
+
+
+def test_a_token_is_made_shown_once_and_taken_back(site: Site, operator: Page) -> None:
+    operator.goto("/settings")
+    operator.get_by_role("button", name="New token").click()
+    operator.get_by_role("textbox", name="For whom").fill("ada")
+    operator.get_by_role("button", name="Make it").click()
+    shown = operator.get_by_role("dialog").locator("pre")
+    made = shown.inner_text()
+    assert made.startswith("wk_tok-")
+    known = operator.request.get(f"{site.address}/api/me", headers={"Authorization": f"Bearer {made}"})
+    assert known.json()["name"] == "ada"
+
+    operator.get_by_role("button", name="I have it").click()
+    expect(operator.get_by_text(made)).to_have_count(0)
+    operator.get_by_role("button", name="Revoke the token of ada").click()
+    operator.get_by_role("dialog").get_by_role("button", name="Revoke", exact=True).click()
+    expect(operator.get_by_role("region", name="Tokens")).to_contain_text("revoked by")
+    refused = operator.request.get(f"{site.address}/api/me", headers={"Authorization": f"Bearer {made}"})
+    assert refused.status == 401
+
+
 def test_what_is_rejected_is_not_done_and_goes_to_a_person(site: Site, operator: Page) -> None:
     site.fill("carts")
     operator.goto("/approvals")

@@ -37,6 +37,8 @@ ANSWERS: dict[tuple[str, str], Any] = {
     ("GET", "/validation/val-1"): RUN,
     ("GET", "/benchmarks"): {"items": [RESULTS]},
     ("GET", "/benchmarks/lab"): RESULTS,
+    ("POST", "/benchmarks"): RESULTS | {"name": "page-1", "status": "running", "began": 1.0, "left": ["redis-killed"]},
+    ("DELETE", "/benchmarks/page-1"): RESULTS | {"name": "page-1", "status": "failed", "began": 1.0, "ended": 2.0},
 }
 """What a lab says, as `watchkeeper_lab.serve` does: tests/lab/test_serve.py has the real one."""
 
@@ -111,6 +113,15 @@ async def test_what_is_asked_for_reaches_the_lab_and_its_answer_comes_back(
     assert (await viewer.get("/api/validation")).json()["items"] == [RUN]
     assert (await viewer.get("/api/benchmarks")).json()["items"][0]["summary"] == {"faults": 21}
     assert (await viewer.get("/api/benchmarks/lab")).json()["scenarios"] == []
+    begun = await operator.post("/api/benchmarks", json={"only": ["redis-killed"]})
+    assert (begun.status_code, begun.json()["left"]) == (202, ["redis-killed"])
+    assert forwarded.asked[-1][2] | {"watchkeeper": ""} == {
+        "only": ["redis-killed"],
+        "watchkeeper": "",
+        "deadline": 120.0,
+    }
+    assert (await operator.delete("/api/benchmarks/page-1")).json()["status"] == "failed"
+    problem(await viewer.post("/api/benchmarks", json={}), 401)
     said = problem(await operator.post("/api/failures/redis-kiled"), 404)
     assert (said["detail"], said["next"]) == ("There is none.", "Look.")
     problem(await viewer.post("/api/failures/redis-killed"), 401)

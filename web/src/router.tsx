@@ -96,6 +96,11 @@ const failures = createRoute({
   path: "/failures",
   component: lazyRouteComponent(() => import("./pages/failures/Failures"), "Failures"),
 });
+const validation = createRoute({
+  getParentRoute: () => root,
+  path: "/validation",
+  component: lazyRouteComponent(() => import("./pages/validation/Validation"), "Validation"),
+});
 
 export const router = createRouter({
   routeTree: root.addChildren([
@@ -112,6 +117,7 @@ export const router = createRouter({
     settings,
     interactions,
     failures,
+    validation,
   ]),
   defaultPreload: "intent",
   scrollRestoration: true,

@@ -13,12 +13,13 @@ from starlette.middleware.gzip import GZipMiddleware
 from starlette.staticfiles import StaticFiles
 from starlette.types import Scope
 
-from watchkeeper.domain import NotFound, Principal, now
+from watchkeeper.domain import Event, NotFound, Principal, now
 from watchkeeper.server import elsewhere
 from watchkeeper.server.resources import watcher_of
 from watchkeeper.server.security import Here, Viewer
-from watchkeeper.server.views import Moment
+from watchkeeper.server.views import Moment, Page
 from watchkeeper.store.curve import curve, thinned
+from watchkeeper.watch import CHANGES
 
 router = APIRouter(tags=["console"])
 log = structlog.get_logger(__name__)
@@ -27,6 +28,7 @@ FILES = Path(__file__).with_name("console")
 PAGES = (
     "alerts",
     "approvals",
+    "chat",
     "failures",
     "fixes",
     "incidents",
@@ -36,6 +38,7 @@ PAGES = (
     "runbooks",
     "settings",
     "tools",
+    "validation",
 )
 """The first part of each address that is a page of the console: `web/src/router.tsx` has the same."""
 _POLICY = (
@@ -43,6 +46,8 @@ _POLICY = (
     "connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 )
 _NONCE = "__NONCE__"
+TOLD = ("alert.firing", "alert.resolved", "fix.step.done", "fix.step.failed", "incident.opened", "incident.closed")
+"""What happens to a resource and is worth a mark beside its readings; and whatever changed about it."""
 _LACKING = (
     "<!doctype html><html lang='en'><meta charset='utf-8'><title>Watchkeeper</title>"
     "<h1>The console is not built here</h1>"
@@ -106,6 +111,25 @@ async def show_curve(
         ],
         of=of + len(ring),
     )
+
+
+@router.get("/api/resources/{slug}/events", tags=["resources"])
+async def show_events(
+    slug: str,
+    runtime: Here,
+    _: Viewer,
+    since: Moment | None = None,
+    until: Moment | None = None,
+    limit: Annotated[int, Query(ge=1, le=1000)] = 200,
+) -> Page[Event]:
+    """What happened to a resource, and changed about it or about what it runs on, since a time (default: a day ago):
+    alerts, steps of fixes, incidents, configuration, restarts. Newest first."""
+    watcher = watcher_of(runtime, slug)
+    found = watcher.resource if watcher else (await elsewhere.find(runtime, slug))[1]
+    about = [found.id, *([found.runs_on] if found.runs_on else [])]
+    begin = since or (until or now()) - timedelta(days=1)
+    told = await runtime.store.happened((*TOLD, *CHANGES), since=begin, until=until, resources=about, limit=limit)
+    return Page(items=told[::-1])
 
 
 class Assets(StaticFiles):

@@ -99,9 +99,17 @@ class ValidationView(BaseModel):
 
 
 class BenchmarkView(BaseModel):
+    """One benchmark. `status` is null where it was run elsewhere; `began`, `ended` (Unix time) if not said."""
+
     name: str
     suite: str | None
     complete: bool | None
+    began: float | None = None
+    ended: float | None = None
+    status: Literal["running", "done", "failed"] | None = None
+    error: str = ""
+    left: list[str] = []
+    """What is still to be run of it."""
     ground: str | None
     seed: int | None
     summary: dict[str, Any]
@@ -118,6 +126,14 @@ class Validate(BaseModel):
     fault: str = Field(min_length=1, max_length=100)
     deadline: float = Field(default=120.0, ge=1.0, le=1800.0)
     """Seconds within which an incident must be over."""
+
+
+class Measure(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+    only: list[Annotated[str, Field(min_length=1, max_length=100)]] = Field(default=[], max_length=100)
+    """Faults and controls by name; without any, all that this lab can have."""
+    deadline: float = Field(default=120.0, ge=1.0, le=1800.0)
+    """Seconds within which each incident must be over."""
 
 
 async def _ask(runtime: Runtime, as_: Any, method: str, path: str, body: Any = None) -> Any:
@@ -211,6 +227,20 @@ async def show_validation(key: Name, runtime: Here, _: Viewer) -> ValidationView
 async def list_benchmarks(runtime: Here, _: Viewer) -> Page[BenchmarkView]:
     """The results of benchmarks that the lab knows."""
     return await _ask(runtime, Page[BenchmarkView], "GET", "/benchmarks")
+
+
+@router.post("/benchmarks", status_code=202)
+async def measure(body: Measure, runtime: Here, _: Operator) -> BenchmarkView:
+    """Begin a benchmark against this very server: each fault and control in turn, in random order, as a
+    validation run."""
+    own = {"watchkeeper": f"http://127.0.0.1:{runtime.settings.server.port}", **body.model_dump()}
+    return await _ask(runtime, BenchmarkView, "POST", "/benchmarks", own)
+
+
+@router.delete("/benchmarks/{name}")
+async def stop_benchmark(name: Name, runtime: Here, _: Operator) -> BenchmarkView:
+    """Stop the one that runs; what it has measured is kept."""
+    return await _ask(runtime, BenchmarkView, "DELETE", f"/benchmarks/{quote(name, safe='')}")
 
 
 @router.get("/benchmarks/{name}")

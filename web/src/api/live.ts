@@ -1,26 +1,11 @@
 /** What happens, as it happens: `/api/live`, read with the token, resumed after the last event that came. */
 import { useSyncExternalStore } from "react";
-import type { Event } from "./client";
-import { credentials } from "./token";
+import { type Event, Refusal } from "./client";
+import { read } from "./stream";
 
 export type Connection = "connecting" | "live" | "lost";
 const SILENT_MS = 40_000; // a sign of life comes every 15 s
 const MOST_WAIT_MS = 8_000;
-
-/** Pieces of a stream of server-sent events, put together: what is whole, and what is left over. */
-export function split(text: string): { whole: { id: string; event: string; data: string }[]; rest: string } {
-  const blocks = text.split("\n\n");
-  const rest = blocks.pop() ?? "";
-  const whole = blocks.map((block) => {
-    const said = { id: "", event: "", data: "" };
-    for (const line of block.split("\n")) {
-      const [, name, value] = /^(id|event|data): ?(.*)$/.exec(line) ?? [];
-      if (name === "id" || name === "event" || name === "data") said[name] += value;
-    }
-    return said;
-  });
-  return { whole, rest };
-}
 
 export class Live {
   connection: Connection = "connecting";
@@ -90,28 +75,27 @@ export class Live {
 
   private async read(connected: () => void): Promise<void> {
     const query = this.after === null ? "" : `?after=${this.after}`;
-    const headers = { Accept: "text/event-stream", ...credentials() };
-    let silent = setTimeout(() => this.stopper.abort(), SILENT_MS);
-    const answer = await fetch(`/api/live${query}`, { headers, signal: this.stopper.signal, cache: "no-store" });
-    if (answer.status === 422) this.after = null; // the history is another one: it was restored
-    if (!answer.ok || !answer.body) throw new Error(String(answer.status));
-    connected();
-    this.become("live");
-    const reader = answer.body.pipeThrough(new TextDecoderStream()).getReader();
-    let text = "";
+    const stopper = this.stopper;
+    let silent = setTimeout(() => stopper.abort(), SILENT_MS);
     try {
-      for (;;) {
-        const { done, value } = await reader.read();
-        if (done) return;
-        clearTimeout(silent);
-        silent = setTimeout(() => this.stopper.abort(), SILENT_MS);
-        const { whole, rest } = split(text + value.replaceAll("\r", ""));
-        text = rest;
-        for (const { id, data } of whole) {
+      await read(`/api/live${query}`, {
+        signal: stopper.signal,
+        connected: () => {
+          connected();
+          this.become("live");
+        },
+        heard: () => {
+          clearTimeout(silent);
+          silent = setTimeout(() => stopper.abort(), SILENT_MS);
+        },
+        told: ({ id, data }) => {
           if (id) this.after = id;
           if (data.startsWith("{")) this.tell(JSON.parse(data) as Event);
-        }
-      }
+        },
+      });
+    } catch (problem) {
+      if (problem instanceof Refusal && problem.status === 422) this.after = null; // the history is another one: it was restored
+      throw problem;
     } finally {
       clearTimeout(silent);
     }

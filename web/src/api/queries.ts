@@ -16,6 +16,8 @@ export const client = new QueryClient({
 const FIGURES_MS = 4_000; // figures move without events
 const SELDOM_MS = 60_000;
 
+export type Level = "WARNING" | "ERROR" | "CRITICAL";
+
 export const asked = {
   status: () =>
     queryOptions({
@@ -61,18 +63,27 @@ export const asked = {
         return ask(api.GET("/api/resources/{slug}/curve", { params: { path: { slug }, query } }));
       },
     }),
+  story: (slug: string, minutes: number) =>
+    queryOptions({
+      queryKey: ["story", slug, minutes],
+      queryFn: () => {
+        const since = new Date(Date.now() - minutes * 60_000).toISOString();
+        return ask(
+          api.GET("/api/resources/{slug}/events", { params: { path: { slug }, query: { since, limit: 300 } } }),
+        );
+      },
+    }),
   resource: (slug: string) =>
     queryOptions({
       queryKey: ["resource", slug],
       refetchInterval: FIGURES_MS,
       queryFn: () => ask(api.GET("/api/resources/{slug}", { params: { path: { slug } } })),
     }),
-  logs: (slug: string, level: "WARNING" | "ERROR" | "CRITICAL" | undefined, follow: boolean) =>
+  logs: (slug: string, level: Level, text: string) =>
     queryOptions({
-      queryKey: ["logs", slug, level],
-      refetchInterval: follow ? 2_000 : false,
+      queryKey: ["logs", slug, level, text],
       queryFn: () => {
-        const query = { resource: [slug], limit: 200, ...(level ? { level } : {}) };
+        const query = { resource: [slug], limit: 200, level, text };
         return ask(api.GET("/api/logs", { params: { query } })) as Promise<Schemas["Page_LineView_"]>; // or a stream
       },
     }),
@@ -104,6 +115,7 @@ export const asked = {
   rules: () => queryOptions({ queryKey: ["rules"], staleTime: SELDOM_MS, queryFn: () => ask(api.GET("/api/rules")) }),
   runbooks: () =>
     queryOptions({ queryKey: ["runbooks"], staleTime: SELDOM_MS, queryFn: () => ask(api.GET("/api/runbooks")) }),
+  drafts: () => queryOptions({ queryKey: ["drafts"], queryFn: () => ask(api.GET("/api/runbooks/drafts")) }),
   tools: () =>
     queryOptions({ queryKey: ["tools"], staleTime: SELDOM_MS, queryFn: () => ask(api.GET("/api/mcp/tools")) }),
   policy: () => queryOptions({ queryKey: ["policy"], queryFn: () => ask(api.GET("/api/policy")) }),
@@ -125,7 +137,20 @@ export const asked = {
     queryOptions({
       queryKey: ["validations"],
       refetchInterval: 2_000,
+      retry: false,
       queryFn: () => ask(api.GET("/api/validation")),
+    }),
+  benchmarks: () =>
+    queryOptions({
+      queryKey: ["benchmarks"],
+      refetchInterval: 4_000,
+      retry: false,
+      queryFn: () => ask(api.GET("/api/benchmarks")),
+    }),
+  benchmark: (name: string) =>
+    queryOptions({
+      queryKey: ["benchmark", name],
+      queryFn: () => ask(api.GET("/api/benchmarks/{name}", { params: { path: { name } } })),
     }),
 };
 
@@ -138,6 +163,10 @@ export function touched(event: Pick<Event, "kind" | "incident" | "subject">): st
   if (about === "approval") keys.push(["approvals"]);
   if (about === "fix" || about === "fixes") keys.push(["fixes"], ["evaluation"]);
   if (about === "health" || about === "resource" || about === "change") keys.push(["resource"], ["map"]);
+  if (["alert", "fix", "change", "resource", "incident"].includes(about ?? "")) keys.push(["story"]);
+  if (about === "runbook") keys.push(["drafts"], ["runbooks"]);
+  if (about === "rule") keys.push(["rules"]);
+  if (about === "token") keys.push(["tokens"]);
   if (about === "mode") keys.push(["mode"], ["policy"]);
   if (about === "llm") keys.push(["interactions"], ["llm"]);
   return keys;

@@ -12,6 +12,8 @@ interface Props extends ButtonProps {
   says: ReactNode;
   note?: "optional" | "needed";
   run: (note: string) => Promise<unknown>;
+  /** Where several buttons of one label are on a page. */
+  "aria-label"?: string;
 }
 
 /** A button that changes something: it says what it will do, takes a note, and asks for a token where there is none. */

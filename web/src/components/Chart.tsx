@@ -6,7 +6,14 @@ import { figure, words } from "./figures";
 export interface Mark {
   at: string;
   said: string;
-  kind: "alert" | "fix";
+  kind: "alert" | "fix" | "change";
+}
+
+/** A stretch of time that is shaded: while a fix was at work. */
+export interface Span {
+  from: string;
+  until: string;
+  said: string;
 }
 
 export interface Charted {
@@ -14,6 +21,9 @@ export interface Charted {
   points: Schemas["CurvePoint"][];
   limits: Threshold[];
   marks: Mark[];
+  spans?: Span[];
+  /** Instead of the last value: before and after. */
+  says?: string;
 }
 
 const Drawn = lazy(() => import("./Drawn"));
@@ -24,7 +34,7 @@ export function Chart(charted: Charted) {
   return (
     <figure className="card" style={{ margin: 0 }}>
       <figcaption className="figure" style={{ fontSize: 14, marginBottom: 6 }}>
-        <b>{words(charted.metric)}</b> {figure(charted.metric, last?.metrics[charted.metric])}
+        <b>{words(charted.metric)}</b> {charted.says ?? figure(charted.metric, last?.metrics[charted.metric])}
         {charted.limits.map((limit) => (
           <span key={limit.value} style={{ color: "var(--quiet)" }}>
             {" · "}
@@ -32,11 +42,28 @@ export function Chart(charted: Charted) {
           </span>
         ))}
       </figcaption>
-      <div className="chart" role="img" aria-label={`${words(charted.metric)} over time`}>
+      <div className="chart" role="img" aria-label={told(charted)}>
         <Suspense fallback={null}>
           <Drawn {...charted} />
         </Suspense>
       </div>
     </figure>
   );
+}
+
+/** The same for who does not see it. */
+export function told({ metric, points, limits, marks }: Charted): string {
+  const values = points.flatMap((point) => point.metrics[metric] ?? []);
+  const range = values.length
+    ? `, ${figure(metric, Math.min(...values))} to ${figure(metric, Math.max(...values))}`
+    : "";
+  const [first, last] = [points[0]?.at ?? "", points.at(-1)?.at ?? ""];
+  const within = marks.filter(({ at }) => at >= first && at <= last);
+  const count = (kind: Mark["kind"], word: string) => {
+    const many = within.filter((mark) => mark.kind === kind).length;
+    return many ? [`${many} ${word}${many > 1 ? "s" : ""}`] : [];
+  };
+  const marked = [...count("alert", "alert"), ...count("fix", "fixing step"), ...count("change", "change")];
+  const over = limits.map((limit) => ` ${limit.rule} at ${figure(metric, limit.value)}.`).join("");
+  return `${words(metric)} over time${range}.${over} ${marked.join(", ")}`.trim();
 }

@@ -1,12 +1,19 @@
-import { Line, LineChart, ReferenceLine, ResponsiveContainer, Tooltip, XAxis, YAxis } from "recharts";
+import { Line, LineChart, ReferenceArea, ReferenceLine, ResponsiveContainer, Tooltip, XAxis, YAxis } from "recharts";
 import type { Charted } from "./Chart";
 import { figure } from "./figures";
 
+const LOOKS = {
+  alert: { sign: "▲", stroke: "var(--bad)" },
+  fix: { sign: "●", stroke: "var(--mantine-color-anchor)" },
+  change: { sign: "◆", stroke: "var(--quiet)" },
+};
 const clock = (at: number) => new Date(at).toLocaleTimeString("en-GB");
 
-export default function Drawn({ metric, points, limits, marks }: Charted) {
+export default function Drawn({ metric, points, limits, marks, spans = [] }: Charted) {
   const data = points.map((point) => ({ at: Date.parse(point.at), value: point.metrics[metric] }));
   const [first, last] = [data[0]?.at ?? 0, data.at(-1)?.at ?? 0];
+  const shown = marks.filter(({ at }) => Date.parse(at) >= first && Date.parse(at) <= last);
+  const near = (at: number) => shown.filter((mark) => Math.abs(Date.parse(mark.at) - at) <= (last - first) / 60);
   return (
     <ResponsiveContainer width="100%" height="100%">
       <LineChart data={data} margin={{ top: 16, right: 6, bottom: 0, left: 0 }} accessibilityLayer={false}>
@@ -26,10 +33,16 @@ export default function Drawn({ metric, points, limits, marks }: Charted) {
         />
         <Tooltip
           isAnimationActive={false}
-          labelFormatter={(at) => clock(Number(at))}
+          labelFormatter={(at) => [clock(Number(at)), ...near(Number(at)).map(({ said }) => said)].join(" · ")}
           formatter={(value) => [figure(metric, Number(value)), ""]}
           separator=""
-          contentStyle={{ background: "var(--surface)", border: "1px solid var(--line)", fontSize: 13 }}
+          contentStyle={{
+            background: "var(--surface)",
+            border: "1px solid var(--line)",
+            fontSize: 13,
+            maxWidth: 340,
+            whiteSpace: "normal",
+          }}
         />
         {limits.map((limit) => (
           <ReferenceLine
@@ -40,16 +53,25 @@ export default function Drawn({ metric, points, limits, marks }: Charted) {
             ifOverflow="extendDomain"
           />
         ))}
-        {marks
-          .filter(({ at }) => Date.parse(at) >= first && Date.parse(at) <= last)
-          .map((mark) => (
-            <ReferenceLine
-              key={`${mark.at}${mark.said}`}
-              x={Date.parse(mark.at)}
-              stroke={mark.kind === "alert" ? "var(--bad)" : "var(--mantine-color-anchor)"}
-              label={{ value: mark.kind === "alert" ? "▲" : "●", position: "top", fontSize: 11 }}
-            />
-          ))}
+        {spans.map((span) => (
+          <ReferenceArea
+            key={span.from}
+            x1={Math.max(first, Date.parse(span.from))}
+            x2={Math.min(last, Math.max(Date.parse(span.until), Date.parse(span.from) + (last - first) / 200))}
+            fill="var(--mantine-color-anchor)"
+            fillOpacity={0.14}
+            stroke="none"
+          />
+        ))}
+        {shown.map((mark) => (
+          <ReferenceLine
+            key={`${mark.at}${mark.said}`}
+            x={Date.parse(mark.at)}
+            stroke={LOOKS[mark.kind].stroke}
+            strokeDasharray={mark.kind === "change" ? "2 3" : undefined}
+            label={{ value: LOOKS[mark.kind].sign, position: "top", fontSize: 11 }}
+          />
+        ))}
         <Line
           dataKey="value"
           type="linear"

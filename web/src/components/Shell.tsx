@@ -22,7 +22,8 @@ export interface Page {
     | "/tools"
     | "/settings"
     | "/interactions"
-    | "/failures";
+    | "/failures"
+    | "/validation";
   name: string;
   key?: string;
 }
@@ -46,7 +47,12 @@ export function usePages(): Page[] {
   return [
     ...PAGES,
     ...(llm.data?.configured ? [{ to: "/interactions", name: "Model interactions" } as const] : []),
-    ...(settings?.settings.lab ? [{ to: "/failures", name: "Failures" } as const] : []),
+    ...(settings?.settings.lab
+      ? ([
+          { to: "/failures", name: "Failures", key: "x" },
+          { to: "/validation", name: "Validation", key: "v" },
+        ] as const)
+      : []),
   ];
 }
 

@@ -5,6 +5,7 @@ import os
 import platform
 import random
 import tempfile
+import time
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
 from importlib.metadata import PackageNotFoundError, version
@@ -47,6 +48,8 @@ class Results:
     spent: dict[str, dict[str, Any]] = field(default_factory=lambda: dict[str, dict[str, Any]]())
     """By scenario and run, what a language model was asked and what that cost."""
     versions: dict[str, str] = field(default_factory=lambda: dict[str, str]())
+    began: float = field(default_factory=time.time)
+    """Unix time."""
 
     def add(self, row: Row, baseline: str = "") -> None:
         """One more row."""
@@ -69,6 +72,8 @@ class Results:
             "left_out": left_out(self.ground, self.order.stack),
             "machine": machine(),
             "versions": self.versions,
+            "began": self.began,
+            "ended": time.time(),
         } | ({"spent": self.spent} if self.order.planner == model.MODEL else {})
         if self.path is not None:
             write(told, self.path)

@@ -20,6 +20,7 @@ from watchkeeper_lab.errors import BadInputError, LabError
 from watchkeeper_lab.lab import Lab
 from watchkeeper_lab.scenario import left_out, scenario, scenarios
 from watchkeeper_lab.serve import results
+from watchkeeper_lab.serve.benchmarks import Benchmark, kept
 from watchkeeper_lab.serve.clearing import reset_service
 from watchkeeper_lab.serve.validation import Run, Validations
 
@@ -47,6 +48,14 @@ class Validate(BaseModel):
     """A validation run that is asked for. `watchkeeper` is the address of the one that is to heal it, on loopback."""
 
     fault: str
+    watchkeeper: str = "http://127.0.0.1:8000"
+    deadline: float = Field(default=120.0, ge=1.0, le=LONGEST)
+
+
+class Measure(BaseModel):
+    """A benchmark that is asked for; without names, all that can be had."""
+
+    only: list[str] = Field(default_factory=list[str])
     watchkeeper: str = "http://127.0.0.1:8000"
     deadline: float = Field(default=120.0, ge=1.0, le=LONGEST)
 
@@ -158,12 +167,7 @@ def _runs(app: FastAPI) -> None:
     async def begin(body: Validate, desk: Here) -> dict[str, Any]:  # pyright: ignore[reportUnusedFunction]
         """Begin a run; follow it by its id."""
         chosen = _known(desk, body.fault)
-        there = urlsplit(body.watchkeeper)
-        if there.scheme not in ("http", "https") or there.hostname not in HERE:
-            raise ProblemError(422, "`watchkeeper` must be an address on this machine.", "http://127.0.0.1:8000")
-        if desk.busy.locked():
-            raise ProblemError(409, "The lab is being broken or mended already.", "Try again when that is over.")
-        desk.in_effect.clear()
+        _free(desk, body.watchkeeper)
         return asdict(desk.validations.begin(chosen, body.watchkeeper, body.deadline, desk.busy))
 
     @app.get("/validation/{key}")
@@ -173,13 +177,36 @@ def _runs(app: FastAPI) -> None:
 
     @app.get("/benchmarks")
     async def list_benchmarks(desk: Here) -> dict[str, Any]:  # pyright: ignore[reportUnusedFunction]
-        """The results that lie in the folder."""
-        return {"items": await asyncio.to_thread(results.listed, desk.results)}
+        """The results that lie in the folder, and of those begun here."""
+        found = await asyncio.to_thread(results.listed, desk.results, kept())
+        runs = desk.validations.benchmark
+        if runs is not None and runs.status == "running":
+            found = [runs.as_json(), *(one for one in found if one["name"] != runs.name)]
+        return {"items": found}
+
+    @app.post("/benchmarks", status_code=202)
+    async def measure(body: Measure, desk: Here) -> dict[str, Any]:  # pyright: ignore[reportUnusedFunction]
+        """Begin one; each of its faults and controls is a validation run."""
+        for name in body.only:
+            _known(desk, name)
+        benchmark = await Benchmark.of(desk.lab, body.only)
+        _free(desk, body.watchkeeper)
+        desk.validations.measure(benchmark, body.watchkeeper, body.deadline, desk.busy)
+        return benchmark.as_json()
+
+    @app.delete("/benchmarks/{name}")
+    async def stop(name: str, desk: Here) -> dict[str, Any]:  # pyright: ignore[reportUnusedFunction]
+        """Cut off the one that runs."""
+        runs = desk.validations.benchmark
+        if runs is None or runs.name != name or runs.status != "running":
+            raise ProblemError(409, f"{name} does not run.", "GET /benchmarks tells what does.")
+        await desk.validations.stop()
+        return runs.as_json()
 
     @app.get("/benchmarks/{name}")
     async def show_benchmark(name: str, desk: Here) -> dict[str, Any]:  # pyright: ignore[reportUnusedFunction]
         """One, with each of its scenarios."""
-        told = await asyncio.to_thread(results.found, desk.results, name)
+        told = await asyncio.to_thread(results.found, name, desk.results, kept())
         if told is None:
             raise ProblemError(404, f"There are no results {name!r}.", "GET /benchmarks lists them.")
         return told
@@ -190,6 +217,16 @@ def _run(desk: Desk, key: str) -> Run:
     if run is None:
         raise ProblemError(404, f"There is no validation run {key!r}.", "GET /validation lists them.")
     return run
+
+
+def _free(desk: Desk, watchkeeper: str) -> None:
+    """That Watchkeeper may be asked, and nobody is at work; what was broken by hand is forgotten, for it is reset."""
+    there = urlsplit(watchkeeper)
+    if there.scheme not in ("http", "https") or there.hostname not in HERE:
+        raise ProblemError(422, "`watchkeeper` must be an address on this machine.", "http://127.0.0.1:8000")
+    if desk.busy.locked():
+        raise ProblemError(409, "The lab is being broken or mended already.", "Try again when that is over.")
+    desk.in_effect.clear()
 
 
 def _known(desk: Desk, fault: str) -> Any:

@@ -14,9 +14,10 @@ from watchkeeper_lab.errors import LabError
 from watchkeeper_lab.lab import Lab
 from watchkeeper_lab.narrate import Narrator
 from watchkeeper_lab.oracle import Judgement
-from watchkeeper_lab.row import Observed, make_row
+from watchkeeper_lab.row import Observed, Row, make_row
 from watchkeeper_lab.runner import POLL_SECONDS, Watched, as_expected, control_length, mark, until_quiet
 from watchkeeper_lab.scenario import Scenario
+from watchkeeper_lab.serve.benchmarks import Benchmark
 
 StepName = Literal["reset", "baseline", "inject", "detect", "decide", "act", "verify"]
 STEPS: tuple[StepName, ...] = ("reset", "baseline", "inject", "detect", "decide", "act", "verify")
@@ -73,6 +74,8 @@ class Validations:
     def __init__(self, lab: Lab) -> None:
         self._lab = lab
         self.runs: deque[Run] = deque(maxlen=KEPT)
+        self.benchmark: Benchmark | None = None
+        """The last one that was begun here."""
         self._task: asyncio.Task[None] | None = None
 
     def find(self, key: str) -> Run | None:
@@ -80,10 +83,14 @@ class Validations:
 
     def begin(self, scenario: Scenario, base_url: str, deadline: float, busy: asyncio.Lock) -> Run:
         """In the background; whoever holds `busy` has the lab to itself."""
-        run = Run(f"val-{secrets.token_hex(4)}", scenario.name, scenario.kind, base_url, time.time())
-        self.runs.appendleft(run)
+        run = self._new(scenario, base_url)
         self._task = asyncio.create_task(self._alone(run, scenario, deadline, busy), name=run.id)
         return run
+
+    def measure(self, benchmark: Benchmark, base_url: str, deadline: float, busy: asyncio.Lock) -> None:
+        """The same for each of a benchmark, in turn."""
+        self.benchmark = benchmark
+        self._task = asyncio.create_task(self._in_turn(benchmark, base_url, deadline, busy), name=benchmark.name)
 
     async def stop(self) -> None:
         """Cut off what runs; the lab is reset."""
@@ -91,24 +98,47 @@ class Validations:
             self._task.cancel()
             await asyncio.gather(self._task, return_exceptions=True)
 
-    async def _alone(self, run: Run, scenario: Scenario, deadline: float, busy: asyncio.Lock) -> None:
+    def _new(self, scenario: Scenario, base_url: str) -> Run:
+        run = Run(f"val-{secrets.token_hex(4)}", scenario.name, scenario.kind, base_url, time.time())
+        self.runs.appendleft(run)
+        return run
+
+    async def _in_turn(self, benchmark: Benchmark, base_url: str, deadline: float, busy: asyncio.Lock) -> None:
         async with busy:
             try:
-                await self._play(run, scenario, deadline)
-                run.status = "done"
-            except asyncio.CancelledError:
-                run.status, run.error = "failed", "it was cut off"
-                raise
-            except Exception as problem:
-                said = problem.what if isinstance(problem, LabError) else f"{type(problem).__name__}: {problem}"
-                run.status, run.error = "failed", said
+                for one in benchmark.order:
+                    run = self._new(one, base_url)
+                    row = await self._through(run, one, deadline)
+                    benchmark.took(one, row, run.error)
+                benchmark.end("done")
             finally:
-                for step in run.steps:
-                    if step.status in ("running", "waiting"):
-                        step.status = "failed" if step.status == "running" else "skipped"
-                run.ended = time.time()
+                if benchmark.ended is None:
+                    benchmark.end("failed")
 
-    async def _play(self, run: Run, scenario: Scenario, deadline: float) -> None:
+    async def _alone(self, run: Run, scenario: Scenario, deadline: float, busy: asyncio.Lock) -> None:
+        async with busy:
+            await self._through(run, scenario, deadline)
+
+    async def _through(self, run: Run, scenario: Scenario, deadline: float) -> Row | None:
+        """To its end; None, and `run.error` says why, where it cannot be judged."""
+        try:
+            row = await self._play(run, scenario, deadline)
+            run.status, run.row = "done", row.as_json()
+            return row
+        except asyncio.CancelledError:
+            run.status, run.error = "failed", "it was cut off"
+            raise
+        except Exception as problem:
+            said = problem.what if isinstance(problem, LabError) else f"{type(problem).__name__}: {problem}"
+            run.status, run.error = "failed", said
+            return None
+        finally:
+            for step in run.steps:
+                if step.status in ("running", "waiting"):
+                    step.status = "failed" if step.status == "running" else "skipped"
+            run.ended = time.time()
+
+    async def _play(self, run: Run, scenario: Scenario, deadline: float) -> Row:
         lab = self._lab
         async with Watchkeeper(run.watchkeeper, lab.compose_project, lab.instance.by_port) as server:
             run.begin("reset")
@@ -120,7 +150,7 @@ class Validations:
             facts = [f"{name} {value}" for name, value in restored.judgement.facts.items()]
             run.end("baseline", "; ".join(["the oracle and Watchkeeper see it healthy", *facts]))
             try:
-                await self._break(run, scenario, server, known, restored.judgement, deadline)
+                return await self._break(run, scenario, server, known, restored.judgement, deadline)
             finally:
                 await asyncio.shield(lab.reset())
 
@@ -132,7 +162,7 @@ class Validations:
         known: set[tuple[object, ...]],
         before: Judgement,
         deadline: float,
-    ) -> None:
+    ) -> Row:
         lab, began = self._lab, time.time()
         run.begin("inject", began)
         in_effect_at = await lab.inject(scenario.name)
@@ -160,7 +190,7 @@ class Validations:
         seen = Observed(
             in_effect_at, ended_at, incidents, fixes, resources, after.healthy, expected, reasons, lost, requests
         )
-        run.row = make_row(scenario, seen, planner="runbook", run=1).as_json()
+        return make_row(scenario, seen, planner="runbook", run=1)
 
 
 def follow(run: Run, incidents: Sequence[Incident], fixes: Sequence[Fix], *, over: bool = False) -> None:

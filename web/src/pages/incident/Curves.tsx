@@ -1,8 +1,8 @@
 import { useQuery } from "@tanstack/react-query";
 import type { Schemas } from "~/api/client";
 import { asked } from "~/api/queries";
-import { Chart, type Mark } from "~/components/Chart";
-import { figure, short, thresholds, words } from "~/components/figures";
+import { Chart, type Mark, type Span } from "~/components/Chart";
+import { figure, thresholds } from "~/components/figures";
 
 const BESIDE_MS = 60_000;
 
@@ -20,81 +20,90 @@ export function marks({ incident, fixes }: Schemas["IncidentDetail"]): Mark[] {
   ];
 }
 
-/** Before and after: what the alerts' rules look at, on the root. */
-export function Curves({ detail }: { detail: Schemas["IncidentDetail"] }) {
-  const { incident, fixes } = detail;
-  const { data: rules } = useQuery(asked.rules());
-  const { data: status } = useQuery(asked.status());
-  const root = status?.items.find((item) => item.id === incident.root);
-  const watched = (rules?.items ?? []).filter((rule) =>
-    incident.alerts.some((alert) => alert.rule === rule.rule && alert.resource === incident.root),
-  );
-  const metrics = [
-    ...new Set(watched.flatMap((rule) => [...rule.when.matchAll(/reading\.(\w+)/g)].map(([, name]) => name ?? ""))),
-  ];
-  const verdict = fixes.findLast((fix) => fix.verdict?.before && fix.verdict.after.length > 0)?.verdict;
-  return (
-    <>
-      {verdict && metrics.length > 0 && (
-        <section className="card">
-          <h2>Before and after</h2>
-          <dl className="pairs">
-            {metrics.map((metric) => (
-              <Pair
-                key={metric}
-                metric={metric}
-                before={verdict.before?.metrics?.[metric]}
-                after={verdict.after.at(-1)?.metrics?.[metric]}
-              />
-            ))}
-          </dl>
-        </section>
-      )}
-      {root && metrics.length > 0 && (
-        <Drawings detail={detail} slug={root.slug} metrics={metrics} rules={rules?.items ?? []} kind={root.kind} />
-      )}
-    </>
-  );
+/** The stretches of time in which a fix was at work. */
+export function spans({ fixes }: Schemas["IncidentDetail"]): Span[] {
+  return fixes.map((fix) => ({
+    from: fix.started_at,
+    until: fix.executed_at ?? fix.finished_at ?? new Date().toISOString(),
+    said: fix.plan.steps.map((step) => step.tool).join(", "),
+  }));
 }
 
-function Pair({ metric, before, after }: { metric: string; before?: number; after?: number }) {
+/** What a metric was when the first fix began, and what it is now that the last was judged. */
+export function change({ fixes }: Schemas["IncidentDetail"], metric: string): string | undefined {
+  const verdicts = fixes.flatMap((fix) => fix.verdict ?? []);
+  const before = verdicts.find((verdict) => verdict.before?.metrics?.[metric] !== undefined)?.before?.metrics?.[metric];
+  const after = verdicts.findLast((verdict) => verdict.after.at(-1)?.metrics?.[metric] !== undefined)?.after.at(-1)
+    ?.metrics?.[metric];
+  if (before === undefined && after === undefined) return undefined;
+  return `${figure(metric, before)} → ${figure(metric, after)}`;
+}
+
+/** Before and after, of each resource that has an alert here: what the rules of its alerts look at. */
+export function Curves({ detail }: { detail: Schemas["IncidentDetail"] }) {
+  const { data: rules } = useQuery(asked.rules());
+  const { data: status } = useQuery(asked.status());
+  const { incident } = detail;
+  const about = [...new Set([incident.root, ...incident.alerts.map((alert) => alert.resource)])];
+  const drawn = about.flatMap((id) => {
+    const item = status?.items.find((one) => one.id === id);
+    const fired = incident.alerts.filter((alert) => alert.resource === id).map((alert) => alert.rule);
+    const watched = (rules?.items ?? []).filter((rule) => fired.includes(rule.rule) && rule.kind === item?.kind);
+    const named = watched.flatMap((rule) => [...rule.when.matchAll(/reading\.(\w+)/g)].map(([, name]) => name ?? ""));
+    const metrics = [...new Set(named)];
+    return item && metrics.length > 0 ? [{ item, metrics }] : [];
+  });
+  if (drawn.length === 0) return null;
   return (
-    <>
-      <dt>{words(metric)}</dt>
-      <dd className="figure">
-        {figure(metric, before)} → {figure(metric, after)}
-      </dd>
-    </>
+    <section className="card">
+      <h2>{detail.fixes.length > 0 ? "Before and after" : "Readings"}</h2>
+      <div className="stack">
+        {drawn.map(({ item, metrics }) => (
+          <Drawings
+            key={item.id}
+            detail={detail}
+            id={item.id}
+            slug={item.slug}
+            kind={item.kind}
+            metrics={metrics}
+            rules={rules?.items ?? []}
+          />
+        ))}
+      </div>
+    </section>
   );
 }
 
 interface Drawing {
   detail: Schemas["IncidentDetail"];
+  id: string;
   slug: string;
   kind: string;
   metrics: string[];
   rules: Schemas["RuleView"][];
 }
 
-function Drawings({ detail, slug, kind, metrics, rules }: Drawing) {
+function Drawings({ detail, id, slug, kind, metrics, rules }: Drawing) {
   const { incident } = detail;
   const since = new Date(Date.parse(incident.opened_at) - 2 * BESIDE_MS).toISOString();
   const until = incident.closed_at ? new Date(Date.parse(incident.closed_at) + BESIDE_MS).toISOString() : null;
   const { data } = useQuery(asked.between(slug, since, until));
   const points = data?.points ?? [];
+  const there = metrics.filter((metric) => points.filter((point) => point.metrics[metric] !== undefined).length > 1);
+  if (there.length === 0) return null;
   return (
-    <section aria-label={`Readings of ${short(incident.root)}`} className="charts">
-      {metrics
-        .filter((metric) => points.some((point) => point.metrics[metric] !== undefined))
-        .map((metric) => (
-          <Chart
-            key={metric}
-            metric={metric}
-            points={points}
-            limits={thresholds(rules, kind, metric)}
-            marks={marks(detail)}
-          />
-        ))}
+    <section aria-label={`Readings of ${slug}`} className="charts">
+      {there.map((metric) => (
+        <Chart
+          key={metric}
+          metric={metric}
+          points={points}
+          limits={thresholds(rules, kind, metric)}
+          marks={marks(detail)}
+          spans={spans(detail)}
+          says={id === incident.root ? change(detail, metric) : undefined}
+        />
+      ))}
     </section>
   );
 }

@@ -1,50 +1,83 @@
-import { Group, SegmentedControl, Switch, Text } from "@mantine/core";
+import { Group, SegmentedControl, Switch, Text, TextInput } from "@mantine/core";
+import { useDebouncedValue } from "@mantine/hooks";
 import { useQuery } from "@tanstack/react-query";
-import { useState } from "react";
-import { asked } from "~/api/queries";
+import { useEffect, useState } from "react";
+import type { Schemas } from "~/api/client";
+import { asked, client, type Level } from "~/api/queries";
+import { follow } from "~/api/stream";
 
-const LEVELS = ["WARNING", "ERROR", "CRITICAL"] as const;
+const LEVELS: Level[] = ["WARNING", "ERROR", "CRITICAL"];
+const MOST = 400; // lines that are shown
+type Lines = Schemas["Page_LineView_"];
 
-/** The lines kept of a log, by level, followed where wanted; and what it usually says. */
+/** The lines kept of a log, by level and text, with each new one as it comes; and what it usually says. */
 export function Logs({ slug }: { slug: string }) {
-  const [level, setLevel] = useState<string>("WARNING");
-  const [follow, setFollow] = useState(true);
-  const { data } = useQuery(
-    asked.logs(
-      slug,
-      LEVELS.find((one) => one === level),
-      follow,
-    ),
-  );
+  const [level, setLevel] = useState<Level>("WARNING");
+  const [following, setFollowing] = useState(true);
+  const [typed, setTyped] = useState("");
+  const [text] = useDebouncedValue(typed, 300);
+  const { data } = useQuery(asked.logs(slug, level, text));
   const { data: templates } = useQuery(asked.templates(slug));
+  const loaded = data !== undefined;
+  const newest = data?.items[0]?.seq;
+  useEffect(() => {
+    if (!following || !loaded) return;
+    const key = asked.logs(slug, level, text).queryKey;
+    const begin = client.getQueryData<Lines>(key)?.items[0]?.seq;
+    return follow(
+      (after) => {
+        const query = new URLSearchParams({ resource: slug, level, text });
+        const from = after || (begin === undefined ? "" : String(begin));
+        if (from) query.set("after", from);
+        return `/api/logs?${query}`;
+      },
+      ({ data: said }) => {
+        const line = JSON.parse(said) as Schemas["LineView"];
+        if (typeof line.seq !== "number") return;
+        client.setQueryData<Lines>(key, (known) =>
+          known && !known.items.some(({ seq }) => seq === line.seq)
+            ? { ...known, items: [line, ...known.items].slice(0, MOST) }
+            : known,
+        );
+      },
+    );
+  }, [slug, level, text, following, loaded]);
   const lines = data?.items ?? [];
   return (
     <section className="card">
       <Group justify="space-between" mb="xs">
         <h2 style={{ margin: 0, fontSize: 15 }}>Log</h2>
         <Group gap="sm">
+          <TextInput
+            size="xs"
+            type="search"
+            aria-label="Lines that hold"
+            placeholder="Lines that hold"
+            value={typed}
+            onChange={(event) => setTyped(event.currentTarget.value)}
+          />
           <SegmentedControl
             size="xs"
             aria-label="This level and worse"
             value={level}
-            onChange={setLevel}
+            onChange={(value) => setLevel(value as Level)}
             transitionDuration={0}
             data={LEVELS.map((one) => ({ value: one, label: one.toLowerCase() }))}
           />
           <Switch
             size="sm"
             label="Follow"
-            checked={follow}
-            onChange={(event) => setFollow(event.currentTarget.checked)}
+            checked={following}
+            onChange={(event) => setFollowing(event.currentTarget.checked)}
           />
         </Group>
       </Group>
       {lines.length === 0 ? (
         <Text size="sm" c="dimmed">
-          Nothing of this level was kept.
+          {text ? "No line of this level holds that." : "Nothing of this level was kept."}
         </Text>
       ) : (
-        <ul className="log" tabIndex={0} aria-label="Log lines, newest first">
+        <ul className="log" tabIndex={0} aria-label="Log lines, newest first" data-newest={newest}>
           {lines.map((line) => (
             <li key={line.seq}>
               <time dateTime={line.at} title={line.at}>

@@ -4,7 +4,7 @@ import { Link, useParams } from "@tanstack/react-router";
 import { useState } from "react";
 import type { Schemas } from "~/api/client";
 import { asked } from "~/api/queries";
-import { Chart, type Mark } from "~/components/Chart";
+import { Chart } from "~/components/Chart";
 import { figure, short, thresholds, words } from "~/components/figures";
 import { HealthBadge } from "~/components/Health";
 import { Empty, Loaded } from "~/components/States";
@@ -12,6 +12,7 @@ import { EffectBadge } from "~/components/Steps";
 import { IncidentStatus } from "~/components/Status";
 import { Title } from "~/components/Title";
 import { When } from "~/components/When";
+import { Changed, marked } from "./Changed";
 import { Logs } from "./Logs";
 
 type Detail = Schemas["ResourceDetail"];
@@ -54,6 +55,7 @@ function Shown({ detail }: { detail: Detail }) {
             <Incidents id={detail.id} />
           </div>
           <div className="stack">
+            <Changed slug={detail.slug} />
             <Around detail={detail} />
             <Tools kind={detail.kind} slug={detail.slug} />
             <Now detail={detail} />
@@ -72,7 +74,6 @@ function Readings({ detail }: { detail: Detail }) {
   const [every, setEvery] = useState(false);
   const { data } = useQuery(asked.curve(detail.slug, Number(minutes), 300));
   const { data: rules } = useQuery(asked.rules());
-  const { data: fixes } = useQuery(asked.fixes());
   const points = data?.points ?? [];
   const all = Object.keys(points.findLast((point) => Object.keys(point.metrics).length > 0)?.metrics ?? {}).sort();
   const limited = all.filter((metric) => thresholds(rules?.items ?? [], detail.kind, metric).length > 0);
@@ -80,14 +81,8 @@ function Readings({ detail }: { detail: Detail }) {
   const matters = status?.items.find((item) => item.id === detail.id)?.metric?.name;
   const first = [...new Set([...(matters && all.includes(matters) ? [matters] : []), ...limited])].slice(0, FIRST);
   const shown = every || first.length === 0 ? all : first;
-  const marks: Mark[] = [
-    ...detail.alerts.flatMap(({ firing_at, rule }) =>
-      firing_at ? [{ at: firing_at, said: rule, kind: "alert" as const }] : [],
-    ),
-    ...(fixes?.items ?? [])
-      .filter((fix) => fix.plan.steps.some((step) => step.resource === detail.id))
-      .map((fix) => ({ at: fix.started_at, said: fix.plan.author, kind: "fix" as const })),
-  ];
+  const { data: story } = useQuery(asked.story(detail.slug, Number(minutes)));
+  const marks = marked(story?.items ?? []);
   return (
     <section aria-label="Readings">
       <div style={{ display: "flex", gap: 16, alignItems: "center", flexWrap: "wrap", marginBottom: 10 }}>
@@ -222,8 +217,10 @@ function Now({ detail }: { detail: Detail }) {
   const metrics = Object.entries(detail.reading?.metrics ?? {}).sort(([one], [other]) => one.localeCompare(other));
   const facts = Object.entries(detail.reading?.facts ?? {});
   return (
-    <section className="card">
-      <h2>Last reading</h2>
+    <details className="card">
+      <summary>
+        Last reading: {metrics.length} figures {detail.reading && <When at={detail.reading.at} />}
+      </summary>
       {detail.reading?.error && <Text className="bad">{detail.reading.error}</Text>}
       <dl className="pairs">
         {metrics.map(([name, value]) => (
@@ -239,6 +236,6 @@ function Now({ detail }: { detail: Detail }) {
           </div>
         ))}
       </dl>
-    </section>
+    </details>
   );
 }

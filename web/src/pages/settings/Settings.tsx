@@ -2,13 +2,13 @@ import { Group, Table, Text } from "@mantine/core";
 import { useQuery } from "@tanstack/react-query";
 import { api, ask, type Schemas } from "~/api/client";
 import { asked } from "~/api/queries";
-import { useToken } from "~/api/token";
 import { Act } from "~/components/Act";
 import { seconds } from "~/components/figures";
 import { Loaded } from "~/components/States";
 import { Output } from "~/components/Steps";
 import { Title } from "~/components/Title";
 import { When } from "~/components/When";
+import { Tokens } from "./Tokens";
 
 const MODES = {
   observe: "It never acts. It keeps the score of what it would have done.",
@@ -110,60 +110,6 @@ function Policy({ view }: { view: Schemas["PolicyView"] }) {
         <summary>The same in Cedar</summary>
         <Output value={view.cedar} />
       </details>
-    </section>
-  );
-}
-
-function Tokens() {
-  const known = useToken();
-  const tokens = useQuery({ ...asked.tokens(), enabled: known !== "", retry: false });
-  return (
-    <section className="card">
-      <h2>Tokens</h2>
-      {!known || tokens.error ? (
-        <Text size="sm" c="dimmed">
-          {tokens.error?.message ?? "An admin who is signed in sees them."} New ones are made with{" "}
-          <code>watchkeeper token new</code>.
-        </Text>
-      ) : tokens.data?.items.length === 0 ? (
-        <Text size="sm" c="dimmed">
-          None but the operator’s.
-        </Text>
-      ) : (
-        <Table>
-          <Table.Thead>
-            <Table.Tr>
-              <Table.Th>Name</Table.Th>
-              <Table.Th>Role</Table.Th>
-              <Table.Th>How it stands</Table.Th>
-              <Table.Th>Last used</Table.Th>
-              <Table.Th />
-            </Table.Tr>
-          </Table.Thead>
-          <Table.Tbody>
-            {tokens.data?.items.map((one) => (
-              <Table.Tr key={one.id}>
-                <Table.Td>{one.name}</Table.Td>
-                <Table.Td>{one.role}</Table.Td>
-                <Table.Td>{one.status}</Table.Td>
-                <Table.Td>{one.used_at ? <When at={one.used_at} /> : "never"}</Table.Td>
-                <Table.Td>
-                  {!one.revoked_at && (
-                    <Act
-                      label="Revoke"
-                      size="xs"
-                      color="red.9"
-                      variant="outline"
-                      says={`The token ${one.name} (${one.role}) opens nothing from now on. It cannot be given back.`}
-                      run={() => ask(api.DELETE("/api/tokens/{key}", { params: { path: { key: one.id } } }))}
-                    />
-                  )}
-                </Table.Td>
-              </Table.Tr>
-            ))}
-          </Table.Tbody>
-        </Table>
-      )}
     </section>
   );
 }

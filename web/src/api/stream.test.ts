@@ -1,5 +1,5 @@
 import { expect, it } from "vitest";
-import { split } from "./live";
+import { split } from "./stream";
 import { touched } from "./queries";
 
 it("reads events as they come, in whatever pieces", () => {

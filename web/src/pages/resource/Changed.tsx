@@ -1,0 +1,60 @@
+import { SegmentedControl, Text } from "@mantine/core";
+import { useQuery } from "@tanstack/react-query";
+import { useState } from "react";
+import type { Event } from "~/api/client";
+import { asked } from "~/api/queries";
+import type { Mark } from "~/components/Chart";
+import { When } from "~/components/When";
+
+const KINDS: Record<string, Mark["kind"]> = {
+  "alert.firing": "alert",
+  "fix.step.done": "fix",
+  "fix.step.failed": "fix",
+};
+const isChange = (kind: string): boolean => !/^(alert|fix|incident)\./.test(kind);
+
+/** What is worth a mark on the time axis: alerts that fired, steps that were done, what changed. */
+export function marked(events: Event[]): Mark[] {
+  return events.flatMap(({ at, kind, text }) => {
+    const mark = KINDS[kind] ?? (isChange(kind) ? "change" : undefined);
+    return mark ? [{ at, said: text, kind: mark }] : [];
+  });
+}
+
+const SPANS = { "60": "1 h", "1440": "24 h", "10080": "7 d" };
+const MOST = 40;
+
+/** What changed about a resource and what it runs on: configuration, restarts, deployments, whoever did it. */
+export function Changed({ slug }: { slug: string }) {
+  const [minutes, setMinutes] = useState("1440");
+  const { data } = useQuery(asked.story(slug, Number(minutes)));
+  const changes = (data?.items ?? []).filter((event) => isChange(event.kind));
+  return (
+    <section className="card">
+      <div style={{ display: "flex", justifyContent: "space-between", gap: 8, marginBottom: 8 }}>
+        <h2 style={{ margin: 0, fontSize: 15 }}>What changed</h2>
+        <SegmentedControl
+          size="xs"
+          aria-label="Changes of the last"
+          value={minutes}
+          onChange={setMinutes}
+          transitionDuration={0}
+          data={Object.entries(SPANS).map(([value, label]) => ({ value, label }))}
+        />
+      </div>
+      {data && changes.length === 0 && (
+        <Text size="sm" c="dimmed">
+          Nothing in this time.
+        </Text>
+      )}
+      <ul className="story" aria-label="What changed">
+        {changes.slice(0, MOST).map((event) => (
+          <li key={event.seq} style={{ gridTemplateColumns: "76px 1fr" }}>
+            <When at={event.at} />
+            <span className="said">{event.text}</span>
+          </li>
+        ))}
+      </ul>
+    </section>
+  );
+}
