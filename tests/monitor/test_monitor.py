@@ -84,7 +84,7 @@ class Rude:
         ({"cost": NAN}, "cost: not finite"),
         ({"prediction": None}, "prediction: missing"),
         ({"prediction": NAN}, "prediction: not finite"),
-        ({"prediction": ["a", "list"]}, "prediction: neither a class nor a number"),
+        ({"prediction": {"a": "mapping"}}, "prediction: neither a class nor a number"),
         ({"prediction": Rude()}, "row: RuntimeError"),
         ({"confidence": Rude()}, "row: RuntimeError"),
         ({"features": 7}, "row: AttributeError"),

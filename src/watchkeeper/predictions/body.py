@@ -10,6 +10,7 @@ from watchkeeper_monitor import Profile
 from watchkeeper_monitor.counts import Counts
 from watchkeeper_monitor.histogram import Histogram
 from watchkeeper_monitor.profile import FEATURES, FORMAT
+from watchkeeper_monitor.ranking import MEASURES
 from watchkeeper_monitor.truth import BETWEEN, CALIBRATION_BINS, CELLS
 
 PLAIN = r"^[^\x00-\x1f\x7f/]+$"
@@ -108,6 +109,24 @@ class TruthBody(BaseModel):
         return self
 
 
+Scores = Annotated[list[Positive], Field(min_length=len(MEASURES), max_length=len(MEASURES))]
+
+
+class RankingsBody(BaseModel):
+    predictions: Count = 0
+    empty: Count = 0
+    judged: Count = 0
+    irrelevant: Count = 0
+    sums: Scores = [0.0] * len(MEASURES)
+    squares: Scores = [0.0] * len(MEASURES)
+
+    @model_validator(mode="after")
+    def _consistent(self) -> "RankingsBody":
+        if any(each > self.judged * (1 + 1e-9) for each in (*self.sums, *self.squares)):
+            raise ValueError("a score lies above 1")
+        return self
+
+
 class ProfileBody(BaseModel):
     """`Profile.to_dict` of watchkeeper-monitor."""
 
@@ -137,6 +156,8 @@ class ProfileBody(BaseModel):
     segments_labelled: CountsBody
     segments_correct: CountsBody
     truth: TruthBody
+    rankings: RankingsBody = Field(default_factory=RankingsBody)
+    """Older monitors send none."""
     numbers: Annotated[dict[Name, NumbersBody], Field(max_length=FEATURES)]
     categories: Annotated[dict[Name, CountsBody], Field(max_length=FEATURES)]
 

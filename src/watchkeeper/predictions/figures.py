@@ -9,6 +9,7 @@ from watchkeeper.predictions.buckets import Bucket
 from watchkeeper.predictions.kept import Sender, unpacked
 from watchkeeper_monitor import Profile
 from watchkeeper_monitor.figures import ClassFigures, Share, counted_figures, share
+from watchkeeper_monitor.ranking import Rankings
 from watchkeeper_monitor.summary import Around
 
 LATEST = 1000
@@ -68,8 +69,18 @@ def counted(
             memory_bytes=sum(sender.memory_bytes for sender in alive),
             dropped=sum(sender.dropped for sender in senders),
             labels_waiting=sum(sender.waiting for sender in alive),
+            rankings=_latest_rankings(rows),
         ),
     )
+
+
+def _latest_rankings(rows: Sequence[Row]) -> dict[str, Share]:
+    made = Rankings()
+    for row in rows:
+        if made.judged >= LATEST:
+            break
+        made.merge(row.profile.rankings)
+    return made.means()
 
 
 def _latest(rows: Sequence[Row]) -> tuple[Share, list[ClassFigures]]:

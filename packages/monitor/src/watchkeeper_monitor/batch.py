@@ -124,6 +124,8 @@ def _fold(
             codes = codes[places]
     else:
         codes, values = folding.predictions(cast("Sequence[Any]", said.tolist()), told)
+        if folding.has_rankings:
+            folding.keep_rankings(handles, cast("Sequence[Any]", said.tolist()), told)
     folding.columns(
         np.arange(handles.start, handles.stop, dtype=np.int64),
         codes,

@@ -64,8 +64,8 @@ class Capture:
         for handle, prediction, confidence, latency, length, extra in rows:
             escalated, cost, text, true_label, segment, features, own_id = extra or (None,) * 7
             name = self.id_of(handle if own_id is None else str(own_id))
-            if not self.wanted(name):
-                continue
+            if not self.wanted(name) or isinstance(prediction, list | tuple):
+                continue  # rankings are judged where they were made: as a record's class one would always be wrong
             number = isinstance(prediction, float)
             self._add(
                 self._records,

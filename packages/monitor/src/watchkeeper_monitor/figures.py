@@ -34,6 +34,21 @@ def share(part: int, of: int) -> Share:
     return Share(p, max(0.0, middle - half), min(1.0, middle + half), of)
 
 
+def mean(total: float, squares: float, of: int) -> Share:
+    """Of scores between 0 and 1, given their sum and the sum of their squares.
+
+    The interval is that of Agresti and Coull ("Approximate is better than exact", The American Statistician 1998) taken
+    from shares to scores: two more of 0 and two of 1 are counted, or few equal scores would seem certain.
+    """
+    if not of:
+        return Share(math.nan, math.nan, math.nan, 0)
+    number = of + 4
+    middle = (total + 2) / number
+    half = Z * math.sqrt(max(0.0, (squares + 2) / number - middle * middle) / number)
+    value = min(1.0, max(0.0, total / of))  # sums of floating-point numbers may come out a little beside
+    return Share(value, min(value, max(0.0, middle - half)), max(value, min(1.0, middle + half)), of)
+
+
 @dataclass(frozen=True, slots=True)
 class ClassFigures:
     """How well one class is predicted."""

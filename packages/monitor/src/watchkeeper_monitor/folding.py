@@ -3,7 +3,7 @@
 import re
 import time
 from collections import deque
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, cast
 
@@ -17,6 +17,7 @@ from watchkeeper_monitor.features import record_feature
 from watchkeeper_monitor.naming import Naming
 from watchkeeper_monitor.onset import ROWS, SECONDS, Streams
 from watchkeeper_monitor.profile import Profile
+from watchkeeper_monitor.ranking import Ranked, is_ranking, relevance, told_apart
 from watchkeeper_monitor.rare import Extra
 from watchkeeper_monitor.recent import FIRST_OF_BATCHES, Codes, Recent
 
@@ -81,6 +82,8 @@ class Folding(Naming):
         self.segment_codes = Codes()
         self.recent = Recent(remember, self.class_codes, self.segment_codes)
         self._recent_batches: Recent | None = None
+        self.ranked = Ranked(remember)
+        self.rankings: deque[list[float]] = deque(maxlen=window)
         self.ids: dict[str, int] = {}
         self.waiting: dict[str, Any] = {}
         self.kinds: dict[str, str] = {}
@@ -122,6 +125,8 @@ class Folding(Naming):
         long = within("input_length", floats("input_length", lengths, told), told)
         codes, values = self.predictions(predictions, told)
         self.columns(ids, codes, values, shares, seconds, long)
+        if self.has_rankings:
+            self.keep_rankings(handles, predictions, told)
         for reason, times in told.items():
             self.current.rejects.add(reason, times)
         if extras.count(None) != len(extras):
@@ -304,6 +309,9 @@ class Folding(Naming):
 
     def meet(self, handle: int, truth: Any) -> None:
         said = self.current.truth
+        if self.ranked.ever and (ranking := self.ranked.find(handle)) is not None:
+            self._rank(handle, ranking, truth)
+            return
         remembered = self._ring(handle).find(handle)
         if remembered is None:
             said.unknown += 1
@@ -321,10 +329,32 @@ class Folding(Naming):
         elif remembered.value == remembered.value:
             said.measured(float(truth), remembered.value)
             self._hour(self.clock()).labelled += 1
+        elif self.ranked.ever and (isinstance(truth, Mapping) or is_ranking(truth)):
+            said.unknown += 1  # a ranking that is no longer remembered
+            return
         else:
             self.current.rejects.add("label: its prediction was rejected")
             return
         self._ring(handle).met(handle, name)
+
+    def keep_rankings(self, handles: Iterable[int], predictions: Iterable[Any], told: Told) -> None:
+        for handle, said in zip(handles, predictions, strict=True):
+            if is_ranking(said):
+                self.ranked.keep(handle, said, self.current.rankings, told)
+
+    def _rank(self, handle: int, ranking: tuple[str, ...] | int, truth: Any) -> None:
+        try:
+            gains = relevance(truth)
+        except ValueError as problem:
+            self.current.rejects.add(f"label: {problem}")
+            return
+        if isinstance(ranking, int):
+            same = ranking == told_apart(gains)
+            self.current.truth.repeated += same
+            self.current.truth.conflicting += not same
+            return
+        if found := self.ranked.judge(handle, ranking, gains, self.current.rankings):
+            self.rankings.append(found)
 
     def _judge(self, predicted: str, true: str, confidence: float | None, segment: str | None) -> None:
         right = self.current.truth.judged(true, predicted, confidence)

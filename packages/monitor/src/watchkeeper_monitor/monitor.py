@@ -4,11 +4,11 @@ import os
 import time
 from collections.abc import Callable, Iterable
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Unpack
+from typing import TYPE_CHECKING, Any, Unpack, cast
 
 from watchkeeper_monitor.collecting import CHUNK, Collecting
 from watchkeeper_monitor.living import ALIVE
-from watchkeeper_monitor.rare import Rare
+from watchkeeper_monitor.rare import DEPTH, Rare
 from watchkeeper_monitor.rare import track as given
 from watchkeeper_monitor.wrapping import Timed, Tracked
 
@@ -108,13 +108,17 @@ class Monitor(Collecting):
         input_length: int | None = None,
         **rare: Unpack[Rare],
     ) -> int:
-        """Count one prediction: a class, or a float for a predicted number. Gives the handle for its `label`.
+        """Count one prediction: a class, a float for a predicted number, or a list of items, best first, for a ranking.
+
+        Gives the handle for its `label`.
 
         `confidence` lies in 0..1. Rarely given, and by name alone: `escalated`, `cost` in any one currency, `text`
         (looked at for its length and unknown words, and never kept), `true_label`, `segment`, `features` (a mapping),
         and `id`, the caller's own, for a label that comes by id.
         """
         handle = next(self._handles)
+        if type(prediction) is list:
+            prediction = tuple(cast("list[Any]", prediction[:DEPTH]))  # the caller may change it before it is counted
         if rare:
             input_length, extra = given(input_length, **rare)
             self._append((handle, prediction, confidence, latency_seconds, input_length, extra))
@@ -125,7 +129,10 @@ class Monitor(Collecting):
         return handle
 
     def label(self, prediction: int | str, truth: Any) -> None:
-        """The truth of a prediction, by the handle that `track` gave or by the `id` it was given."""
+        """The truth of a prediction, by the handle that `track` gave or by the `id` it was given.
+
+        Of a ranking: the item that was relevant, several as a list or a set, or a mapping of items to gains.
+        """
         self._tell("label", prediction, truth)
 
     def error(self, problem: BaseException | str) -> None:

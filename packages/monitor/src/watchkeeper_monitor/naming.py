@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from watchkeeper_monitor.columns import Told, floats
 from watchkeeper_monitor.counts import bounded
 from watchkeeper_monitor.profile import Profile
+from watchkeeper_monitor.ranking import is_ranking
 from watchkeeper_monitor.recent import UNCODED, Codes
 
 
@@ -21,11 +22,14 @@ class Naming:
     def __init__(self) -> None:
         self.class_codes = Codes()
         self._raw: dict[Any, int] = {}
+        self.has_rankings = False
+        """Whether rankings were among what `predictions` was given last."""
 
     def predictions(
         self, raw: Sequence[Any], told: Told
     ) -> tuple[NDArray[np.int32] | None, NDArray[np.float64] | None]:
         """Codes of classes, or numbers."""
+        self.has_rankings = False
         if isinstance(raw[0], float | np.floating):
             try:
                 values = np.fromiter(raw, np.float64, len(raw))
@@ -44,9 +48,16 @@ class Naming:
     def _mixed(self, raw: Sequence[Any], told: Told) -> tuple[NDArray[np.int32], NDArray[np.float64] | None]:
         values: list[Any] = [each if isinstance(each, float | np.floating) else None for each in raw]
         codes = [
-            UNCODED if value is not None else self._code(each, told) for each, value in zip(raw, values, strict=True)
+            UNCODED if value is not None or self._ranked(each) else self._code(each, told)
+            for each, value in zip(raw, values, strict=True)
         ]
         return np.array(codes, np.int32), floats("prediction", values, told)
+
+    def _ranked(self, raw: Any) -> bool:
+        if not is_ranking(raw):
+            return False
+        self.has_rankings = True
+        return True
 
     def _code(self, raw: Any, told: Told) -> int:
         try:

@@ -6,6 +6,7 @@ from typing import Any
 
 from watchkeeper_monitor.counts import Counts
 from watchkeeper_monitor.numbers import Numbers, Shares
+from watchkeeper_monitor.ranking import Rankings
 from watchkeeper_monitor.truth import Truth
 
 FORMAT = 1
@@ -29,7 +30,10 @@ _PARTS: dict[str, Any] = {
     "segments_labelled": Counts,
     "segments_correct": Counts,
     "truth": Truth,
+    "rankings": Rankings,
 }
+_LATER = ("rankings",)
+"""Parts that profiles of older monitors lack."""
 
 
 class Profile:
@@ -70,6 +74,7 @@ class Profile:
         self.segments_labelled = Counts(100)
         self.segments_correct = Counts(100)
         self.truth = Truth()
+        self.rankings = Rankings()
         self.numbers: dict[str, Numbers] = {}
         """Numeric features."""
         self.categories: dict[str, Counts] = {}
@@ -124,7 +129,8 @@ class Profile:
         for name in _SUMS:
             setattr(made, name, content[name])
         for name, part in _PARTS.items():
-            setattr(made, name, part.from_dict(content[name]))
+            if name in content or name not in _LATER:
+                setattr(made, name, part.from_dict(content[name]))
         made.numbers = {name: Numbers.from_dict(each) for name, each in content["numbers"].items()}
         made.categories = {name: Counts.from_dict(each) for name, each in content["categories"].items()}
         return made

@@ -46,6 +46,7 @@ class ModelCollector(Collector):
             yield _predictions(prefix, labels, profile)
             yield from _histograms(prefix, labels, profile)
             yield from _gauges(prefix, labels, said)
+            yield from _rankings(prefix, labels, said)
             yield _counted(f"{prefix}_errors", "Errors by type.", labels, "error_type", said.system.errors)
             yield _counted(f"{prefix}_rejected", "What could not be counted.", labels, "reason", said.quality.rejects)
             for outcome in ("written", "dropped") if said.system.logs else ():
@@ -108,6 +109,16 @@ def _gauges(prefix: str, labels: Labels, said: Summary) -> Iterator[Metric]:
             gauge = GaugeMetricFamily(f"{prefix}_{name}", what, labels=list(labels))
             gauge.add_metric(list(labels.values()), value)
             yield gauge
+
+
+def _rankings(prefix: str, labels: Labels, said: Summary) -> Iterator[Metric]:
+    if said.performance.rankings:
+        family = GaugeMetricFamily(
+            f"{prefix}_ranking", "How good the latest labelled rankings were, 0 to 1.", labels=[*labels, "measure"]
+        )
+        for measure, found in said.performance.rankings.items():
+            family.add_metric([*labels.values(), measure], found.value)
+        yield family
 
 
 def _cumulated(numbers: Numbers, edges: tuple[float, ...]) -> list[tuple[str, float]]:

@@ -5,6 +5,8 @@ from typing import Any, TypedDict
 
 LONGEST_TEXT = 10_000
 """Characters of a text that are looked at."""
+DEPTH = 100
+"""Items of a ranking that are kept, from the top."""
 Extra = tuple[Any, Any, Any, Any, Any, Any, Any]
 """Escalated, cost, text, true label, segment, features, id."""
 

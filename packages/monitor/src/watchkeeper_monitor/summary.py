@@ -4,7 +4,7 @@ import math
 import os
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, fields, is_dataclass
+from dataclasses import asdict, dataclass, field, fields, is_dataclass
 from typing import TYPE_CHECKING, Any, cast, get_args, get_origin, get_type_hints
 
 from watchkeeper_monitor.estimate import NOTHING, Estimate, estimated
@@ -14,6 +14,7 @@ from watchkeeper_monitor.log import LogFigures
 from watchkeeper_monitor.onset import Change
 from watchkeeper_monitor.plain import plain
 from watchkeeper_monitor.profile import FEATURES, Profile
+from watchkeeper_monitor.ranking import of_all
 from watchkeeper_monitor.reference import ColumnDrift, Drift, Reference, dated
 from watchkeeper_monitor.truth import BETWEEN, Truth
 
@@ -70,6 +71,10 @@ class Performance:
     """Accuracy by segment."""
     segment_coverage: dict[str, float]
     """Share of the predictions of each segment whose truth is known."""
+    rankings: dict[str, Share]
+    """NDCG and hit rate at 1, 5, 10 and 20, MAP and MRR of the latest labelled rankings; empty without any."""
+    rankings_total: dict[str, Share]
+    """The same of all since the monitor began."""
     mean_absolute_error: float
     """Of predicted numbers, as the two below."""
     root_mean_squared_error: float
@@ -203,6 +208,7 @@ class Around:
     drift: Sequence[ColumnDrift] = ()
     changes: Sequence[Change] = ()
     estimate: Estimate = NOTHING
+    rankings: Mapping[str, Share] = field(default_factory=dict[str, Share])
 
 
 def summarize(monitor: "Monitor", folding: Folding) -> Summary:
@@ -223,6 +229,7 @@ def summarize(monitor: "Monitor", folding: Folding) -> Summary:
         dropped=monitor.dropped,
         labels_waiting=len(folding.waiting),
         logs=monitor.logged,
+        rankings=of_all(folding.rankings).means(),
         drift=[] if drift is None else drift.columns,
         changes=changes,
         estimate=estimated(
@@ -265,7 +272,7 @@ def _performance(profile: Profile, around: Around) -> Performance:
         accuracy=around.accuracy,
         accuracy_7d=around.accuracy_7d,
         accuracy_total=share(truth.correct, truth.labelled - numbers.count),
-        coverage=truth.labelled / profile.predictions if profile.predictions else math.nan,
+        coverage=_over(truth.labelled + profile.rankings.judged, profile.predictions),
         estimate=around.estimate,
         macro_f1=macro_f1(around.classes),
         weighted_f1=weighted_f1(around.classes),
@@ -284,6 +291,8 @@ def _performance(profile: Profile, around: Around) -> Performance:
         segment_coverage={
             name: profile.segments_labelled.kept.get(name, 0) / times for name, times in profile.segments.top(100)
         },
+        rankings=dict(around.rankings),
+        rankings_total=profile.rankings.means(),
         mean_absolute_error=_over(numbers.positive.total + numbers.negative.total, numbers.count),
         root_mean_squared_error=math.sqrt(truth.squared_residuals / numbers.count) if numbers.count else math.nan,
         bias=numbers.mean,

@@ -56,6 +56,11 @@ def _performance(summary: "Summary") -> list[tuple[str, str]]:
     if said.estimate.calibrated_by:
         doubts = f"; doubtful: {', '.join(said.estimate.doubts[:3])} changed" if said.estimate.doubts else ""
         rows.append(("accuracy, estimated", f"{said.estimate.accuracy}, from confidence{doubts}"))
+    rows += [
+        (name.replace("_", " "), str(said.rankings[name]))
+        for name in ("ndcg@10", "hit_rate@10", "map", "mrr")
+        if name in said.rankings
+    ]
     if math.isfinite(said.mean_absolute_error):
         rows += [
             ("mean absolute error", number(said.mean_absolute_error)),
