@@ -7,6 +7,7 @@ import pytest
 from prometheus_client import CollectorRegistry, generate_latest
 
 from watchkeeper_monitor import ModelCollector, Monitor, Reference
+from watchkeeper_monitor.byclass import ByClass
 from watchkeeper_monitor.estimate import Calibration
 from watchkeeper_monitor.numbers import Shares
 
@@ -60,12 +61,65 @@ def test_few_labels_make_no_estimate() -> None:
 def test_inputs_that_are_not_as_they_were_make_it_doubtful() -> None:
     usual = answered(4000, 6) | {"input_length": np.random.default_rng(6).poisson(30, 4000)}
     monitor = Monitor("bot", reference=Reference.from_data(usual))
-    now = answered(3000, 7, (3, 3))
+    now = answered(3000, 7)
     monitor.track_batch(
         now["prediction"], confidences=now["confidence"], input_lengths=np.random.default_rng(7).poisson(5, 3000)
     )
-    assert monitor.summary().performance.estimate.doubts == ["confidence", "input_length"]
-    assert "doubtful: confidence, input_length changed" in str(monitor.summary())
+    assert monitor.summary().performance.estimate.doubts == ["input_length"]
+    assert "doubtful: input_length changed" in str(monitor.summary())
+
+
+@pytest.mark.parametrize("by", ["reference", "labels"])
+def test_confidence_that_fell_while_the_same_is_predicted_withdraws_it(by: str) -> None:
+    usual, now = answered(4000, 6), answered(3000, 7, (3, 3))
+    monitor = Monitor("bot", drift_window=500, reference=Reference.from_data(usual) if by == "reference" else None)
+    if by == "labels":
+        monitor.track_batch(usual["prediction"], confidences=usual["confidence"], true_labels=usual["label"])
+    monitor.track_batch(now["prediction"], confidences=now["confidence"])
+    if by == "labels":
+        monitor.track_batch(now["prediction"], confidences=now["confidence"])
+    said = monitor.summary().performance.estimate
+    assert (said.calibrated_by, said.accuracy.of) == (by, 0)
+    assert "confidence is 0.50, 0.75" in said.withdrawn
+    assert "no estimate: confidence is 0.50" in str(monitor.summary())
+    assert "no estimate: confidence is 0.50" in monitor.report()
+    registry = CollectorRegistry()
+    registry.register(ModelCollector(monitor))
+    assert "accuracy_estimate" not in generate_latest(registry).decode()
+
+
+def shared(rows: int, seed: int, hard: float) -> dict[str, list[str] | np.ndarray]:
+    """Two classes; of the hard one the model is less sure, and wrong more often than its confidence tells."""
+    random = np.random.default_rng(seed)
+    difficult = random.random(rows) < hard
+    confidence = np.where(difficult, random.beta(5, 3, rows), random.beta(9, 1, rows))
+    right = random.random(rows) < np.where(difficult, confidence - 0.2, confidence)
+    said = np.where(difficult, "loan", "card")
+    return {"prediction": said, "confidence": confidence, "label": np.where(right, said, "other")}
+
+
+@pytest.mark.parametrize("hard", [0.05, 0.2, 0.8])
+def test_other_shares_of_the_same_classes_are_no_reason_to_be_wrong_or_silent(tmp_path: Path, hard: float) -> None:
+    Reference.from_data(shared(4000, 1, 0.2)).save(tmp_path / "reference.json")
+    reference = Reference.load(tmp_path / "reference.json")
+    held: list[bool] = []
+    for seed in range(40):
+        monitor, now = Monitor("bot", reference=reference), shared(1000, 100 + seed, hard)
+        monitor.track_batch(now["prediction"], confidences=now["confidence"])
+        said = monitor.summary().performance.estimate
+        truth = float((np.asarray(now["label"]) == np.asarray(now["prediction"])).mean())
+        assert said.withdrawn == ""
+        assert abs(said.accuracy.value - truth) < 0.06
+        held.append(said.accuracy.low <= truth <= said.accuracy.high)
+    assert np.mean(held) >= 0.9
+
+
+@pytest.mark.parametrize(
+    "rows", [{}, {"a": (0, 0, 0)}, {"a": (10, 11, 5)}, {"a": (10, 1, 11)}, {"a": (10, float("nan"), 5)}]
+)
+def test_what_is_no_calibration_by_class_is_refused(rows: dict[str, tuple[float, float, float]]) -> None:
+    with pytest.raises(ValueError, match="calibration has"):
+        ByClass(rows, 0.1, 0.1)
 
 
 def test_a_calibration_never_falls_with_confidence() -> None:

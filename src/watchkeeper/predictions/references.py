@@ -15,6 +15,7 @@ from watchkeeper.domain import Conflict, NotFound
 from watchkeeper.predictions.body import Count, Refused
 from watchkeeper.predictions.shelf import NoRoom, Shelf
 from watchkeeper_monitor import Profile, Reference
+from watchkeeper_monitor.byclass import MOST, ByClass
 from watchkeeper_monitor.profile import FEATURES
 from watchkeeper_monitor.reference import FORMAT
 
@@ -27,6 +28,15 @@ Number = Annotated[float, Field(allow_inf_nan=False, ge=-1e150, le=1e150)]
 Sure = Annotated[float, Field(ge=0, le=1)]
 Times = Annotated[int, Field(ge=0, le=10**9)]
 Column = Annotated[str, StringConstraints(max_length=250)]
+
+
+class ByClassBody(BaseModel):
+    """How many labels each predicted class has, how many more were right than its confidence said, that confidence."""
+
+    model_config = ConfigDict(extra="forbid")
+    rows: dict[Column, tuple[Number, Number, Number]] = Field(min_length=1, max_length=MOST)
+    doubt: Number
+    spread: Number
 
 
 class ReferenceBody(BaseModel):
@@ -44,6 +54,8 @@ class ReferenceBody(BaseModel):
     calibration: Annotated[list[tuple[Sure, Times, Times]], Field(max_length=1000)] | None = None
     """Mean confidence, how many, how many of them right: what accuracy is estimated by."""
 
+    by_class: ByClassBody | None = None
+
     @model_validator(mode="after")
     def _usable(self) -> "ReferenceBody":
         if self.format > FORMAT:
@@ -54,6 +66,8 @@ class ReferenceBody(BaseModel):
             raise ValueError("a column is either of numbers or of categories")
         if any(right > times for _, times, right in self.calibration or ()):
             raise ValueError("more of a point of the calibration are right than there are")
+        if self.by_class is not None:
+            ByClass.from_dict(self.by_class.model_dump())
         return self
 
 

@@ -50,10 +50,10 @@ def shifts_of(content: dict[str, Any] | None, rows: Sequence[Row], at: datetime)
     lately = merged("", "", [row for row in rows if row.bucket.ends > at - LATELY])
     truth = merged("", "", rows).truth
     if content is None:
-        return Shifts([], changes, estimated(lately.confidence, None, truth, [], changed))
+        return Shifts([], changes, estimated(lately, None, truth, [], changed))
     reference = Reference.from_dict(content)
     drift = dated(reference.compare_profile(lately), reference, streams)
-    estimate = estimated(lately.confidence, reference.calibration, truth, drift.shifted, changed)
+    estimate = estimated(lately, reference.calibration, truth, drift.shifted, changed)
     return Shifts(drift.columns, changes, estimate)
 
 

@@ -40,6 +40,8 @@ class ReferenceView(BaseModel):
     categories: dict[str, dict[str, int]]
     calibration: list[tuple[float, int, int]] | None = None
     """Mean confidence, how many, how many of them right: what accuracy is estimated by."""
+    by_class: dict[str, Any] | None = None
+    """The same by predicted class."""
 
 
 class _Compared(BaseModel):

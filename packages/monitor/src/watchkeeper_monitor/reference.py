@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from watchkeeper_monitor.batch import AT_ONCE, array, columns
+from watchkeeper_monitor.byclass import ByClass
 from watchkeeper_monitor.counts import bounded
 from watchkeeper_monitor.drift import (
     Sorted,
@@ -160,11 +161,13 @@ class Reference:
             name: each.values[np.linspace(0, each.values.size - 1, min(points, each.values.size)).round().astype(int)]
             for name, each in self.numbers.items()
         }
+        known = None if self.calibration is None else self.calibration.known_classes
         return {
             "format": FORMAT,
             "numbers": {name: values.tolist() for name, values in kept.items()},
             "categories": self.categories,
             "calibration": None if self.calibration is None else [list(each) for each in self.calibration.points],
+            "by_class": None if known is None else known.to_dict(),
         }
 
     def save(self, path: str | Path, points: int = POINTS) -> None:
@@ -182,8 +185,9 @@ class Reference:
         if content["format"] > FORMAT:
             raise ValueError(f"{where} was written by a newer watchkeeper-monitor: upgrade this one")
         numbers = {name: Sorted.of(np.array(values, np.float64)) for name, values in content["numbers"].items()}
-        points = content.get("calibration")
-        return cls(numbers, content["categories"], Calibration(points) if points else None)
+        points, by_class = content.get("calibration"), content.get("by_class")
+        known = ByClass.from_dict(by_class) if by_class else None
+        return cls(numbers, content["categories"], Calibration(points, known) if points else None)
 
     def compare_profile(self, profile: Profile) -> Drift:
         """How far the features and predictions of a profile lie from the reference.
@@ -253,7 +257,8 @@ def _calibration(said: Mapping[str, NDArray[Any]]) -> Calibration | None:
     labels, predictions = (cast("list[Any]", said[name].tolist()) for name in ("label", "prediction"))
     known = np.array([label is not None for label in labels], bool)
     right = np.array([str(a) == str(b) for a, b in zip(labels, predictions, strict=True)], bool)
-    return Calibration.from_data(sure[known], right[known])
+    said = [str(each) for each, there in zip(predictions, known, strict=True) if there]
+    return Calibration.from_data(sure[known], right[known], said)
 
 
 @dataclass(frozen=True, slots=True)

@@ -140,7 +140,9 @@ def _tiles(summary: Summary) -> str:
         (
             "accuracy, estimated",
             _percent(said.estimate.accuracy),
-            f"doubtful: {', '.join(said.estimate.doubts[:3])} changed"
+            f"no estimate: {said.estimate.withdrawn}"
+            if said.estimate.withdrawn
+            else f"doubtful: {', '.join(said.estimate.doubts[:3])} changed"
             if said.estimate.doubts
             else _interval(said.estimate.accuracy, "nothing to calibrate it by"),
         ),

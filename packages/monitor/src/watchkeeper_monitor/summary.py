@@ -233,7 +233,7 @@ def summarize(monitor: "Monitor", folding: Folding) -> Summary:
         drift=[] if drift is None else drift.columns,
         changes=changes,
         estimate=estimated(
-            folding.lately().confidence,
+            folding.lately(),
             None if monitor.reference is None else monitor.reference.calibration,
             profile.truth,
             [] if drift is None else drift.shifted,

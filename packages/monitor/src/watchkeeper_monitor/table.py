@@ -53,7 +53,9 @@ def _performance(summary: "Summary") -> list[tuple[str, str]]:
             ("macro F1", number(said.macro_f1)),
             ("weighted F1", number(said.weighted_f1)),
         ]
-    if said.estimate.calibrated_by:
+    if said.estimate.withdrawn:
+        rows.append(("accuracy, estimated", f"no estimate: {said.estimate.withdrawn}"))
+    elif said.estimate.calibrated_by:
         doubts = f"; doubtful: {', '.join(said.estimate.doubts[:3])} changed" if said.estimate.doubts else ""
         rows.append(("accuracy, estimated", f"{said.estimate.accuracy}, from confidence{doubts}"))
     rows += [
