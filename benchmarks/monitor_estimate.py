@@ -2,7 +2,7 @@
 
 Real questions (banking77). scikit-learn in a virtual environment of its own:
 `python -m venv X; X/bin/pip install scikit-learn`, then `PYTHONPATH=.:packages/monitor/src X/bin/python -m
-benchmarks.monitor_estimate ../shared/data/banking77 --json benchmarks/results/monitor-estimate.json`; about two minutes.
+benchmarks.monitor_estimate ../shared/data/banking77 --json benchmarks/results/monitor-estimate.json`; two minutes.
 
 The model is trained on 60 % of the training file and calibrated on the rest; 17 of the 77 intents it never sees. Each
 kind of shift is measured on `TIMES` windows of `WINDOW` questions of the test file. From which shift on no estimate is

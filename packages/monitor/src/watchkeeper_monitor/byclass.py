@@ -17,15 +17,15 @@ Floats = NDArray[np.float64]
 class ByClass:
     """Labelled predictions by predicted class.
 
-    What is known of a class of few labels is drawn to what is known of all, by as much as classes differ (random effects:
-    DerSimonian and Laird, Controlled Clinical Trials 1986).
+    What is known of a class of few labels is drawn to what is known of all, by as much as classes differ (random
+    effects: DerSimonian and Laird, Controlled Clinical Trials 1986).
     """
 
     def __init__(self, rows: Mapping[str, Sequence[float]], doubt: float, spread: float) -> None:
         """`rows`: how many, how many more than the calibration says were right, and their summed confidence.
 
-        `doubt`: variance of being right about the calibration; `spread`: of confidence within a class. Raises ValueError
-        for what is none of that.
+        `doubt`: variance of being right about the calibration; `spread`: of confidence within a class. Raises
+        ValueError for what is none of that.
         """
         self.rows = {name: (float(n), float(more), float(sure)) for name, (n, more, sure) in rows.items()}
         self.doubt, self.spread = float(doubt), float(spread)

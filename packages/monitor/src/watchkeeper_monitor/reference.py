@@ -257,8 +257,8 @@ def _calibration(said: Mapping[str, NDArray[Any]]) -> Calibration | None:
     labels, predictions = (cast("list[Any]", said[name].tolist()) for name in ("label", "prediction"))
     known = np.array([label is not None for label in labels], bool)
     right = np.array([str(a) == str(b) for a, b in zip(labels, predictions, strict=True)], bool)
-    said = [str(each) for each, there in zip(predictions, known, strict=True) if there]
-    return Calibration.from_data(sure[known], right[known], said)
+    classes = [str(each) for each, there in zip(predictions, known, strict=True) if there]
+    return Calibration.from_data(sure[known], right[known], classes)
 
 
 @dataclass(frozen=True, slots=True)
