@@ -149,6 +149,26 @@ async def test_ends_of_its_own_within_minutes_are_a_crash_loop(run: Run) -> None
     assert {"container-restarting", "container-killed"} <= firing(reading)
 
 
+async def test_what_looped_before_anybody_watched_is_told_with_the_first_look(run: Run) -> None:
+    host = await run("sh", "-c", "exit 3", options=["--restart", "always"])
+    async with asyncio.timeout(PATIENCE):  # until the engine waits for more than a second between two starts
+        while True:
+            state = await host.state()
+            if (
+                state.status == "restarting"
+                and state.finished_at
+                and now() - state.finished_at > timedelta(seconds=1.5)
+            ):
+                break
+            await asyncio.sleep(0.1)  # the rate of looking
+    session = await session_with(host)
+    host.story.events.clear()  # as if the engine had forgotten all that was before
+    reading = await connector.read(session, None)
+    assert "container-restarting" in firing(reading)
+    host.story.events.clear()
+    assert "container-restarting" in firing(await connector.read(session, reading))  # also while it runs for a moment
+
+
 async def test_a_job_that_failed_is_not_run_again_and_a_service_that_crashed_is(run: Run) -> None:
     job = await session_with(await run("sh", "-c", "exit 3", options=LABELS))
     service = await session_with(await run("sh", "-c", "exit 3", options=[*LABELS, "--expose", "80"]))

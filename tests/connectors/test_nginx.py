@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+from dataclasses import replace
 
 import pytest
 from nginx_fixtures import SLOTS, Behind, Clients, Eye, Nginx, firing, until
@@ -75,6 +76,23 @@ async def test_a_broken_configuration_is_noticed_before_anybody_reloads_and_is_p
     await hands.nginx_restore_config.undo_run(see.session, before)  # type: ignore[misc]
     assert front_server.site.read_bytes() == broken
     assert (front_server.folder / "conf.d" / "new.conf").read_text() == "server { listen 1"
+
+
+async def test_a_name_that_cannot_be_resolved_is_told_as_that_and_nothing_is_put_back(
+    see: Eye, front_server: Nginx
+) -> None:
+    await until(see, lambda r: r.metrics.get("configuration_valid") == 1.0)
+    name = front_server.folder / "conf.d" / "named.conf"
+    name.write_text("server { listen 127.0.0.1:1; location / { proxy_pass http://nobody.invalid:80; } }")
+    reading = await until(see, lambda r: r.metrics["configuration_valid"] == 0.0)
+    assert "nobody.invalid, which cannot be resolved" in reading.facts["configuration_cause"]
+    rule = next(rule for rule in connector.rules if rule.id == "nginx-configuration-broken")
+    assert "host not found in upstream" in reading.facts[rule.detail]
+    same = replace(reading, facts={**reading.facts, "good_hash": reading.facts["configuration_hash"]})
+    assert "outside of them" in (hands.nginx_restore_config.refusal(same, {}) or "")
+    by_hand = hands.nginx_restore_config.by_hand
+    assert callable(by_hand)
+    assert "named.conf is as it last tested good" in by_hand({}, reading.facts)
 
 
 async def test_the_last_good_configuration_is_known_after_a_restart_of_ours(see: Eye, front_server: Nginx) -> None:

@@ -1,8 +1,11 @@
 """When failures are over: shown by what was answered since. Pure."""
 
+from dataclasses import replace
+
 import pytest
 
 from watchkeeper.connectors.nginx.bouts import CALM, LEAST, Bout
+from watchkeeper.connectors.nginx.connector import NginxConnector
 from watchkeeper.connectors.nginx.traffic import ENDED_WINDOW, ERRORS_WINDOW, WINDOW, Traffic
 
 FORMAT = '$remote_addr "$request" $status $upstream_addr'
@@ -51,6 +54,29 @@ def test_that_another_upstream_answers_says_nothing_of_the_one_that_failed() -> 
     answers(traffic, OTHER, 10.0, ENDED_WINDOW - 1)
     assert metrics(traffic, 10.0 + ENDED_WINDOW - 1)["upstream_errors_lately"] > 0
     assert metrics(traffic, 10.0 + ENDED_WINDOW + 1)["upstream_errors_lately"] == 0
+
+
+def test_where_few_come_three_bad_gateways_in_a_row_are_told_and_a_single_one_is_not() -> None:
+    rule = next(rule for rule in NginxConnector.rules if rule.id == "nginx-upstream-gone")
+    traffic = Traffic()
+    fires: list[bool | None] = []
+    for second in (1.0, 4.0, 7.0, 10.0):  # one request every three seconds
+        traffic.line(second, answered(502, ONE), [FORMAT])
+        known = NginxConnector.sample.metrics | metrics(traffic, second)
+        fires.append(rule.when.holds(replace(NginxConnector.sample, metrics=known).scope()))
+    assert fires == [False, False, True, True]
+    traffic.line(13.0, answered(200, ONE), [FORMAT])
+    traffic.line(13.1, answered(502, ONE), [FORMAT])
+    assert metrics(traffic, 13.2)["bad_gateway_row"] == 1.0
+
+
+def test_three_bad_gateways_of_one_page_are_no_row() -> None:
+    traffic = Traffic()
+    for tenth in range(3):
+        traffic.line(tenth / 10, answered(502, ONE), [FORMAT])
+    told = metrics(traffic, 8.0)
+    assert (told["bad_gateway_row"], told["bad_gateway_row_seconds"] < 1.0) == (3.0, True)
+    assert metrics(traffic, 100.0)["bad_gateway_row"] == 0.0
 
 
 def test_silence_proves_nothing() -> None:

@@ -82,6 +82,10 @@ class Story:
         ends = self._crashes(since)
         return datetime.fromtimestamp(self._begun(ends[-1]) / _SECOND, UTC) if ends else None
 
+    def restarted_since(self, since: datetime) -> bool:
+        """Whether somebody had the engine start it anew since then."""
+        return any(event.action == "restart" and event.when > since for event in self.events)
+
     def _crashes(self, since: datetime) -> list[Told]:
         since = max([since, *(e.when for e in self.events if e.action == "restart")])
         ends = [e for e in self.events if e.action == "die" and e.when >= since and e.exit_code]

@@ -1,5 +1,6 @@
 """Tools that change the configuration. Each keeps the files as they were, and brings them back where asked to."""
 
+from collections.abc import Mapping
 from typing import Annotated, Any
 
 from annotated_types import Ge, Le, MaxLen, MinLen
@@ -10,7 +11,7 @@ from watchkeeper.connectors.nginx.configuration import Configuration, digest, un
 from watchkeeper.connectors.nginx.editing import Contents
 from watchkeeper.connectors.nginx.files import changed
 from watchkeeper.connectors.nginx.session import NginxSession
-from watchkeeper.domain import Effect, Reading, Refused, tool
+from watchkeeper.domain import Effect, Reading, Refused, WatchkeeperError, tool
 
 _FILES_FOR_EACH = 2
 """A request that is handed on takes a file for the client and one for the upstream."""
@@ -94,6 +95,11 @@ async def restore_connections(session: NginxSession, before: dict[str, Any]) -> 
         await editing.undo(session, before, lambda kept: again(session, present, kept))
 
 
+def _restored_by_hand(_: Mapping[str, Any], facts: Mapping[str, str]) -> str:
+    files = facts.get("changed_files") or "the file that it names"
+    return f"{{inside}}nginx -t  # once {files} is as it last tested good: from a backup, or your repository"
+
+
 @tool(
     Effect.REVERSIBLE,
     state=editing.as_it_is,
@@ -101,7 +107,7 @@ async def restore_connections(session: NginxSession, before: dict[str, Any]) -> 
     timeout=45.0,
     requires=(hosting.has_a_host, preconditions.tests_bad, preconditions.knows_a_good_one),
     rights=needs.RESTORE,
-    by_hand="{inside}nginx -t  # put back the file it names",
+    by_hand=_restored_by_hand,
 )
 async def nginx_restore_config(session: NginxSession) -> dict[str, Any]:
     """Put back the last configuration that tested good, which is what is loaded as a rule. What is there now is kept
@@ -121,7 +127,7 @@ async def nginx_restore_config(session: NginxSession) -> dict[str, Any]:
     await learning.now(session)
     if session.tested is None or not session.tested.good:
         said = session.tested.said if session.tested else session.problem
-        raise Refused(f"The last good configuration does not test good any more: {said}")
+        raise WatchkeeperError(f"The last good configuration does not test good any more: {said}")
     return {"files": different, "kept": kept, "moved_aside": moved, "hash": digest(good)}
 
 

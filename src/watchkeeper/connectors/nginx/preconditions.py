@@ -28,6 +28,9 @@ def knows_a_good_one(reading: Reading, arguments: Mapping[str, Any]) -> str | No
     """One that tested good was seen."""
     if reading.metrics.get("good_configuration_known", 0.0) < 1.0:
         return "No configuration that tested good was seen here: there is nothing to restore."
+    good = reading.facts.get("good_hash")
+    if good and good == reading.facts.get("configuration_hash"):
+        return "Its files are as they were when they tested good: what is wrong is outside of them."
     return None
 
 

@@ -35,7 +35,14 @@ _CARRIED = (
     "safe_worker_connections",
     "requests_total",
 )
-_CARRIED_FACTS = ("configuration_hash", "running_hash", "good_hash", "configuration_error", "version")
+_CARRIED_FACTS = (
+    "configuration_hash",
+    "running_hash",
+    "good_hash",
+    "configuration_error",
+    "configuration_cause",
+    "version",
+)
 
 
 async def look(session: NginxSession, last: Reading | None) -> Reading:
@@ -228,6 +235,7 @@ async def _of_configuration(session: NginxSession, metrics: dict[str, float], fa
         return
     metrics["configuration_valid"] = float(session.tested.good)
     facts["configuration_error"] = "" if session.tested.good else session.tested.said
+    facts["configuration_cause"] = session.tested.cause
     unchanged = asyncio.get_running_loop().time() - session.changed_at if session.changed_at is not None else 3600.0
     metrics["configuration_unchanged_seconds"] = min(unchanged, 3600.0)
     if session.running:

@@ -17,6 +17,7 @@ from watchkeeper.hosts.usage import is_here
 
 _PREFIX = re.compile(r"--(prefix|conf-path)=(\S+)")
 _DEEPEST = 8
+_UNRESOLVED = re.compile(r'host not found in (?:upstream |resolver )?"(?P<name>[^":]+)')
 _DENIED = "(13: Permission denied)"
 """What we may not open says nothing of whether its master may."""
 
@@ -27,6 +28,19 @@ class Tested:
 
     good: bool
     said: str
+
+    @property
+    def cause(self) -> str:
+        """In a sentence, what is wrong; what was loaded before is loaded still."""
+        if self.good:
+            return ""
+        if found := _UNRESOLVED.search(self.said):
+            name = found["name"]
+            return (
+                f"Its configuration names {name}, which cannot be resolved now: what is loaded goes on, and a "
+                f"reload or a start fails until {name} is there again."
+            )
+        return "The configuration on disk is not valid; what is loaded still is."
 
 
 class NginxSession:

@@ -60,6 +60,10 @@ def level(line: str) -> Level | None:
     return "WARNING" if _OUR_DOING.search(found["text"]) else _LEVELS.get(found["level"])
 
 
+ROW_WINDOW = 60.0
+"""Seconds for which failures in a row tell something where nothing is asked for any more."""
+
+
 @dataclass
 class Traffic:
     """The requests and errors of the last seconds; times are the event loop's."""
@@ -71,6 +75,8 @@ class Traffic:
     """Of answers, by kind of failure."""
     upstreams: dict[str, Bout] = field(default_factory=dict[str, Bout])
     """Of each upstream that failed lately, by its address; by its name, or none, where it did not come to one."""
+    row: tuple[int, float, float] = (0, 0.0, 0.0)
+    """Bad gateways since the last request that was none: how many, when the first came, and the last."""
     unread: int = 0
     """Lines that were passed over, more than could be read."""
 
@@ -87,6 +93,8 @@ class Traffic:
 
     def _request(self, at: float, request: Entry) -> None:
         self.requests.append((at, request))
+        number, first, _ = self.row
+        self.row = (number + 1, first if number else at, at) if request.status in _GATEWAY else (0, at, at)
         for name, fails in _FAILS.items():
             self.bouts[name].took(at, failed=fails(request))
         if not request.upstream or request.status in _GATEWAY:
@@ -118,6 +126,8 @@ class Traffic:
             recent = [(when, request) for when, request in self.requests if when > at - WINDOW]
             metrics |= _of_requests([request for _, request in recent], max(1.0, min(WINDOW, at - since)))
             metrics |= self._of_failures(recent)
+            number, first, last = self.row if self.row[2] > at - ROW_WINDOW else (0, at, at)
+            metrics |= {"bad_gateway_row": float(number), "bad_gateway_row_seconds": last - first}
         if errors:
             metrics |= self._of_upstreams(at)
             counted = Counter(cause for when, cause, _ in self.errors if when > at - ERRORS_WINDOW)

@@ -135,11 +135,12 @@ def _stopped(state: HostState, metrics: Mapping[str, float]) -> str:
         return "stopped before it was watched"
     if state.status == "created":
         return "never started"
+    code = "" if state.exit_code is None else f" (exit code {state.exit_code})"
     return {
         "on_purpose": "stopped on purpose",
-        "killed": f"killed (exit code {state.exit_code})",
+        "killed": f"killed{code}",
         "oom": "killed for lack of memory",
-        "exited": f"ended by itself (exit code {state.exit_code})",
+        "exited": f"ended by itself{code}",
         "unknown": "gone; why it ended was not seen",
     }.get(state.stopped_by, state.status)
 
