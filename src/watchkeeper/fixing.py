@@ -27,6 +27,7 @@ from watchkeeper.domain import (
     Verdict,
     now,
 )
+from watchkeeper.domain.incident import NO_FAULT
 from watchkeeper.domain.situation import Situation, effect_of
 from watchkeeper.incidents import Desk
 from watchkeeper.store import Later, Store, fixes_beside, new_id
@@ -68,7 +69,7 @@ class Fixing:
             if verdict is None or (stop and (stop.undo or verdict.outcome != "healed")):  # else it came too late
                 fix = replace(fix, stopped=stop)
                 verdict = _cut_short(fix)
-            fix = replace(fix, verdict=verdict)
+            fix = replace(fix, verdict=await self._told(fix, verdict))
             await self._store.save(fix)
         fails = fix.verdict is not None and fix.verdict.outcome == "not_healed" and not self._stays(fix)
         if fix.stopped.undo if fix.stopped else fails:
@@ -76,6 +77,24 @@ class Fixing:
         fix = replace(fix, status="closed", finished_at=now())
         await self._store.save(fix, *await self._decide.history.ended(fix))
         return fix
+
+    async def _told(self, fix: Fix, verdict: Verdict) -> Verdict:
+        """The verdict, and before its reasons what it must not be taken for."""
+        if held_back(fix) and verdict.outcome != "healed" and not fix.stopped:
+            refused = next((record for record in fix.steps if record.status == "refused"), None)
+            why = (f"nothing was done: {refused.tool} was refused: {refused.error}",) if refused else ()
+            return replace(verdict, reasons=(*why, *verdict.reasons))
+        if verdict.outcome != "healed" or fix.incident is not None:
+            return verdict
+        known = [await self._store.select(Alert, resource=key, limit=50) for key in fix.plan.resources]
+        ill = any(
+            (a.firing_at or a.pending_at) <= fix.started_at
+            and (a.resolved_at is None or a.resolved_at > fix.started_at)
+            for alerts in known
+            for a in alerts
+        )
+        blind = any(not reading.ok for reading in fix.before.values())
+        return verdict if ill or blind else replace(verdict, reasons=(NO_FAULT, *verdict.reasons))
 
     async def _judged(self, fix: Fix, incident: Incident | None) -> Verdict:
         """By the looks that follow it; they end where somebody stops it."""
@@ -304,6 +323,11 @@ class Fixing:
     def hands(self, plan: Plan) -> AbstractAsyncContextManager[bool]:
         """Room for a fix among those at work. Says whether it had to be waited for."""
         return self._decide.hands.taken(plan.resources, self._watch.neighbours(plan.resources))
+
+
+def held_back(fix: Fix) -> bool:
+    """Whether the fix ended before it did anything."""
+    return all(record.status in ("refused", "skipped") for record in fix.steps)
 
 
 def not_aimed_at(fix: Fix, alerts: Iterable[Alert], resources: Mapping[str, Resource]) -> frozenset[str]:

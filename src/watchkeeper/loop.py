@@ -29,7 +29,7 @@ from watchkeeper.domain import (
     now,
 )
 from watchkeeper.domain.situation import Situation
-from watchkeeper.fixing import Fixing
+from watchkeeper.fixing import Fixing, held_back
 from watchkeeper.hindering import hinder, hindering, release
 from watchkeeper.incidents import Desk
 from watchkeeper.merging import Merging
@@ -346,8 +346,3 @@ def _rejected(approval: Approval) -> str:
     """Who said no, and when."""
     at = f" at {approval.decided_at.astimezone(UTC):%H:%M} UTC" if approval.decided_at else ""
     return f"{approval.decided_by} rejected it{at}" + (f": {approval.note}" if approval.note else "")
-
-
-def held_back(fix: Fix) -> bool:
-    """Whether the fix ended before it did anything."""
-    return all(record.status in ("refused", "skipped") for record in fix.steps)

@@ -157,7 +157,7 @@ def test_a_change_asked_for_by_hand_is_followed_to_its_verdict(shop: Shop, run: 
 
     assert said.code == 0, said
     assert "fix.step.done" in said.out
-    assert "Carried out, and all is well there: " in said.out
+    assert "Carried out: nothing was wrong before, and it is still well" in said.out
     with shop.redis["cache"].client() as client:
         assert client.config_get("maxmemory") == {"maxmemory": "209715200"}
 

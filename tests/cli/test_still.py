@@ -34,6 +34,15 @@ def test_a_silence_is_added_shown_and_expired(shop: Shop, run: Run) -> None:
     assert key in run(*shop.where, "silence", "list", "--all").out
 
 
+def test_a_rule_changed_twice_keeps_what_the_second_change_does_not_name(shop: Shop, run: Run) -> None:
+    try:
+        run(*shop.where, "rules", "set", "redis-slow-commands", "--for", "7m")
+        said = run(*shop.where, "rules", "set", "redis-slow-commands", "--severity", "info")
+        assert "for 7 min: info" in said.out, said
+    finally:
+        run(*shop.where, "rules", "unset", "redis-slow-commands")
+
+
 @pytest.mark.parametrize(
     ("typed", "why"),
     [
@@ -42,6 +51,7 @@ def test_a_silence_is_added_shown_and_expired(shop: Shop, run: Run) -> None:
         (("maintenance", "end", "mnt-none"), "There is no maintenance window"),
         (("silence", "add", "--for", "1h"), "say what it is about"),
         (("silence", "expire", "sil-none"), "There is no silence"),
+        (("rules", "set", "redis-memory-ful", "--for", "1m"), "did you mean 'redis-memory-full'"),
         (("tools", "reset", "redis_memory_purge"), "No breaker of redis_memory_purge is open"),
         (("tools", "reset", "redis_memory_purg"), "did you mean 'redis_memory_purge'"),
     ],

@@ -34,7 +34,8 @@ def set_rule(
 ) -> None:
     """Change when a rule fires, for everything or one resource, while it runs. It holds until `rules unset`.
 
-    What is not given is as configured. The next look, which comes at once, is judged by it.
+    What is not given stays as it was changed before, else as configured. The next look, which comes at once, is
+    judged by it.
     """
     from watchkeeper.cli.incidents import segment
 
@@ -42,10 +43,23 @@ def set_rule(
     body = {key: value for key, value in given.items() if value is not None}
     options = Options.of(context)
     with options.client() as client:
+        known = client.get(f"/api/rules/{segment(name)}")["changes"]
+        before = next((one for one in known if resource in (one["resource"], one["slug"])), None)
         answer = client.put(
-            f"/api/rules/{segment(name)}", body | {"resource": resource, "enabled": not off, "note": note}
+            f"/api/rules/{segment(name)}",
+            _kept(before, body) | body | {"resource": resource, "enabled": not off, "note": note},
         )
     _answer(options, answer)
+
+
+def _kept(before: dict[str, Any] | None, given: dict[str, Any]) -> dict[str, Any]:
+    """What an earlier change said and this one does not."""
+    if before is None:
+        return {}
+    kept = {"for": before["for_seconds"], "severity": before["severity"]}
+    if not given.keys() & {"threshold", "when", "clear"}:
+        kept |= {"when": before["when"], "clear": before["clear"]}
+    return {key: value for key, value in kept.items() if value is not None}
 
 
 def unset(context: typer.Context, name: Name, resource: Only = None) -> None:

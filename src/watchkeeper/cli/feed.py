@@ -34,11 +34,12 @@ STYLES = (
     ("breaker.opened", "▲", "bold yellow"),
     ("breaker.", "·", "none"),
     ("plan.", "▲", "yellow"),
+    ("resource.renamed", "▲", "yellow"),
     ("resource.", "·", "dim"),
     ("health.", "·", "dim"),
 )
 LONGEST_STEM = 19
-STAGES = ("fix.started", "fix.step.intended", "fix.step.acting", "fix.executed", "incident.verifying")
+STAGES = ("fix.step.intended", "fix.step.acting", "fix.executed", "incident.verifying")
 """Ways to an end that is told, too."""
 TOLD_BY_ITS_ALERT = "health.changed"
 TOLD_WITH_THE_INCIDENT = ("fix.healed", "alert.resolved")

@@ -148,10 +148,14 @@ def _said(fix: dict[str, Any], verdict: str | None) -> str:
     """How it ended, in a sentence; `healed` is said of an incident alone."""
     if fix["incident"] or verdict is None:
         return f"{verdict or fix['status']}.".replace("_", " ").capitalize()
+    from watchkeeper.domain.incident import NO_FAULT
+
     reasons = "; ".join(fix["verdict"]["reasons"])
     if not any(record["status"] in ("done", "unknown") for record in fix["steps"]):
         return f"It was not carried out: {reasons}."
     undone = any(record["status"] == "done" for record in fix["undo"])
+    if NO_FAULT in fix["verdict"]["reasons"]:
+        return f"Carried out: {reasons}."
     word = {
         "healed": "Carried out, and all is well there",
         "not_healed": "Taken back, for it is not well there" if undone else "Carried out; it is not well there",

@@ -192,10 +192,14 @@ def _decide(context: typer.Context, verb: str, key: str, note: str) -> None:
     options = Options.of(context)
     with options.client() as client:
         decided = client.post(f"/api/approvals/{segment(key)}/{verb}", {"note": note})
+        paused = client.get("/api/resources/status", limit=1)["paused"] if verb == "approve" else None
     if options.json:
-        return print_json(decided)
+        print_json(decided)
+        return
     steps = ", ".join(
         f"{step['tool']} {called(step)}".rstrip() + f" [{step['effect']}]" for step in decided["plan"]["steps"]
     )
     where = f"`watchkeeper show {decided['incident']}`" if decided["incident"] else "the feed of `watchkeeper up`"
-    return typer.echo(f"{decided['status']}: {steps} ({decided['id']}). What comes of it: {where}.")
+    typer.echo(f"{decided['status']}: {steps} ({decided['id']}). What comes of it: {where}.")
+    if paused:
+        typer.echo(f"But nothing is done now: {paused}. `watchkeeper resume` lets it go on.")

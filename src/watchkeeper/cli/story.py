@@ -8,7 +8,7 @@ from rich.text import Text
 
 from watchkeeper.cli import feed
 from watchkeeper.cli.incidents import standing
-from watchkeeper.cli.screen import called, clock, counted, lasted, moment, prose
+from watchkeeper.cli.screen import called, clock, counted, lasted, moment, prose, said_of
 from watchkeeper.cli.status import show_advice, show_waiting
 
 VERDICT = {"healed": ("●", "green"), "not_healed": ("✖", "red"), "inconclusive": ("▲", "yellow")}
@@ -137,7 +137,7 @@ def _diagnosis(screen: Console, diagnosis: dict[str, Any]) -> None:
 
 def _fix(screen: Console, fix: dict[str, Any], note: str, events: Sequence[dict[str, Any]] = ()) -> None:
     verdict = fix["verdict"]
-    said = verdict["outcome"] if verdict else fix["status"]
+    said = said_of(verdict) if verdict else fix["status"]
     shape, style = VERDICT.get(said, ("▸", "yellow"))
     _heading(screen, f"Fix {fix['id']}")
     took = between(fix["started_at"], fix["finished_at"], events)

@@ -131,7 +131,7 @@ class History:
         ]
         by_hand = fix.principal.kind == "person" and fix.incident is None
         holds_back = bool(steps) and outcome != "healed" and not by_hand
-        text = f"{fix.plan.author}: {outcome} ({'; '.join(fix.verdict.reasons)})"
+        text = f"{fix.plan.author}: {fix.verdict.said} ({'; '.join(fix.verdict.reasons)})"
         data: dict[str, object] = {"steps": steps, "holds_back": holds_back, "aims": list(fix.plan.aims)}
         told = Event(
             f"fix.{outcome}", fix.id, text, at, incident=fix.incident, resource=fix.plan.resources[0], data=data

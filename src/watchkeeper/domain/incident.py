@@ -17,6 +17,8 @@ IncidentOutcome = Literal["healed", "recovered", "gone", "by_human", "merged"]
 StepStatus = Literal["intended", "acting", "done", "failed", "refused", "unknown", "skipped"]
 FixStatus = Literal["running", "executed", "undoing", "closed"]
 VerdictOutcome = Literal["healed", "not_healed", "inconclusive"]
+NO_FAULT = "nothing was wrong before, and it is still well"
+"""Why a verdict that is well heals nothing."""
 LASTS = 2
 """Relapses in which what healed before is done again; from then on it counts as what does not help."""
 
@@ -52,6 +54,11 @@ class Verdict:
     before: Reading | None = None
     after: tuple[Reading, ...] = ()
     probe: Probe | None = None
+
+    @property
+    def said(self) -> str:
+        """The outcome in a word or two: what was not ill is not healed."""
+        return "still well" if NO_FAULT in self.reasons else self.outcome
 
 
 @dataclass(frozen=True, slots=True)

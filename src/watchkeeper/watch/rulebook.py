@@ -1,6 +1,7 @@
 """The rules in force: those of the connectors and checks, as the configuration changes them, and as somebody has
 changed them while it runs, for everything or for one resource. Rows, so that they hold after a restart."""
 
+import difflib
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
@@ -68,7 +69,9 @@ class Rulebook:
         for rule in self.configured:
             if rule.id == name:
                 return rule
-        raise NotFound(f"There is no rule {name!r}.", "`watchkeeper rules` lists them.")
+        near = difflib.get_close_matches(name, [rule.id for rule in self.configured], n=1, cutoff=0.4)
+        hint = f"; did you mean {near[0]!r}?" if near else "."
+        raise NotFound(f"There is no rule {name!r}{hint}", "`watchkeeper rules` lists them.")
 
     def has_runbook(self, rule: str) -> bool:
         """Whether anything is known to be done about what a rule says."""
