@@ -77,6 +77,26 @@ def test_what_changed_is_named_with_its_time_and_nothing_else_is(late: dict[str,
     assert at(changes[0].since) == pytest.approx(150, abs=10)
 
 
+@pytest.mark.parametrize("late", [0.01, 0.15])
+def test_words_that_are_no_longer_known_are_told_with_their_time(late: float) -> None:
+    clock = Clock()
+    folding = Folding("bot", "1", clock=clock, vocabulary=frozenset({"card"}))
+    random = np.random.default_rng(6)
+    for second in range(240):
+        clock.now = BEGAN + second
+        share = late if second >= 150 else 0.01
+        texts = [" ".join(np.where(random.random(12) < share, "kard", "card")) for _ in range(20)]
+        extras = [(None, None, text, None, None, None, None) for text in texts]
+        handles = list(range(second * 20, second * 20 + 20))
+        folding.rows([handles, ["a"] * 20, [None] * 20, [None] * 20, [None] * 20, extras])
+    folding.settle()
+    found = folding.streams.changes()
+    assert [each.stream for each in found] == (["oov_rate"] if late > 0.01 else [])
+    for each in found:
+        assert at(each.since) == pytest.approx(150, abs=10)
+        assert (each.before, each.after) == (pytest.approx(0.01, abs=0.01), pytest.approx(0.15, abs=0.02))
+
+
 def test_what_goes_on_as_before_has_no_change() -> None:
     assert served(300, 300).streams.changes() == []
 

@@ -109,6 +109,16 @@ class TruthBody(BaseModel):
         return self
 
 
+class SegmentBody(BaseModel):
+    tokens: Count
+    unknown_tokens: Count
+    values: Count
+    missing: Count
+    latency: NumbersBody
+    input_length: NumbersBody
+    confidence: SharesBody
+
+
 Scores = Annotated[list[Positive], Field(min_length=len(MEASURES), max_length=len(MEASURES))]
 
 
@@ -158,6 +168,9 @@ class ProfileBody(BaseModel):
     truth: TruthBody
     rankings: RankingsBody = Field(default_factory=RankingsBody)
     """Older monitors send none."""
+    by_segment: Annotated[dict[Name, SegmentBody], Field(max_length=100)] = Field(
+        default_factory=dict[str, SegmentBody]
+    )
     numbers: Annotated[dict[Name, NumbersBody], Field(max_length=FEATURES)]
     categories: Annotated[dict[Name, CountsBody], Field(max_length=FEATURES)]
 
@@ -183,6 +196,8 @@ class ProfileBody(BaseModel):
             raise ValueError("a part is larger than the whole")
         if any(right > self.segments_labelled.kept.get(name, 0) for name, right in self.segments_correct.kept.items()):
             raise ValueError("more labels of a segment are right than there are")
+        if self.by_segment.keys() - self.segments.kept.keys():
+            raise ValueError("a segment has figures that was never counted")
         if wrong := _other_limits(_OURS, self):
             raise ValueError(f"{wrong} keeps another number of names than here")
         if any(counts.limit != Counts().limit for counts in self.categories.values()):

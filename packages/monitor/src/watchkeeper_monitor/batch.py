@@ -126,14 +126,12 @@ def _fold(
         codes, values = folding.predictions(cast("Sequence[Any]", said.tolist()), told)
         if folding.has_rankings:
             folding.keep_rankings(handles, cast("Sequence[Any]", said.tolist()), told)
-    folding.columns(
-        np.arange(handles.start, handles.stop, dtype=np.int64),
-        codes,
-        values,
+    said_besides = (
         numbers("confidence", named.get("confidences"), told, 1),
         numbers("latency_seconds", named.get("latencies_seconds"), told),
         numbers("input_length", named.get("input_lengths"), told),
     )
+    folding.columns(np.arange(handles.start, handles.stop, dtype=np.int64), codes, values, *said_besides)
     for reason, times in told.items():
         if times:
             folding.current.rejects.add(reason, times)
@@ -143,10 +141,24 @@ def _fold(
     if "segments" in named:
         for handle, segment in zip(handles, named["segments"].tolist(), strict=True):
             folding.segment(handle, bounded(str(segment)))
+        names = cast("list[Any]", named["segments"].tolist())
+        folding.segments(names, *said_besides)
+        _values_by_segment(folding, names, features)
     if "true_labels" in named:
         for handle, truth in zip(handles, named["true_labels"].tolist(), strict=True):
             if truth is not None:
                 folding.event("label", handle, truth)
+
+
+def _values_by_segment(folding: "Folding", names: Sequence[Any], features: dict[str, NDArray[Any]]) -> None:
+    for column in features.values():
+        given: dict[str, list[Any]] = {}
+        for name, value in zip(names, cast("list[Any]", column.tolist()), strict=True):
+            if name is not None:
+                given.setdefault(bounded(str(name)), []).append(value)
+        for name, values in given.items():
+            if (part := folding.current.by_segment.get(name)) is not None:
+                part.given(values)
 
 
 def _rows(

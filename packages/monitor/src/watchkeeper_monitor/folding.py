@@ -16,10 +16,11 @@ from watchkeeper_monitor.counts import Counts, bounded
 from watchkeeper_monitor.features import record_feature
 from watchkeeper_monitor.naming import Naming
 from watchkeeper_monitor.onset import ROWS, SECONDS, Streams
-from watchkeeper_monitor.profile import Profile
+from watchkeeper_monitor.profile import Profile, summed
 from watchkeeper_monitor.ranking import Ranked, is_ranking, relevance, told_apart
 from watchkeeper_monitor.rare import Extra
 from watchkeeper_monitor.recent import FIRST_OF_BATCHES, Codes, Recent
+from watchkeeper_monitor.segments import Segment
 
 Row = tuple[int, Any, Any, Any, Any, Extra | None]
 """Handle, prediction, confidence, latency in seconds, input length, and what is rarely given."""
@@ -131,6 +132,7 @@ class Folding(Naming):
             self.current.rejects.add(reason, times)
         if extras.count(None) != len(extras):
             self._extras(handles, extras)
+            self.segments([None if each is None else each[4] for each in extras], shares, seconds, long)
 
     def columns(
         self,
@@ -228,11 +230,12 @@ class Folding(Naming):
                 self.current.escalated += bool(escalated)
             if cost is not None:
                 costs.append(cost)
+            part = None if segment is None else self.segment(handle, bounded(str(segment)))
             if text is not None:
-                self._text(str(text))
-            if segment is not None:
-                self.segment(handle, bounded(str(segment)))
+                self._text(str(text), part)
             if named is not None:
+                if part is not None:
+                    part.given(named.values())
                 for name, value in named.items():
                     features.setdefault(str(name), []).append(value)
             if true_label is not None:
@@ -246,15 +249,29 @@ class Folding(Naming):
         for reason, times in told.items():
             self.current.rejects.add(reason, times)
 
-    def segment(self, handle: int, segment: str) -> None:
-        self.current.segments.add(segment)
+    def segment(self, handle: int, segment: str) -> Segment | None:
         self._ring(handle).in_segment(handle, segment)
+        return self.current.segment(segment)
 
-    def _text(self, text: str) -> None:
+    def segments(self, names: Sequence[Any], *columns: NDArray[np.float64] | None) -> None:
+        """Count confidence, latency and length of input by segment; the segments themselves were counted before."""
+        rows: dict[str, list[int]] = {}
+        for row, name in enumerate(names):
+            if name is not None:
+                rows.setdefault(bounded(str(name)), []).append(row)
+        for name, places in rows.items():
+            if (part := self.current.by_segment.get(name)) is not None:
+                for into, column in zip((part.confidence, part.latency, part.input_length), columns, strict=True):
+                    if column is not None and (numbers := known(column[places])).size:
+                        into.record_all(numbers)
+
+    def _text(self, text: str, segment: Segment | None) -> None:
         if self.vocabulary is not None:
             words = _WORD.findall(text.lower())
-            self.current.tokens += len(words)
-            self.current.unknown_tokens += sum(word not in self.vocabulary for word in words)
+            unknown = sum(word not in self.vocabulary for word in words)
+            for into in (self.current,) if segment is None else (self.current, segment):
+                into.tokens += len(words)
+                into.unknown_tokens += unknown
 
     def _known_as(self, own_id: str, handle: int) -> None:
         if len(self.ids) >= self._remember:
@@ -371,15 +388,8 @@ class Folding(Naming):
 
     def profile(self) -> Profile:
         """Everything since the monitor began, as a value of its own."""
-        return _sum(self.past, self.previous, self.settled, self.current)
+        return summed(self.past, self.previous, self.settled, self.current)
 
     def lately(self) -> Profile:
         """The last predictions: between one and two windows of drift."""
-        return _sum(self.previous, self.settled, self.current)
-
-
-def _sum(*parts: Profile) -> Profile:
-    made = Profile(parts[0].model, parts[0].version)
-    for part in parts:
-        made.merge(part)
-    return made
+        return summed(self.previous, self.settled, self.current)

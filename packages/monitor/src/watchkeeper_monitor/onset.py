@@ -26,7 +26,7 @@ SHIFTED = 0.1
 """PSI from which shares have changed (Siddiqi, "Credit Risk Scorecards", 2006)."""
 RATE = 0.2
 """Cohen's h from which a rate has."""
-RATES = ("accuracy", "error_rate", "escalation_rate")
+RATES = ("accuracy", "error_rate", "escalation_rate", "oov_rate")
 
 
 @dataclass(frozen=True, slots=True)
@@ -206,6 +206,7 @@ def _parts(profile: Profile) -> Iterator[tuple[str, "Numbers | Shares | Counts |
         "accuracy": (truth.correct, truth.labelled - truth.residuals.count),
         "error_rate": (errors, errors + profile.predictions),
         "escalation_rate": (profile.escalated, profile.escalation_known),
+        "oov_rate": (profile.unknown_tokens, profile.tokens),
     }
     yield from ((name, part) for name, part in own.items() if name not in features)
     yield from profile.numbers.items()

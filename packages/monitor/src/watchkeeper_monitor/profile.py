@@ -7,6 +7,7 @@ from typing import Any
 from watchkeeper_monitor.counts import Counts
 from watchkeeper_monitor.numbers import Numbers, Shares
 from watchkeeper_monitor.ranking import Rankings
+from watchkeeper_monitor.segments import Segment
 from watchkeeper_monitor.truth import Truth
 
 FORMAT = 1
@@ -71,6 +72,8 @@ class Profile:
         self.missing = Counts(FEATURES)
         """Missing values by feature."""
         self.segments = Counts(100)
+        self.by_segment: dict[str, Segment] = {}
+        """Of those that `segments` keeps."""
         self.segments_labelled = Counts(100)
         self.segments_correct = Counts(100)
         self.truth = Truth()
@@ -84,6 +87,21 @@ class Profile:
         """Something was counted at this time (seconds since 1970)."""
         self.began = min(self.began, at)
         self.ended = max(self.ended, at)
+
+    def segment(self, name: str, times: int = 1) -> Segment | None:
+        """Count predictions of a segment; None where there are too many to have parts of their own."""
+        full = self.segments.full
+        self.segments.add(name, times)
+        if self.segments.full and (not full or name not in self.by_segment):
+            self._forget_segments()
+        if name not in self.segments.kept:
+            return None
+        return self.by_segment.setdefault(name, Segment())
+
+    def _forget_segments(self) -> None:
+        """A name that was let go never comes back: what is left is exact, in whatever order it came."""
+        for name in [each for each in self.by_segment if each not in self.segments.kept]:
+            del self.by_segment[name]
 
     def merge(self, other: "Profile") -> None:
         """Add what another has counted. Raises ValueError when it is of another model or version."""
@@ -100,6 +118,11 @@ class Profile:
             self.numbers.setdefault(name, Numbers()).merge(numbers)
         for name, counts in other.categories.items():
             self.categories.setdefault(name, Counts(counts.limit)).merge(counts)
+        for name, segment in other.by_segment.items():
+            if name in self.segments.kept:
+                self.by_segment.setdefault(name, Segment()).merge(segment)
+        if self.segments.full:
+            self._forget_segments()
 
     def to_dict(self) -> dict[str, Any]:
         """As JSON has it; `from_dict` takes it back."""
@@ -113,6 +136,7 @@ class Profile:
             **{name: getattr(self, name).to_dict() for name in _PARTS},
             "numbers": {name: each.to_dict() for name, each in sorted(self.numbers.items())},
             "categories": {name: each.to_dict() for name, each in sorted(self.categories.items())},
+            "by_segment": {name: each.to_dict() for name, each in sorted(self.by_segment.items())},
         }
 
     @classmethod
@@ -133,4 +157,13 @@ class Profile:
                 setattr(made, name, part.from_dict(content[name]))
         made.numbers = {name: Numbers.from_dict(each) for name, each in content["numbers"].items()}
         made.categories = {name: Counts.from_dict(each) for name, each in content["categories"].items()}
+        made.by_segment = {name: Segment.from_dict(each) for name, each in content.get("by_segment", {}).items()}
         return made
+
+
+def summed(*parts: Profile) -> Profile:
+    """All of them, of one model and version, as a value of its own."""
+    made = Profile(parts[0].model, parts[0].version)
+    for part in parts:
+        made.merge(part)
+    return made

@@ -16,6 +16,7 @@ from watchkeeper_monitor.plain import plain
 from watchkeeper_monitor.profile import FEATURES, Profile
 from watchkeeper_monitor.ranking import of_all
 from watchkeeper_monitor.reference import ColumnDrift, Drift, Reference, dated
+from watchkeeper_monitor.segments import SegmentFigures, segment_figures
 from watchkeeper_monitor.truth import BETWEEN, Truth
 
 if TYPE_CHECKING:
@@ -157,6 +158,7 @@ class Summary:
     system: System
     quality: Quality
     business: Business
+    segments: dict[str, SegmentFigures]
 
     def to_dict(self) -> dict[str, Any]:
         """As JSON has it: what is not known is None."""
@@ -261,6 +263,7 @@ def summary_of(profile: Profile, around: Around) -> Summary:
         system=_system(profile, around),
         quality=_quality(profile, around),
         business=_business(profile),
+        segments=segment_figures(profile),
     )
 
 

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from watchkeeper_monitor.onset import Change
+    from watchkeeper_monitor.segments import SegmentFigures
     from watchkeeper_monitor.summary import Summary
 
 ROWS = 10
@@ -37,7 +38,23 @@ def parts(summary: "Summary") -> list[tuple[str, list[tuple[str, str]]]]:
         ("system", _system(summary)),
         ("data quality", _quality(summary)),
         ("business", _business(summary)),
+        *([("segments", rows)] if (rows := _segments(summary)) else []),
     ]
+
+
+def _segments(summary: "Summary") -> list[tuple[str, str]]:
+    def told(each: "SegmentFigures") -> str:
+        figures = (
+            ("p95", milliseconds(each.latency_p95_seconds)),
+            ("confidence", number(each.confidence_mean)),
+            ("length", number(each.input_length_mean)),
+            ("unknown words", f"{each.oov_rate:.1%}" if math.isfinite(each.oov_rate) else "no data"),
+            ("missing", f"{each.missing_ratio:.1%}" if math.isfinite(each.missing_ratio) else "no data"),
+        )
+        known = [f"{name} {figure}" for name, figure in figures if figure != "no data"]
+        return ", ".join([f"{each.predictions:,} predictions", *known])
+
+    return [(name[:28], told(each)) for name, each in list(summary.segments.items())[:ROWS]]
 
 
 def _performance(summary: "Summary") -> list[tuple[str, str]]:
