@@ -65,6 +65,30 @@ def records(number: int, **more: Any) -> list[dict[str, Any]]:
     ]
 
 
+async def test_accuracy_that_fell_is_told_with_the_time_of_the_predictions_not_of_their_labels(
+    operator: httpx.AsyncClient,
+) -> None:
+    began = datetime.now(UTC) - timedelta(hours=3)
+    fell = began + timedelta(seconds=10 * 600)
+    rows = [
+        {"id": f"f{n}", "prediction": "card", "version": "1", "at": (began + timedelta(seconds=10 * n)).isoformat()}
+        for n in range(1000)
+    ]
+    chance = random.Random(4)
+    labels = [
+        {"id": f"f{n}", "label": "card" if chance.random() < (0.9 if n < 600 else 0.6) else "cash"} for n in range(1000)
+    ]
+    chance.shuffle(labels)  # all of them come now, in whatever order
+    await send(operator, "fell", "records", rows)
+    await send(operator, "fell", "labels", labels)
+    said = await summary_of(operator, "fell")
+    assert said["over"]["labels_from"] == "records"
+    (change,) = [each for each in said["quality"]["changes"] if each["stream"] == "accuracy"]
+    assert abs(datetime.fromisoformat(change["since"]) - fell) <= timedelta(seconds=1000)
+    assert change["before"] == pytest.approx(0.9, abs=0.05)
+    assert change["after"] == pytest.approx(0.6, abs=0.08)
+
+
 async def test_labels_in_any_order_give_the_same_accuracy(operator: httpx.AsyncClient) -> None:
     """Before their records, after them, days later by their own time, twice, in conflict: the latest counts."""
     began = datetime.now(UTC) - timedelta(hours=2)

@@ -11,6 +11,7 @@ from watchkeeper.predictions.arrow import Table, part
 from watchkeeper.predictions.figures import LATEST, WEEK
 from watchkeeper_monitor import Profile
 from watchkeeper_monitor.figures import ClassFigures, Share, class_figures, share
+from watchkeeper_monitor.onset import ROWS, WINDOWS, Change, Streams
 from watchkeeper_monitor.truth import CALIBRATION_BINS, Truth
 
 
@@ -109,6 +110,22 @@ def judged(table: Table, now: datetime) -> Judged:
     lately = pc.greater(classes["at"], part("").scalar(now - WEEK)).to_numpy(zero_copy_only=False)
     made.week = share(int(right[lately].sum()), int(lately.sum()))
     return made
+
+
+def accuracy_changes(table: Table) -> list[Change]:
+    """What accuracy did last, by when the predictions were made and not by when their labels came. Oldest first."""
+    pc = part("compute")
+    classes = table.filter(pc.and_(pc.is_valid(table["label"]), pc.is_valid(table["prediction"])))
+    right = pc.equal(classes["label"], classes["prediction"]).to_numpy(zero_copy_only=False)
+    at = pc.cast(classes["at"], "int64").to_numpy() / 1e6  # kept in microseconds
+    rows = max(ROWS, -(-right.size // WINDOWS))
+    streams = Streams()
+    for start in range(0, right.size - rows + 1, rows):
+        piece = Profile("", "")
+        piece.began, piece.predictions = float(at[start]), rows
+        piece.truth.labelled, piece.truth.correct = rows, int(right[start : start + rows].sum())
+        streams.take(piece)
+    return [each for each in streams.changes() if each.stream == "accuracy"]
 
 
 def _count(truth: Truth, classes: Table) -> None:

@@ -134,14 +134,19 @@ class Predictions:
                     f"No records of {name} are kept, and a segment's figures are counted from them.",
                     "Its monitor sends them with Monitor(…, records=1.0).",
                 )
-        labels = None
+        labels, by_records = None, None
         if self.records.there(name):
             told = await self.records.told(Where(name, since, at, version, segment), said)
             labels = told.joined.labels
             counted = _with(counted, told, whole=segment is not None)
+            by_records = told.changes if counted.labels_from == "records" else None
         if segment is None:
-            told = await asyncio.to_thread(self._shifts, name, version, rows, at)
-            around = replace(counted.around, drift=told.drift, changes=told.changes, estimate=told.estimate)
+            found = await asyncio.to_thread(self._shifts, name, version, rows, at)
+            changes = found.changes
+            if by_records is not None:  # more labels, and by when what they are of was predicted
+                changes = [*by_records, *(each for each in changes if each.stream != "accuracy")]
+                changes.sort(key=lambda each: each.since, reverse=True)
+            around = replace(counted.around, drift=found.drift, changes=changes, estimate=found.estimate)
             counted = replace(counted, around=around)
         first = min((row.bucket.at for row in rows), default=since)
         summary = await asyncio.to_thread(summary_of, counted.profile, counted.around)

@@ -13,6 +13,7 @@ from watchkeeper.predictions.intake import Intake, Push
 from watchkeeper.predictions.joining import Joined, Judged
 from watchkeeper.predictions.shelf import Holds, Shelf
 from watchkeeper_monitor import Profile
+from watchkeeper_monitor.onset import Change
 
 _FIGURES = (
     *("id", "at", "version", "prediction", "value", "confidence", "latency_seconds"),
@@ -49,6 +50,8 @@ class Told:
     profile: Profile
     judged: Judged
     joined: Joined
+    changes: list[Change]
+    """Of accuracy."""
 
 
 class Records:
@@ -89,7 +92,8 @@ class Records:
         judged = joining.judged(found.table, where.until)
         labels = found.labels
         judged.truth.repeated, judged.truth.conflicting = labels.repeated, labels.conflicting
-        return Told(joining.profiled(where.model, version, found.table, judged.truth), judged, found)
+        profile = joining.profiled(where.model, version, found.table, judged.truth)
+        return Told(profile, judged, found, joining.accuracy_changes(found.table))
 
     async def page(
         self, where: Where, limit: int, after: tuple[float, str] | None
