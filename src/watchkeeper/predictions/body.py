@@ -38,6 +38,14 @@ class CountsBody(BaseModel):
     limit: Count
     kept: Annotated[dict[Name, Count], Field(max_length=CELLS)]
     other: Count
+    frequent: Annotated[dict[Name, Count], Field(max_length=2 * CELLS)] = Field(default_factory=dict[str, int])
+    short: Count = 0
+
+    @model_validator(mode="after")
+    def _parts(self) -> "CountsBody":
+        if sum(self.frequent.values()) > self.other or self.frequent.keys() & self.kept.keys():
+            raise ValueError("frequent names are some of those in other")
+        return self
 
 
 class HistogramBody(BaseModel):

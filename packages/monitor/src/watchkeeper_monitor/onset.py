@@ -117,9 +117,9 @@ class Streams:
     def _named(self, name: str, counts: Counts, missing: int) -> Seen:
         known = self._names.setdefault(name, {each: place for place, (each, _) in enumerate(counts.top(NAMES))})
         made = np.zeros(NAMES + 2, np.int64)
-        for each, times in counts.kept.items():
+        for each, times in counts.found().items():
             made[known.get(each, NAMES)] += times
-        made[NAMES] += counts.other
+        made[NAMES] += counts.other - sum(counts.frequent.values())
         made[NAMES + 1] = missing
         return Seen(made)
 

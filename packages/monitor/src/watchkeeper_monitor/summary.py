@@ -308,7 +308,7 @@ def _performance(profile: Profile, around: Around) -> Performance:
 
 def _confusions(truth: Truth) -> list[Confusion]:
     made: list[Confusion] = []
-    for cell, times in sorted(truth.confusion.kept.items(), key=lambda each: (-each[1], each[0])):
+    for cell, times in sorted(truth.confusion.found().items(), key=lambda each: (-each[1], each[0])):
         true, predicted = cell.split(BETWEEN, 1)
         if true != predicted:
             made.append(Confusion(true, predicted, times))
@@ -333,7 +333,7 @@ def _system(profile: Profile, around: Around) -> System:
         latency_count=profile.latency.count,
         predictions_per_second=around.predictions_per_second,
         error_rate=share(errors, errors + profile.predictions),
-        errors=_named(profile.errors.top(100), profile.errors.other),
+        errors=profile.errors.named(100),
         cpu_ratio=around.cpu_ratio,
         memory_bytes=around.memory_bytes,
         logs=list(around.logs),
@@ -361,7 +361,7 @@ def _quality(profile: Profile, around: Around) -> Quality:
         oov_rate=_over(profile.unknown_tokens, profile.tokens),
         missing={name: share(n, n + known.get(name, 0)) for name, n in profile.missing.top(FEATURES)},
         invalid={name: each.invalid for name, each in profile.numbers.items() if each.invalid},
-        rejects=_named(profile.rejects.top(100), profile.rejects.other),
+        rejects=profile.rejects.named(100),
         dropped=around.dropped,
         folded={name: each.other for name, each in counts.items() if each.full},
         drift=list(around.drift),
@@ -376,12 +376,8 @@ def _business(profile: Profile) -> Business:
         cost_per_prediction=profile.cost.mean,
         satisfaction_mean=profile.satisfaction.mean,
         satisfaction_count=profile.satisfaction.count,
-        counters=_named(profile.counters.top(100), profile.counters.other),
+        counters=profile.counters.named(100),
     )
-
-
-def _named(top: list[tuple[str, int]], other: int) -> dict[str, int]:
-    return dict(top) | ({"(other)": other} if other else {})
 
 
 def _over(number: float, of: float) -> float:
