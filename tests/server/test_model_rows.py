@@ -82,7 +82,6 @@ async def test_accuracy_that_fell_is_told_with_the_time_of_the_predictions_not_o
     await send(operator, "fell", "records", rows)
     await send(operator, "fell", "labels", labels)
     said = await summary_of(operator, "fell")
-    assert said["over"]["labels_from"] == "records"
     (change,) = [each for each in said["quality"]["changes"] if each["stream"] == "accuracy"]
     assert abs(datetime.fromisoformat(change["since"]) - fell) <= timedelta(seconds=1000)
     assert change["before"] == pytest.approx(0.9, abs=0.05)
