@@ -52,12 +52,17 @@ class Site:
             client.flushall()
 
 
-@pytest.fixture(scope="module")
-def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
+def reachable() -> None:
+    """Skips where the pages, or the browser, are not there."""
     if not (FILES / "index.html").is_file() or not AXE.is_file():
         pytest.skip("the console is not built: scripts/console says what is missing")
     if not os.access(CHROMIUM, os.X_OK):
         pytest.skip("there is no Chromium: apt-get install chromium")
+
+
+@pytest.fixture(scope="module")
+def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
+    reachable()
     folder = tmp_path_factory.mktemp("console")
     servers: dict[str, RedisServer] = {}
     for name in ("cache", "carts"):

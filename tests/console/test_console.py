@@ -11,6 +11,7 @@ PAGES = (
     "/",
     "/incidents",
     "/approvals",
+    "/chat",
     "/fixes",
     "/alerts",
     "/map",
@@ -123,6 +124,38 @@ def test_a_token_is_made_shown_once_and_taken_back(site: Site, operator: Page) -
     expect(operator.get_by_role("region", name="Tokens")).to_contain_text("revoked by")
     refused = operator.request.get(f"{site.address}/api/me", headers={"Authorization": f"Bearer {made}"})
     assert refused.status == 401
+
+
+def test_a_runbook_is_written_anew_checked_and_taken_back(operator: Page) -> None:
+    operator.goto("/runbooks")
+    operator.get_by_role("searchbox", name="Search runbooks").fill("data outgrew")
+    operator.locator("summary", has_text="memory-full").first.click()
+    operator.get_by_role("button", name="Edit", exact=True).click()
+    text = operator.get_by_role("textbox", name="Text of memory-full")
+    delivered = text.input_value()
+
+    text.fill(delivered.replace("cause:", "causes:", 1))
+    operator.get_by_role("button", name="Save").click()
+    operator.get_by_role("dialog").get_by_role("button", name="Save").click()
+    expect(operator.get_by_role("dialog").get_by_role("alert")).to_contain_text("causes")
+    operator.get_by_role("dialog").get_by_role("button", name="Leave it").click()
+
+    text.fill(delivered.rstrip() + "\n\nAsk Ada before midnight.\n")
+    expect(operator.get_by_role("region", name="Diff of memory-full")).to_contain_text("+ Ask Ada before midnight.")
+    press(operator, "Save")
+    expect(operator.locator("summary", has_text="memory-full").first).to_contain_text("changed")
+    press(operator, "As delivered")
+    expect(operator.locator("summary", has_text="memory-full").first).not_to_contain_text("changed")
+    expect(operator.get_by_role("main")).to_contain_text("went back to the page as it was delivered")
+
+
+def test_without_a_language_model_the_chat_says_what_to_configure(page: Page) -> None:
+    page.goto("/")
+    expect(row(page, "cache")).to_be_visible()
+    page.keyboard.press("g")
+    page.keyboard.press("c")
+    expect(page.get_by_role("heading", name="Chat", level=1)).to_be_visible()
+    expect(page.get_by_role("main")).to_contain_text("llm: {}")
 
 
 def test_what_is_rejected_is_not_done_and_goes_to_a_person(site: Site, operator: Page) -> None:

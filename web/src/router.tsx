@@ -51,10 +51,11 @@ const fixes = createRoute({
   getParentRoute: () => root,
   path: "/fixes",
   component: lazyRouteComponent(() => import("./pages/fixes/Fixes"), "Fixes"),
-  validateSearch: (search): { resource?: string; author?: string; verdict?: string } => ({
+  validateSearch: (search): { resource?: string; author?: string; verdict?: string; days?: string } => ({
     resource: text(search.resource),
     author: text(search.author),
     verdict: text(search.verdict),
+    days: search.days === undefined ? undefined : String(search.days),
   }),
 });
 const alerts = createRoute({
@@ -101,6 +102,12 @@ const validation = createRoute({
   path: "/validation",
   component: lazyRouteComponent(() => import("./pages/validation/Validation"), "Validation"),
 });
+const chat = createRoute({
+  getParentRoute: () => root,
+  path: "/chat",
+  component: lazyRouteComponent(() => import("./pages/chat/Chat"), "Chat"),
+  validateSearch: (search): { conversation?: string } => ({ conversation: text(search.conversation) }),
+});
 
 export const router = createRouter({
   routeTree: root.addChildren([
@@ -118,6 +125,7 @@ export const router = createRouter({
     interactions,
     failures,
     validation,
+    chat,
   ]),
   defaultPreload: "intent",
   scrollRestoration: true,

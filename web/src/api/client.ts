@@ -27,6 +27,8 @@ export class Refusal extends Error {
     readonly status: number,
     detail: string,
     readonly next: string = "",
+    /** Line by line, where what was sent is a text. */
+    readonly faults: Schemas["Fault"][] = [],
   ) {
     super(detail);
   }
@@ -52,5 +54,6 @@ export async function ask<T>(call: Promise<Answer<T>>): Promise<T> {
   }
   if (answer.response.ok && answer.data !== undefined) return answer.data;
   const said = (answer.error ?? {}) as Partial<Schemas["Problem"]>;
-  throw new Refusal(answer.response.status, said.detail ?? `The server answered ${answer.response.status}.`, said.next);
+  const detail = said.detail ?? `The server answered ${answer.response.status}.`;
+  throw new Refusal(answer.response.status, detail, said.next, said.faults ?? []);
 }

@@ -110,12 +110,24 @@ export const asked = {
       queryKey: ["fixes"],
       queryFn: () => ask(api.GET("/api/fixes", { params: { query: { limit: 200 } } })),
     }),
-  evaluation: () => queryOptions({ queryKey: ["evaluation"], queryFn: () => ask(api.GET("/api/evaluation")) }),
+  evaluation: (days: number) =>
+    queryOptions({
+      queryKey: ["evaluation", days],
+      queryFn: () => {
+        const since = new Date(Date.now() - days * 86_400_000).toISOString();
+        return ask(api.GET("/api/evaluation", { params: { query: { since } } }));
+      },
+    }),
   map: () => queryOptions({ queryKey: ["map"], queryFn: () => ask(api.GET("/api/resources/map")) }),
   rules: () => queryOptions({ queryKey: ["rules"], staleTime: SELDOM_MS, queryFn: () => ask(api.GET("/api/rules")) }),
   runbooks: () =>
     queryOptions({ queryKey: ["runbooks"], staleTime: SELDOM_MS, queryFn: () => ask(api.GET("/api/runbooks")) }),
   drafts: () => queryOptions({ queryKey: ["drafts"], queryFn: () => ask(api.GET("/api/runbooks/drafts")) }),
+  history: (name: string, kind: string) =>
+    queryOptions({
+      queryKey: ["runbooks", "history", kind, name],
+      queryFn: () => ask(api.GET("/api/runbooks/{name}/history", { params: { path: { name }, query: { kind } } })),
+    }),
   tools: () =>
     queryOptions({ queryKey: ["tools"], staleTime: SELDOM_MS, queryFn: () => ask(api.GET("/api/mcp/tools")) }),
   policy: () => queryOptions({ queryKey: ["policy"], queryFn: () => ask(api.GET("/api/policy")) }),

@@ -2,6 +2,7 @@ import { Group, Stack, Text } from "@mantine/core";
 import { api, type Approval, ask } from "~/api/client";
 import { Act } from "./Act";
 import { short } from "./figures";
+import { Picture } from "./Picture";
 import { Steps } from "./Steps";
 import { When } from "./When";
 
@@ -17,6 +18,7 @@ export function Decide({ approval }: { approval: Approval }) {
         {approval.decision.reason} <span className="figure">Expires </span>
         <When at={approval.expires_at} />.
       </Text>
+      <Picture approval={approval} />
       <Steps steps={approval.plan.steps} />
       {approval.decision.warnings.map((warning) => (
         <Text key={warning} size="sm" className="bad">

@@ -23,7 +23,8 @@ export interface Page {
     | "/settings"
     | "/interactions"
     | "/failures"
-    | "/validation";
+    | "/validation"
+    | "/chat";
   name: string;
   key?: string;
 }
@@ -32,6 +33,7 @@ const PAGES: Page[] = [
   { to: "/", name: "Overview", key: "o" },
   { to: "/incidents", name: "Incidents", key: "i" },
   { to: "/approvals", name: "Approvals", key: "a" },
+  { to: "/chat", name: "Chat", key: "c" },
   { to: "/fixes", name: "Fix history", key: "f" },
   { to: "/alerts", name: "Alerts", key: "l" },
   { to: "/map", name: "Map", key: "m" },

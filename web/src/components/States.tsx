@@ -22,7 +22,11 @@ export function Failed({ error, again }: { error: unknown; again?: () => void })
   return (
     <Alert color="red" variant="outline" title={said.message} role="alert">
       <Stack gap="xs" align="flex-start">
-        {said.next && <Text size="sm">{said.next}</Text>}
+        {said.next && (
+          <Text size="sm" style={{ whiteSpace: "pre-line" }}>
+            {said.next}
+          </Text>
+        )}
         {said.status === 401 && <TokenForm />}
         {again && (
           <Button size="xs" variant="default" onClick={again}>

@@ -60,7 +60,7 @@ _STREAM: dict[int | str, dict[str, Any]] = {
 }
 
 
-@router.post("/chat", response_model=None, response_class=Feed, responses=_STREAM)
+@router.post("/chat", status_code=200, response_model=None, response_class=Feed, responses=_STREAM)
 async def ask(body: Question, runtime: Here, who: Asker) -> Feed:
     """Ask about what is watched: why was it slow, what changed, what was done. A language model looks with tools that
     only read, and answers with citations; a fix that it proposes is handed in by you, at `POST /api/fixes`.

@@ -1,7 +1,9 @@
 import { Table, Text } from "@mantine/core";
 import { useQuery } from "@tanstack/react-query";
 import { Link } from "@tanstack/react-router";
+import { api, ask, type Schemas } from "~/api/client";
 import { asked } from "~/api/queries";
+import { Act } from "~/components/Act";
 import { Empty, Loaded } from "~/components/States";
 import { Title } from "~/components/Title";
 import { When } from "~/components/When";
@@ -81,40 +83,92 @@ export function Alerts() {
         </Loaded>
         <Loaded query={rules}>
           {({ items }) => (
-            <details className="card">
-              <summary>The {items.length} rules in force</summary>
-              <div className="scroll" tabIndex={0} role="region" aria-label="Rules">
-                <Table>
-                  <Table.Thead>
-                    <Table.Tr>
-                      <Table.Th>Rule</Table.Th>
-                      <Table.Th>Kind</Table.Th>
-                      <Table.Th>Fires when</Table.Th>
-                      <Table.Th>For</Table.Th>
-                      <Table.Th>Why it matters</Table.Th>
-                      <Table.Th>Source</Table.Th>
-                    </Table.Tr>
-                  </Table.Thead>
-                  <Table.Tbody>
-                    {items.map((rule) => (
-                      <Table.Tr key={`${rule.kind}/${rule.rule}`}>
-                        <Table.Td>{rule.rule}</Table.Td>
-                        <Table.Td>{rule.kind}</Table.Td>
-                        <Table.Td>
-                          <code>{rule.when}</code>
-                        </Table.Td>
-                        <Table.Td>{rule.for_seconds} s</Table.Td>
-                        <Table.Td>{rule.why}</Table.Td>
-                        <Table.Td>{rule.source}</Table.Td>
+            <>
+              <ChangedRules rules={items} />
+              <details className="card">
+                <summary>The {items.length} rules in force</summary>
+                <div className="scroll" tabIndex={0} role="region" aria-label="Rules">
+                  <Table>
+                    <Table.Thead>
+                      <Table.Tr>
+                        <Table.Th>Rule</Table.Th>
+                        <Table.Th>Kind</Table.Th>
+                        <Table.Th>Fires when</Table.Th>
+                        <Table.Th>For</Table.Th>
+                        <Table.Th>Why it matters</Table.Th>
+                        <Table.Th>Source</Table.Th>
                       </Table.Tr>
-                    ))}
-                  </Table.Tbody>
-                </Table>
-              </div>
-            </details>
+                    </Table.Thead>
+                    <Table.Tbody>
+                      {items.map((rule) => (
+                        <Table.Tr key={`${rule.kind}/${rule.rule}`}>
+                          <Table.Td>{rule.rule}</Table.Td>
+                          <Table.Td>{rule.kind}</Table.Td>
+                          <Table.Td>
+                            <code>{rule.when}</code>
+                          </Table.Td>
+                          <Table.Td>{rule.for_seconds} s</Table.Td>
+                          <Table.Td>{rule.why}</Table.Td>
+                          <Table.Td>{rule.source}</Table.Td>
+                        </Table.Tr>
+                      ))}
+                    </Table.Tbody>
+                  </Table>
+                </div>
+              </details>
+            </>
           )}
         </Loaded>
       </div>
     </>
   );
+}
+
+/** What somebody changed about a rule while it runs. */
+function ChangedRules({ rules }: { rules: Schemas["RuleView"][] }) {
+  const changed = rules.flatMap((rule) => (rule.changes ?? []).map((change) => ({ rule, change })));
+  if (changed.length === 0) return null;
+  return (
+    <section className="card" aria-label="Changed rules">
+      <h2>Rules changed while it runs</h2>
+      <ul className="plain">
+        {changed.map(({ rule, change }) => (
+          <li key={`${rule.kind}/${rule.rule}/${change.resource ?? ""}`} className="spread">
+            <div>
+              <Text size="sm">
+                <b>{rule.rule}</b> on {change.slug ?? change.resource ?? "everything"}: {differs(change).join("; ")}
+              </Text>
+              <Text size="xs" c="dimmed">
+                by {change.by} <When at={change.at} />
+                {change.note && `: ${change.note}`}
+              </Text>
+            </div>
+            <Act
+              label="As configured"
+              aria-label={`${rule.rule} as configured`}
+              size="xs"
+              says={`${rule.rule} on ${change.slug ?? "everything"} is as the connector and the configuration have it: ${rule.rule} is no longer changed.`}
+              run={() =>
+                ask(
+                  api.DELETE("/api/rules/{rule}", {
+                    params: { path: { rule: rule.rule }, query: change.resource ? { resource: change.resource } : {} },
+                  }),
+                )
+              }
+            />
+          </li>
+        ))}
+      </ul>
+    </section>
+  );
+}
+
+function differs(change: Schemas["RuleChangeView"]): string[] {
+  if (!change.enabled) return ["switched off"];
+  return [
+    ...(change.when ? [`fires when ${change.when}`] : []),
+    ...(change.clear ? [`clears when ${change.clear}`] : []),
+    ...(change.for_seconds !== null ? [`for ${change.for_seconds} s`] : []),
+    ...(change.severity ? [change.severity] : []),
+  ];
 }

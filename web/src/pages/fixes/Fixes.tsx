@@ -1,29 +1,46 @@
-import { Group, Select, Table, Text } from "@mantine/core";
+import { Group, SegmentedControl, Select, Table, Text } from "@mantine/core";
 import { useQuery } from "@tanstack/react-query";
 import { Link, useNavigate, useSearch } from "@tanstack/react-router";
+import { useState } from "react";
 import type { Fix, Schemas } from "~/api/client";
 import { asked } from "~/api/queries";
 import { seconds, short } from "~/components/figures";
 import { Empty, Loaded } from "~/components/States";
 import { Verdict } from "~/components/Status";
 import { Title } from "~/components/Title";
-import { When } from "~/components/When";
+import { useNow, When } from "~/components/When";
 
 const outcome = (fix: Fix): string => fix.verdict?.outcome ?? fix.status;
 const resources = (fix: Fix): string[] => [...new Set(fix.plan.steps.map((step) => step.resource))];
 
 export function Fixes() {
   const fixes = useQuery(asked.fixes());
-  const evaluation = useQuery(asked.evaluation());
+  const { days = "30" } = useSearch({ from: "/fixes" });
+  const evaluation = useQuery(asked.evaluation(Number(days)));
   return (
     <>
-      <Title
-        name="Fix history"
-        says="What was done, by whom, and what became of it. Figures are of the last thirty days."
-      />
+      <Title name="Fix history" says="What was done, by whom, and what became of it.">
+        <Span days={days} />
+      </Title>
       <Loaded query={evaluation}>{(view) => <Figures view={view} />}</Loaded>
       <Loaded query={fixes}>{({ items }) => <Tried items={items} />}</Loaded>
     </>
+  );
+}
+
+const SPANS = { "1": "24 h", "7": "7 d", "30": "30 d", "90": "90 d" };
+
+function Span({ days }: { days: string }) {
+  const navigate = useNavigate({ from: "/fixes" });
+  return (
+    <SegmentedControl
+      size="xs"
+      aria-label="Of the last"
+      value={days}
+      transitionDuration={0}
+      onChange={(value) => void navigate({ search: (before) => ({ ...before, days: value }), replace: true })}
+      data={Object.entries(SPANS).map(([value, label]) => ({ value, label }))}
+    />
   );
 }
 
@@ -51,11 +68,12 @@ function Figures({ view }: { view: Schemas["EvaluationView"] }) {
           <Figure
             name="In observe mode"
             value={`${observed.proposals} proposals`}
-            says={`${observed.same} as people did, ${observed.other} otherwise, ${observed.recovered} recovered by themselves`}
+            says={`What it would have done: ${observed.same} as people did, ${observed.other} otherwise, ${observed.needless} needless, ${observed.recovered} recovered by themselves; policy would have allowed ${observed.allowed}, asked for ${observed.asked}, denied ${observed.denied}`}
           />
         )}
       </div>
       <OverTime groups={view.over_time} bucket={view.bucket} />
+      <WhatFixes by={view.by} />
     </>
   );
 }
@@ -74,41 +92,104 @@ function Figure({ name, value, says }: { name: string; value: string; says: stri
   );
 }
 
+const WIDTH = 640;
+const HEIGHT = 120;
+
+/** How long it took from fault to proof, day by day: one bar each, as high as its median. */
 function OverTime({ groups, bucket }: { groups: Schemas["Group"][]; bucket: string }) {
   const tried = groups.filter((group) => group.fixes.tried > 0);
+  const bars = tried.map((group) => ({ group, median: Object.values(group.seconds).at(-1)?.median ?? null }));
+  const high = Math.max(...bars.map(({ median }) => median ?? 0));
   if (tried.length === 0) return null;
+  const wide = Math.min(80, WIDTH / bars.length);
+  const said = (group: Schemas["Group"], median: number | null) =>
+    `${group.name}: ${group.fixes.said}${median === null ? "" : `; median ${seconds(median)} from fault to proof`}`;
   return (
-    <details className="card" style={{ marginBottom: 16 }}>
-      <summary>By {bucket}</summary>
-      <Table>
-        <Table.Thead>
-          <Table.Tr>
-            <Table.Th>{bucket}</Table.Th>
-            <Table.Th>Fixes</Table.Th>
-            <Table.Th>Median time, fault to proof</Table.Th>
-          </Table.Tr>
-        </Table.Thead>
-        <Table.Tbody>
-          {tried.map((group) => {
-            const median = Object.values(group.seconds).at(-1)?.median;
-            return (
-              <Table.Tr key={group.name}>
-                <Table.Td>{group.name}</Table.Td>
-                <Table.Td>{group.fixes.said}</Table.Td>
-                <Table.Td>{median === null || median === undefined ? "–" : seconds(median)}</Table.Td>
-              </Table.Tr>
-            );
-          })}
-        </Table.Tbody>
-      </Table>
-    </details>
+    <section className="card" style={{ marginBottom: 16 }}>
+      <h2>Time to repair, by {bucket}</h2>
+      <svg
+        viewBox={`0 0 ${Math.max(wide * bars.length, 240)} ${HEIGHT}`}
+        className="course"
+        role="img"
+        aria-label={bars.map(({ group, median }) => said(group, median)).join(". ")}
+        style={{ maxWidth: Math.max(wide * bars.length, 240) }}
+      >
+        {bars.map(({ group, median }, index) => {
+          const tall = high ? ((median ?? 0) / high) * (HEIGHT - 44) : 0;
+          return (
+            <g key={group.name}>
+              <title>{said(group, median)}</title>
+              <rect
+                x={index * wide + 4}
+                y={HEIGHT - 24 - tall}
+                width={wide - 8}
+                height={tall}
+                className={group.fixes.healed === group.fixes.tried ? "course-right" : "course-some"}
+              />
+              <text x={(index + 0.5) * wide} y={HEIGHT - 30 - tall} textAnchor="middle">
+                {median === null ? "–" : seconds(median)}
+              </text>
+              <text x={(index + 0.5) * wide} y={HEIGHT - 8} textAnchor="middle">
+                {group.name.slice(5)}
+              </text>
+            </g>
+          );
+        })}
+      </svg>
+    </section>
+  );
+}
+
+/** What fixes what: by tool, by cause, by whatever the evaluation groups by. */
+function WhatFixes({ by }: { by: Schemas["EvaluationView"]["by"] }) {
+  const names = Object.keys(by).filter((name) => (by[name]?.length ?? 0) > 0);
+  const [chosen, setChosen] = useState<string | null>(null);
+  const name = chosen ?? names[0];
+  if (!name) return null;
+  return (
+    <section className="card" style={{ marginBottom: 16 }}>
+      <Group justify="space-between" mb="sm">
+        <h2 style={{ margin: 0, fontSize: 15 }}>What fixes what</h2>
+        <SegmentedControl
+          size="xs"
+          aria-label="By"
+          value={name}
+          onChange={setChosen}
+          transitionDuration={0}
+          data={names.map((value) => ({ value, label: value.replaceAll("_", " ") }))}
+        />
+      </Group>
+      <div className="scroll" tabIndex={0} role="region" aria-label="What fixes what">
+        <Table>
+          <Table.Thead>
+            <Table.Tr>
+              <Table.Th>{name.replaceAll("_", " ")}</Table.Th>
+              <Table.Th>Healed</Table.Th>
+              <Table.Th>Median time, fault to proof</Table.Th>
+            </Table.Tr>
+          </Table.Thead>
+          <Table.Tbody>
+            {by[name]?.map((group) => {
+              const median = Object.values(group.seconds).at(-1)?.median;
+              return (
+                <Table.Tr key={group.name}>
+                  <Table.Td>{group.name}</Table.Td>
+                  <Table.Td>{group.fixes.said}</Table.Td>
+                  <Table.Td>{median === null || median === undefined ? "–" : seconds(median)}</Table.Td>
+                </Table.Tr>
+              );
+            })}
+          </Table.Tbody>
+        </Table>
+      </div>
+    </section>
   );
 }
 
 function Tried({ items }: { items: Fix[] }) {
   const filter = useSearch({ from: "/fixes" });
   const navigate = useNavigate({ from: "/fixes" });
-  const choice = (name: keyof typeof filter, label: string, data: string[]) => (
+  const choice = (name: "resource" | "author" | "verdict", label: string, data: string[]) => (
     <Select
       aria-label={label}
       placeholder={label}
@@ -121,8 +202,10 @@ function Tried({ items }: { items: Fix[] }) {
       }
     />
   );
+  const since = useNow() - Number(filter.days ?? "30") * 86_400_000;
   const shown = items.filter(
     (fix) =>
+      Date.parse(fix.started_at) >= since &&
       (!filter.resource || resources(fix).includes(filter.resource)) &&
       (!filter.author || fix.plan.author === filter.author) &&
       (!filter.verdict || outcome(fix) === filter.verdict),

@@ -50,7 +50,9 @@ export function Curves({ detail }: { detail: Schemas["IncidentDetail"] }) {
     const fired = incident.alerts.filter((alert) => alert.resource === id).map((alert) => alert.rule);
     const watched = (rules?.items ?? []).filter((rule) => fired.includes(rule.rule) && rule.kind === item?.kind);
     const named = watched.flatMap((rule) => [...rule.when.matchAll(/reading\.(\w+)/g)].map(([, name]) => name ?? ""));
-    const metrics = [...new Set(named)];
+    const all = [...new Set(named)];
+    const limited = all.filter((metric) => thresholds(rules?.items ?? [], item?.kind ?? "", metric).length > 0);
+    const metrics = limited.length > 0 ? limited : all; // yes or no beside a figure draws nothing
     return item && metrics.length > 0 ? [{ item, metrics }] : [];
   });
   if (drawn.length === 0) return null;

@@ -151,6 +151,8 @@ const ALL_AT_ONCE = 60;
 
 /** All of them; of many only those that can be seen. */
 function Rows({ items }: { items: Resource[] }) {
+  const { data: incidents } = useQuery(asked.incidents());
+  const story = new Map(incidents?.items.map((one) => [one.id, one]));
   const list = useRef<HTMLUListElement>(null);
   const [top, setTop] = useState(0);
   useLayoutEffect(() => setTop(list.current?.offsetTop ?? 0), []);
@@ -167,7 +169,7 @@ function Rows({ items }: { items: Resource[] }) {
       <ul className="rows" ref={list}>
         {items.map((item) => (
           <li key={item.id}>
-            <Row item={item} />
+            <Row item={item} incident={story.get(item.incident ?? "")} />
           </li>
         ))}
       </ul>
@@ -185,7 +187,7 @@ function Rows({ items }: { items: Resource[] }) {
             className="row-far"
             style={{ transform: `translateY(${start - top}px)` }}
           >
-            <Row item={item} />
+            <Row item={item} incident={story.get(item.incident ?? "")} />
           </li>
         ) : null;
       })}

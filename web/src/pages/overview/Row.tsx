@@ -1,64 +1,81 @@
-import { Text } from "@mantine/core";
-import { useQuery } from "@tanstack/react-query";
-import { Link } from "@tanstack/react-router";
-import type { Resource } from "~/api/client";
-import { asked } from "~/api/queries";
+import { useRouter } from "@tanstack/react-router";
+import { memo, type MouseEvent, type ReactNode, useEffect, useState } from "react";
+import type { Incident, Resource } from "~/api/client";
 import { figure, words } from "~/components/figures";
 import { HealthBadge } from "~/components/Health";
 import { Sparkline } from "~/components/Sparkline";
 import { IncidentStatus } from "~/components/Status";
 import { When } from "~/components/When";
 
+/** A link that costs little: hundreds of them come and go while somebody scrolls. */
+function Go({ to, className, children }: { to: string; className?: string; children: ReactNode }) {
+  const router = useRouter();
+  function go(event: MouseEvent) {
+    if (event.button !== 0 || event.ctrlKey || event.metaKey || event.shiftKey || event.altKey) return;
+    event.preventDefault();
+    router.history.push(to);
+  }
+  return (
+    <a href={to} onClick={go} className={className}>
+      {children}
+    </a>
+  );
+}
+
+const RESTS_MS = 150;
+
+/** Whether it has been there for a moment: what is only scrolled past asks for nothing. */
+function useRests(): boolean {
+  const [rests, setRests] = useState(false);
+  useEffect(() => {
+    const timer = setTimeout(() => setRests(true), RESTS_MS);
+    return () => clearTimeout(timer);
+  }, []);
+  return rests;
+}
+
 /** One resource: how it is, what matters of it, since when, and what is being done. */
-export function Row({ item }: { item: Resource }) {
+export const Row = memo(function Row({ item, incident }: { item: Resource; incident?: Incident }) {
   const { metric } = item;
+  const rests = useRests();
   return (
     <div className="row">
       <div className="row-name">
-        <Link to="/resources/$slug" params={{ slug: item.slug }}>
-          {item.slug}
-        </Link>
-        <Text size="xs" c="dimmed">
+        <Go to={`/resources/${encodeURIComponent(item.slug)}`}>{item.slug}</Go>
+        <p className="less">
           {item.kind} · {item.environment}
-        </Text>
+        </p>
       </div>
       <div className="row-health">
         <HealthBadge health={item.health} />
-        <Text size="xs" c="dimmed">
+        <p className="less">
           <When at={item.since} />
-        </Text>
+        </p>
       </div>
       <div className="row-metric">
         {metric && (
           <>
-            <Text size="sm" className="figure">
+            <p className="figure">
               {figure(metric.name, metric.value)}
               {metric.threshold !== null && metric.threshold !== undefined && (
-                <Text span size="xs" c="dimmed">
-                  {" "}
-                  / {figure(metric.name, metric.threshold)}
-                </Text>
+                <span className="less"> / {figure(metric.name, metric.threshold)}</span>
               )}
-            </Text>
-            <Text size="xs" c="dimmed">
-              {words(metric.name)}
-            </Text>
+            </p>
+            <p className="less">{words(metric.name)}</p>
           </>
         )}
       </div>
       <div className="row-spark">
-        {metric && <Sparkline slug={item.slug} metric={metric.name} threshold={metric.threshold} />}
+        {metric && rests && <Sparkline slug={item.slug} metric={metric.name} threshold={metric.threshold} />}
       </div>
       <div className="row-doing">
-        <Doing item={item} />
+        <Doing item={item} incident={incident} />
       </div>
     </div>
   );
-}
+});
 
-function Doing({ item }: { item: Resource }) {
-  const { data: incidents } = useQuery(asked.incidents());
-  const incident = incidents?.items.find((one) => one.id === item.incident);
+function Doing({ item, incident }: { item: Resource; incident?: Incident }) {
   const firing = item.alerts.filter((alert) => alert.status === "firing");
   const says = item.escalated
     ? `handed to a person: ${item.escalated}`
@@ -66,19 +83,13 @@ function Doing({ item }: { item: Resource }) {
   return (
     <>
       {item.incident ? (
-        <Link to="/incidents/$key" params={{ key: item.incident }} className="doing">
+        <Go to={`/incidents/${item.incident}`} className="doing">
           {incident && <IncidentStatus incident={incident} />} {says || item.incident}
-        </Link>
+        </Go>
       ) : (
-        <Text size="sm" c="dimmed" lineClamp={2}>
-          {item.health === "HEALTHY" ? "" : says}
-        </Text>
+        <p className="doing quiet">{item.health === "HEALTHY" ? "" : says}</p>
       )}
-      {firing.length > 1 && (
-        <Text size="xs" c="dimmed">
-          {firing.length} alerts
-        </Text>
-      )}
+      {firing.length > 1 && <p className="less">{firing.length} alerts</p>}
     </>
   );
 }

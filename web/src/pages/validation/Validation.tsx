@@ -97,7 +97,7 @@ function Begin() {
             }}
           />
         </Group>
-        <Group align="flex-end" gap="xs" wrap="nowrap">
+        <Group align="flex-end" gap="xs">
           <MultiSelect
             label="Benchmark"
             placeholder={only.length ? undefined : "the whole suite"}
@@ -107,7 +107,7 @@ function Begin() {
             searchable
             clearable
             clearButtonProps={{ "aria-label": "All of them" }}
-            style={{ flex: 1, minWidth: 0 }}
+            style={{ flex: 1, minWidth: 180 }}
           />
           <NumberInput
             label="Seconds each"
