@@ -52,7 +52,11 @@ export function Picture({ approval }: { approval: Approval }) {
             <div className="box">
               <b>{noticed.length ? noticed.map(nameOf).join(", ") : "nobody else"}</b>
               <span>
-                {noticed.length ? "need it, and may notice" : needed.length ? "need not notice" : "is known to need it"}
+                {noticed.length
+                  ? `need${noticed.length > 1 ? "" : "s"} it, and may notice`
+                  : needed.length
+                    ? "need not notice"
+                    : "is known to need it"}
               </span>
             </div>
           </li>

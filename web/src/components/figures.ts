@@ -42,7 +42,8 @@ export const words = (name: string): string =>
 
 /** How long ago, or ahead, in one unit. */
 export function ago(at: string, from: number): string {
-  const lasted = (from - Date.parse(at)) / 1000;
+  const exactly = (from - Date.parse(at)) / 1000;
+  const lasted = exactly < 0 && exactly > -2 ? 0 : exactly; // the page's clock ticks once a second
   const size = Math.abs(lasted);
   const said =
     size < 60

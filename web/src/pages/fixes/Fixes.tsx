@@ -61,7 +61,7 @@ function Figures({ view }: { view: Schemas["EvaluationView"] }) {
               key={name}
               name={name.replaceAll("_", " ")}
               value={seconds(times.median ?? 0)}
-              says={`median of ${times.count}; nine of ten within ${seconds(times.p90 ?? 0)}`}
+              says={`median of ${times.count}${typeof times.p90 === "number" ? `; nine of ten within ${seconds(times.p90)}` : ""}`}
             />
           ))}
         {observed.proposals > 0 && (
@@ -101,7 +101,7 @@ function OverTime({ groups, bucket }: { groups: Schemas["Group"][]; bucket: stri
   const bars = tried.map((group) => ({ group, median: Object.values(group.seconds).at(-1)?.median ?? null }));
   const high = Math.max(...bars.map(({ median }) => median ?? 0));
   if (tried.length === 0) return null;
-  const wide = Math.min(80, WIDTH / bars.length);
+  const wide = Math.min(64, WIDTH / bars.length);
   const said = (group: Schemas["Group"], median: number | null) =>
     `${group.name}: ${group.fixes.said}${median === null ? "" : `; median ${seconds(median)} from fault to proof`}`;
   return (

@@ -158,7 +158,7 @@ function Rows({ items }: { items: Resource[] }) {
   useLayoutEffect(() => setTop(list.current?.offsetTop ?? 0), []);
   const rows = useWindowVirtualizer({
     count: items.length,
-    estimateSize: () => (window.innerWidth < 768 ? 132 : 57),
+    estimateSize: () => (window.innerWidth < 768 ? 132 : window.innerWidth < 2560 ? 57 : 77),
     overscan: 8,
     scrollMargin: top,
     getItemKey: (index) => items[index]?.id ?? index,
