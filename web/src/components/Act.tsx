@@ -39,7 +39,13 @@ export function Act({ label, says, note, run, ...button }: Props) {
   }
   return (
     <>
-      <Button size="sm" variant="default" {...button} onClick={open}>
+      <Button
+        size="sm"
+        variant="default"
+        className={button.variant === "outline" ? "danger" : undefined}
+        {...button}
+        onClick={open}
+      >
         {label}
       </Button>
       <Modal opened={opened} onClose={close} title={label} centered transitionProps={{ duration: 0 }}>
