@@ -1,6 +1,7 @@
 import { ActionIcon, Button, Group, Modal, Text, useComputedColorScheme, useMantineColorScheme } from "@mantine/core";
 import { useDisclosure } from "@mantine/hooks";
 import { useQuery } from "@tanstack/react-query";
+import { Link } from "@tanstack/react-router";
 import { api, ask } from "~/api/client";
 import { live, useConnection } from "~/api/live";
 import { asked, client } from "~/api/queries";
@@ -27,9 +28,9 @@ export function Header() {
         <span>{CONNECTIONS[connection]}</span>
       </span>
       {unwell.length > 0 && (
-        <span className="unwell" title={unwell.join("\n")}>
+        <Link to="/settings" hash="itself" className="unwell" title={unwell.join("\n")}>
           <span aria-hidden="true">▲</span> {unwell.length} own problem{unwell.length > 1 ? "s" : ""}
-        </span>
+        </Link>
       )}
       {said && (
         <Text

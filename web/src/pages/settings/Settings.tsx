@@ -8,6 +8,7 @@ import { Loaded } from "~/components/States";
 import { Output } from "~/components/Steps";
 import { Title } from "~/components/Title";
 import { When } from "~/components/When";
+import { Itself } from "./Itself";
 import { Tokens } from "./Tokens";
 
 const MODES = {
@@ -29,6 +30,7 @@ export function Settings() {
         <Loaded query={mode}>{(view) => <Mode view={view} />}</Loaded>
         <Loaded query={policy}>{(view) => <Policy view={view} />}</Loaded>
         <Tokens />
+        <Itself />
         <Loaded query={settings}>
           {(view) => (
             <details className="card">
