@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from fastapi import Response
 
 from tests.conftest import RedisServer, start_redis
 from tests.following import event, heard
@@ -18,6 +19,7 @@ from watchkeeper.domain.interaction import Interaction
 from watchkeeper.server import Runtime, running
 from watchkeeper.server.chain import chain
 from watchkeeper.server.drafts import AcceptDraft, accept_draft
+from watchkeeper.server.incidents import report
 from watchkeeper.settings import Settings
 
 CACHE = "local/lab/redis/cache"
@@ -109,6 +111,13 @@ async def test_what_no_runbook_knows_is_planned_by_the_model_and_learned_from_it
         assert (decided.decision.policy, told.interactions) == ("lab/reversible", [asked.id])
         assert (asked.incident, asked.checks) == (incident.id, ())
         assert not model.wrong
+        page = await report(incident.id, runtime, runtime.operator, "md")
+        assert isinstance(page, Response)
+        text = bytes(page.body).decode()
+        assert "(llm:google:gemini-2.5-pro#1, confidence 0.80)" in text
+        assert "(stored reading " in text  # what the evidence stands for
+        assert "used_memory_ratio=0.9" in text
+        assert "- a slow disk: it answers at once" in text
         with full.client() as redis:
             assert redis.config_get("maxmemory") == {"maxmemory": str(48 << 20)}
             assert redis.dbsize() == 14200

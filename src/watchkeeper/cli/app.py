@@ -11,6 +11,7 @@ import typer
 
 from watchkeeper.cli import (
     acts,
+    ask,
     changes,
     check,
     connectors,
@@ -90,6 +91,7 @@ for module in (
     tokens,
     models,
     mcp,
+    ask,
     llm,
     knowledge,
     connectors,

@@ -93,6 +93,25 @@ class Client(AbstractContextManager["Client"]):
         """The same of log lines."""
         return self._follow("/api/logs", after=after, **query)
 
+    def stream(self, path: str, body: Any) -> Iterator[tuple[str, dict[str, Any]]]:
+        """The events of one answer, by name, as they come. To stop listening ends what is asked."""
+        timeout = httpx.Timeout(ANSWER_SECONDS, connect=CONNECT_SECONDS, read=SILENCE_SECONDS)
+        try:
+            with self._http.stream("POST", path, json=body, timeout=timeout) as answer:
+                if answer.is_error:
+                    answer.read()
+                    raise self._told(answer)
+                kind = ""
+                for line in answer.iter_lines():
+                    if line.startswith("event:"):
+                        kind = line[6:].strip()
+                    elif line.startswith("data:"):
+                        yield kind, cast("dict[str, Any]", json.loads(line[5:]))
+        except httpx.ConnectError:
+            raise self._unreachable() from None
+        except httpx.TransportError:
+            return
+
     def _follow(self, path: str, **query: Any) -> Iterator[dict[str, Any] | None]:
         query = {name: value for name, value in query.items() if value is not None}
         headers = {"Accept": "text/event-stream"}

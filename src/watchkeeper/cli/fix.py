@@ -34,9 +34,12 @@ def register(app: typer.Typer) -> None:
 
 def fix(
     context: typer.Context,
-    resource: Annotated[str | None, typer.Argument(help="Which one; may be left out where one is unwell.")] = None,
+    resource: Annotated[
+        str | None,
+        typer.Argument(help="Which one; may be left out where one is unwell. Or a proposal of `ask`: prop-…"),
+    ] = None,
 ) -> None:
-    """Do now what it would do about a resource that is unwell, and follow it to its end.
+    """Do now what it would do about a resource that is unwell, or what `ask` proposed, and follow it to its end.
 
     Exit code 0 once it is well, 1 where it is not, 2 where nothing could be begun.
     """
@@ -50,7 +53,10 @@ def fix(
             return
         after = client.newest()
         screen.print(f"Looks at {chosen} once more before anything is done.", style="dim", markup=False)
-        submitted = client.post("/api/fixes/trigger", {"resource": chosen})
+        if chosen.startswith("prop-"):
+            submitted = client.post("/api/fixes", {"proposal": chosen})
+        else:
+            submitted = client.post("/api/fixes/trigger", {"resource": chosen})
         raise typer.Exit(follow(client, screen, submitted, after, as_json=options.json))
 
 

@@ -74,10 +74,13 @@ def show(
     fix = key.startswith("fix-")
     with options.client() as client:
         detail = client.get(f"/api/{'fixes' if fix else 'incidents'}/{segment(key)}")
+        chain = None if fix or options.json else client.get(f"/api/incidents/{segment(key)}/chain")
     if options.json:
         print_json(detail)
+    elif chain is None:
+        tell_fix(console(), detail)
     else:
-        (tell_fix if fix else tell)(console(), detail)
+        tell(console(), detail, chain)
 
 
 def segment(text: str) -> str:

@@ -15,8 +15,8 @@ VERDICT = {"healed": ("●", "green"), "not_healed": ("✖", "red"), "inconclusi
 STEP = {"done": ("✓", "green"), "failed": ("✖", "red"), "refused": ("✖", "red"), "unknown": ("▲", "yellow")}
 
 
-def tell(screen: Console, detail: dict[str, Any]) -> None:
-    """Alerts, diagnosis with its evidence, fixes with steps and proof, advice, time line."""
+def tell(screen: Console, detail: dict[str, Any], chain: dict[str, Any]) -> None:
+    """Alerts, diagnosis with its evidence and what is kept of it, fixes with steps and proof, advice, time line."""
     incident = detail["incident"]
     screen.print(Text(f"{incident['id']}  {incident['title']}", "bold"))
     line = standing(incident)
@@ -48,7 +48,7 @@ def tell(screen: Console, detail: dict[str, Any]) -> None:
         over = f", resolved {clock(alert['ended_at'])}" if alert["ended_at"] else ""
         screen.print(Text(f"{said}{over}. {alert['summary']}".rstrip()), soft_wrap=True)
     if incident["diagnosis"]:
-        _diagnosis(screen, incident["diagnosis"])
+        _diagnosis(screen, incident["diagnosis"], chain)
     _changes(screen, detail["changes"], incident["opened_at"])
     decided = [event["data"] for event in detail["events"] if event["kind"].startswith("approval.")]
     notes = {data["fix"]: data["note"] for data in decided if "note" in data}
@@ -123,16 +123,25 @@ def _changes(screen: Console, changes: list[dict[str, Any]], opened_at: str) -> 
         prose(screen, "No change was seen on its resources, or on what they need, within 24 hours before it.", 2)
 
 
-def _diagnosis(screen: Console, diagnosis: dict[str, Any]) -> None:
+def _diagnosis(screen: Console, diagnosis: dict[str, Any], chain: dict[str, Any]) -> None:
     _heading(screen, "Diagnosis")
-    prose(screen, f"{diagnosis['cause']} ({diagnosis['author']})", 2)
+    sure = "" if diagnosis["confidence"] is None else f", confidence {diagnosis['confidence']:.2f}"
+    prose(screen, f"{diagnosis['cause']} ({diagnosis['author']}{sure})", 2)
     prose(screen, f"{diagnosis['reasoning']}", 2)
-    for evidence in diagnosis["evidence"]:
-        prose(screen, f"- {clock(evidence['at'])} {evidence['what']}", 2)
-    for evidence in diagnosis["against"]:
-        prose(screen, f"- against it: {evidence['what']}", 2)
+    for evidence in chain["evidence"]:
+        prose(screen, f"- {clock(evidence['at'])} {evidence['what']}{_kept(evidence)}", 2)
+    for evidence in chain["against"]:
+        prose(screen, f"- against it: {evidence['what']}{_kept(evidence)}", 2)
     for passed in diagnosis["ruled_out"]:
         prose(screen, f"- passed over: {passed}", 2)
+    for key, why in chain["refused"].items():
+        prose(screen, f"- refused: {key}: {why}", 2)
+    if asked := chain["interactions"]:
+        prose(screen, f"A model was asked {counted(len(asked), 'time')}: watchkeeper llm show {asked[-1]}", 2)
+
+
+def _kept(evidence: dict[str, Any]) -> str:
+    return f" ({evidence['kept']})" if evidence["kept"] else ""
 
 
 def _fix(screen: Console, fix: dict[str, Any], note: str, events: Sequence[dict[str, Any]] = ()) -> None:

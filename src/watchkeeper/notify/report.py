@@ -76,12 +76,15 @@ def report_markdown(
     ]
     if incident.diagnosis:
         diagnosis = incident.diagnosis
-        lines += ["", "## Diagnosis", "", f"{diagnosis.cause} ({diagnosis.author})", "", diagnosis.reasoning, ""]
+        sure = "" if diagnosis.confidence is None else f", confidence {diagnosis.confidence:.2f}"
+        lines += ["", "## Diagnosis", "", f"{diagnosis.cause} ({diagnosis.author}{sure})", "", diagnosis.reasoning, ""]
         lines += [f"- {evidence.what}" for evidence in diagnosis.evidence]
         if diagnosis.against:
             lines += ["", "Against it:", "", *(f"- {evidence.what}" for evidence in diagnosis.against)]
         if diagnosis.ruled_out:
             lines += ["", "Passed over:", "", *(f"- {passed}" for passed in diagnosis.ruled_out)]
+        if incident.refusals:
+            lines += ["", "Refused:", "", *(f"- `{key}`: {why}" for key, why in incident.refusals.items())]
     lines += ["", "## Changed lately", ""]
     lines += [f"- {beside(change.at, incident.opened_at)}: {change.text}" for change in changes] or [NOTHING_CHANGED]
     for fix in sorted(fixes, key=lambda known: known.started_at):
@@ -115,6 +118,8 @@ def _fix(fix: Fix) -> list[str]:
             + (f" in {took:.2f} s" if took is not None else "")
             + (f" — {record.error}" if record and record.error else "")
         )
+        if step.why:
+            lines.append(f"  - why: {step.why}" + (f"; expected: {step.expected}" if step.expected else ""))
         if step.by_hand:
             lines.append(f"  - by hand: `{step.by_hand}`")
     lines += [f"- undone: `{record.tool}` {record.status}" for record in fix.undo]

@@ -1,5 +1,7 @@
 """`/api/incidents/{key}/chain`: each decision from the evidence to its outcome."""
 
+import re
+from dataclasses import replace
 from datetime import datetime, timedelta
 
 from fastapi import APIRouter
@@ -13,6 +15,10 @@ from watchkeeper.server.security import Here, Viewer
 router = APIRouter(prefix="/api", tags=["incidents"])
 NEAR = timedelta(milliseconds=1)
 """A cited time is a stored one, up to the precision of a clock."""
+LONGEST = 200
+"""Characters of a log line in a report."""
+FIGURES = 5
+"""Metrics of a reading in a report."""
 LINES = 1000
 """Log lines among which a cited one is sought."""
 
@@ -26,6 +32,8 @@ class Cited(BaseModel):
     what: str
     reading: Reading | None = None
     line: LogLine | None = None
+    kept: str = ""
+    """What is kept of it, in short."""
 
 
 class Planned(BaseModel):
@@ -98,7 +106,38 @@ async def _cited(runtime: Runtime, one: Evidence) -> Cited:
     lines = await runtime.store.logs(one.resource, since=one.at - NEAR, limit=LINES)
     line = next((line for line in lines if abs(line.at - one.at) <= NEAR), None)
     reading = readings[0] if readings and line is None else None
-    return Cited(resource=one.resource, at=one.at, what=one.what, reading=reading, line=line)
+    found = Cited(resource=one.resource, at=one.at, what=one.what, reading=reading, line=line)
+    found.kept = standing(found)
+    return found
+
+
+async def explained(runtime: Runtime, incident: Incident) -> Incident:
+    """The same, each piece of its evidence with what it stands for in the store: for reports."""
+    found = incident.diagnosis
+    if found is None:
+        return incident
+    names = f"{found.cause} {found.reasoning}"
+
+    async def with_what_is_kept(one: Evidence) -> Evidence:
+        said = standing(await _cited(runtime, one), names)
+        return replace(one, what=f"{one.what} ({said})") if said else one
+
+    evidence = [await with_what_is_kept(one) for one in found.evidence]
+    against = [await with_what_is_kept(one) for one in found.against]
+    return replace(incident, diagnosis=replace(found, evidence=tuple(evidence), against=tuple(against)))
+
+
+def standing(one: Cited, names: str = "") -> str:
+    """What is kept of it, in short: the log line, or the figures that its words or `names` name; else its shares."""
+    if one.line is not None:
+        return f"log line {one.line.at:%H:%M:%S}: {one.line.text[:LONGEST]}"
+    if one.reading is None:
+        return ""
+    figures = one.reading.metrics
+    words = set(re.findall(r"\w+", f"{one.what} {names}"))
+    chosen = [name for name in figures if name in words] or [n for n in figures if n.endswith("_ratio") and figures[n]]
+    said = " ".join(f"{name}={figures[name]:.4g}" for name in chosen[:FIGURES])
+    return f"stored reading {one.reading.at:%H:%M:%S}: {one.reading.error or said or one.reading.state}"
 
 
 def _decided(fix: Fix) -> Decided:

@@ -25,6 +25,7 @@ from watchkeeper.incidents import ACTIVE
 from watchkeeper.loop import Submission
 from watchkeeper.notify import report_json, report_markdown
 from watchkeeper.server import elsewhere
+from watchkeeper.server.chain import explained
 from watchkeeper.server.openapi import REPORT
 from watchkeeper.server.pages import Accepts, Wanted, form, html, incident_page
 from watchkeeper.server.resources import advice
@@ -108,7 +109,7 @@ async def report(
     key: str, runtime: Here, _: Viewer, format: Wanted = None, accept: Accepts = ""
 ) -> Response | dict[str, Any]:
     """The report, as Markdown, JSON or one HTML page with charts."""
-    incident = await runtime.store.get(Incident, key)
+    incident = await explained(runtime, await runtime.store.get(Incident, key))
     parts = (
         incident,
         await runtime.store.select(Alert, incident=key),

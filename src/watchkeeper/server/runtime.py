@@ -36,6 +36,7 @@ from watchkeeper.server.sharing import place as _place
 from watchkeeper.settings import Settings, secret
 from watchkeeper.store import Masker, Store
 from watchkeeper.telemetry import Metrics
+from watchkeeper.telemetry.traces import tracing
 from watchkeeper.watch import Noticer, Outside, Turns, Watch
 
 log = structlog.get_logger(__name__)
@@ -148,6 +149,9 @@ async def _assembled(
                 loop = Loop(store, watch, decide, desk, Fixing(store, watch, decide, act, desk, approval_life))
                 desk.heal = loop.heal
                 if decide.llm is not None:
+                    if decide.llm.settings.traces:
+                        decide.llm.traces = traces = tracing(decide.llm.settings.traces)
+                        stack.push_async_callback(asyncio.to_thread, traces.shutdown)
                     decide.llm.around = Around(store, watch, decide, loop)
                 runtime = Runtime(
                     settings,

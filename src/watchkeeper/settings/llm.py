@@ -113,8 +113,19 @@ class LlmSettings(Part):
     per_day: Spending = Field(default_factory=lambda: Spending(calls=500, tokens=5_000_000, dollars=20.0))
     breaker_failures: int = Field(default=3, ge=1)
     breaker_reset: float = Field(default=300.0, ge=1)
+    traces: str | None = None
+    """Where OpenTelemetry spans of each request go, by OTLP over HTTP: `http://127.0.0.1:4318/v1/traces`. They tell who
+    was asked, how long it took and how many tokens, never what was sent or said."""
     mask_email: bool = True
     """E-mail addresses are masked in what is sent."""
+
+    @field_validator("traces")
+    @classmethod
+    def _collector(cls, value: str | None) -> str | None:
+        parts = urlsplit(value or "http://there")
+        if parts.scheme not in ("http", "https") or not parts.hostname or parts.username or parts.password:
+            raise ValueError("write http://HOST:4318/v1/traces, without a name or a password in it")
+        return value
 
     @field_validator("timeout", "deadline", "breaker_reset", mode="before")
     @classmethod

@@ -41,6 +41,8 @@ class Account:
     purpose: Purpose = "plan"
     last: Interaction | None = None
     masked: int = 0
+    traces: Any = None
+    """An OpenTelemetry TracerProvider, where traces are wanted."""
     made: dict[str, Interaction] = field(default_factory=dict[str, Interaction])
     """Everything that was asked for the same thought, of whatever model."""
 

@@ -14,6 +14,7 @@ from watchkeeper.decide.model.account import Account, Unanswered
 from watchkeeper.decide.model.answer import Answer, Argument
 from watchkeeper.decide.model.providers import opened
 from watchkeeper.decide.model.recording import Recorded
+from watchkeeper.decide.model.tracing import thought, traced
 
 SENT_BACK = 2
 """How often an answer is sent back with what is wrong with it."""
@@ -38,7 +39,8 @@ async def ask(instructions: str, prompt: str, asked: Asked) -> Answer:
     settings = asked.account.settings
     async with AsyncExitStack() as stack:
         model = await opened(asked.account.model, settings.timeout, asked.account.store.masker, stack)
-        recorded = Recorded(model, asked.account, settings.timeout)
+        recorded = traced(Recorded(model, asked.account, settings.timeout), asked.account)
+        stack.enter_context(thought(asked.account))
         agent = Agent(
             recorded,
             output_type=ToolOutput(Answer, name="hand_in", description="Hand in the diagnosis and the plan, or none."),

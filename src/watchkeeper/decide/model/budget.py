@@ -14,6 +14,9 @@ CHARACTERS = 3.2
 """Of one token, estimated low: English prose has about 4, figures and identifiers about 3 (OpenAI, "What are tokens
 and how to count them")."""
 
+EDITIONS = {"0.2.3": "2026-11-10"}
+"""When each edition of genai-prices that was locked here was published (PyPI): its prices are of that day or before."""
+
 
 def estimated(text: str) -> int:
     """Tokens of a text, rather too many than too few."""
@@ -108,6 +111,5 @@ def _published(provider: str, model: str, tokens_in: int, tokens_out: int, day: 
     except LookupError:
         return Price(None, f"genai-prices {edition} does not know {model}")
     pages = ", ".join(found.provider.pricing_urls or ())
-    return Price(
-        float(found.total_price), f"genai-prices {edition}, from {pages}" if pages else f"genai-prices {edition}"
-    )
+    known = f"genai-prices {edition}" + (f" of {EDITIONS[edition]}" if edition in EDITIONS else "")
+    return Price(float(found.total_price), f"{known}, from {pages}" if pages else known)

@@ -169,6 +169,7 @@ class Chat:
             asking.id,
             None,
             "chat",
+            traces=self._planner.traces,
             made=asking.made,
         )
 

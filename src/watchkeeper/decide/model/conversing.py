@@ -25,6 +25,7 @@ from watchkeeper.decide.model.account import Account, Unanswered
 from watchkeeper.decide.model.chat import Offered
 from watchkeeper.decide.model.providers import opened
 from watchkeeper.decide.model.recording import Recorded
+from watchkeeper.decide.model.tracing import thought, traced
 
 Run = Callable[[str, dict[str, Any]], Awaitable[str]]
 
@@ -46,8 +47,9 @@ async def converse(instructions: str, question: str, hearing: Hearing) -> None:
     settings = hearing.account.settings
     async with AsyncExitStack() as stack:
         model = await opened(hearing.account.model, settings.timeout, hearing.account.store.masker, stack)
+        stack.enter_context(thought(hearing.account))
         agent = Agent(
-            Recorded(model, hearing.account, settings.timeout),
+            traced(Recorded(model, hearing.account, settings.timeout), hearing.account),
             instructions=instructions,
             retries={"output": 1, "tools": 2},
             model_settings=RequestSettings(max_tokens=settings.answer_tokens, temperature=0.0),

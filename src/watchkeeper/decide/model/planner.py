@@ -60,6 +60,8 @@ class ModelPlanner:
         self.budget = Budget(store, settings)
         self.breakers = Breakers(store, settings.breaker_failures, settings.breaker_reset)
         self.around: Surroundings | None = None
+        self.traces: Any = None
+        """An OpenTelemetry TracerProvider, where traces are wanted."""
         self._registry = registry
         self._tools = tools
         self._store = store
@@ -159,7 +161,15 @@ class ModelPlanner:
         room = self.settings.prompt_tokens - FRAME - len(instructions) // 4
         made = await context(case, self.around, fixes, fence, room)
         account = Account(
-            self._store, self.settings, model, self.budget, scanner, text.version, attempt, case.incident.id
+            self._store,
+            self.settings,
+            model,
+            self.budget,
+            scanner,
+            text.version,
+            attempt,
+            case.incident.id,
+            traces=self.traces,
         )
         looking = Looking(case, self.around, fence, made.shown)
         asked = Asked(lambda answer: complaints(answer, made.shown, case), looking.look, account)
