@@ -1,7 +1,7 @@
 """OpenTelemetry spans by its conventions for generative AI, without what was sent and said. Imported only when a model
 is asked."""
 
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import contextmanager
 
 from pydantic_ai.models import Model
@@ -24,7 +24,7 @@ def traced(model: Model, account: Account) -> Model:
 
 
 @contextmanager
-def thought(account: Account) -> Iterator[None]:
+def thought(account: Account) -> Generator[None]:
     """The span around all requests of one thought, by which it is found again in the interactions."""
     if account.traces is None:
         yield
