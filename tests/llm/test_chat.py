@@ -251,7 +251,7 @@ async def test_who_hangs_up_ends_the_asking(full: RedisServer, tmp_path: Path) -
             async for line in answer.aiter_lines():
                 if line.startswith("event: text"):
                     break
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(30):
             while not (kept := await runtime.store.select(Interaction)):
                 await runtime.store.news(0.2)
         assert (kept[0].status, kept[0].error) == ("failed", "broken off by whoever asked")

@@ -75,10 +75,10 @@ async def up(
         yield runtime
 
 
-def unforeseen(folder: Path) -> dict[str, Any]:
+def unforeseen(folder: Path, rule: str = RULE) -> dict[str, Any]:
     """A fault that no runbook knows."""
     (folder / "own" / "redis").mkdir(parents=True, exist_ok=True)
-    (folder / "own" / "redis" / "rules.yaml").write_text(RULE)
+    (folder / "own" / "redis" / "rules.yaml").write_text(rule)
     return {"runbooks": folder / "own", "rules": {"redis-memory-full": {"enabled": False}}}
 
 
@@ -137,6 +137,39 @@ async def test_what_no_runbook_knows_is_planned_by_the_model_and_learned_from_it
             with other.client() as redis:
                 assert redis.config_get("maxmemory") == {"maxmemory": str(72 << 20)}
                 assert redis.dbsize() == 21400
+
+
+async def test_what_did_not_heal_is_told_to_the_model_whose_next_plan_does(full: RedisServer, tmp_path: Path) -> None:
+    much = RULE.replace("0.95", "0.5")
+
+    async def learns(request: Request) -> Reply:
+        tried = "What was tried, and what came of it" in request.text
+        return Reply(call=("hand_in", room(48) if tried else room(24)))
+
+    async with (
+        Loopback(learns) as model,
+        up(tmp_path, full, model.url, **unforeseen(tmp_path, much)) as runtime,
+    ):
+        assert (await event(runtime, "incident.closed", 60)).text.startswith("healed")
+        second, first = await runtime.store.select(Fix)
+        assert (first.plan.author, second.plan.author) == (
+            "llm:google:gemini-2.5-pro#1",
+            "llm:google:gemini-2.5-pro#2",
+        )
+        assert (first.verdict and first.verdict.outcome, second.verdict and second.verdict.outcome) == (
+            "not_healed",
+            "healed",
+        )
+        told = model.requests[-1].body["contents"][0]["parts"][0]["text"]
+        tried = told.partition("What was tried, and what came of it")[2].partition("## ")[0]
+        assert "llm:google:gemini-2.5-pro#1: not_healed: " in tried
+        assert f'redis_set_maxmemory {{"value": {24 << 20}}}: done and taken back' in tried
+        before, after = (line for line in tried.splitlines() if line.startswith(("  before", "  after")))
+        assert "used_memory_ratio=1" in before or "used_memory_ratio=0.99" in before
+        assert "used_memory_ratio=0.6" in after  # as it was read after the fix
+        assert len(model.requests) == 2
+        with full.client() as redis:
+            assert redis.config_get("maxmemory") == {"maxmemory": str(48 << 20)}
 
 
 async def test_where_the_model_is_down_runbooks_heal(full: RedisServer, tmp_path: Path) -> None:

@@ -70,7 +70,7 @@ async def _proposal(runtime: Runtime, token: str) -> ProposedFix:
     for one in await runtime.store.select(Conversation, limit=RECENT):
         if found := one.proposal(token):
             return found
-    raise NotFound(f"There is no proposal {token}.", "GET /api/llm/conversations lists what was asked and proposed.")
+    raise NotFound(f"There is no proposal {token}.", "`watchkeeper ask` says the name of what it proposes.")
 
 
 async def _about(runtime: Runtime, key: str | None, plan: Plan) -> Incident | None:

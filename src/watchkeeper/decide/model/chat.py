@@ -193,7 +193,7 @@ class Chat:
         gone = [mark for mark in telling.cited if not await asking.eyes.still_there(mark)]
         citations = tuple(one for one in cited(asking.marks, telling) if one.mark not in gone)
         data = {"model": model.name, "prompt": text.version, "masked": asking.scanner.masked}
-        await self._event("llm.answered", asking, f"{model.name} answered: {len(citations)} citations", data)
+        await self._event("llm.answered", asking, f"{model.name} answered, citing {len(citations)}", data)
         return replace(
             turn,
             text=_without(telling.text.strip(), gone),

@@ -57,15 +57,16 @@ async def converse(instructions: str, question: str, hearing: Hearing) -> None:
             deps_type=type(None),
         )
 
+        spoke = False
+
         async def heard(_: RunContext[None], events: Any) -> None:
-            """Answers of one request after another are parted by an empty line."""
-            spoke = False
+            """What is said in one request after another is parted by an empty line."""
+            nonlocal spoke
+            parted = not spoke
             async for event in events:
                 if piece := _text(event):
-                    await hearing.hear(piece)
-                    spoke = True
-            if spoke:
-                await hearing.hear("\n\n")
+                    await hearing.hear(piece if parted else f"\n\n{piece}")
+                    parted = spoke = True
 
         limits = UsageLimits(request_limit=settings.calls_per_question)
         try:

@@ -45,7 +45,8 @@ class Sight:
 
     def glance(self, tool: str, arguments: Mapping[str, Any]) -> Glance:
         said = {name: value for name, value in arguments.items() if value not in ("", None, [])}
-        about = ", ".join(self.fence.clean(str(value), 80) for value in said.values())
+        plain = [value for value in said.values() if isinstance(value, str | int | float)]
+        about = ", ".join(self.fence.clean(str(value), 80) for value in plain)
         made = Glance(tool, self.runtime.store.masker.value(said), about)
         self.glances.append(made)
         return made
