@@ -68,7 +68,7 @@ class Recorded(WrapperModel):
                 stream = await _bounded(begin, self._seconds)
                 yield stream
                 response = stream.get()
-        except asyncio.CancelledError:
+        except (asyncio.CancelledError, GeneratorExit):  # the latter where it was left between two pieces
             await request.failed("broken off by whoever asked")
             raise
         except Unanswered as problem:
