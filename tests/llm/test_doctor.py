@@ -41,6 +41,7 @@ async def test_nobody_there_no_key_and_nobody_who_would_ask(monkeypatch: pytest.
     gemini, small = await found("http://127.0.0.1:9")
     assert "TEST_GEMINI is not set" in gemini.found
     assert "does not answer" in small.found
-    (idle,) = await found("http://127.0.0.1:9", planner="runbooks")
-    assert "never asked: planner is runbooks" in idle.found
+    idle, *models = await found("http://127.0.0.1:9", planner="runbooks")
+    assert "plans nothing: planner is runbooks" in idle.found
+    assert len(models) == 2  # they answer questions all the same
     assert list(language_models(Settings())) == []

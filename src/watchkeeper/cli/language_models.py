@@ -20,9 +20,9 @@ def language_models(settings: "Settings") -> Iterator[Finding]:
     if settings.llm is None:
         return
     if settings.planner in ("runbooks", "agents"):
-        advice = "Set planner: auto or model, or take `llm:` away."
-        yield Finding("llm", "missing", f"configured, and never asked: planner is {settings.planner}", advice)
-        return
+        yield Finding(
+            "llm", "ok", f"answers questions (`watchkeeper ask`), plans nothing: planner is {settings.planner}"
+        )
     if find_spec("pydantic_ai") is None:
         yield Finding("llm", "broken", "its libraries are not there", "pip install 'watchkeeper[llm]'")
     for model in settings.llm.models:
