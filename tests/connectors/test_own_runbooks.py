@@ -78,3 +78,17 @@ def test_a_folder_for_a_technology_nobody_knows_is_refused(tmp_path: Path) -> No
     (tmp_path / "redys").mkdir()
     with pytest.raises(ConfigurationError, match="no connector `redys`"):
         Registry.installed().extend(tmp_path)
+
+
+def test_runbooks_are_left_out_by_name_ones_own_too_and_a_misspelt_name_is_told(tmp_path: Path) -> None:
+    registry = Registry.installed()
+    registry.extend(folder(tmp_path, name="ours"))
+    every = {f"{book.kind}/{book.name}" for book in registry.runbooks}
+    registry.leave_out(["redis/ours", "postgres/*"])
+    left = {f"{book.kind}/{book.name}" for book in registry.runbooks}
+    assert every - left == {"redis/ours", *(name for name in every if name.startswith("postgres/"))}
+    assert "postgres-bloat" in [rule.id for rule in registry.rules], "what they are for is noticed all the same"
+    for wrong, right in (("redis/memory-fall", "redis/memory-full"), ("memory-full", "redis/memory-full")):
+        with pytest.raises(ConfigurationError, match=wrong) as told:
+            Registry.installed().leave_out([wrong])
+        assert right in told.value.what

@@ -75,6 +75,7 @@ def own(settings: "Settings", registry: "Registry") -> list[Problem]:
     try:
         if settings.runbooks is not None:
             registry.extend(settings.runbooks)
+        registry.leave_out(settings.without_runbooks)
     except ConfigurationError as problem:
         return [(problem.what, problem.next_step)]
     return []

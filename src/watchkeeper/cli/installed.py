@@ -38,6 +38,7 @@ def here(settings: "Settings", what: str) -> dict[str, Any]:
     registry.measure(settings.resources)
     if settings.runbooks is not None:
         registry.extend(settings.runbooks)
+    registry.leave_out(settings.without_runbooks)
     for name, problem in registry.broken.items():
         print(f"watchkeeper: the connector `{name}` cannot be used: {problem}", file=sys.stderr)
     return {"items": _items(registry, settings, what), "next": None}

@@ -1,7 +1,9 @@
 """Every connector there is: ours and those of other packages, found by entry point."""
 
-from collections.abc import Iterable, Iterator, Mapping
+import difflib
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
+from fnmatch import fnmatchcase
 from importlib.metadata import entry_points
 from pathlib import Path
 from typing import Any, Literal
@@ -22,6 +24,7 @@ class Registry:
         self._own_runbooks: tuple[Runbook, ...] = ()
         self._learned: tuple[Runbook, ...] = ()
         self._changed: tuple[Runbook, ...] = ()
+        self._left_out: tuple[str, ...] = ()
         self._own_metrics: dict[str, dict[str, float]] = {}
         self.broken: dict[str, str] = {}
         """Entry points that could not be loaded, and why: told by `doctor`, the rest goes on."""
@@ -84,6 +87,20 @@ class Registry:
             except ConfigurationError as problem:
                 raise ConfigurationError(f"{part}: {problem.what}", problem.next_step) from None
 
+    def leave_out(self, names: Sequence[str]) -> None:
+        """From now on there are no runbooks of these names: `KIND/NAME`, globs allowed. Raises ConfigurationError where
+        one leaves out nothing."""
+        known = [f"{runbook.kind}/{runbook.name}" for runbook in self.runbooks]
+        for name in names:
+            if not any(fnmatchcase(one, name) for one in known):
+                near = difflib.get_close_matches(name, known, n=1) or [k for k in known if k.endswith(f"/{name}")]
+                hint = f"; did you mean `{near[0]}`?" if near else "."
+                raise ConfigurationError(
+                    f"without_runbooks: there is no runbook `{name}`{hint}",
+                    "Write KIND/NAME; `watchkeeper runbooks` lists them.",
+                )
+        self._left_out = tuple(names)
+
     def __iter__(self) -> Iterator[Connector[Any]]:
         return iter(self._by_kind.values())
 
@@ -120,7 +137,10 @@ class Registry:
         shipped = (runbook for connector in self for runbook in connector.runbooks)
         known = (*self._own_runbooks, *(r for r in shipped if (r.kind, r.name) not in taken))
         names = {runbook.name for runbook in known}
-        return (*known, *(runbook for runbook in self._learned if runbook.name not in names))
+        there = (*known, *(runbook for runbook in self._learned if runbook.name not in names))
+        if not self._left_out:
+            return there
+        return tuple(r for r in there if not any(fnmatchcase(f"{r.kind}/{r.name}", out) for out in self._left_out))
 
     def origin(self, runbook: Runbook) -> Origin:
         """Where a runbook comes from."""

@@ -80,6 +80,7 @@ async def running(settings: Settings, registry: Registry | None = None) -> Async
     registry.measure(settings.resources)
     if settings.runbooks is not None:
         registry.extend(settings.runbooks)
+    registry.leave_out(settings.without_runbooks)
     policy = Policy(settings.policy, settings.mode)
     _private(settings)
     masker = Masker()

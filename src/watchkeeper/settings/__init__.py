@@ -174,6 +174,9 @@ class Settings(BaseSettings):
     rules: dict[str, RuleOverride] = Field(default_factory=dict[str, RuleOverride])
     runbooks: Path | None = None
     """A folder of your own rules and runbooks, laid out as a connector's: `KIND/rules.yaml`, `KIND/runbooks/*.md`."""
+    without_runbooks: list[str] = Field(default_factory=list[str])
+    """Runbooks that are left out, shipped ones and your own: `KIND/NAME`, globs allowed (`redis/*`). What they are for
+    is still noticed, and then left to a language model or to people."""
     only: list[str] = Field(default_factory=list[str])
     """Watch only resources whose id, slug or compose project matches one of these globs; empty: everything found."""
 
