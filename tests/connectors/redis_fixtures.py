@@ -127,7 +127,8 @@ class ProcessHost:
         await self.start()
 
     async def exec(self, command: Sequence[str], *, timeout: float = 10.0) -> ExecResult:
-        raise NotImplementedError
+        done = await asyncio.to_thread(subprocess.run, command, capture_output=True, text=True, timeout=timeout)
+        return ExecResult(done.returncode, done.stdout, done.stderr)
 
     async def read_file(self, path: str) -> bytes:
         raise NotImplementedError

@@ -1,5 +1,6 @@
 """The printed line is enough for everything, none of it is too much, and what is missing is named."""
 
+import os
 import re
 import socket
 from collections.abc import AsyncIterator, Iterator
@@ -7,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from redis import Redis as Administrator
 from redis_fixtures import Connect, MakeServer, Server, idle_connections, is_open
 
 from watchkeeper.connectors.redis import RedisConnector
@@ -69,6 +71,7 @@ async def use(session: RedisSession, name: str) -> None:
     """Run a tool as the executor does: state, act, undo."""
     given = {"redis_set_maxmemory": {"value": 40 << 20}, "redis_expire_cache_keys": {"down_to_ratio": 0.1}}
     given["redis_kill_clients"] = {"address": "127.0.0.9", "min_idle_seconds": 1}
+    given["redis_set_min_replicas"] = {"value": 0}
     given["redis_set_repl_backlog"] = {"value": 2 << 20}
     tool = TOOLS[name]
     if name == "redis_end_client":
@@ -77,10 +80,28 @@ async def use(session: RedisSession, name: str) -> None:
             assert is_open(other)
             await tool.run(session, client=f"127.0.0.9:{other.getsockname()[1]}")
         return
+    if name == "redis_promote":
+        await session.call("REPLICAOF", "192.0.2.1", "6379")
+    if name == "redis_own_folder":
+        await an_append_only_file_and_a_stranger_s(session)
     before = await tool.state(session) if tool.state else None
     await tool.run(session, **tool.parse(given.get(name, {})))
     if tool.undo_run:
         await tool.undo_run(session, before)
+    if name == "redis_promote":
+        await session.call("REPLICAOF", "NO", "ONE")
+
+
+async def an_append_only_file_and_a_stranger_s(session: RedisSession) -> None:
+    """As its administrator: it keeps an append-only file, and a file in its folder belongs to another."""
+    await session.call("PING")
+    with Administrator(port=session.at[0][1]) as admin:
+        admin.config_set("appendonly", "yes")
+        while {"aof_rewrite_in_progress": 0, "aof_rewrite_scheduled": 0}.items() - admin.info("persistence").items():
+            pass
+        folder = Path(admin.config_get("dir")["dir"])
+    (folder / "stray.aof").touch()
+    os.chown(folder / "stray.aof", 65534, 65534)
 
 
 async def test_with_the_line_to_watch_every_look_works_and_nothing_is_unread(
@@ -176,7 +197,13 @@ async def test_doctor_finds_what_is_missing_and_the_line_it_prints_gives_it(redi
 async def test_a_user_that_may_not_ask_is_not_said_to_have_what_nobody_knows(redis: Server, as_user: Any) -> None:
     held = await ACCESS.held(as_user(redis), ACT)
     assert held.missing == ()
-    assert {right.what for right in held.unknown} == {"memory|purge", "script|kill", "function|kill"}
+    assert {right.what for right in held.unknown} == {
+        "memory|purge",
+        "script|kill",
+        "function|kill",
+        "replicaof",
+        "bgrewriteaof",
+    }
     assert "ACL DRYRUN watchkeeper" in held.notes[0]
     assert held.more == ()
 

@@ -76,10 +76,13 @@ def ended_for(state: HostState) -> float:
 
 @dataclass(frozen=True, slots=True)
 class Disk:
-    """A file system: what it holds and what an ordinary user may still write, in bytes."""
+    """A file system: what it holds and what an ordinary user may still write, in bytes; how many files it has room for
+    (`inodes`) and how many more may be made, 0 where it counts none or that is not told."""
 
     size: float
     free: float
+    inodes: float = 0.0
+    inodes_free: float = 0.0
 
     @property
     def used_ratio(self) -> float:
@@ -103,9 +106,9 @@ async def disk_of(host: Host, folder: str) -> Disk | None:
         found = await asyncio.to_thread(disk_here, state.pid, host.incarnation, folder)
         if found:
             return Disk(*found)
-    told = await on_its_files(host, ["df", "-B1", "--output=size,avail", folder], timeout=10.0)
-    words = told.stdout.split()[-2:]
-    return Disk(*map(float, words)) if len(words) == 2 and all(word.isdigit() for word in words) else None
+    told = await on_its_files(host, ["df", "-B1", "--output=size,avail,itotal,iavail", folder], timeout=10.0)
+    words = [word.replace("-", "0") for word in told.stdout.split()[-4:]]  # a dash where inodes are not counted
+    return Disk(*map(float, words)) if len(words) == 4 and all(word.isdigit() for word in words) else None
 
 
 def has_a_host(reading: Reading, arguments: Mapping[str, Any]) -> str | None:

@@ -72,8 +72,9 @@ def is_here(pid: int, incarnation: str) -> bool:
     return any(incarnation in path for path in groups.values())
 
 
-def disk_here(pid: int, incarnation: str, folder: str) -> tuple[float, float] | None:
-    """Size and free bytes of the file system of a folder, seen through a process of this machine, if it is this
+def disk_here(pid: int, incarnation: str, folder: str) -> tuple[float, float, float, float] | None:
+    """Size and free bytes of the file system of a folder, how many files it has room for and how many more an ordinary
+    user may make (0 and 0 where it counts none), seen through a process of this machine, if it is this
     container's and we may look."""
     if not is_here(pid, incarnation):
         return None
@@ -81,7 +82,8 @@ def disk_here(pid: int, incarnation: str, folder: str) -> tuple[float, float] | 
         found = os.statvfs(f"/proc/{pid}/root/{folder.lstrip('/')}")
     except OSError:
         return None
-    return float(found.f_blocks * found.f_frsize), float(found.f_bavail * found.f_frsize)
+    size, free = float(found.f_blocks * found.f_frsize), float(found.f_bavail * found.f_frsize)
+    return size, free, float(found.f_files), float(found.f_favail)
 
 
 def group_processes(pid: int) -> list[int]:

@@ -67,6 +67,8 @@ async def look_at_disk(session: PostgresSession, metrics: dict[str, float], fact
 
 def _tell(metrics: dict[str, float], found: hosting.Disk) -> None:
     metrics |= {"disk_free_bytes": found.free, "disk_used_ratio": found.used_ratio}
+    if found.inodes:
+        metrics["inodes_free_ratio"] = found.inodes_free / found.inodes
 
 
 def _forget(session: PostgresSession) -> None:

@@ -20,6 +20,8 @@ SELECT
   coalesce(max(extract(epoch FROM clock_timestamp() - state_change))
     FILTER (WHERE client AND state LIKE 'idle in transaction%'), 0)::float8 AS longest_idle_in_transaction_seconds,
   pg_is_in_recovery() AS is_replica,
+  current_setting('default_transaction_read_only')::bool AS read_only,
+  (SELECT NOT datallowconn FROM pg_database WHERE datname = current_database()) AS connections_forbidden,
   extract(epoch FROM clock_timestamp() - pg_postmaster_start_time())::float8 AS uptime_seconds,
   current_setting('server_version') AS version,
   current_user::text AS login,

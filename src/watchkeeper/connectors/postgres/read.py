@@ -52,6 +52,7 @@ _CARRIED = (
     "max_connections",
     "reserved_connections",
     "is_replica",
+    "read_only",
     "autovacuum_enabled",
     "database_bytes",
     "disk_free_bytes",
@@ -107,6 +108,9 @@ _RATES = {
     "rollbacks_per_second": "rollbacks_total",
     "deadlocks_per_second": "deadlocks_total",
 }
+
+
+_SAID = {"exhausted": "all connections taken", "forbidden": "its database is closed to everybody"}
 
 
 async def look(session: PostgresSession, last: Reading | None) -> Reading:
@@ -328,10 +332,11 @@ async def _failed(session: PostgresSession, found: Trouble, metrics: dict[str, f
     # A silent server may still be up: only a refused connection, or a host that does not run, tells that it is down.
     if found.category != "silent" or host.get("host_running") == 0.0:
         metrics["up"] = float(answers)
+    metrics["connections_forbidden"] = float(found.category == "forbidden")
     if found.category == "exhausted":
         metrics |= {"connections_exhausted": 1.0, "connections_ratio": 1.0}
     if session.host is None or state is None or state.status == "running":
-        return {"exhausted": "all connections taken"}.get(found.category, found.category)
+        return _SAID.get(found.category, found.category)
     return f"its {session.host.kind} is {state.status}" + (
         ", stopped on purpose" if host.get("host_stopped_on_purpose") else ""
     )

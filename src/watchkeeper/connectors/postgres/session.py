@@ -240,6 +240,10 @@ class PostgresSession:
             return [("127.0.0.1", 5432)]
         return list(await self.host.endpoints(await self.port()))
 
+    async def database(self) -> str:
+        """The one that is watched, by name."""
+        return (await access.login(self.resource, self.host)).database
+
     async def port(self) -> int:
         """The port it listens on, inside its host."""
         if self.host is None:

@@ -7,6 +7,7 @@ from annotated_types import Ge, Le, MaxLen
 
 from watchkeeper.connectors import hosting
 from watchkeeper.connectors.postgres import ending, preconditions, queries
+from watchkeeper.connectors.postgres.admittance import postgres_allow_connections, postgres_allow_writes
 from watchkeeper.connectors.postgres.checkpoints import postgres_limit_slot_wal, postgres_set_max_wal_size
 from watchkeeper.connectors.postgres.disk import postgres_move_stray_file
 from watchkeeper.connectors.postgres.figures import crowd_of, head_of, is_protected, normalised
@@ -291,5 +292,7 @@ TOOLS: tuple[Tool[PostgresSession], ...] = (
     postgres_limit_slot_wal,
     postgres_drop_replication_slot,
     postgres_scale_connections,
+    postgres_allow_writes,
+    postgres_allow_connections,
     postgres_restart,
 )

@@ -24,7 +24,7 @@ class Trouble(Conflict):
 
     `exhausted` no slot for a connection · `silent` no answer in time · `refused` nothing listens · `starting` it
     starts, recovers or shuts down · `password` · `denied` a right that is missing · `lost` the connection was closed ·
-    `said` any other error.
+    `forbidden` its database is closed to everybody · `said` any other error.
     """
 
     def __init__(self, category: str, said: str) -> None:
@@ -42,6 +42,7 @@ _CATEGORIES: tuple[tuple[type[Exception], str], ...] = (
     (errors.CrashShutdown, "lost"),
 )
 _WORDS = (
+    ("not currently accepting connections", "forbidden"),
     ("too many clients already", "exhausted"),
     ("remaining connection slots are reserved", "exhausted"),
     ("too many connections for", "exhausted"),

@@ -43,6 +43,8 @@ def metrics_of(found: Mapping[str, str]) -> dict[str, float]:
     threshold = found.get("busy-reply-threshold") or found.get("lua-time-limit")
     if threshold and threshold.isdigit():
         metrics["busy_reply_threshold_seconds"] = int(threshold) / 1000
+    if (wanted := found.get("min-replicas-to-write", "")).isdigit():
+        metrics["min_replicas_to_write"] = float(wanted)
     if "appendonly" in found:
         metrics["aof_enabled"] = float(found["appendonly"] == "yes")
     return metrics

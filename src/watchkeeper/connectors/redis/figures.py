@@ -46,6 +46,7 @@ def of_info(said: Mapping[str, str], memory_limit: int | None) -> dict[str, floa
     frag, resident = number(said, "allocator_frag_bytes"), number(said, "allocator_rss_bytes")
     if frag is not None and resident is not None:
         metrics["fragmentation_bytes"] = max(0.0, frag) + max(0.0, resident)
+    metrics["refused_writes_total"] = sum(_count(said.get(f"errorstat_{code}", "")) for code in REFUSED)
     metrics["evicts"] = float(said.get("maxmemory_policy", "noeviction") != "noeviction")
     metrics["is_replica"] = float(said.get("role") == "slave")
     if metrics["is_replica"]:
@@ -120,6 +121,14 @@ RATES = {
     "rejected_per_second": "rejected_connections",
     "replicated_bytes_per_second": "replicated_bytes_total",
 }
+REFUSED = ("READONLY", "NOREPLICAS", "MISCONF")
+"""What it says to a write that it takes from nobody, however it was set up; full memory has figures of its own."""
+
+
+def _count(said: str) -> float:
+    """`count=12`"""
+    number = said.removeprefix("count=")
+    return float(number) if number.isdigit() else 0.0
 
 
 def _keys(said: str) -> int:

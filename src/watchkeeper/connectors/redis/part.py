@@ -23,6 +23,8 @@ ELSEWHERE = frozenset({"MOVED", "ASK", "TRYAGAIN"})
 """What a node of a cluster answers where another one has the slot."""
 SLOTS = 16384
 LATELY_SECONDS = 600.0
+REFUSED_SECONDS = 5.0
+"""So long after the last refusal it is told of: clients do not write in every second."""
 _SENTINELS_EVERY = 10.0
 _CLUSTER_EVERY = 2.0
 _FORK_SHOWN_SECONDS = 60.0
@@ -53,8 +55,12 @@ class Part:
     counts: dict[str, float] = field(default_factory=dict[str, float])
     """Counters as the last look found them."""
     run_id: str = ""
+    led: str = ""
+    """The `run_id` with which it was last seen as a primary."""
     failing: str = ""
     resyncs: deque[float] = field(default_factory=lambda: deque[float](maxlen=100))
+    refused: deque[tuple[float, float]] = field(default_factory=lambda: deque[tuple[float, float]](maxlen=100))
+    """By time, how many writes had been refused."""
     fork_at: float = 0.0
     slow: tuple[dict[str, float], dict[str, str]] = field(default_factory=lambda: ({}, {}))
     slow_id: int | None = None
@@ -76,6 +82,9 @@ async def ask(
         raise Trouble("said", "It is a Sentinel, which keeps no data: name it with `kind: sentinel`.")
     part = session.part
     part.replica, part.run_id = told.get("role") == "slave", told.get("run_id", "")
+    if not part.replica:
+        part.led = part.run_id
+    metrics["led_before"] = float(part.replica and part.led == part.run_id)
     part.replicas = int(metrics.get("replicas", 0))
     if session.due("sentinels", _SENTINELS_EVERY):
         reply = (await session.pipeline([("PUBSUB", "NUMSUB", HELLO)]))[0]
@@ -87,6 +96,7 @@ async def ask(
     if part.cluster:
         await _cluster(session, metrics, facts)
     _replication(part, metrics)
+    _refused(part, metrics)
     _forks(part, told, metrics)
 
 
@@ -134,6 +144,17 @@ def _replication(part: Part, metrics: dict[str, float]) -> None:
         wanted = min(room, max(4 * backlog, busiest * _BACKLOG_SECONDS))
         if wanted > backlog:
             metrics["wanted_backlog_bytes"] = float(int(wanted))
+
+
+def _refused(part: Part, metrics: dict[str, float]) -> None:
+    """How many writes were refused of late."""
+    present, total = time.monotonic(), metrics.get("refused_writes_total", 0.0)
+    if part.refused and total < part.refused[-1][1]:
+        part.refused.clear()  # it was started anew
+    part.refused.append((present, total))
+    while len(part.refused) > 1 and part.refused[0][0] < present - REFUSED_SECONDS:
+        part.refused.popleft()
+    metrics["refused_writes_lately"] = total - part.refused[0][1]
 
 
 def _forks(part: Part, told: Mapping[str, str], metrics: dict[str, float]) -> None:

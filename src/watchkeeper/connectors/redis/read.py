@@ -61,6 +61,7 @@ _CARRIED = (
     "cluster_enabled",
     "sentinels",
     "replicas",
+    "min_replicas_to_write",
 )
 """What does not change by itself and stays known when a look fails, so that rules and tools keep their data."""
 _CARRIED_FACTS = ("version", "role", "maxmemory_policy", "run_id")
@@ -121,11 +122,13 @@ async def _good(
     version = told.get("redis_version", "")
     facts |= {"version": version, "role": told.get("role", ""), "maxmemory_policy": policy, "error": ""}
     facts["run_id"] = told.get("run_id", "")
+    facts["primary"] = f"{told['master_host']}:{told.get('master_port', '')}" if "master_host" in told else ""
     facts["cache_keys"] = "\n".join(session.patterns)
     await part.ask(session, told, metrics, facts)
     await slow.ask(session, metrics, facts)
     hits.follow(session.part.hits, metrics)
-    if differs(told, last):
+    refuses = metrics["refused_writes_lately"] > 0 and not (last and last.metrics.get("refused_writes_lately"))
+    if differs(told, last) or refuses:
         session.soon("configuration")
     unknown = "save_points" not in metrics and "config|get" not in session.lacks
     if session.due("configuration", _CONFIGURATION_EVERY) or unknown:

@@ -29,6 +29,7 @@ _ARGUMENTS: Mapping[str, Sequence[object]] = {
     "set": (_KEY, "x"),
     "del": (_KEY,),
     "unlink": (_KEY,),
+    "replicaof": ("NO", "ONE"),
 }
 """Arguments with which ACL DRYRUN understands a command; the others take none."""
 _HARMLESS: Mapping[str, Sequence[object]] = {
@@ -37,7 +38,7 @@ _HARMLESS: Mapping[str, Sequence[object]] = {
     "set": (_KEY, "x", "XX", "EX", "1"),
 }
 """The same where it must be tried: a parameter, a client, a key that do not exist."""
-_NEVER_TRIED = frozenset({"memory|purge", "script|kill", "function|kill"})
+_NEVER_TRIED = frozenset({"memory|purge", "script|kill", "function|kill", "replicaof", "bgrewriteaof"})
 _BEYOND: Sequence[Sequence[str]] = (
     ("flushall",),
     ("shutdown",),

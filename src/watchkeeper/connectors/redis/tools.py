@@ -16,6 +16,7 @@ from watchkeeper.connectors.redis.session import RedisSession
 from watchkeeper.connectors.redis.slow import redis_end_client
 from watchkeeper.connectors.redis.trouble import Trouble, trouble
 from watchkeeper.connectors.redis.wire import ServerSaid
+from watchkeeper.connectors.redis.writes import redis_own_folder, redis_promote, redis_set_min_replicas
 from watchkeeper.domain import Effect, InBytes, Refused, Tool, WatchkeeperError, tool
 from watchkeeper.domain.rights import DECLARED, commands, machine
 from watchkeeper.hosts.rights import RESTARTS
@@ -294,4 +295,7 @@ TOOLS: tuple[Tool[RedisSession], ...] = (
     redis_restart,
     redis_set_repl_backlog,
     redis_end_client,
+    redis_promote,
+    redis_set_min_replicas,
+    redis_own_folder,
 )
