@@ -5,6 +5,7 @@ import json
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
 from watchkeeper.decide.model.answer import Answer, AnswerStep
@@ -42,9 +43,11 @@ class Case:
         return sorted(one.slug for one in self.situation.resources.values())
 
 
-def complaints(answer: Answer, shown: Shown, case: Case) -> tuple[str, ...]:
-    """Everything that is wrong with it; empty where nothing is."""
-    found = [*_about_root(answer, case), *_about_evidence(answer, shown), *_about_the_unwell(answer, case)]
+def complaints(answer: Answer, shown: Shown, case: Case, thought_at: datetime | None = None) -> tuple[str, ...]:
+    """Everything that is wrong with it; empty where nothing is. What fired only after `thought_at` it could not know
+    of: what suffers from the root goes on falling while somebody thinks."""
+    unwell = _about_the_unwell(answer, case, thought_at)
+    found = [*_about_root(answer, case), *_about_evidence(answer, shown), *unwell]
     if answer.steps and answer.nothing:
         found.append("There are steps and also `nothing`: hand in one of them.")
     if not answer.steps and not answer.nothing.strip():
@@ -71,10 +74,12 @@ def _about_evidence(answer: Answer, shown: Shown) -> Iterable[str]:
         yield f"evidence: you were never shown {', '.join(unknown)}. Cite only ids that you were shown."
 
 
-def _about_the_unwell(answer: Answer, case: Case) -> Iterable[str]:
+def _about_the_unwell(answer: Answer, case: Case, thought_at: datetime | None) -> Iterable[str]:
     said = {answer.root, *answer.accounts_for, *(step.resource for step in answer.steps)}
     named = {one.id for key in said if (one := case.resource(key))}
     mine = [a for a in case.situation.firing if a.incident == case.incident.id and a.severity in CALLING]
+    if thought_at is not None:
+        mine = [alert for alert in mine if (alert.firing_at or alert.pending_at) <= thought_at]
     forgotten = sorted({case.situation.resources[a.resource].slug for a in mine if a.resource not in named})
     if forgotten:
         yield f"accounts_for: these are unwell and you say nothing about them: {', '.join(forgotten)}."

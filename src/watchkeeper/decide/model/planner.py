@@ -48,6 +48,8 @@ class Thought:
     passed: tuple[str, ...] = ()
     answer: Answer | None = None
     shown: Shown | None = None
+    seen_at: datetime | None = None
+    """When that was so which it was thought about."""
     until: datetime | None = None
     """Where nobody gave a plan: when they may be asked again."""
 
@@ -188,7 +190,7 @@ class ModelPlanner:
             return Thought(nothing=diagnosis, passed=(said,), answer=answer, shown=made.shown)
         plan = plan_of(answer, made.shown, case, author)
         await self._tell("llm.answered", case.incident, f"{author}: {', '.join(s.tool for s in plan.steps)}", data)
-        return Thought(plan, answer=answer, shown=made.shown)
+        return Thought(plan, answer=answer, shown=made.shown, seen_at=case.situation.at)
 
     async def _tell(self, kind: str, incident: Incident, text: str, data: dict[str, Any] | None = None) -> None:
         await self._store.emit(
@@ -216,7 +218,7 @@ def _fitting(thought: Thought, case: Case) -> Thought:
     """The same thought on what is there now; where it does not fit any more, why."""
     if thought.plan is None or thought.answer is None or thought.shown is None:
         return thought
-    if found := complaints(thought.answer, thought.shown, case):
+    if found := complaints(thought.answer, thought.shown, case, thought.seen_at):
         return Thought(passed=(f"{thought.plan.author} does not fit any more: {'; '.join(found)}",))
     fresh = plan_of(thought.answer, thought.shown, case, thought.plan.author)
     return replace(thought, plan=replace(fresh, created_at=thought.plan.created_at))
