@@ -6,9 +6,10 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
+from watchkeeper.connectors import Registry
 from watchkeeper_lab import engine, programs
 from watchkeeper_lab.apt import FALLBACK, mirror
-from watchkeeper_lab.bench import SUITES, schedule
+from watchkeeper_lab.bench import SUITES, Order, schedule
 from watchkeeper_lab.cli import app
 from watchkeeper_lab.errors import BadInputError
 from watchkeeper_lab.scenario import scenarios
@@ -31,6 +32,9 @@ def no_labs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         (["bench", "--only", "helthy"], "healthy"),
         (["bench", "--runs", "0"], "at least 1"),
         (["bench", "lob"], "`lab`"),
+        (["bench", "unforseen"], "`unforeseen`"),
+        (["bench", "--planner", "modle"], "scripted"),
+        (["bench", "faults", "--planner", "scripted"], "bench unforeseen"),
         (["bench", "run", "faults", "--only", "redis-kiled"], "redis-killed"),
         (["up", "--with", "bot"], "support-bot"),
         (["up", "--watchkeeper", "http://127.0.0.1:8000"], "--with support-bot"),
@@ -68,7 +72,7 @@ def test_every_fault_is_listed() -> None:
 
 def test_each_scenario_has_its_runs_and_the_order_is_drawn() -> None:
     turns = schedule([], 3, random.Random(1))
-    usual = [one for one in scenarios().values() if not one.is_long]
+    usual = [one for one in scenarios().values() if not (one.is_long or one.unforeseen)]
     assert len(turns) == len({(one.name, run) for one, run in turns}) == 3 * len(usual)
     assert turns == schedule([], 3, random.Random(1))
     assert turns != schedule([], 3, random.Random(2))
@@ -81,7 +85,28 @@ def test_a_suite_is_part_of_everything_and_what_takes_long_is_run_once_and_only_
     assert "healthy-long" not in names["lab"] + names["faults"] + names["controls"]
     assert names["long"].count("healthy-long") == names["all"].count("healthy-long") == 1
     assert sorted(names["faults"] + names["controls"]) == sorted(names["lab"])
-    assert set(names["all"]) == set(scenarios())
+    foreseen = {name for name, one in scenarios().items() if not one.unforeseen}
+    assert set(names["all"]) == foreseen
+    assert set(names["unforeseen"]) - foreseen == set(scenarios()) - foreseen
+
+
+def test_at_least_six_new_faults_have_no_runbook_and_those_of_the_others_are_taken_away() -> None:
+    suite = {one.name: one for one, _ in schedule([], 1, random.Random(1), suite="unforeseen")}
+    assert sum(one.unforeseen for one in suite.values()) >= 6
+    assert sum(not one.unforeseen for one in suite.values()) >= 6
+    assert all(one.script for one in suite.values())
+    registry = Registry.installed()
+    before = {f"{book.kind}/{book.name}" for book in registry.runbooks}
+    registry.leave_out(Order("unforeseen").without_runbooks)
+    assert before - {f"{book.kind}/{book.name}" for book in registry.runbooks} == set(
+        Order("unforeseen").without_runbooks
+    )
+    tools = {step.tool for book in registry.runbooks for rung in book.ladder for step in rung}
+    for one in suite.values():
+        assert not (one.unforeseen and one.accepted_tools & tools), f"a runbook comes to a tool that heals {one.name}"
+        assert {step["tool"] for step in one.script.get("steps", [])} <= one.accepted_tools & set(registry.tools)
+        assert bool(one.script.get("nothing")) == (one.expect == "escalated")
+    assert Order("lab").without_runbooks == ()
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,7 @@ import pytest
 import yaml
 
 from watchkeeper.settings import Settings
-from watchkeeper_lab.bench.model import configured, said_in
+from watchkeeper_lab.bench.model import configured, said, said_in
 from watchkeeper_lab.errors import BadInputError
 
 
@@ -24,4 +24,17 @@ def test_without_one_it_says_what_to_do(tmp_path: Path, content: str) -> None:
     (tmp_path / "watchkeeper.yaml").write_text(content)
     with pytest.raises(BadInputError, match=r"No language model is named") as told:
         said_in(tmp_path / "watchkeeper.yaml")
-    assert "llm: {}" in told.value.hint
+    assert "BENCH_MODEL" in told.value.hint
+
+
+def test_two_variables_name_a_model_and_where_it_answers_and_a_third_its_key(tmp_path: Path) -> None:
+    there = {"BENCH_MODEL": "openai:local", "BENCH_MODEL_URL": "http://127.0.0.1:9/v1"}
+    made = Settings(**yaml.safe_load(configured("", said(there, tmp_path / "absent.yaml"), "auto")))
+    assert made.llm is not None
+    one = made.llm.models[0]
+    assert (made.planner, one.name, one.url, one.reference) == ("auto", "openai:local", "http://127.0.0.1:9/v1", None)
+    keyed = said({**there, "BENCH_MODEL_KEY": "sk-secret"})
+    assert "sk-secret" not in configured("", keyed)
+    assert keyed["models"][0]["key"] == "env:BENCH_MODEL_KEY"
+    with pytest.raises(BadInputError, match="BENCH_MODEL is not"):
+        said({"BENCH_MODEL_URL": "http://127.0.0.1:9/v1"})

@@ -32,8 +32,11 @@ OF_THE_NETWORK = {
 }
 LEFT_OUT = {
     "nginx-killed",
+    "nginx-misrouted",
     "nginx-upstream-gone",
     "postgres-disk-full",
+    "postgres-inodes-out",
+    "redis-folder-unwritable",
     "redis-memory-full-no-headroom",
     "shop-crash-loop",
     "shop-memory-leak",
@@ -159,7 +162,7 @@ def test_a_number_that_was_given_to_another_process_is_not_touched() -> None:
 def test_what_needs_a_container_says_why_and_is_listed() -> None:
     assert set(left_out("process")) == LEFT_OUT
     elsewhere = "the engine is elsewhere: nothing is mounted there, and no namespace of it can be entered"
-    assert set(left_out("container")) == {"postgres-disk-full", *OF_THE_NETWORK}, elsewhere
+    assert set(left_out("container")) == {"postgres-disk-full", "postgres-inodes-out", *OF_THE_NETWORK}, elsewhere
     answer = cli.invoke(app, ["faults"])
     for name, why in left_out("process").items():
         assert f"{name} needs a {scenarios()[name].needs}: {why}" in answer.stdout

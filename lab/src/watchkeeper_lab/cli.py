@@ -18,7 +18,7 @@ from watchkeeper_lab import instance as instances
 from watchkeeper_lab.bench import Order, compare, read, tables
 from watchkeeper_lab.bench import bench as measure
 from watchkeeper_lab.bench.compare import table as changed
-from watchkeeper_lab.bench.model import MODEL
+from watchkeeper_lab.bench.model import AUTO, MODEL, RUNBOOKS, SCRIPTED
 from watchkeeper_lab.bench.seat import PLANNER
 from watchkeeper_lab.demo import demo as show
 from watchkeeper_lab.errors import BadInputError, LabError
@@ -240,7 +240,8 @@ def bench_run(
     suite: Annotated[
         str,
         typer.Argument(
-            help="lab, faults, controls, long (20 minutes each), all, prometheus (as it tells), or second (stack)."
+            help="lab, faults, controls, long (20 minutes each), all, prometheus (as it tells), second (stack), or "
+            "unforeseen (no runbook for it)."
         ),
     ] = "lab",
     runs: Annotated[int, typer.Option("--runs", help="How often each scenario is run.")] = 1,
@@ -248,22 +249,27 @@ def bench_run(
     seed: Annotated[int | None, typer.Option("--seed", help="Draws order and sizes as in an earlier run.")] = None,
     json: Annotated[Path | None, typer.Option("--json", help="Write the results to this file.")] = None,
     planner: Annotated[
-        str, typer.Option("--planner", help="Who plans: runbook, mcp: whoever connects, or model: watchkeeper.yaml's.")
-    ] = "runbook",
+        str,
+        typer.Option(
+            "--planner",
+            help="Who plans: runbooks, model: that of BENCH_MODEL or watchkeeper.yaml, auto: runbooks, then the model, "
+            "mcp: whoever connects, or scripted: written answers over the model's protocol.",
+        ),
+    ] = RUNBOOKS,
     baselines: Annotated[
         bool, typer.Option("--baselines/--no-baselines", help="Also what two simple-minded contenders would come to.")
     ] = True,
     processes: Processes = False,
 ) -> None:
     """Run every fault and control in random order on a lab and a Watchkeeper of its own, and show what came of it."""
-    if planner not in (known := ("runbook", PLANNER, MODEL)):
-        raise BadInputError(f"There is no planner `{planner}`.", f"There are {', '.join(known)}.")
     seed = random.randrange(1 << 31) if seed is None else seed
     order = Order(suite, tuple(only or ()), runs, seed, planner, 1 if baselines else 0)
     run(_bench(order, json, wanted(processes)))
 
 
 async def _bench(order: Order, path: Path | None, ground: Ground | None) -> int:
+    if order.planner not in (known := (RUNBOOKS, MODEL, AUTO, PLANNER, SCRIPTED)):
+        raise BadInputError(f"There is no planner `{order.planner}`.", f"There are {', '.join(known)}.")
     result = await measure(order, console, ground, path)
     console.print(tables(result))
     return 0 if all(row["right"] for row in result["scenarios"]) else 1

@@ -30,6 +30,20 @@ class Seconds:
 
 
 @dataclass(frozen=True, slots=True)
+class Thinking:
+    """What a language model took in a run: requests, tokens in and out, US dollars (`unpriced`: requests of which no
+    price is known, which count as free), its own seconds, and how often an answer was sent back."""
+
+    calls: int = 0
+    tokens_in: int = 0
+    tokens_out: int = 0
+    dollars: float = 0.0
+    unpriced: int = 0
+    seconds: float = 0.0
+    sent_back: int = 0
+
+
+@dataclass(frozen=True, slots=True)
 class Row:
     """One run of one scenario.
 
@@ -61,6 +75,7 @@ class Row:
     seconds: Seconds
     tools: tuple[str, ...]
     reasons: tuple[str, ...]
+    thinking: Thinking = Thinking()
 
     @property
     def right(self) -> bool:
@@ -213,6 +228,9 @@ def summary(rows: Sequence[Row]) -> dict[str, Any]:
         "data_lost": sum(row.data_lost for row in rows),
         "requests": sum(row.requests for row in rows),
         "requests_failed": sum(row.requests_failed for row in rows),
+        "thinking": {
+            name: round(sum(getattr(row.thinking, name) for row in rows), 4) for name in Thinking.__dataclass_fields__
+        },
         "median_seconds": {part: round(median(values), 3) if values else 0.0 for part, values in spans.items()},
         "worst_seconds": {part: max(values, default=0.0) for part, values in spans.items()},
     }

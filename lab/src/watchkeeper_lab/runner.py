@@ -68,7 +68,7 @@ class Run:
 
 
 async def run_scenario(
-    lab: Lab, scenario: Scenario, base_url: str, *, planner: str = "runbook", run: int = 1, tell: Tell = silent
+    lab: Lab, scenario: Scenario, base_url: str, *, planner: str = "runbooks", run: int = 1, tell: Tell = silent
 ) -> Row:
     """Reset the lab, inject the fault, wait until Watchkeeper is through with it, and judge. See `play`."""
     return (await play(lab, scenario, base_url, planner=planner, run=run, tell=tell)).row
@@ -79,7 +79,7 @@ async def play(
     scenario: Scenario,
     base_url: str,
     *,
-    planner: str = "runbook",
+    planner: str = "runbooks",
     run: int = 1,
     deadline: float = DEADLINE_SECONDS,
     control_seconds: float | None = None,

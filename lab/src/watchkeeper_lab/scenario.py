@@ -18,7 +18,7 @@ from watchkeeper_lab.survivors import SURVIVORS
 Expected = Literal["healed", "escalated", "no_action"]
 FIELDS = {
     "name", "kind", "description", "root", "roots", "one_incident", "accepted_tools", "expect", "ends", "survives",
-    "unless_logged", "needs", "because", "seconds", "names", "unscraped",
+    "unless_logged", "needs", "because", "seconds", "names", "unscraped", "unforeseen", "foreseen_by", "script",
 }  # fmt: skip
 
 
@@ -44,7 +44,10 @@ class Scenario:
     first root's service logs `unless_logged`, the fault itself has ended them. `needs` is `container` where plain
     processes cannot have it, `disk` where it also takes a disk of PostgreSQL's own, `network` where the containers'
     networks must be handled here as root, `because` of what. `seconds`
-    is how long a control is watched, where that is longer than usual: it is then none of the suite `lab`.
+    is how long a control is watched, where that is longer than usual: it is then none of the suite `lab`. `unforeseen`
+    are faults for which there is no runbook that acts; only the suite of that name runs them, together with those that
+    name in `foreseen_by` the runbooks (`KIND/NAME`) that are taken away there. `script` is what the scripted model
+    hands in: `steps`, or `nothing`, with a `cause`.
     """
 
     name: str
@@ -62,6 +65,9 @@ class Scenario:
     seconds: float = 0.0
     names: tuple[str, ...] = ()
     unscraped: str = ""
+    unforeseen: bool = False
+    foreseen_by: tuple[str, ...] = ()
+    script: Mapping[str, Any] = field(default_factory=lambda: dict[str, Any]())
 
     @property
     def is_control(self) -> bool:
@@ -100,6 +106,9 @@ def parse(text: str, source: str, stack: Stack = SHOP) -> Scenario:
             seconds=float(given.get("seconds", 0.0)),
             names=tuple(given.get("names", [])),
             unscraped=given.get("unscraped", ""),
+            unforeseen=given.get("unforeseen", False),
+            foreseen_by=tuple(given.get("foreseen_by", [])),
+            script=dict(given.get("script", {})),
         )
     except (KeyError, TypeError, ValueError) as error:
         raise LabError(f"{source}: {error} is missing or wrong.", "See the other files in the folder.") from None

@@ -7,7 +7,7 @@ import random
 import tempfile
 import time
 from contextlib import AsyncExitStack
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
@@ -17,10 +17,11 @@ from rich.console import Console
 from watchkeeper_lab.api import Watchkeeper
 from watchkeeper_lab.bench import model
 from watchkeeper_lab.bench.schedule import Order, schedule
+from watchkeeper_lab.bench.scripted import BANNER, Scripted
 from watchkeeper_lab.bench.seat import PLANNER, Seat
 from watchkeeper_lab.contenders import BASELINES, Attempt, Contender, Stage
 from watchkeeper_lab.engine import engine_version
-from watchkeeper_lab.errors import LabError
+from watchkeeper_lab.errors import BadInputError, LabError
 from watchkeeper_lab.lab import Lab
 from watchkeeper_lab.row import Row, summary
 from watchkeeper_lab.runner import BASELINE_SECONDS, Followed, play, run_scenario
@@ -44,9 +45,10 @@ class Results:
     ground: Ground = "container"
     config: str = ""
     """The `watchkeeper.yaml` of each run."""
+    llm: dict[str, Any] | None = None
+    """The language models that are asked, as `llm:` names them; None where none is."""
+    scripted: Scripted | None = None
     seat: Seat | None = None
-    spent: dict[str, dict[str, Any]] = field(default_factory=lambda: dict[str, dict[str, Any]]())
-    """By scenario and run, what a language model was asked and what that cost."""
     versions: dict[str, str] = field(default_factory=lambda: dict[str, str]())
     began: float = field(default_factory=time.time)
     """Unix time."""
@@ -74,7 +76,12 @@ class Results:
             "versions": self.versions,
             "began": self.began,
             "ended": time.time(),
-        } | ({"spent": self.spent} if self.order.planner == model.MODEL else {})
+            "planner": self.order.planner,
+            "without_runbooks": list(self.order.without_runbooks),
+        }
+        if self.llm is not None:
+            told["models"] = [one["name"] for one in self.llm.get("models", [])] or ["as by default"]
+            told["protocol_run"] = self.scripted is not None
         if self.path is not None:
             write(told, self.path)
         return told
@@ -90,7 +97,10 @@ async def bench(
     """
     schedule(order.only, order.runs, random.Random(), None, order.suite)
     command()
-    llm = model.said_in() if order.planner == model.MODEL else None
+    llm = model.said() if order.planner in (model.MODEL, model.AUTO) else None
+    if order.planner == model.SCRIPTED:
+        _all_scripted(order)
+        console.print(BANNER, style="yellow", soft_wrap=True)
     console.print(f"The order, and the sizes of what is injected, are drawn with `--seed {order.seed}`.")
     dice, results = random.Random(order.seed), Results(order, path)
     async with (
@@ -100,8 +110,11 @@ async def bench(
         results.config = lab.instance.configuration()
         if order.scraped:
             results.config = await stack.enter_async_context(scraped(lab, console.print))
-        if llm is not None:
-            results.config = model.configured(results.config, llm)
+        if order.without_runbooks:
+            results.config = model.with_settings(results.config, {"without_runbooks": list(order.without_runbooks)})
+        if order.planner == model.SCRIPTED:
+            results.scripted = await stack.enter_async_context(Scripted())
+        results.llm = results.scripted.llm if results.scripted else llm
         if order.planner == PLANNER:
             folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="watchkeeper-bench-seat-"))
             results.seat = Seat.below(Path(folder))
@@ -111,45 +124,59 @@ async def bench(
         for number, (one, run) in enumerate(turns, 1):
             results.add(row := await _begun(results, lab, one, run, console))
             _tell(console, f"{number}/{len(turns)}", row)
-        for name, baseline in BASELINES.items() if order.baseline_runs else ():
+        alone: dict[str, type[Contender] | None] = {model.RUNBOOKS: None} if order.planner in model.ASKING else {}
+        for name, baseline in (alone | BASELINES).items() if order.baseline_runs else ():
             again = schedule(order.only, order.baseline_runs, dice, lab.ground, order.suite)
             again = [(one, run) for one, run in again if not one.is_long]
             for number, (one, run) in enumerate(again, 1):
-                results.add(row := await _begun(results, lab, one, run, console, baseline), name)
+                results.add(row := await _begun(results, lab, one, run, console, baseline, name), name)
                 _tell(console, f"{name} {number}/{len(again)}", row)
     return results.write(complete=True)
 
 
 async def _begun(
-    results: Results, lab: Lab, one: Scenario, run: int, console: Console, baseline: type[Contender] | None = None
+    results: Results,
+    lab: Lab,
+    one: Scenario,
+    run: int,
+    console: Console,
+    baseline: type[Contender] | None = None,
+    planner: str = "",
 ) -> Row:
     """A run; where it could not begin, one more try, which is written down."""
     try:
-        return await _run(lab, one, results, run, baseline() if baseline else None)
+        return await _run(lab, one, results, run, baseline() if baseline else None, planner)
     except LabError as problem:
         told = f"{one.name}, run {run}, was begun anew: {problem.what}"
         results.begun_anew.append(told)
         console.print(told, style="yellow", soft_wrap=True)
         await lab.reset()
-        return await _run(lab, one, results, run, baseline() if baseline else None)
+        return await _run(lab, one, results, run, baseline() if baseline else None, planner)
 
 
-async def _run(lab: Lab, one: Scenario, results: Results, run: int, contender: Contender | None = None) -> Row:
+async def _run(
+    lab: Lab, one: Scenario, results: Results, run: int, contender: Contender | None = None, planner: str = ""
+) -> Row:
     """One run; sizes are drawn anew for each, and the same for every contender."""
     order = results.order
+    planner = planner or order.planner
     random.seed(f"{order.seed} {one.name} {run}")
     if contender is None and results.seat is not None:
         return await _run_by_agent(lab, one, results, results.seat, run)
     with tempfile.TemporaryDirectory(prefix="watchkeeper-bench-") as folder:
-        mode = "auto" if contender is None else "observe"
-        async with watchkeeper_for(lab, Path(folder), mode, results.config) as server:
-            if contender is None and order.planner == model.MODEL:
+        mode, config = "auto" if contender is None else "observe", results.config
+        asks = contender is None and results.llm is not None and planner in model.ASKING
+        if asks and results.llm is not None:
+            config = model.configured(config, results.llm, "auto" if planner == model.AUTO else "model")
+        if results.scripted is not None:
+            results.scripted.scenario = one
+        async with watchkeeper_for(lab, Path(folder), mode, config) as server:
+            if asks:
                 deadline = model.DEADLINE_SECONDS
-                played = await play(lab, one, server.base_url, planner=model.MODEL, run=run, deadline=deadline)
-                results.spent[f"{one.name} {run}"] = await model.spent(server.base_url)
-                return played.row
+                played = await play(lab, one, server.base_url, planner=planner, run=run, deadline=deadline)
+                return replace(played.row, thinking=await model.thinking(server.base_url))
             if contender is None:
-                return await run_scenario(lab, one, server.base_url, planner=order.planner, run=run)
+                return await run_scenario(lab, one, server.base_url, planner=planner, run=run)
 
             def follow(eyes: Watchkeeper, since: float) -> Followed:
                 return Attempt(Stage(lab, eyes, server, since), contender)
@@ -167,6 +194,15 @@ async def _run_by_agent(lab: Lab, one: Scenario, results: Results, seat: Seat, r
         await seat.until_taken(server.base_url)
         played = await play(lab, one, server.base_url, planner=PLANNER, run=run, deadline=seat.deadline)
         return played.row
+
+
+def _all_scripted(order: Order) -> None:
+    """Raises BadInputError where there is a scenario that no script was written for."""
+    turns = schedule(order.only, 1, random.Random(), None, order.suite)
+    if without := sorted({one.name for one, _ in turns if not one.script and not one.is_control}):
+        raise BadInputError(
+            f"There is no script for {without[0]}.", "`--planner scripted` is for `bench unforeseen`; or name `--only`."
+        )
 
 
 def in_order(rows: list[Row]) -> list[dict[str, Any]]:

@@ -13,24 +13,31 @@ from watchkeeper_lab.stack import SHOP, TICKETS, Stack
 
 @dataclass(frozen=True, slots=True)
 class Suite:
-    """What belongs together: scenarios of one stack. `scraped`: its services are seen only through Prometheus."""
+    """What belongs together: scenarios of one stack. `scraped`: its services are seen only through Prometheus.
+    `unforeseen`: the runbooks that its scenarios name are taken away."""
 
     what: str
     has: Callable[[Scenario], bool]
     stack: Stack = SHOP
     scraped: bool = False
+    unforeseen: bool = False
 
 
 SUITES = {
-    "lab": Suite("every fault and control but the long ones", lambda one: not one.is_long),
-    "faults": Suite("the faults", lambda one: not one.is_control),
+    "lab": Suite("every fault and control but the long ones", lambda one: not (one.is_long or one.unforeseen)),
+    "faults": Suite("the faults", lambda one: not (one.is_control or one.unforeseen)),
     "controls": Suite("the controls but the long ones", lambda one: one.is_control and not one.is_long),
     "long": Suite("controls that take long, each once", lambda one: one.is_long),
-    "all": Suite("everything; the long ones once", lambda one: True),
+    "all": Suite("everything for which there are runbooks; the long ones once", lambda one: not one.unforeseen),
     "prometheus": Suite(
         "the faults that Prometheus' exporters tell of, and two controls",
-        lambda one: one.name in {"healthy", "load-peak"} or not (one.is_control or one.unscraped),
+        lambda one: one.name in {"healthy", "load-peak"} or not (one.is_control or one.unscraped or one.unforeseen),
         scraped=True,
+    ),
+    "unforeseen": Suite(
+        "faults for which there is no runbook: new ones, and old ones whose runbooks are taken away",
+        lambda one: one.unforeseen or bool(one.foreseen_by),
+        unforeseen=True,
     ),
     "second": Suite("the faults and controls of the second stack, `tickets`", lambda one: True, TICKETS),
 }
@@ -44,7 +51,7 @@ class Order:
     only: tuple[str, ...] = ()
     runs: int = 1
     seed: int = 0
-    planner: str = "runbook"
+    planner: str = "runbooks"
     baseline_runs: int = 1
     """How often each scenario is run with each baseline; 0 for none."""
 
@@ -52,6 +59,12 @@ class Order:
     def stack(self) -> Stack:
         """The system that it is run on."""
         return SUITES[self.suite].stack
+
+    @property
+    def without_runbooks(self) -> tuple[str, ...]:
+        """Runbooks that are taken away from every run, `KIND/NAME`."""
+        named = [book for one in scenarios(self.stack).values() for book in one.foreseen_by]
+        return tuple(dict.fromkeys(named)) if SUITES[self.suite].unforeseen else ()
 
     @property
     def scraped(self) -> bool:

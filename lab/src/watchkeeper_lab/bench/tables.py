@@ -7,6 +7,8 @@ from rich.box import SIMPLE_HEAD
 from rich.console import Group
 from rich.table import Table
 
+from watchkeeper_lab.bench.model import ASKING, RUNBOOKS
+from watchkeeper_lab.bench.scripted import BANNER
 from watchkeeper_lab.errors import LabError
 
 COUNTED = {"root_correct": "root", "tool_correct": "tool", "healed": "healed", "falsely_healed": "false"}
@@ -31,8 +33,45 @@ def tables(result: dict[str, Any]) -> Group:
         if mine[0]["kind"] == "fault":
             spans = [[row["seconds"][part] for row in mine] for part in PARTS]
             spent.add_row(name, *[f"{median(span):.1f}/{max(span):.1f}" for span in spans])
-    shown = [right, spent] if spent.rows else [right]
+    shown: list[Table | str] = [right, spent] if spent.rows else [right]
+    if result.get("planner") in ASKING:
+        shown += [_thinking(rows), *_beside_runbooks(result)]
+    if result.get("protocol_run"):
+        shown = [BANNER, *shown, BANNER]
     return Group(*shown, _contenders(result)) if result["baselines"] else Group(*shown)
+
+
+def _thinking(rows: list[dict[str, Any]]) -> Table:
+    """What the language model took, the median of the runs of each scenario."""
+    shown = _shown("The language model, median of a run")
+    _columns(shown, "scenario", "steps", "requests", "sent back", "tokens in", "out", "$", "its seconds")
+    for name in dict.fromkeys(row["name"] for row in rows):
+        mine = [row for row in rows if row["name"] == name]
+        took = {field: median(row["thinking"][field] for row in mine) for field in mine[0]["thinking"]}
+        steps = median(row["actions"] for row in mine)
+        dollars = "?" if took["unpriced"] else f"{took['dollars']:.4f}"
+        counts = [f"{took[field]:.0f}" for field in ("calls", "sent_back", "tokens_in", "tokens_out")]
+        shown.add_row(name, f"{steps:.0f}", *counts, dollars, f"{took['seconds']:.1f}")
+    return shown
+
+
+def _beside_runbooks(result: dict[str, Any]) -> list[Table]:
+    """The same scenarios with runbooks alone, beside it."""
+    alone: list[dict[str, Any]] = result["baselines"].get(RUNBOOKS, [])
+    if not alone:
+        return []
+    shown = _shown(f"Planner {result['planner']} | runbooks alone, runs in which it was so")
+    _columns(shown, "scenario", *COUNTED.values(), *SUMMED.values(), "total", *[f"| {one}" for one in COUNTED.values()])
+    for column in (*SUMMED.values(), "total"):
+        shown.add_column(f"| {column}", justify="right")
+    for name in dict.fromkeys(row["name"] for row in result["scenarios"]):
+        cells: list[str] = []
+        for rows in (result["scenarios"], alone):
+            mine = [row for row in rows if row["name"] == name]
+            cells += [str(sum(row[field] for row in mine)) for field in (*COUNTED, *SUMMED)]
+            cells.append(f"{median(row['seconds']['total'] for row in mine):.1f}" if mine else "")
+        shown.add_row(name, *cells)
+    return [shown]
 
 
 def _contenders(result: dict[str, Any]) -> Table:

@@ -52,6 +52,23 @@ async def broken_configuration(site: Site) -> float:
     return broken_at
 
 
+async def misrouted(site: Site) -> float:
+    """A change that tests good and was loaded: requests are handed to a port at which nobody listens."""
+    path, port = CONFIG[site.services.ground], random.choice((8001, 8080, 9000))
+    config = await site.services.read_file("nginx", path)
+    await site.services.write_file("nginx", path, config.replace(":8000;", f":{port};", 1))
+    began = time.time()
+    if not (await nginx(site.services, "-s", "reload")).ok:
+        raise LabError("nginx does not take the changed configuration.", "Run `watchkeeper lab reset` and try again.")
+    deadline = time.monotonic() + ANSWER_SECONDS
+    async with httpx.AsyncClient(timeout=3.0, trust_env=False) as client:
+        while (await client.get(f"{site.shop_url}/health")).status_code != 502:
+            if time.monotonic() > deadline:
+                raise LabError("nginx still reaches the shop.", "Run `watchkeeper lab reset` and try again.")
+            await asyncio.sleep(0.1)
+    return began
+
+
 async def killed(site: Site) -> float:
     """SIGKILL; nothing starts it again."""
     began = time.time()
@@ -70,5 +87,6 @@ INJECTORS: dict[str, Injector] = {
     "nginx-upstream-gone": upstream_gone,
     "nginx-connections-held": connections,
     "nginx-configuration-broken": broken_configuration,
+    "nginx-misrouted": misrouted,
     "nginx-killed": killed,
 }

@@ -109,5 +109,7 @@ def _disk(place: Place, found: Finding) -> None:
             size = os.statvfs(folder)
             ratio = 1 - size.f_bavail / size.f_blocks
             found.facts["postgres_disk_ratio"] = round(ratio, 4)
+            if size.f_files and size.f_favail < 100:
+                found.reasons.append("the disk of PostgreSQL takes no more files")
             if ratio >= DISK_LIMIT:
                 found.reasons.append(f"the disk of PostgreSQL is {ratio:.1%} full")

@@ -32,6 +32,8 @@ async def look(place: Place) -> Finding:
                 found.reasons.append(f"Redis uses {memory_ratio(info):.1%} of maxmemory")
             if client_ratio(info) >= CLIENT_LIMIT:
                 found.reasons.append(f"Redis has {client_ratio(info):.1%} of maxclients connected")
+            if info.get("aof_last_bgrewrite_status") != "ok" or info.get("rdb_last_bgsave_status") != "ok":
+                found.reasons.append("Redis could not save what it holds when it last tried")
             found.untouched["redis config"] = await _config(link)
             await _write_and_read(link, found)
     except (RedisError, OSError) as error:

@@ -10,8 +10,9 @@ from psycopg import sql
 
 from watchkeeper_lab.disk import DATA, SPARE, mounted
 from watchkeeper_lab.errors import LabError
+from watchkeeper_lab.faults.postgres.settings import MAINTENANCE
 from watchkeeper_lab.faults.site import Site
-from watchkeeper_lab.postgres_link import Connection
+from watchkeeper_lab.postgres_link import Connection, postgres_link
 from watchkeeper_lab.reset.baseline import Kept
 
 ANSWER_SECONDS = 20.0
@@ -24,6 +25,7 @@ SETTINGS = "SELECT name, setting FROM pg_settings WHERE source NOT IN ('client',
 TABLES = (
     "SELECT oid::regclass::text, reloptions FROM pg_class WHERE relkind = 'r' AND relnamespace = 'public'::regnamespace"
 )
+ADMITS = "SELECT datallowconn FROM pg_database WHERE datname = %s"
 END_BUSY = """
 SELECT pg_terminate_backend(pid) FROM pg_stat_activity
 WHERE backend_type = 'client backend' AND pid <> pg_backend_pid() AND state <> 'idle'
@@ -65,6 +67,7 @@ async def restore(site: Site, kept: Kept) -> None:
     """End sessions that hold others up, and undo what was set and made."""
     await _until_it_answers(site)
     async with site.postgres(timeout=20.0) as connection:
+        await connection.execute("SET default_transaction_read_only = off")
         await connection.execute(END_BUSY, (BUSY_SECONDS,))
         await connection.execute(END_IDLE, (MANY,))
         await _undo_tables(connection, kept["tables"])
@@ -111,11 +114,21 @@ async def _as_set(site: Site, kept: Kept, seconds: float) -> bool:
         await asyncio.sleep(0.1)
 
 
+async def _let_in(site: Site) -> None:
+    """The database takes connections, as it did."""
+    name = site.stack.database
+    async with postgres_link(site.instance.database_url_of(MAINTENANCE)) as connection:
+        row = await (await connection.execute(ADMITS, (name,))).fetchone()
+        if row == (False,):
+            await connection.execute(sql.SQL("ALTER DATABASE {} ALLOW_CONNECTIONS true").format(sql.Identifier(name)))
+
+
 async def _until_it_answers(site: Site) -> None:
     """Wait until it serves queries; after half of the time it is restarted."""
     began, restarted = time.monotonic(), False
     while True:
         try:
+            await _let_in(site)
             async with site.postgres(timeout=2.0) as connection:
                 await connection.execute("SELECT 1")
             return

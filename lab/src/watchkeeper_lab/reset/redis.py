@@ -12,7 +12,16 @@ from watchkeeper_lab.fill import take_out
 from watchkeeper_lab.redis_link import RedisLink
 from watchkeeper_lab.reset.baseline import Kept
 
-SETTINGS = ("maxmemory", "maxmemory-policy", "maxclients", "timeout", "appendonly", "appendfsync", "maxmemory-clients")
+SETTINGS = (
+    "maxmemory",
+    "maxmemory-policy",
+    "maxclients",
+    "timeout",
+    "appendonly",
+    "appendfsync",
+    "maxmemory-clients",
+    "min-replicas-to-write",
+)
 ANSWER_SECONDS = 20.0
 
 
@@ -23,13 +32,21 @@ async def keep(site: Site) -> Kept:
 
 
 async def mend(site: Site, kept: Kept) -> None:
-    """Nothing to be done before it runs."""
+    """Its files belong to it again. It may not run, and then they do from its next start."""
+    state = (await site.services.states()).get(site.stack.redis)
+    if site.services.ground == "container" and state is not None and state.running:
+        await site.services.execute(site.stack.redis, "chown", "-R", "redis:redis", "/data")
 
 
 async def restore(site: Site, kept: Kept) -> None:
     """End what blocks it, and set it up as it was."""
     await _until_redis_answers(site)
     async with site.redis(timeout=30.0) as link:
+        info = await link.info()
+        if info["role"] != "master":
+            await link.send("REPLICAOF", "NO", "ONE")
+        if info["aof_last_bgrewrite_status"] != "ok":
+            await compact(link)
         for name, value in kept.items():
             if await link.config(name) != value:
                 await link.send("CONFIG", "SET", name, value)

@@ -190,7 +190,7 @@ class Validations:
         seen = Observed(
             in_effect_at, ended_at, incidents, fixes, resources, after.healthy, expected, reasons, lost, requests
         )
-        return make_row(scenario, seen, planner="runbook", run=1)
+        return make_row(scenario, seen, planner="runbooks", run=1)
 
 
 def follow(run: Run, incidents: Sequence[Incident], fixes: Sequence[Fix], *, over: bool = False) -> None:

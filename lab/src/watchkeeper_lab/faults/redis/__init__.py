@@ -1,6 +1,6 @@
 """Faults and controls of Redis."""
 
-from watchkeeper_lab.faults.redis import clients, memory, process, script
+from watchkeeper_lab.faults.redis import clients, memory, process, script, settings
 from watchkeeper_lab.faults.site import Injector
 
 INJECTORS: dict[str, Injector] = {
@@ -10,6 +10,9 @@ INJECTORS: dict[str, Injector] = {
     "redis-busy-script": script.busy,
     "redis-killed": process.killed,
     "redis-paused": process.paused,
+    "redis-replica-misdirected": settings.misdirected,
+    "redis-writes-want-replicas": settings.wants_replicas,
+    "redis-folder-unwritable": settings.unwritable,
     "self-recovering": memory.over_and_back,
     "stopped-on-purpose": process.stopped,
 }
