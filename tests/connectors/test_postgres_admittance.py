@@ -1,5 +1,7 @@
 """A PostgreSQL that runs and takes no writes, lets nobody in, or has no room for files: seen, and set right again."""
 
+from dataclasses import replace
+
 import psycopg
 import pytest
 from postgres_fixtures import until
@@ -91,3 +93,10 @@ def test_a_disk_without_inodes_is_told_though_it_has_room() -> None:
     assert firing(Reading(sample.resource, sample.at, 0.1, metrics)) >= {"postgres-inodes-out"}
     _tell(metrics, Disk(size=1e9, free=9e8))
     assert "inodes_free_ratio" in metrics, "one that counts none says nothing new"
+
+
+async def test_inodes_stay_known_between_the_looks_at_the_disk(orders_session: PostgresSession) -> None:
+    """Or the loop would wait for a reading that shows the fault."""
+    first = await connector.read(orders_session, None)
+    few = replace(first, metrics={**first.metrics, "inodes_free_ratio": 0.001})
+    assert "postgres-inodes-out" in firing(await connector.read(orders_session, few))

@@ -6,6 +6,7 @@ model reasons.
 
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
+from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
@@ -16,8 +17,9 @@ from watchkeeper.decide.model import Thought
 from watchkeeper.decide.model.answer import Answer
 from watchkeeper.decide.model.checks import Case, complaints
 from watchkeeper.decide.model.delimiting import Shown
-from watchkeeper.domain import LOOP, Decision, Effect, Event, Evidence, Fix, StepRecord, Verdict, now
+from watchkeeper.domain import LOOP, Decision, Effect, Event, Evidence, Fix, Resource, StepRecord, Verdict, now
 from watchkeeper.domain.interaction import Interaction
+from watchkeeper.domain.situation import Situation
 from watchkeeper.store import Store
 
 KEY = "AIzaSyTestKeyThatIsASecret0123456789abcd"
@@ -292,3 +294,23 @@ async def test_what_did_not_help_is_in_the_next_prompt_and_the_next_plan_is_anot
     assert "after  used_memory_ratio=0.9612" in told
     assert two.plan is not None
     assert two.plan.author == "llm:google:gemini-2.5-pro#2"
+
+
+async def test_what_begins_to_suffer_while_it_thinks_does_not_spoil_its_plan(store: Store) -> None:
+    """A minute of thinking is enough for a fault to reach everything that needs what it is on."""
+    about, at = case(used_memory_ratio=0.97)
+    shop = Resource("local/lab/http/shop", "shop", depends_on=(CACHE,))
+    async with Loopback(always(GOOD)) as server:
+        made = planner(store, server.url, Around(at))
+        assert (await made.plan(about, at)).plan is not None
+
+        def with_alert_at(firing_at: datetime) -> Situation:
+            suffers = replace(at.alerts[0], id="al-2", resource=shop.id, firing_at=firing_at)
+            known = {**at.resources, shop.id: shop}
+            return replace(at, at=at.at + timedelta(seconds=60), resources=known, alerts=(*at.alerts, suffers))
+
+        assert (await made.plan(about, with_alert_at(at.at + timedelta(seconds=5)))).plan is not None
+        spoilt = await made.plan(about, with_alert_at(at.at - timedelta(seconds=5)))
+        assert spoilt.plan is None
+        assert "you say nothing about them: shop" in spoilt.passed[0]
+        assert len(server.requests) == 1

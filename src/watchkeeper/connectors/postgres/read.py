@@ -57,6 +57,7 @@ _CARRIED = (
     "database_bytes",
     "disk_free_bytes",
     "disk_used_ratio",
+    "inodes_free_ratio",
     "dead_rows",
     "dead_rows_ratio",
     "bloated_seconds",
@@ -174,8 +175,13 @@ async def _good(session: PostgresSession, at: datetime, metrics: dict[str, float
         await statements.look_at_statements(session, metrics, facts)
 
 
+_FEW_INODES = 0.05
+"""Share of its disk's inodes from which they are counted often."""
+
+
 async def _disk(session: PostgresSession, metrics: dict[str, float], facts: dict[str, str]) -> None:
-    often = SOON if metrics.get("disk_used_ratio", 0.0) > LOOK_FROM_RATIO else _DISK_EVERY
+    short = metrics.get("disk_used_ratio", 0.0) > LOOK_FROM_RATIO or metrics.get("inodes_free_ratio", 1.0) < _FEW_INODES
+    often = SOON if short else _DISK_EVERY
     if session.searching is not None:
         session.soon("disk")
     if session.due("disk", often):
