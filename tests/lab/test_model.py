@@ -7,7 +7,9 @@ import yaml
 
 from watchkeeper.settings import Settings
 from watchkeeper_lab.bench.model import configured, said, said_in
+from watchkeeper_lab.bench.scripted import hand_in
 from watchkeeper_lab.errors import BadInputError
+from watchkeeper_lab.scenario import scenario
 
 
 def test_the_model_that_the_configuration_names_plans_alone(tmp_path: Path) -> None:
@@ -38,3 +40,10 @@ def test_two_variables_name_a_model_and_where_it_answers_and_a_third_its_key(tmp
     assert keyed["models"][0]["key"] == "env:BENCH_MODEL_KEY"
     with pytest.raises(BadInputError, match="BENCH_MODEL is not"):
         said({"BENCH_MODEL_URL": "http://127.0.0.1:9/v1"})
+
+
+@pytest.mark.parametrize("end", ["", "\n\nFix the errors and try again.", '"}', "\\n- evidence: none"])
+def test_a_script_adds_what_it_was_told_to_have_forgotten(end: str) -> None:
+    shown = f"redis: redis, lab, FAILED\n[A1] x\naccounts_for: you say nothing about them: shop, shop-2.{end}"
+    name, said = hand_in(scenario("redis-busy-script"), shown)
+    assert (name, said["root"], said["accounts_for"]) == ("hand_in", "redis", ["shop", "shop-2"])

@@ -16,7 +16,7 @@ from watchkeeper_lab.scenario import Scenario
 NAME = "openai:scripted"
 BANNER = "PROTOCOL RUN: the answers were scripted. It shows the way there and back, and measures no reasoning."
 _ID = re.compile(r"\[([AR]\d+)\]")
-_FORGOTTEN = re.compile(r"you say nothing about them: ([\w., -]+?)\.(?:\s|$)")
+_FORGOTTEN = re.compile(r"you say nothing about them: ([\w., -]+?)\.(?:[^\w.]|$)")
 _CHARACTERS_A_TOKEN = 4
 
 
