@@ -2,12 +2,13 @@
 
 import asyncio
 import os
+import socket
 from dataclasses import replace
 
 import pytest
-from nginx_fixtures import SLOTS, Behind, Clients, Eye, Nginx, firing, until
+from nginx_fixtures import SLOTS, Behind, Clients, Eye, Nginx, firing, free_ports, until
 
-from watchkeeper.connectors.nginx import connector
+from watchkeeper.connectors.nginx import asking, connector, status
 from watchkeeper.connectors.nginx import tools as hands
 from watchkeeper.connectors.nginx.access import command_of, is_server
 from watchkeeper.connectors.nginx.discovery import discover
@@ -189,6 +190,33 @@ async def test_an_upstream_that_is_gone_is_not_nginx_fault(see: Eye, clients: Cl
     assert firing(reading) == {"nginx-upstream-gone"}
     assert (reading.facts["upstream_error"], reading.facts["upstream_address"]) == ("refused", "127.0.0.1:9")
     assert "would not help" in (hands.nginx_restart.refusal(reading, {}) or "")
+
+
+async def test_one_that_waits_for_what_is_behind_it_is_told_apart_from_one_that_hangs(
+    see: Eye, front_server: Nginx
+) -> None:
+    await until(see, lambda r: r.metrics.get("configuration_valid") == 1.0)
+    hanging = socket.create_server(("127.0.0.1", 0))  # takes connections, and answers nobody
+    (port,) = free_ports(1)
+    named = front_server.folder / "conf.d" / "waits.conf"
+    named.write_text(
+        f"server {{ listen 127.0.0.1:{port}; "
+        f"location / {{ proxy_pass http://127.0.0.1:{hanging.getsockname()[1]}; }} }}"
+    )
+    try:
+        front_server.reload()
+        async with asyncio.timeout(10):
+            while not await status.answers_itself("127.0.0.1", port):  # noqa: ASYNC110
+                await asyncio.sleep(0.05)  # nothing tells when the new workers listen
+        with pytest.raises(TimeoutError):
+            await status.ask("127.0.0.1", port, "/")
+        await asking.answered("127.0.0.1", port, "", tls=False)
+        with pytest.raises(TimeoutError):
+            await asking.answered("127.0.0.1", hanging.getsockname()[1], "", tls=False)
+    finally:
+        named.unlink()
+        front_server.reload()
+        hanging.close()
 
 
 async def test_requests_are_shared_as_told_and_the_undo_shares_them_as_before(

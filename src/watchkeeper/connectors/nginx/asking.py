@@ -78,7 +78,7 @@ async def knock(session: NginxSession, metrics: dict[str, float]) -> None:
     for address, port in await session.endpoints(listen.port):
         try:
             if whole:
-                await status.ask(address, port, "/", name=name, tls=listen.tls)
+                await answered(address, port, name, tls=listen.tls)
                 metrics["answer_seconds"] = time.perf_counter() - asked
             else:
                 async with asyncio.timeout(status.SECONDS):
@@ -91,6 +91,18 @@ async def knock(session: NginxSession, metrics: dict[str, float]) -> None:
                 break
     session.soon("request")
     raise last or ConnectionRefusedError("it has no address while it is stopped")
+
+
+async def answered(address: str, port: int, name: str, *, tls: bool) -> None:
+    """A page; where it takes too long that may be what is behind it, and then it alone is asked. Raises OSError."""
+    if tls:
+        await status.ask(address, port, "/", name=name, tls=True)
+        return
+    try:
+        await status.ask(address, port, "/", name=name, timeout=status.SECONDS * 0.7)
+    except TimeoutError:
+        if not await status.answers_itself(address, port):
+            raise
 
 
 def front(session: NginxSession) -> Listen:

@@ -106,6 +106,20 @@ async def ask(
     return Answer(status, body.decode(errors="replace"), loop.time() - began)
 
 
+async def answers_itself(address: str, port: int) -> bool:
+    """Whether a worker answers what it hands on to nobody: no request at all, which it calls bad (400)."""
+    try:
+        async with asyncio.timeout(SECONDS * 0.3):
+            reader, writer = await asyncio.open_connection(address, port)
+            try:
+                writer.write(b"\r\nWATCHKEEPER\r\n\r\n")
+                return bool(await reader.read(1))
+            finally:
+                writer.close()
+    except OSError:
+        return False
+
+
 async def ask_by_command(host: Host, address: str, port: int, path: str, name: str) -> str:
     """The same by whatever the host has: curl, wget, or bash alone. Raises WatchkeeperError."""
     done = await host.exec(["sh", "-c", _BY_COMMAND, "sh", address, str(port), name or address, path], timeout=4.0)
