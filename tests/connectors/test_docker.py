@@ -3,6 +3,7 @@
 import asyncio
 from dataclasses import replace
 from datetime import timedelta
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
@@ -17,6 +18,8 @@ from watchkeeper.connectors.redis.session import RedisSession
 from watchkeeper.connectors.redis.tools import redis_restart
 from watchkeeper.domain import Reading, Refused, now
 from watchkeeper.hosts import ContainerHost, Engine
+from watchkeeper.hosts.ends import Ends
+from watchkeeper.hosts.kept import Kept
 from watchkeeper.watch.clues import last_words
 
 pytestmark = pytest.mark.lab
@@ -167,6 +170,25 @@ async def test_what_looped_before_anybody_watched_is_told_with_the_first_look(ru
     assert "container-restarting" in firing(reading)
     host.story.events.clear()
     assert "container-restarting" in firing(await connector.read(session, reading))  # also while it runs for a moment
+
+
+async def test_why_it_ended_is_known_after_the_engine_has_forgotten_and_we_were_started_anew(
+    run: Run, tmp_path: Path
+) -> None:
+    host = await run("sh", "-c", "exit 3")
+    await until_stopped(host)
+    told: list[str] = []
+    for forgets in (False, True):
+        host.engine.ends = Ends(Kept(tmp_path))  # as after a start of ours
+        if forgets:
+            host.story.events.clear()
+            host.engine.recall = forgotten  # type: ignore[method-assign]
+        told.append((await connector.read(await session_with(host), None)).state)
+    assert told == ["ended by itself (exit code 3)"] * 2
+
+
+async def forgotten(*_: object) -> None:
+    """The engine's last 256 events are of others."""
 
 
 async def test_a_job_that_failed_is_not_run_again_and_a_service_that_crashed_is(run: Run) -> None:

@@ -102,7 +102,7 @@ async def test_alerts_of_what_is_removed_are_resolved_and_it_is_told(play: Play)
 
 
 async def test_what_is_called_otherwise_since_the_last_start_takes_its_history_along(play: Play) -> None:
-    away = resource("away")
+    away = resource("away", provider="ssh")
     ill = [rule("reading.used > 0.1", seconds=0)]
     async with play(Scripted(CACHE, away, rules=ill)) as scene:
         async with asyncio.timeout(10):
@@ -118,6 +118,22 @@ async def test_what_is_called_otherwise_since_the_last_start_takes_its_history_a
         (told,) = await scene.store.events(kinds=("resource.renamed",))
         assert told.text.startswith(f"cache is called {renamed.id} now, and was {CACHE.id}")
         assert not await scene.store.readings(CACHE.id, since=fired[CACHE.id].pending_at, until=now())
+
+
+async def test_a_container_that_was_removed_while_nobody_watched_is_gone(play: Play) -> None:
+    away = resource("away")
+    ill = [rule("reading.used > 0.1", seconds=0)]
+    async with play(Scripted(CACHE, away, rules=ill)) as scene:
+        async with asyncio.timeout(10):
+            fired = {alert.resource: alert for alert in (await scene.alerted.get(), await scene.alerted.get())}
+    failing = Scripted(CACHE, rules=ill)
+    failing.fails = RuntimeError("the engine hangs")
+    async with play(failing) as scene:
+        assert scene.vanished == []  # who could not look calls nothing gone
+    async with play(Scripted(CACHE, rules=ill)) as scene:
+        assert scene.vanished == [away.id]
+        assert (await scene.store.get(Alert, fired[away.id].id)).status == "resolved"
+        assert {known.id for known in await scene.store.resources()} == {CACHE.id}
 
 
 async def test_what_is_recreated_is_watched_anew_and_keeps_its_alerts(play: Play) -> None:

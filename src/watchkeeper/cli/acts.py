@@ -106,10 +106,12 @@ def undo(
     from watchkeeper.cli.fix import follow
     from watchkeeper.cli.incidents import segment
     from watchkeeper.cli.screen import console
+    from watchkeeper.cli.waiting import BY_HAND
 
     options = Options.of(context)
     where = "incidents" if key.startswith("inc-") else "fixes"
     with options.client() as client:
         after = client.newest()
         submitted = client.post(f"/api/{where}/{segment(key)}/undo", {"note": note})
-        raise typer.Exit(follow(client, console(stderr=options.json), submitted, after, as_json=options.json))
+        screen = console(stderr=options.json)
+        raise typer.Exit(follow(client, screen, submitted, after, as_json=options.json, begins=BY_HAND))

@@ -74,7 +74,15 @@ def _the_one(client: "Client", screen: "Console") -> str | None:
     return active[0]["root"]
 
 
-def follow(client: "Client", screen: "Console", submitted: dict[str, Any], after: int, *, as_json: bool = False) -> int:
+def follow(
+    client: "Client",
+    screen: "Console",
+    submitted: dict[str, Any],
+    after: int,
+    *,
+    as_json: bool = False,
+    begins: str = "",
+) -> int:
     """Live progress of what was submitted, to its end; the exit code."""
     from watchkeeper.cli import feed
     from watchkeeper.cli.screen import print_json
@@ -92,7 +100,7 @@ def follow(client: "Client", screen: "Console", submitted: dict[str, Any], after
     key = submitted["fix_id"]
     incident: str | None = None
     waiting = Waiting(screen)
-    waiting.begins(BEGINS)
+    waiting.begins(begins or BEGINS)
     for event in client.events(after):
         if event is None:
             if _over(client, key):

@@ -151,6 +151,7 @@ def call(
     from watchkeeper.cli.fix import follow
     from watchkeeper.cli.incidents import segment
     from watchkeeper.cli.screen import console, print_json
+    from watchkeeper.cli.waiting import BY_HAND
 
     options = Options.of(context)
     body = {"resource": resource, "arguments": given(values or [])}
@@ -159,7 +160,7 @@ def call(
         submitted = client.post(f"/api/mcp/tools/{segment(name)}", body)
         if submitted["status"] != "done":
             screen = console(stderr=options.json)
-            raise typer.Exit(follow(client, screen, submitted, after, as_json=options.json))
+            raise typer.Exit(follow(client, screen, submitted, after, as_json=options.json, begins=BY_HAND))
     output = submitted["output"]
     if options.json:
         print_json(submitted)

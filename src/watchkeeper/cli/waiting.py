@@ -7,6 +7,8 @@ if TYPE_CHECKING:
     from rich.console import Console
 
 BEGINS = "a fresh look that still shows the fault, and for its turn where another fix is at work nearby"
+BY_HAND = "a fresh look, and for its turn where another fix is at work nearby"
+"""Of what somebody asks for by hand, or takes back: no fault needs to be there."""
 PROOF = "the proof: three good looks in a row, and then the probe"
 NEXT = "a fresh look, and what that leaves to be done"
 WAITS = {

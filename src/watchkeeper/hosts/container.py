@@ -119,7 +119,7 @@ class ContainerHost:
             start_count=int(started.timestamp() * 1000) if started else 0,
             started_at=started,
             finished_at=finished,
-            exit_code=int(state.get("ExitCode") or 0) if stopped else None,
+            exit_code=int(state.get("ExitCode") or 0) if stopped or status == "restarting" else None,
             stopped_by=await self._stopped_by(shown, finished, stop_signal) if stopped and finished else "",
             health=str(part(state, "Health").get("Status") or ""),
             stopping=status == "running" and self.story.stopping(now(), stop_signal),
@@ -129,7 +129,8 @@ class ContainerHost:
         oom_killed = bool(part(shown, "State").get("OOMKilled"))
         if not self.story.knows_end(finished):
             await self._engine.recall(self._incarnation, finished)
-        return self.story.cause(finished, stop_signal=stop_signal, oom_killed=oom_killed)
+        cause = self.story.cause(finished, stop_signal=stop_signal, oom_killed=oom_killed)
+        return self._engine.ends.recall(self._incarnation, finished, cause)
 
     async def processes(self) -> Sequence[str]:
         """The command it is started with, and while it runs every process in it. May contain secrets."""

@@ -16,6 +16,7 @@ from aiodocker.exceptions import DockerError
 
 from watchkeeper.domain import Conflict, Forbidden, NotFound, WatchkeeperError, now
 from watchkeeper.hosts.answers import items, part
+from watchkeeper.hosts.ends import Ends
 from watchkeeper.hosts.kept import Kept
 from watchkeeper.hosts.story import ACTIONS, Story, Told
 
@@ -55,6 +56,7 @@ class Engine:
         self.url = url
         self.kept = kept or Kept()
         """Former contents of its containers' configuration files."""
+        self.ends = Ends(self.kept)
         self.problem: str | None = None
         self._docker: aiodocker.Docker | None = None
         self._hosts: dict[str, ContainerHost] = {}

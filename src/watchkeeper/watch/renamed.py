@@ -1,14 +1,30 @@
-"""What bears another id since the last start, because the configuration calls its environment otherwise now."""
+"""What is not as it was at the last end: called otherwise, for the configuration names another environment, or gone."""
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Container, Mapping
 
 import structlog
 
-from watchkeeper.domain import LOOP, Approval, Event, Incident, Resource, now
+from watchkeeper.domain import LOOP, Alert, Approval, Event, Incident, Resource, now
 from watchkeeper.store import Store, rename
 
 log = structlog.get_logger(__name__)
+
+
+ENGINE = "Engine"
+"""The provider of containers, in the fleet's problems."""
+
+
+async def renew(
+    store: Store,
+    found: Mapping[str, Resource],
+    problems: Container[str],
+    vanished: Callable[[Resource], Awaitable[None]],
+) -> None:
+    """Before anything is watched: what is called otherwise keeps its history, what is gone has an end."""
+    await follow(store, found)
+    if not store.shared and ENGINE not in problems:  # another executor's engine is asked by that one
+        await retire(store, found, problems, vanished)
 
 
 async def follow(store: Store, found: Mapping[str, Resource]) -> int:
@@ -24,6 +40,27 @@ async def follow(store: Store, found: Mapping[str, Resource]) -> int:
     for resource in old:
         await _follow(store, resource, present[_same(resource)])
     return len(old)
+
+
+async def retire(
+    store: Store,
+    found: Mapping[str, Resource],
+    problems: Container[str],
+    vanished: Callable[[Resource], Awaitable[None]],
+) -> None:
+    """End what was removed while nobody watched, where the engine says so: its alerts, and its incidents."""
+    for resource in await store.resources():
+        there = {resource.id, resource.runs_on} & found.keys()  # what runs in a stopped container may not show
+        if resource.provider != "docker" or there or resource.kind in problems:
+            continue
+        text = f"{resource.slug} was removed while nobody watched, or is not to be watched any more"
+        async with store.transaction() as transaction:
+            await transaction.put_resource(resource, gone=True)
+            await transaction.emit(Event("resource.gone", resource.id, text, now(), resource=resource.id))
+        for alert in await store.select(Alert, resource=resource.id, status="firing"):
+            event = Event("alert.resolved", alert.id, text, now(), incident=alert.incident, resource=resource.id)
+            await store.save(alert.resolve(now()), event)
+        await vanished(resource)
 
 
 async def _follow(store: Store, was: Resource, present: Resource) -> None:

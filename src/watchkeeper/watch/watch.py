@@ -34,7 +34,7 @@ from watchkeeper.watch.keeping import Keeping, still_firing
 from watchkeeper.watch.listening import Listening
 from watchkeeper.watch.overrides import overridden
 from watchkeeper.watch.pace import SPREAD, Pace
-from watchkeeper.watch.renamed import follow
+from watchkeeper.watch.renamed import renew
 from watchkeeper.watch.rulebook import Rulebook
 from watchkeeper.watch.secrecy import learned
 from watchkeeper.watch.supervision import Supervision
@@ -103,7 +103,7 @@ class Watch:
     async def start(self) -> None:
         self.supervision.start()
         await self.fleet.discover()
-        await follow(self._store, self.fleet.resources)
+        await renew(self._store, self.fleet.resources, self.fleet.problems, self._vanished)
         await self.rulebook.load()  # after that: what people have altered may be about what is called otherwise now
         await self.rehold()
         await self.survey.begin()
