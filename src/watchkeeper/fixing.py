@@ -286,6 +286,8 @@ class Fixing:
     ) -> Standing:
         """What holds beside the table: changes lately, maintenance, cooldown, breakers. No look-up is held back by any
         of them, unless policies of the user's own say so."""
+        if self._store.shared:
+            await self._decide.amendments.load()
         if plan.effect is Effect.READ and self._decide.policy.settings.cedar is None:
             return Standing()
         near = self._watch.neighbours(plan.resources)

@@ -95,6 +95,7 @@ class Scorekeeper:
         known = await self._store.select(Proposal, incident=incident.id)
         if any(p.plan.key == plan.key and p.episode == incident.reopened for p in known):
             return
+        await self._auto.amendments.load()
         alerts = await self._store.select(Alert, incident=incident.id)
         first_sign = min((a.pending_at for a in alerts if a.status == "firing"), default=incident.opened_at)
         healed, tried, takes = await self._history(plan)

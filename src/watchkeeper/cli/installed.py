@@ -139,5 +139,8 @@ def _policy(settings: "Settings") -> dict[str, Any]:
         "concurrent_fixes": settings.policy.concurrent_fixes,
         "concurrent_fixes_nearby": settings.policy.concurrent_fixes_nearby,
         "breaker_failures": settings.policy.breaker_failures,
+        "two_people": [effect.value for effect in settings.policy.two_people],
         "cedar": policy.cedar,
+        "configured": {environment: dict(row) for environment, row in policy.table.items()},
+        "changed": None,
     }

@@ -1,6 +1,6 @@
-"""`runbooks`, `runbooks show`, `rules`, `policy`: what it knows and what it may."""
+"""`runbooks`, `runbooks show`, `rules`: what it knows."""
 
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
@@ -16,13 +16,14 @@ def register(app: typer.Typer) -> None:
     from watchkeeper.cli.adjusting import register as register_changes
     from watchkeeper.cli.drafts import register as register_drafts
     from watchkeeper.cli.pages import register as register_pages
+    from watchkeeper.cli.policies import policy
 
     register_changes(rules)
     register_pages(runbooks)
     register_drafts(runbooks)
     app.add_typer(runbooks, name="runbooks")
     app.add_typer(rules, name="rules")
-    app.command()(policy)
+    app.add_typer(policy, name="policy")
 
 
 @runbooks.callback()
@@ -116,36 +117,3 @@ def show_rule(context: typer.Context, name: Annotated[str, typer.Argument(help="
     from watchkeeper.cli.adjusting import told
 
     return told(screen, item)
-
-
-def policy(
-    context: typer.Context,
-    cedar: Annotated[bool, typer.Option("--cedar", help="The Cedar policies it becomes.")] = False,
-) -> None:
-    """What it may do where: the mode, the table, the limits."""
-    from watchkeeper.cli.installed import ask
-    from watchkeeper.cli.screen import console, lasted, outcome, print_json, table
-
-    options = Options.of(context)
-    said: dict[str, Any] = ask(options, "policy")
-    if options.json:
-        return print_json(said)
-    if cedar:
-        return typer.echo(said["cedar"])
-    screen = console()
-    screen.print(f"Mode {said['mode']}; at most {said['changes_per_hour']} changes per resource and hour.")
-    nearby = said["concurrent_fixes_nearby"]
-    limits = [f"{said['concurrent_fixes']} fixes at a time, {nearby} of them in one neighbourhood"]
-    limits += [f"a cooldown of {lasted(said['cooldown'])} after a failed fix"] if said["cooldown"] else []
-    limits += [f"a breaker after {said['breaker_failures']} failures of a tool"] if said["breaker_failures"] else []
-    screen.print(f"Besides: {'; '.join(limits)}.")
-    screen.print()
-    made = table("environment", "read", "reversible", "disruptive", "destructive")
-    for environment, row in said["table"].items():
-        name = "production, unknown" if environment == "production" else environment
-        made.add_row(name, *(outcome(row[e]) for e in ("read", "reversible", "disruptive", "destructive")))
-    screen.print(made)
-    if said["mode"] != "auto":
-        means = {"approve": "every change waits for a person", "observe": "it never acts by itself"}
-        screen.print(f"\nMode {said['mode']} comes first: {means[said['mode']]}, whatever the table allows.")
-    return None

@@ -1,5 +1,6 @@
 """incident → diagnosis → plan → permission: runbooks and the model behind one seam, policy in front of it."""
 
+from watchkeeper.decide.amending import Amendment, Amendments
 from watchkeeper.decide.decide import PAUSED, Decide
 from watchkeeper.decide.handbook import Handbook
 from watchkeeper.decide.history import RESET
@@ -18,6 +19,8 @@ __all__ = [
     "RANK",
     "RESET",
     "SCHEMA",
+    "Amendment",
+    "Amendments",
     "Decide",
     "Facts",
     "Handbook",

@@ -8,6 +8,7 @@ from typing import Any
 
 from watchkeeper.connectors import Registry
 from watchkeeper.decide import tending
+from watchkeeper.decide.amending import Amendments
 from watchkeeper.decide.handbook import Handbook
 from watchkeeper.decide.hands import Hands
 from watchkeeper.decide.history import History
@@ -64,7 +65,7 @@ class Decide:
         self._registry = registry
         self._seat = seat
         self._model_first = planner == "model"
-        self.policy = policy
+        self.amendments = Amendments(store, policy)
         self._store = store
         self.tools: Mapping[str, Tool[Any]] = registry.tools
         self.llm = ModelPlanner(llm, registry, self.tools, store) if llm else None
@@ -75,7 +76,16 @@ class Decide:
         self.windows = Windows(store, maintenance)
         self.modes = Modes(store, policy.mode)
         self.history = History(store, policy.settings, self.tools)
+        self.amendments.altered = self._altered
         self.hands = Hands(policy.settings.concurrent_fixes, policy.settings.concurrent_fixes_nearby)
+
+    @property
+    def policy(self) -> Policy:
+        """As it holds now."""
+        return self.amendments.policy
+
+    def _altered(self, policy: Policy) -> None:
+        self.history.settings = policy.settings
 
     async def next_plan(
         self, root: str, incident: Incident, situation: Situation, *, ask: bool = False
@@ -185,6 +195,7 @@ class Decide:
         they knew of it, before it they did not.
         """
         at = now()
+        await self.amendments.load()  # another executor may have been told
         windows = await self.windows.standing(at)
         maintenance: dict[str, Hold] = {}
         for resource in situation.resources.values():

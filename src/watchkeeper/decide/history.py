@@ -27,7 +27,8 @@ class History:
 
     def __init__(self, store: Store, settings: PolicySettings, tools: Mapping[str, Tool[Any]]) -> None:
         self._store = store
-        self._settings = settings
+        self.settings = settings
+        """Others once policy is changed while it runs."""
         self._tools = tools
 
     async def changes(self, resources: Sequence[str], at: datetime) -> dict[str, int]:
@@ -50,7 +51,7 @@ class History:
         tried again holds that one back no more; what failed on something that was removed or made anew since, nobody.
         A person's own attempt without an incident holds back nothing.
         """
-        length = timedelta(seconds=self._settings.cooldown)
+        length = timedelta(seconds=self.settings.cooldown)
         ends = (*VERDICTS, "incident.escalated", RETRIED, *GONE)
         told = await self._store.events(kinds=ends, since=at - length, limit=EVERYTHING)
         handed: dict[str | None, int] = {}
@@ -151,7 +152,7 @@ class History:
 
     async def _results(self, at: datetime) -> dict[str, list[ToolResult]]:
         """By tool, oldest first, without those before its last reset."""
-        since = at - timedelta(seconds=self._settings.breaker_within)
+        since = at - timedelta(seconds=self.settings.breaker_within)
         results: dict[str, list[ToolResult]] = {}
         for event in await self._store.events(kinds=(*VERDICTS, RESET), since=since, limit=EVERYTHING):
             if event.kind == RESET:
@@ -162,7 +163,7 @@ class History:
         return results
 
     def _open(self, results: Sequence[ToolResult]) -> list[Breaker]:
-        return breakers(results, self._settings.breaker_failures, self._settings.breaker_reset)
+        return breakers(results, self.settings.breaker_failures, self.settings.breaker_reset)
 
     def _changes(self, tool: str) -> bool:
         known = self._tools.get(tool)

@@ -25,6 +25,7 @@ from watchkeeper.server import (
     models,
     modes,
     notify,
+    policy,
     problems,
     resources,
     rules,
@@ -80,6 +81,7 @@ def create_app(runtime: Runtime) -> FastAPI:
         drafts.router,  # before runbooks, which takes any name for one's
         runbooks.router,
         tools.router,
+        policy.router,
         rules.router,
         connectors.router,
         still.router,

@@ -5,7 +5,7 @@ from datetime import timedelta
 
 import structlog
 
-from watchkeeper.decide import Handbook, Lessons
+from watchkeeper.decide import Decide
 from watchkeeper.domain import Event, Incident, now
 from watchkeeper.store import Store
 
@@ -17,17 +17,17 @@ LATELY = timedelta(days=1)
 class Learner:
     """Beside everything else: nothing waits for it."""
 
-    def __init__(self, store: Store, lessons: Lessons, handbook: Handbook) -> None:
+    def __init__(self, store: Store, decide: Decide) -> None:
         self._store = store
-        self._handbook = handbook
-        self._lessons = lessons
+        self._decide = decide
         self._heard: asyncio.Queue[str] = asyncio.Queue()
         self._task: asyncio.Task[None] | None = None
 
     async def start(self) -> None:
         """What was accepted, and what was written while it ran, counts from here on."""
-        await self._lessons.load()
-        await self._handbook.load()
+        await self._decide.lessons.load()
+        await self._decide.handbook.load()
+        await self._decide.amendments.load()
         for incident in await self._store.select(Incident, status="closed", limit=20):
             if incident.closed_at is not None and now() - incident.closed_at < LATELY:
                 self._heard.put_nowait(incident.id)
@@ -49,6 +49,6 @@ class Learner:
             try:
                 incident = await self._store.find(Incident, key)
                 if incident is not None:
-                    await self._lessons.learn(incident)
+                    await self._decide.lessons.learn(incident)
             except Exception:
                 log.exception("a lesson could not be drawn", incident=key)

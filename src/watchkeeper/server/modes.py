@@ -11,6 +11,7 @@ from watchkeeper.decide.modes import CHANGED
 from watchkeeper.domain import Event, Forbidden, Principal, Said, now
 from watchkeeper.server.incidents import id_of
 from watchkeeper.server.mode_views import ModeSetView, mode_set
+from watchkeeper.server.policy import PolicyChangeView, policy_change
 from watchkeeper.server.runtime import Runtime
 from watchkeeper.server.security import Here, Operator, Viewer
 from watchkeeper.settings import REFERENCE, Mode
@@ -46,6 +47,8 @@ class SettingsView(BaseModel):
     settings: dict[str, Any]
     overruled: list[ModeSetView]
     """What was set while it runs, and holds instead."""
+    policy: PolicyChangeView | None
+    """What an admin has set of policy while it runs."""
 
 
 async def _view(runtime: Runtime) -> ModeView:
@@ -118,6 +121,7 @@ async def show_settings(runtime: Here, _: Viewer) -> SettingsView:
     return SettingsView(
         settings=runtime.store.masker.value(cast("dict[str, Any]", hidden(told))),
         overruled=[mode_set(runtime, one) for one in standing.values()],
+        policy=policy_change(runtime),
     )
 
 

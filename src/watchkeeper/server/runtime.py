@@ -121,7 +121,7 @@ async def _assembled(
     planner = seat if settings.planner == "agents" else None
     decide = Decide(registry, policy, store, settings.maintenance, planner, settings.planner, settings.llm)
     predictions = _predictions(settings, store)
-    learner = Learner(store, decide.lessons, decide.handbook)
+    learner = Learner(store, decide)
     async with Engine(kept=Kept(settings.data / "kept")) as engine, AsyncExitStack() as stack:
         await stack.enter_async_context(predictions.running())
         known = machines_of(settings.hosts, settings.data / "processes")
@@ -174,6 +174,8 @@ async def _assembled(
                 )
                 mode = await decide.modes.overall()
                 said = f"mode {mode}" + (f"; the configuration says {settings.mode}" if mode != settings.mode else "")
+                if decide.amendments.standing is not None:
+                    said += f"; policy was changed while it ran: {decide.amendments.standing.said}"
                 await store.emit(_started(sharing, said))
                 await sharing.begin(loop)
                 lag = asyncio.create_task(metrics.measure_lag(), name="lag")

@@ -1,4 +1,4 @@
-"""`/api/mcp/tools`, policy: what it can do, and what it may."""
+"""`/api/mcp/tools`: what it can do."""
 
 from fastapi import APIRouter
 
@@ -11,7 +11,6 @@ from watchkeeper.server.security import Here, Submitter, Viewer
 from watchkeeper.server.views import (
     CallTool,
     Page,
-    PolicyView,
     Submitted,
     ToolView,
     breaker_view,
@@ -63,19 +62,3 @@ async def call_tool(name: str, body: CallTool, runtime: Here, who: Submitter) ->
     plan = runtime.decide.plan_for(name, resource, body.arguments, who, at)
     result = submitted(await runtime.loop.submit(plan, who))
     return result.model_copy(update={"output": runtime.store.masker.value(result.output)})
-
-
-@router.get("/policy", tags=["policy"])
-async def show_policy(runtime: Here, _: Viewer) -> PolicyView:
-    """The mode, the table, and the Cedar it becomes."""
-    policy = runtime.decide.policy
-    return PolicyView(
-        mode=await runtime.decide.modes.overall(),
-        table={environment: dict(row) for environment, row in policy.table.items()},
-        changes_per_hour=policy.settings.changes_per_hour,
-        cooldown=policy.settings.cooldown,
-        concurrent_fixes=policy.settings.concurrent_fixes,
-        concurrent_fixes_nearby=policy.settings.concurrent_fixes_nearby,
-        breaker_failures=policy.settings.breaker_failures,
-        cedar=policy.cedar,
-    )

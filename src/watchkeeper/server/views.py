@@ -243,17 +243,6 @@ class ConnectorView(BaseModel):
     last_offence: str | None = None
 
 
-class PolicyView(BaseModel):
-    mode: str
-    table: dict[str, dict[str, str]]
-    changes_per_hour: int
-    cooldown: float
-    concurrent_fixes: int
-    concurrent_fixes_nearby: int
-    breaker_failures: int
-    cedar: str
-
-
 class Submitted(BaseModel):
     """What became of it: `done` with an output, `running` with a fix, or `awaiting_approval`."""
 
