@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from tests.domain.making import CACHE, alert, resource
 from tests.notify.test_webhook import API, Receiver, receiver, texts, webhook
-from watchkeeper.domain import Event, Silence, now
+from watchkeeper.domain import Event, Silence, Window, now
 from watchkeeper.notify import Notifier, Silences
 from watchkeeper.store import Store, new_id
 
@@ -168,3 +168,25 @@ async def test_what_is_delivered_late_is_judged_by_when_it_happened(store: Store
     found = await silences.keeps_back(event)
     assert found is not None
     assert found.id == one.id
+
+
+async def test_a_quiet_maintenance_window_keeps_back_what_happens_within_it_and_tells_it_at_its_end(
+    told: Notifier, receiver: Receiver, store: Store, silences: Silences
+) -> None:
+    begins = now() - timedelta(seconds=1)
+    window = Window("mnt-1", ("cache",), begins, begins + timedelta(hours=1), "a new disk", "person:ada", quiet=True)
+    loud = Window("mnt-2", ("orders",), begins, begins + timedelta(hours=1), "", "person:ada")
+
+    async def standing(_: Any) -> list[Window]:
+        return [window, loud]
+
+    silences.windows = standing
+    await opened(store, CACHE)
+    await opened(store, ORDERS, incident="inc-2")
+    assert await texts(receiver, 1) == ["incident.opened full on orders"]
+    (one,) = await store.select(Silence)
+    assert (one.resource, one.reason, one.ends) == ("cache", "maintenance mnt-1: a new disk", window.ends)
+    silences.windows = None
+    await silences.end_with(window, "person:ada")
+    (line,) = await texts(receiver, 1)
+    assert line.startswith(f"the silence {one.id} (cache) is over: 1 message was kept back")

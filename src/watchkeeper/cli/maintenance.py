@@ -30,6 +30,7 @@ def start(
     resources: Annotated[list[str], typer.Argument(metavar="RESOURCE...|all", help="Slugs, ids or globs; `all`.")],
     length: Length,
     reason: Reason = "",
+    quiet: Annotated[bool, typer.Option("--quiet", help="Keep messages about them back, too.")] = False,
 ) -> None:
     """Change nothing by itself on these from now on, for a while. What you submit yourself is still done."""
     from watchkeeper.cli.screen import print_json
@@ -39,10 +40,14 @@ def start(
     options = Options.of(context)
     length_of(length)
     with options.client() as client:
-        window = client.post("/api/maintenance", {"resources": resources, "for": length, "reason": reason})
+        window = client.post(
+            "/api/maintenance", {"resources": resources, "for": length, "reason": reason, "quiet": quiet}
+        )
     if options.json:
         return print_json(window)
-    typer.echo(f"{window['id']}: nothing is changed by itself on {', '.join(resources)} until {when(window['ends'])}.")
+    told = ", and nobody is told of it" if quiet else ""
+    what = f"nothing is changed by itself on {', '.join(resources)} until {when(window['ends'])}{told}"
+    typer.echo(f"{window['id']}: {what}.")
     return typer.echo(f"`watchkeeper maintenance end {window['id']}` ends it earlier.")
 
 

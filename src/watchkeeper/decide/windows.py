@@ -63,7 +63,7 @@ class Schedule:
     def _window(self, span: tuple[datetime, datetime] | None) -> Window | None:
         if span is None:
             return None
-        return Window(self.said.name, tuple(self.said.resources), *span, self.said.reason, BY)
+        return Window(self.said.name, tuple(self.said.resources), *span, self.said.reason, BY, quiet=self.said.quiet)
 
 
 class Windows:

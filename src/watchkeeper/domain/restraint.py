@@ -34,6 +34,8 @@ class Window:
     """Who began it; `configuration` for a schedule's."""
     status: RestraintStatus = "standing"
     ended_by: str = ""
+    quiet: bool = False
+    """Whether people are told of nothing that happens there meanwhile, either."""
 
     def covers(self, resource: Resource, at: datetime) -> bool:
         return self.stands(at) and any(matches(pattern, resource) for pattern in self.resources)

@@ -2,13 +2,14 @@
 
 import asyncio
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import suppress
 from datetime import datetime
+from hashlib import blake2b
 
 import structlog
 
-from watchkeeper.domain import LOOP, Alert, Event, Resource, Silence, now
+from watchkeeper.domain import LOOP, Alert, Event, Resource, Silence, Window, now
 from watchkeeper.store import Store
 
 log = structlog.get_logger(__name__)
@@ -32,6 +33,8 @@ class Silences:
         self._store = store
         self._changed = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
+        self.windows: Callable[[datetime], Awaitable[Sequence[Window]]] | None = None
+        """The maintenance windows that hold at a time."""
 
     def start(self) -> None:
         self._task = asyncio.create_task(self._end_in_time(), name="silences")
@@ -75,6 +78,7 @@ class Silences:
         """The silence because of which people are not told of an event: it is about every alert that stood then."""
         if event.kind in NEVER:
             return None
+        await self._of_windows(event.at)
         standing = await self.standing(event.at)
         if event.kind in ABOUT_APPROVALS:
             standing = [silence for silence in standing if silence.approvals]
@@ -88,6 +92,24 @@ class Silences:
         stood = [a for a in alerts if a.pending_at <= event.at and (a.resolved_at or event.at) >= event.at] or alerts
         found = [_first(standing, alert, known) for alert in stood]
         return found[0] if found and all(found) else None
+
+    async def _of_windows(self, at: datetime) -> None:
+        """A maintenance window that is quiet becomes silences, once, when there is the first to be told within it."""
+        for window in await self.windows(at) if self.windows is not None else ():
+            for pattern in window.resources if window.quiet else ():
+                key = _key(window, pattern)
+                if await self._store.find(Silence, key) is not None:
+                    continue
+                why = f"maintenance {window.id}" + (f": {window.reason}" if window.reason else "")
+                made = Silence(key, pattern, "", "", window.begins, window.ends, why, window.by)
+                await self.add(made, Event("silence.started", key, f"{pattern} is silenced: {why}", now(), window.by))
+
+    async def end_with(self, window: Window, by: str) -> None:
+        """What a window kept back is told when somebody ends it earlier."""
+        for pattern in window.resources:
+            found = await self._store.find(Silence, _key(window, pattern))
+            if found is not None and found.status == "standing":
+                await self.end(found, by)
 
     async def keep_back(self, silence: Silence, event: Event) -> None:
         """Write down what was not told; once, however many channels there are."""
@@ -128,6 +150,12 @@ class Silences:
             with suppress(TimeoutError):
                 async with asyncio.timeout(None if seconds is None else max(0.05, seconds)):
                     await self._changed.wait()
+
+
+def _key(window: Window, pattern: str) -> str:
+    """Of the silence of one occurrence of a window."""
+    made = f"{window.id} {window.begins.isoformat()} {pattern}"
+    return f"sil-{blake2b(made.encode(), digest_size=4).hexdigest()}"
 
 
 def counted(kinds: Mapping[str, int]) -> str:

@@ -120,6 +120,7 @@ async def _assembled(
     seat = Seat(timedelta(seconds=settings.mcp.wait), settings.mcp.then == "runbooks")
     planner = seat if settings.planner == "agents" else None
     decide = Decide(registry, policy, store, settings.maintenance, planner, settings.planner, settings.llm)
+    silences.windows = decide.windows.standing
     predictions = _predictions(settings, store)
     learner = Learner(store, decide)
     async with Engine(kept=Kept(settings.data / "kept")) as engine, AsyncExitStack() as stack:

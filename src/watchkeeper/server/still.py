@@ -59,6 +59,8 @@ class Span(BaseModel):
 class StartMaintenance(Span):
     resources: list[str] = Field(min_length=1, max_length=100)
     """Slugs, ids, globs; `all`."""
+    quiet: bool = False
+    """Messages about them are kept back, too, as by a silence."""
 
 
 def named(runtime: Runtime, patterns: list[str]) -> int:
@@ -83,7 +85,7 @@ async def start_maintenance(body: StartMaintenance, runtime: Here, who: Operator
     """Change nothing by itself on these from now on, for a while. What waits goes on by itself at the end."""
     count = named(runtime, body.resources)
     at = now()
-    window = Window(new_id("mnt"), tuple(body.resources), at, at + body.length, body.reason, who.id)
+    window = Window(new_id("mnt"), tuple(body.resources), at, at + body.length, body.reason, who.id, quiet=body.quiet)
     text = f"{who.name} begins maintenance of {', '.join(body.resources)} until {moment(window.ends)}"
     text += f": {body.reason}" if body.reason else ""
     data: dict[str, object] = {"resources": body.resources, "ends": window.ends.isoformat(), "matches": count}
@@ -105,6 +107,7 @@ async def end_maintenance(key: str, runtime: Here, who: Operator) -> WindowView:
     ended = window.end(who.id, at)
     event = Event("maintenance.ended", key, f"{who.name} ends the maintenance {key}", at, who.id)
     await runtime.store.save(ended, event)
+    await runtime.silences.end_with(window, who.id)
     await runtime.desk.wake_all()
     return window_view(ended, at)
 

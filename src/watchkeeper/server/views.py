@@ -111,6 +111,8 @@ class WindowView(View):
     reason: str
     by: str
     now: bool
+    quiet: bool
+    """Whether messages are kept back meanwhile, too."""
 
 
 class BreakerView(View):
@@ -324,6 +326,7 @@ def window_view(window: Window, at: datetime) -> WindowView:
         reason=window.reason,
         by=window.by,
         now=window.stands(at),
+        quiet=window.quiet,
     )
 
 

@@ -26,6 +26,8 @@ class MaintenanceSettings(Part):
     from_: datetime | None = Field(default=None, alias="from")
     to: datetime | None = None
     zone: str = "UTC"
+    quiet: bool = False
+    """Messages about these resources are kept back, too, as by a silence."""
 
     @field_validator("cron")
     @classmethod
