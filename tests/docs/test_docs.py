@@ -16,6 +16,7 @@ from watchkeeper.cli.app import own_commands
 from watchkeeper.connectors import Registry
 from watchkeeper.connectors.definitions import parse_rules, parse_runbook
 from watchkeeper.decide import Policy
+from watchkeeper.server.app import access
 from watchkeeper.settings import PolicySettings, load_settings
 from watchkeeper.settings.server import LimitsSettings
 
@@ -136,6 +137,14 @@ def test_cedar_that_is_shown_validates(block: Block, tmp_path: Path) -> None:
     path.write_text(block.text)
 
     Policy(PolicySettings(cedar=path), "auto")
+
+
+@pytest.mark.parametrize("block", of("cedar-access"), ids=ids(of("cedar-access")))
+def test_policies_of_access_that_are_shown_validate(block: Block, tmp_path: Path) -> None:
+    path = tmp_path / "access.cedar"
+    path.write_text(block.text)
+
+    assert access(path)
 
 
 @pytest.mark.parametrize("block", of("python"), ids=ids(of("python")))

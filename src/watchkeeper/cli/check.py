@@ -165,6 +165,10 @@ def policy(settings: "Settings") -> Iterator[Problem]:
 
     try:
         Policy(settings.policy, settings.mode)
+        if settings.policy.access is not None:
+            from watchkeeper.server.app import access
+
+            access(settings.policy.access)
     except ConfigurationError as problem:
         yield problem.what, problem.next_step
 

@@ -1,5 +1,6 @@
 """incident → diagnosis → plan → permission: runbooks and the model behind one seam, policy in front of it."""
 
+from watchkeeper.decide.access import Access
 from watchkeeper.decide.amending import Amendment, Amendments
 from watchkeeper.decide.decide import PAUSED, Decide
 from watchkeeper.decide.handbook import Handbook
@@ -19,6 +20,7 @@ __all__ = [
     "RANK",
     "RESET",
     "SCHEMA",
+    "Access",
     "Amendment",
     "Amendments",
     "Decide",

@@ -90,19 +90,19 @@ def compile_table(table: Mapping[str, Mapping[str, Outcome]]) -> str:
 
     An environment that has no row is treated as production.
     """
-    known = ", ".join(_text(name) for name in table if name != "production")
+    known = ", ".join(literal(name) for name in table if name != "production")
     policies: list[str] = []
     for environment, row in table.items():
         if environment == "production":
             where = f"!([{known}].contains(resource.environment))"
         else:
-            where = f"resource.environment == {_text(environment)}"
+            where = f"resource.environment == {literal(environment)}"
         for effect, outcome in row.items():
             if outcome == "deny":
                 continue
             also = " && context.approved" if outcome == "ask" else ""
             policies.append(
-                f"@id({_text(f'{environment}/{effect}')})\n"
+                f"@id({literal(f'{environment}/{effect}')})\n"
                 f'permit(principal, action == Action::"{effect}", resource) when {{ {where}{also} }};'
             )
     return "\n".join(policies)
@@ -268,9 +268,9 @@ class Policy:
             {"uid": {"type": "Resource", "id": resource.id}, "attrs": what, "parents": []},
         ]
         request = {
-            "principal": f"Principal::{_text(principal.id)}",
+            "principal": f"Principal::{literal(principal.id)}",
             "action": f'Action::"{effect}"',
-            "resource": f"Resource::{_text(resource.id)}",
+            "resource": f"Resource::{literal(resource.id)}",
             "context": context,
         }
         answer: Any = cedarpy.is_authorized(request, self._policies, entities, self._schema)  # pyright: ignore[reportUnknownMemberType]
@@ -284,7 +284,7 @@ class Policy:
 _ESCAPES = {'"': '\\"', "\\": "\\\\", "\n": "\\n", "\r": "\\r", "\t": "\\t", "'": "\\'", "\0": "\\0"}
 
 
-def _text(text: str) -> str:
+def literal(text: str) -> str:
     """A string literal of Cedar, in its normal form; its escapes are not JSON's."""
     return '"' + "".join(_ESCAPES.get(c) or (c if c.isprintable() else f"\\u{{{ord(c):x}}}") for c in text) + '"'
 

@@ -1,9 +1,12 @@
 """The FastAPI application."""
 
+from pathlib import Path
+
 from fastapi import FastAPI
 from starlette.routing import Route
 
 from watchkeeper import __version__
+from watchkeeper.decide import Access
 from watchkeeper.server import (
     acts,
     chain,
@@ -44,11 +47,55 @@ from watchkeeper.server.limits import Limiter
 from watchkeeper.server.live.routes import router as live
 from watchkeeper.server.mcp import Gate
 from watchkeeper.server.openapi import ABOUT, RESPONSES, Api, operation_id
+from watchkeeper.server.operations import operations
 from watchkeeper.server.reports import router as reports
 from watchkeeper.server.runtime import Runtime
 from watchkeeper.server.security import Doorkeeper
 from watchkeeper.server.sharing import Shared
 from watchkeeper.server.tagging import Tagger
+
+ROUTERS = (
+    map.router,
+    resources.router,
+    templates.router,
+    incidents.router,
+    chain.router,
+    deciding.router,
+    acts.router,
+    evaluation.router,
+    drafts.router,  # before runbooks, which takes any name for one's
+    runbooks.router,
+    tools.router,
+    policy.router,
+    rules.router,
+    connectors.router,
+    still.router,
+    silences.router,
+    notify.router,
+    slack.router,
+    ingest.router,
+    logs.router,
+    llm.router,
+    chat.router,
+    submitting.router,
+    models.router,
+    model_rows.router,
+    model_drift.router,
+    tokens.router,
+    lab.router,
+    modes.router,
+    console.router,
+    system.router,
+    front.router,
+    reports,
+    live,
+)
+"""The operations of the API. A path of one word is taken before one of any word."""
+
+
+def access(path: Path | None) -> Access:
+    """Who may what, with an operator's own policies. Raises ConfigurationError where they do not fit."""
+    return Access(path, operations(ROUTERS))
 
 
 def create_app(runtime: Runtime) -> FastAPI:
@@ -62,6 +109,7 @@ def create_app(runtime: Runtime) -> FastAPI:
         docs_url=None,
         redoc_url=None,
     )
+    runtime.access = access(runtime.settings.policy.access)
     app.state.runtime = runtime
     if isinstance(runtime.sharing, Shared):
         runtime.sharing.serve = Clerk(runtime).serve
@@ -69,43 +117,8 @@ def create_app(runtime: Runtime) -> FastAPI:
     app.state.limiter = Limiter(runtime.settings.server.limits)
     app.add_middleware(Tagger)
     app.add_middleware(Doorkeeper, settings=runtime.settings.server, limiter=app.state.limiter)
-    for router in (
-        map.router,
-        resources.router,
-        templates.router,
-        incidents.router,
-        chain.router,
-        deciding.router,
-        acts.router,
-        evaluation.router,
-        drafts.router,  # before runbooks, which takes any name for one's
-        runbooks.router,
-        tools.router,
-        policy.router,
-        rules.router,
-        connectors.router,
-        still.router,
-        silences.router,
-        notify.router,
-        slack.router,
-        ingest.router,
-        logs.router,
-        llm.router,
-        chat.router,
-        submitting.router,
-        models.router,
-        model_rows.router,
-        model_drift.router,
-        tokens.router,
-        lab.router,
-        modes.router,
-        console.router,
-        system.router,
-        front.router,
-    ):
+    for router in ROUTERS:
         app.include_router(router)
-    app.include_router(reports)
-    app.include_router(live)
     console.install(app)
     app.router.routes.insert(0, Route("/mcp", Gate(runtime), include_in_schema=False))
     return app

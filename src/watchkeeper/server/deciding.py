@@ -45,7 +45,13 @@ async def decided(key: str, request: Request, runtime: Here) -> HTMLResponse:
             looks(who)
             return await _shown(runtime, key)
         to: Literal["approved", "rejected"] = "approved" if said["to"] == "approved" else "rejected"
-        approval = await decide(runtime, key, allowed(who, "approve"), to, said.get("note", "")[:NOTE])
+        approval = await decide(
+            runtime,
+            key,
+            allowed(runtime, who, "approve", "approve" if to == "approved" else "reject"),
+            to,
+            said.get("note", "")[:NOTE],
+        )
     except WatchkeeperError as problem:
         told = Markup("<p><strong>{}</strong><br>{}</p>").format(problem.what, problem.next_step)
         return _page(key, None, told, problem.status)

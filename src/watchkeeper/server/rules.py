@@ -162,7 +162,7 @@ async def change_rule(rule: str, body: ChangeRule, runtime: Here, who: Operator)
     known = runtime.watch.rulebook.rule(rule)
     key = await _key(runtime, rule, body.resource)
     if not body.enabled:
-        _may_switch_off(who, key)
+        _may_switch_off(runtime, who, key)
     if body.threshold is not None and (body.when or body.clear):
         raise Unfit("Give a threshold, or conditions, not both.")
     try:
@@ -193,7 +193,7 @@ async def undo_rule(rule: str, body: UndoRule, runtime: Here, who: Operator) -> 
     key = await _key(runtime, rule, body.resource)
     was = await runtime.watch.rulebook.before(rule, key)
     if was is not None and not was.enabled:
-        _may_switch_off(who, key)
+        _may_switch_off(runtime, who, key)
     await runtime.watch.rulebook.change(rule, key, was, Said(who.id, now(), body.note), body.resource or "")
     return await _story(runtime, known)
 
@@ -207,9 +207,9 @@ async def _key(runtime: Runtime, rule: str, resource: str | None) -> str:
     return await id_of(runtime, resource)
 
 
-def _may_switch_off(who: Principal, key: str) -> None:
+def _may_switch_off(runtime: Runtime, who: Principal, key: str) -> None:
     """Raises Forbidden."""
-    if key == EVERYTHING and who.role != "admin":
+    if key == EVERYTHING and not runtime.access.allows(who, "administer", "switch_off_rule"):
         raise Forbidden(
             f"To switch a rule off for everything takes an admin; {who.name} has the role {who.role}.",
             "Switch it off for one resource, or silence it: docs/access.md.",

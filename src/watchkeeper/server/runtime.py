@@ -15,7 +15,7 @@ import structlog
 
 from watchkeeper.act import Act, launched
 from watchkeeper.connectors import Registry
-from watchkeeper.decide import Decide, Policy, Seat
+from watchkeeper.decide import Access, Decide, Policy, Seat
 from watchkeeper.domain import ConfigurationError, Event, Principal, Reading, now
 from watchkeeper.domain.restraint import moment
 from watchkeeper.domain.spoken import spoken
@@ -64,6 +64,8 @@ class Runtime:
     live: Fanout[Told]
     live_logs: Fanout[ToldLine]
     started_at: datetime = field(default_factory=now)
+    access: Access = field(default_factory=lambda: Access(None, {}))
+    """Who may what, besides what policy says of steps."""
     unwell: tuple[str, ...] = ()
     """What the last beat of the pulse found wrong."""
 

@@ -3,18 +3,19 @@
 import asyncio
 import hmac
 import re
-from collections.abc import Awaitable, Callable
 from datetime import timedelta
 from typing import Annotated
 
 import structlog
 from fastapi import Depends
+from fastapi.routing import APIRoute
 from starlette.requests import HTTPConnection
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from watchkeeper.domain import Forbidden, Principal, WatchkeeperError, now
 from watchkeeper.domain.access import MAY, Token
 from watchkeeper.server.limits import Limiter, address_of
+from watchkeeper.server.openapi import operation_id
 from watchkeeper.server.problems import problem_response
 from watchkeeper.server.runtime import Runtime
 from watchkeeper.settings import ServerSettings
@@ -215,6 +216,9 @@ async def principal_of(who: Annotated[Principal, Depends(anyone_of)]) -> Princip
     return looks(who)
 
 
+Shown = Annotated[Principal, Depends(principal_of)]
+
+
 async def looker(connection: HTTPConnection, runtime: Runtime) -> Principal:
     """Whoever may look, not counted. Raises Unauthorized, Forbidden."""
     return looks(await whoever(connection, runtime))
@@ -262,38 +266,64 @@ async def _known(store: Store, shown: str) -> Principal | None:
     return token.principal
 
 
-def allowed(who: Principal, what: str) -> Principal:
-    """Raises Unauthorized without a token, and Forbidden where the role of one is not enough."""
+def allowed(runtime: Runtime, who: Principal, what: str, operation: str | None = None) -> Principal:
+    """Raises Unauthorized without a token, and Forbidden where role and policy do not let them. `what`: the group of
+    what is to be done (`MAY`); `operation`: its own name."""
     if who is ANYBODY:
         raise Unauthorized("Without a token one may only look.", "Send it as: Authorization: Bearer TOKEN.")
-    if who.role not in MAY[what]:
-        *others, last = MAY[what]
-        takes = f"{', '.join(others)} or {last}" if others else last
-        raise Forbidden(
-            f"{who.name} has the role {who.role}; this takes {takes}.", "docs/access.md tells who may what."
-        )
-    return who
+    refusal = runtime.access.refusal(who, what, operation)
+    if refusal is None:
+        return who
+    if refusal.policy and who.role in MAY[what]:
+        why = refusal.reason or f"{operation or what} is not for {who.name} (role {who.role})."
+        raise Forbidden(f"{why.rstrip('.')} (policy {refusal.policy}).", "docs/access.md tells who may what.")
+    *others, last = MAY[what]
+    takes = f"{', '.join(others)} or {last}" if others else last
+    raise Forbidden(f"{who.name} has the role {who.role}; this takes {takes}.", "docs/access.md tells who may what.")
 
 
-def _may(what: str) -> Callable[[Principal], Awaitable[Principal]]:
-    async def check(principal: Annotated[Principal, Depends(principal_of)]) -> Principal:
-        return allowed(principal, what)
+class _May:
+    """A dependency: whoever asks may do that."""
 
-    return check
+    def __init__(self, what: str) -> None:
+        self.what = what
+
+    async def __call__(
+        self, connection: HTTPConnection, runtime: Annotated[Runtime, Depends(runtime_of)], who: Shown
+    ) -> Principal:
+        return allowed(runtime, who, self.what, _operation(connection))
 
 
-async def _may_send(who: Annotated[Principal, Depends(anyone_of)]) -> Principal:
-    return allowed(who, "send")
+class _MaySend(_May):
+    """The same for who may not even look."""
+
+    async def __call__(
+        self,
+        connection: HTTPConnection,
+        runtime: Annotated[Runtime, Depends(runtime_of)],
+        who: Annotated[Principal, Depends(anyone_of)],
+    ) -> Principal:
+        return allowed(runtime, who, self.what, _operation(connection))
+
+
+def group_of(dependency: object) -> str | None:
+    """Of a dependency that lets only some in: which group of operations it guards."""
+    return dependency.what if isinstance(dependency, _May) else None
+
+
+def _operation(connection: HTTPConnection) -> str | None:
+    route = connection.scope.get("route")
+    return operation_id(route) if isinstance(route, APIRoute) else None
 
 
 Here = Annotated[Runtime, Depends(runtime_of)]
 Viewer = Annotated[Principal, Depends(principal_of)]
-Asker = Annotated[Principal, Depends(_may("ask"))]
+Asker = Annotated[Principal, Depends(_May("ask"))]
 """Whoever has a token and may look: to ask a language model costs money, and sends what it looks at elsewhere."""
-Submitter = Annotated[Principal, Depends(_may("submit"))]
+Submitter = Annotated[Principal, Depends(_May("submit"))]
 """A person or an agent who may ask for something to be done; policy decides."""
-Operator = Annotated[Principal, Depends(_may("operate"))]
-Approver = Annotated[Principal, Depends(_may("approve"))]
-Pusher = Annotated[Principal, Depends(_may_send)]
+Operator = Annotated[Principal, Depends(_May("operate"))]
+Approver = Annotated[Principal, Depends(_May("approve"))]
+Pusher = Annotated[Principal, Depends(_MaySend("send"))]
 """A model server, or a person who may operate."""
-Admin = Annotated[Principal, Depends(_may("administer"))]
+Admin = Annotated[Principal, Depends(_May("administer"))]

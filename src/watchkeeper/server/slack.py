@@ -94,7 +94,8 @@ async def act(runtime: Runtime, channel: SlackChannel, pressed: Pressed) -> None
                 f"You ({pressed.user}) are not known to Watchkeeper, so nothing was decided.",
                 f"An admin adds you: notify.channels, {channel.name}, people.",
             )
-        who = allowed(Principal("person", person.name, person.role), "approve")
+        who = Principal("person", person.name, person.role)
+        allowed(runtime, who, "approve", "approve" if to == "approved" else "reject")
         approval = await decide(runtime, pressed.approval, who, to, "in Slack")
     except WatchkeeperError as problem:
         await _answer(channel, pressed, {"response_type": "ephemeral", "replace_original": False, "text": str(problem)})

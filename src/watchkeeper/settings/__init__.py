@@ -57,6 +57,9 @@ class PolicySettings(Part):
 
     table: dict[str, dict[Effect, Outcome]] = Field(default_factory=dict[str, dict[Effect, Outcome]])
     cedar: Path | None = None
+    """Policies of your own about steps."""
+    access: Path | None = None
+    """Policies of your own about who may what else, in Cedar: pause, modes, approvals, tokens."""
     changes_per_hour: int = Field(default=6, ge=0)
     two_people: list[Effect] = Field(default_factory=list[Effect])
     approval_minutes: float = Field(default=60.0, gt=0)

@@ -28,7 +28,7 @@ class Gate:
         self._kept: asyncio.Task[None] | None = None
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        allowed(await anyone_of(Request(scope), self._runtime), "submit")
+        allowed(self._runtime, await anyone_of(Request(scope), self._runtime), "submit", "use_mcp")
         async with self._making:
             if self._made is None:
                 self._made = await self._make()
