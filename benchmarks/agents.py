@@ -1,12 +1,14 @@
-"""What a call costs an agent: the same look-up of a real Redis by the tool itself, over the API, and over MCP; and the
-same change.
+"""What a call costs an agent: the same look-up of a real Redis by the tool itself, handed to the loop, over the API,
+and over MCP; and the same change. `ping` is a request of the protocol that does nothing: client, HTTP and SDK.
 
 Run: .venv/bin/python -m benchmarks.agents --json benchmarks/results/agents.json
 
-The three take turns, so that whatever else the machine does disturbs all alike. Times in milliseconds; `over_the_tool`
-is the median of the differences within one turn. Both ends of each call share this process: what the client costs is
-in it. A change is asked for in mode `approve`: a fresh look, the policy, and a request on disk before the answer
-(`awaiting_approval`); it is not carried out, so that its `tool` is what the change itself would take.
+They take turns, so that whatever else the machine does disturbs all alike. Times in milliseconds; `over_the_tool`, and
+`over_the_loop`, are medians of the differences within one turn; `cpu` is the median of what the process used. Both
+ends of each call share this process: what the client costs is in it. A change is asked for in mode `approve`: a fresh
+look, the policy, and a request on disk before the answer (`awaiting_approval`); it is not carried out, so that its
+`tool` is what the change itself would take. Look, policy and record are the product, whoever asks: what MCP itself
+costs is `over_the_loop`.
 """
 
 import asyncio
@@ -25,7 +27,9 @@ from mcp.client.streamable_http import streamable_http_client
 from tests.conftest import free_port, start_redis
 
 from benchmarks.telling import tell
+from watchkeeper.domain import Principal
 from watchkeeper.server import Runtime, create_app, running
+from watchkeeper.server.mcp.call import AGENT
 from watchkeeper.settings import Settings
 
 CHANGE = {"value": 128 << 20}
@@ -33,11 +37,18 @@ CACHE = "local/lab/redis/cache"
 LOOK_UP = {"resource": "cache", "section": "memory"}
 
 
-async def taken(work: Callable[[], Awaitable[Any]]) -> float:
-    """Milliseconds."""
-    began = time.perf_counter()
+async def taken(work: Callable[[], Awaitable[Any]]) -> tuple[float, float]:
+    """Milliseconds: of the clock, and of processors."""
+    began, used = time.perf_counter(), time.process_time()
     await work()
-    return (time.perf_counter() - began) * 1e3
+    return (time.perf_counter() - began) * 1e3, (time.process_time() - used) * 1e3
+
+
+async def agents_own(url: str, bearer: dict[str, str]) -> dict[str, str]:
+    """What an agent shows over the API: what it asks for waits for a person, as over MCP."""
+    async with httpx.AsyncClient(base_url=url, headers=bearer, trust_env=False) as client:
+        made = (await client.post("/api/tokens", json={"role": "agent", "name": "bot"})).raise_for_status().json()
+    return {"Authorization": f"Bearer {made['token']}"}
 
 
 async def turns(runtime: Runtime, url: str, times: int) -> dict[str, Any]:
@@ -47,6 +58,7 @@ async def turns(runtime: Runtime, url: str, times: int) -> dict[str, Any]:
     watcher = runtime.watch.watchers[CACHE]
     async with (
         httpx.AsyncClient(base_url=url, headers=bearer, timeout=60, trust_env=False) as api,
+        httpx.AsyncClient(base_url=url, headers=await agents_own(url, bearer), timeout=60, trust_env=False) as bot,
         httpx2.AsyncClient(headers=bearer, timeout=60, trust_env=False) as http,
         Client(streamable_http_client(f"{url}/mcp", http_client=http)) as agent,
         watcher.connector.connect(watcher.resource, None) as session,
@@ -54,6 +66,17 @@ async def turns(runtime: Runtime, url: str, times: int) -> dict[str, Any]:
 
         async def direct() -> None:
             assert (await tool.run(session, section="memory"))["maxmemory"]
+
+        async def looped(name: str, arguments: dict[str, Any], situation: Any, who: Principal) -> Any:
+            found = runtime.watch.resource("cache")
+            return await runtime.loop.submit(runtime.decide.plan_for(name, found, arguments, who, situation), who)
+
+        async def by_loop() -> None:
+            seen = runtime.watch.situation((CACHE,))
+            assert (await looped("redis_info", {"section": "memory"}, seen, AGENT)).output
+
+        async def ping() -> None:
+            await agent.list_prompts()
 
         async def over_api() -> None:
             body = {"resource": "cache", "arguments": {"section": "memory"}}
@@ -67,6 +90,15 @@ async def turns(runtime: Runtime, url: str, times: int) -> dict[str, Any]:
         async def change() -> None:
             await changing.run(session, value=64 << 20)  # less: only more is asked for
 
+        async def change_by_loop() -> None:
+            seen = await runtime.watch.look((CACHE,))
+            assert (await looped("redis_set_maxmemory", {"value": 96 << 20}, seen, AGENT)).approval is not None
+
+        async def change_over_api() -> None:
+            body = {"resource": "cache", "arguments": {"value": 112 << 20}}
+            said = (await bot.post("/api/mcp/tools/redis_set_maxmemory", json=body)).raise_for_status().json()
+            assert said["status"] == "awaiting_approval", said
+
         async def change_over_mcp() -> None:
             asked = await agent.call_tool("redis_set_maxmemory", CHANGE | {"resource": "cache"})
             assert asked.structured_content["status"] == "awaiting_approval", asked
@@ -77,8 +109,9 @@ async def turns(runtime: Runtime, url: str, times: int) -> dict[str, Any]:
                 if approval["status"] == "waiting":
                     await api.post(f"/api/approvals/{approval['id']}/reject", json={})
 
-        looks = await compared({"tool": direct, "api": over_api, "mcp": over_mcp}, times)
-        return {"look-up": looks, "change": await compared({"tool": change, "mcp": change_over_mcp}, times, settled)}
+        ways = {"tool": direct, "loop": by_loop, "api": over_api, "mcp": over_mcp, "ping": ping}
+        changes = {"tool": change, "loop": change_by_loop, "api": change_over_api, "mcp": change_over_mcp}
+        return {"look-up": await compared(ways, times), "change": await compared(changes, times, settled)}
 
 
 async def compared(
@@ -86,23 +119,29 @@ async def compared(
 ) -> dict[str, Any]:
     """Each once, again and again; `after` each turn."""
     found: dict[str, list[float]] = {name: [] for name in ways}
+    used: dict[str, list[float]] = {name: [] for name in ways}
     for number in range(times + 20):
         for name, way in ways.items():
-            took = await taken(way)
+            took, cpu = await taken(way)
             if number >= 20:  # until everything is warm
                 found[name].append(took)
+                used[name].append(cpu)
         if after is not None:
             await after()
     return {
         name: {
             "median": statistics.median(every),
             "p99": sorted(every)[int(len(every) * 0.99)],
-            "over_the_tool": statistics.median(
-                [one - base for one, base in zip(every, found["tool"], strict=True)],
-            ),
+            "cpu": statistics.median(used[name]),
+            "over_the_tool": over(every, found["tool"]),
+            "over_the_loop": over(every, found["loop"]),
         }
         for name, every in found.items()
     }
+
+
+def over(these: list[float], others: list[float]) -> float:
+    return statistics.median([one - base for one, base in zip(these, others, strict=True)])
 
 
 async def measured(times: int) -> dict[str, Any]:
