@@ -94,7 +94,7 @@ def test_what_gets_full_is_seen_told_approved_and_seen_to_heal(site: Site, opera
     operator.goto("/")
     expect(operator.get_by_text("All 2 healthy")).to_be_visible()
     operator.goto("/fixes")
-    expect(operator.get_by_role("region", name="Fixes")).to_contain_text("redis_expire_cache_keys")
+    expect(operator.get_by_role("region", name="Fixes", exact=True)).to_contain_text("redis_expire_cache_keys")
 
 
 def test_what_happened_is_marked_on_the_charts_and_listed_where_it_changed(site: Site, operator: Page) -> None:
