@@ -26,9 +26,9 @@ from watchkeeper.settings import ResourceSettings
 NOWHERE = "http://127.0.0.1:1"
 
 
-@pytest.mark.parametrize("module", ["options", "screen", "tools", "when"])
+@pytest.mark.parametrize("module", ["cli.options", "cli.screen", "cli.suggesting", "cli.tools", "domain.when"])
 def test_examples_in_docstrings_are_true(module: str) -> None:
-    result = doctest.testmod(importlib.import_module(f"watchkeeper.cli.{module}"))
+    result = doctest.testmod(importlib.import_module(f"watchkeeper.{module}"))
 
     assert result.attempted
     assert not result.failed
