@@ -100,5 +100,5 @@ def test_what_is_no_result_is_passed_over(tmp_path: Path) -> None:
     (tmp_path / "other.json").write_text(json.dumps({"cases": []}))
     (tmp_path / "mine.json").write_text(json.dumps({"summary": {"faults": 1}, "scenarios": [{}]}))
     assert [one["name"] for one in results.listed(tmp_path)] == ["mine"]
-    assert results.found(tmp_path, "../mine") is None
-    assert results.found(tmp_path, "mine") is not None
+    assert results.found("../mine", tmp_path) is None
+    assert results.found("mine", tmp_path) is not None
