@@ -1,16 +1,16 @@
 """The look-ups of a conversation: state, readings over time, history, log lines, runbooks, the map."""
 
-import re
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Annotated
 
 from annotated_types import Ge, Le, MaxLen
 
-from watchkeeper.domain import Alert, Effect, Event, Fix, Incident, Reading, Resource, Runbook, tool
+from watchkeeper.domain import Alert, Effect, Event, Fix, Incident, Reading, Resource, tool
 from watchkeeper.server import incidents as told
 from watchkeeper.server import resources
 from watchkeeper.server.chat.eyes import LEVELS, Sight
+from watchkeeper.server.finding import found as matching
 from watchkeeper.server.map import dependency_map
 
 Name = Annotated[str, MaxLen(300)]
@@ -243,24 +243,14 @@ async def logs(
 @tool(Effect.READ)
 async def runbooks(eyes: Sight, query: Name = "", kind: Annotated[str, MaxLen(60)] = "") -> str:
     """What Watchkeeper knows to do, by words of a symptom, a cause or a tool; the page too where one is named."""
-    books = [book for book in eyes.runtime.registry.runbooks if not kind or book.kind == kind]
-    words = set(re.findall(r"[\w-]+", query.lower()))
-    exact = [book for book in books if book.name == query.strip()]
-    ranked = sorted(books, key=lambda book: (-_score(book, words), book.name))
-    found = exact or [book for book in ranked if _score(book, words) or not words][:8]
+    books = matching((book for book in eyes.runtime.registry.runbooks if not kind or book.kind == kind), query)[:8]
     lines: list[str] = []
-    for book in found:
+    for book in books:
         ladder = " → ".join(" + ".join(step.tool for step in rung) for rung in book.ladder)
         lines.append(eyes.text(f"{book.name} ({book.kind}): {book.cause} Ladder: {ladder or 'none'}", 600))
-    if len(found) == 1:
-        lines.append(eyes.text(found[0].page, 3000))
+    if len(books) == 1:
+        lines.append(eyes.text(books[0].page, 3000))
     return "\n".join(lines) or "no runbook is like that"
-
-
-def _score(book: Runbook, words: set[str]) -> int:
-    tools = " ".join(step.tool for rung in book.ladder for step in rung)
-    places = ((5, book.name), (3, book.cause), (2, f"{book.kind} {tools} {book.when.source}"), (1, book.page))
-    return sum(weight for word in words for weight, text in places if word in text.lower())
 
 
 @tool(Effect.READ)

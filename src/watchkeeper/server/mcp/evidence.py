@@ -1,6 +1,5 @@
 """For agents that look closer: runbooks, readings and log lines, searched and thinned out."""
 
-import re
 from collections.abc import Sequence
 from datetime import timedelta
 from typing import Annotated, Literal
@@ -9,6 +8,7 @@ from annotated_types import Ge, Le, MaxLen
 
 from watchkeeper.domain import Effect, Reading, Runbook, now, tool
 from watchkeeper.server import resources
+from watchkeeper.server.finding import found
 from watchkeeper.server.logs import GRAVE
 from watchkeeper.server.mcp.answers import Line, Lines, Metric, Readings, RunbookLine, Runbooks
 from watchkeeper.server.mcp.call import Call
@@ -26,25 +26,13 @@ async def search_runbooks(
 ) -> Runbooks:
     """What Watchkeeper knows to do: runbooks by words of the query (a symptom, a cause, a tool, a name), best first.
     The page for people comes with it where only one is found. Use it before you propose a plan of your own."""
-    words = set(re.findall(r"[\w-]+", query.lower()))
-    known = [book for book in call.runtime.registry.runbooks if kind is None or book.kind == kind]
-    if exact := [book for book in known if book.name == query.strip()]:
-        known, words = exact, set[str]()
-    ranked = sorted(((_score(book, words), book) for book in known), key=lambda pair: (-pair[0], pair[1].name))
-    found = [book for score, book in ranked if score or not words]
-    rest = len(found) - limit
-    given = found[:limit]
+    matching = found((book for book in call.runtime.registry.runbooks if kind is None or book.kind == kind), query)
+    rest, told = len(matching) - limit, "ask more narrowly, or with a higher limit"
+    given = matching[:limit]
     return Runbooks(
         items=[_runbook(book, page=len(given) == 1) for book in given],
-        left_out=[f"{rest} of {len(found)} that match: ask more narrowly, or with a higher limit"] if rest > 0 else [],
+        left_out=[f"{rest} of {len(matching)} that match: {told}"] if rest > 0 else [],
     )
-
-
-def _score(book: Runbook, words: set[str]) -> int:
-    """A word in its name counts most, then in its cause, then anywhere."""
-    tools = " ".join(step.tool for rung in book.ladder for step in rung)
-    places = ((5, book.name), (3, book.cause), (2, f"{book.kind} {tools} {book.when.source}"), (1, book.page))
-    return sum(weight for word in words for weight, text in places if word in text.lower())
 
 
 def _runbook(book: Runbook, *, page: bool) -> RunbookLine:
