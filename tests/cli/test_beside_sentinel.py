@@ -124,10 +124,10 @@ def resources(up: Up) -> dict[str, Any]:
         return {one["id"]: one for one in asked.get("/api/resources/status")["items"]}
 
 
-def until(what: Callable[[], bool]) -> None:
+def until(what: Callable[[], bool], up: Up | None = None) -> None:
     deadline = time.monotonic() + PATIENCE
     while not what():
-        assert time.monotonic() < deadline
+        assert time.monotonic() < deadline, up.lines[-30:] if up else what
         time.sleep(0.1)
 
 
@@ -170,8 +170,8 @@ def test_where_they_cannot_it_is_started_after_their_time(trio: Trio, up: Up) ->
     up.until(lambda event: event["kind"] == "alert.firing" and "sentinel-quorum-lost" in event["text"])
 
     trio.kill(first)
-    until(lambda: "role:master" in trio.ask(first, "INFO", "replication"))
-    until(lambda: any(fix["verdict"] for fix in fixes(up)))
+    until(lambda: "role:master" in trio.ask(first, "INFO", "replication"), up)
+    until(lambda: any(fix["verdict"] for fix in fixes(up)), up)
     (fix,) = fixes(up)
     assert fix["verdict"]["outcome"] == "healed", fix["verdict"]["reasons"]
     assert {step["tool"] for step in fix["plan"]["steps"]} <= {"service_start", "redis_restart"}

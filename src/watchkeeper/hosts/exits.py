@@ -24,6 +24,11 @@ _EVENT = struct.Struct("=IIQIIII")
 _AT = _HEADER.size + 20
 _KEPT = 8192
 _ATTACH_FILTER = 26
+_BUFFER_FORCED = 33
+"""SO_RCVBUFFORCE: for root, over the machine's limit for sockets (`net.core.rmem_max`, 208 KiB as a rule)."""
+_BUFFER = 8 << 20
+"""Bytes that the kernel may hold for us: about ten thousand ends, while builds and scripts of others end hundreds of
+processes a second and we are busy with something else. An end that is lost makes a service wait for a person."""
 _POLITE = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGQUIT)
 
 
@@ -42,8 +47,9 @@ class Exits:
         try:
             opened = socket.socket(socket.AF_NETLINK, socket.SOCK_DGRAM | socket.SOCK_NONBLOCK, _CONNECTOR)
             opened.bind((0, _GROUP))
-            with contextlib.suppress(OSError):
-                opened.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1 << 20)
+            for option in (socket.SO_RCVBUF, _BUFFER_FORCED):
+                with contextlib.suppress(OSError):
+                    opened.setsockopt(socket.SOL_SOCKET, option, _BUFFER)
             _only_exits(opened)
             port = opened.getsockname()[0]
             size = _HEADER.size + _MESSAGE.size
