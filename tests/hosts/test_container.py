@@ -9,7 +9,7 @@ import pytest
 from engine_fixtures import Run, docker, until_stopped
 
 from watchkeeper.domain import Host, NotFound, WatchkeeperError, now
-from watchkeeper.hosts import Change, Engine
+from watchkeeper.hosts import Change, ContainerHost, Engine
 from watchkeeper.hosts.sockets import namespace
 
 pytestmark = pytest.mark.lab
@@ -69,12 +69,11 @@ async def test_what_happened_before_we_listened_is_recalled(run: Run) -> None:
         assert (await again.state()).stopped_by == "on_purpose"
 
 
-async def test_a_stop_whose_event_is_lost_is_unknown(run: Run, engine: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
-    host = await run(*REDIS)
-    await docker("kill", host.name)
+async def lost(engine: Engine, host: ContainerHost, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The engine tells no more what befell it, once it was heard."""
     ended = (await until_stopped(host)).finished_at
     assert ended
-    async with asyncio.timeout(PATIENCE):  # heard first, so that it does not come once it is forgotten
+    async with asyncio.timeout(PATIENCE):
         while not host.story.knows_end(ended):  # noqa: ASYNC110
             await asyncio.sleep(0.02)
 
@@ -83,7 +82,27 @@ async def test_a_stop_whose_event_is_lost_is_unknown(run: Run, engine: Engine, m
 
     host.story.events.clear()
     monkeypatch.setattr(engine, "recall", forgotten)
-    assert (await host.state()).stopped_by == "unknown"
+
+
+async def test_why_it_ended_is_remembered_when_the_engine_tells_it_no_more(
+    run: Run, engine: Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    host = await run(*REDIS)
+    await docker("kill", host.name)
+    await lost(engine, host, monkeypatch)
+    assert (await host.state()).stopped_by == "killed"
+
+
+async def test_a_stop_that_nobody_heard_of_is_unknown(
+    run: Run, engine: Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    host = await run(*REDIS)
+    await docker("kill", host.name)
+    await lost(engine, host, monkeypatch)
+    async with Engine() as later:
+        monkeypatch.setattr(later, "recall", engine.recall)
+        again = next(other for other in await later.hosts() if other.incarnation == host.incarnation)
+        assert (await again.state()).stopped_by == "unknown"
 
 
 async def test_each_start_changes_the_start_count(run: Run) -> None:
