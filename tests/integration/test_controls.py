@@ -29,5 +29,5 @@ async def test_what_is_not_broken_is_left_alone(lab: Lab, name: str, one_that_wa
         pytest.skip(f"{name} is left out here: {why}")
     url = one_that_watches_on.base_url
     row = (await play(lab, scenarios()[name], url, control_seconds=CONTROL_SECONDS)).row
-    assert row.actions == 0, row
-    assert row.healed, row
+    assert row.actions == 0, str(row)
+    assert row.healed, str(row)

@@ -44,9 +44,9 @@ async def test_a_fault_is_found_fixed_and_proven_with_nothing_lost(lab: Lab, one
     if why := left_out(lab.ground).get(name):
         pytest.skip(f"{name} is left out here: {why}")
     row = (await play(lab, scenarios()[name], one_that_heals.base_url)).row
-    assert row.healed, row
-    assert row.root_correct, row
-    assert row.tool_correct, row
-    assert not row.falsely_healed, row
-    assert row.data_lost == 0, row
-    assert row.needless_actions == 0, row
+    assert row.healed, str(row)
+    assert row.root_correct, str(row)
+    assert row.tool_correct, str(row)
+    assert not row.falsely_healed, str(row)
+    assert row.data_lost == 0, str(row)
+    assert row.needless_actions == 0, str(row)
