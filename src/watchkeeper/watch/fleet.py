@@ -65,6 +65,8 @@ class Fleet:
         self._seen: dict[int, set[str]] = {}
         self._matched: set[int] = set()
         """Which entries of the configuration are about something that was found."""
+        self.left_out: set[tuple[str, str, str]] = set()
+        """Provider, kind and name of what is there, and `only` leaves out."""
         self._about: dict[tuple[str, str], list[int]] = {}
         """By kind and name: the entries that were about it when it was last found."""
 
@@ -84,7 +86,7 @@ class Fleet:
         by_incarnation = {host.incarnation: host for host in hosts}
         before = {key: (self.graph.resources.get(key, r), h, c) for key, (r, h, c) in self.found.items()}
         found: Found = {}
-        self._matched = set()
+        self._matched, self.left_out = set(), set()
         renamed: dict[str, str] = {}
         for connector in self._registry:
             entries = [r.model_dump() for r in self._settings.resources if r.kind == connector.kind]
@@ -203,6 +205,7 @@ class Fleet:
             for pattern in self._settings.only
             for text in (resource.id, resource.slug, project)
         ):
+            self.left_out.add((resource.provider, resource.kind, resource.name))
             return None
         for number in about:
             entry = self._settings.resources[number]

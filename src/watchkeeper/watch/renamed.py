@@ -7,24 +7,20 @@ import structlog
 
 from watchkeeper.domain import LOOP, Alert, Approval, Event, Incident, Resource, now
 from watchkeeper.store import Store, rename
+from watchkeeper.watch.fleet import Fleet
 
 log = structlog.get_logger(__name__)
 
-
+Vanished = Callable[[Resource], Awaitable[None]]
 ENGINE = "Engine"
 """The provider of containers, in the fleet's problems."""
 
 
-async def renew(
-    store: Store,
-    found: Mapping[str, Resource],
-    problems: Container[str],
-    vanished: Callable[[Resource], Awaitable[None]],
-) -> None:
+async def renew(store: Store, fleet: Fleet, vanished: Vanished) -> None:
     """Before anything is watched: what is called otherwise keeps its history, what is gone has an end."""
-    await follow(store, found)
-    if not store.shared and ENGINE not in problems:  # another executor's engine is asked by that one
-        await retire(store, found, problems, vanished)
+    await follow(store, fleet.resources)
+    if not store.shared and ENGINE not in fleet.problems:  # another executor's engine is asked by that one
+        await retire(store, fleet.resources, fleet.problems, fleet.left_out, vanished)
 
 
 async def follow(store: Store, found: Mapping[str, Resource]) -> int:
@@ -46,12 +42,14 @@ async def retire(
     store: Store,
     found: Mapping[str, Resource],
     problems: Container[str],
-    vanished: Callable[[Resource], Awaitable[None]],
+    left_out: Container[tuple[str, str, str]],
+    vanished: Vanished,
 ) -> None:
-    """End what was removed while nobody watched, where the engine says so: its alerts, and its incidents."""
+    """End what was removed while nobody watched, where the engine says so: its alerts, and its incidents. What `only`
+    leaves out this time (`left_out`) is there still, and so is what people said of it."""
     for resource in await store.resources():
         there = {resource.id, resource.runs_on} & found.keys()  # what runs in a stopped container may not show
-        if resource.provider != "docker" or there or resource.kind in problems:
+        if resource.provider != "docker" or there or resource.kind in problems or _same(resource) in left_out:
             continue
         text = f"{resource.slug} was removed while nobody watched, or is not to be watched any more"
         async with store.transaction() as transaction:

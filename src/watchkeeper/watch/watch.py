@@ -103,7 +103,7 @@ class Watch:
     async def start(self) -> None:
         self.supervision.start()
         await self.fleet.discover()
-        await renew(self._store, self.fleet.resources, self.fleet.problems, self._vanished)
+        await renew(self._store, self.fleet, self._vanished)
         await self.rulebook.load()  # after that: what people have altered may be about what is called otherwise now
         await self.rehold()
         await self.survey.begin()
