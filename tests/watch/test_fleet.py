@@ -109,7 +109,9 @@ async def test_an_ignored_resource_is_not_watched() -> None:
 @pytest.mark.parametrize("pattern", ["a", "docker/lab/redis/a", "sho?", "docker/*/redis/a"])
 async def test_only_what_matches_is_watched(pattern: str) -> None:
     labels = {"com.docker.compose.project": "shop"}
-    found = await slugs(fleet(Scripted(cache("a", "a", labels=labels), cache("b", "b")), only=[pattern]))
+    watched = fleet(Scripted(cache("a", "a", labels=labels), cache("b", "b")), only=[pattern])
+    found = await slugs(watched)
+    assert {name for _, _, name in watched.left_out} == {"b"}  # there, and not gone
     assert list(found) == [cache("a").id]
 
 
