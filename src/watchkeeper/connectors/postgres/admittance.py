@@ -1,18 +1,17 @@
 """Where a PostgreSQL runs and was told to take no writes, or to let nobody into its database."""
 
-import asyncio
 from collections.abc import AsyncGenerator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from typing import Any
 
 from watchkeeper.connectors.postgres import preconditions
+from watchkeeper.connectors.postgres.altering import alter_system
 from watchkeeper.connectors.postgres.session import Ask, PostgresSession
 from watchkeeper.connectors.postgres.shell import psql
 from watchkeeper.connectors.postgres.trouble import Trouble, denied
 from watchkeeper.domain import Effect, Reading, Refused, tool
 from watchkeeper.domain.rights import grants, machine
 
-_RELOAD_SECONDS = 5.0
 _FULL = 0.9
 """From so full on a disk is a good reason to take no writes."""
 _BESIDE = ("postgres", "template1")
@@ -49,11 +48,10 @@ async def read_only(session: PostgresSession) -> dict[str, Any]:
 
 
 async def _set(session: PostgresSession, change: str, expected: bool) -> None:
-    await session.query(f"ALTER SYSTEM {change}", timeout=_RELOAD_SECONDS)
-    await session.query("SELECT pg_reload_conf()")
-    async with asyncio.timeout(_RELOAD_SECONDS):
-        while (await read_only(session))["value"] != expected:  # noqa: ASYNC110
-            await asyncio.sleep(0.05)
+    async def holds() -> bool:
+        return (await read_only(session))["value"] == expected
+
+    await alter_system(session, change, holds)
 
 
 @tool(

@@ -7,6 +7,7 @@ from typing import Annotated, Any
 from annotated_types import Ge, Le
 
 from watchkeeper.connectors.postgres import preconditions
+from watchkeeper.connectors.postgres.altering import alter_system
 from watchkeeper.connectors.postgres.session import PostgresSession
 from watchkeeper.connectors.postgres.trouble import denied
 from watchkeeper.domain import Effect, Reading, tool
@@ -24,7 +25,6 @@ _WINDOW_SECONDS = 180.0
 _LEAST_WAL = 0.15
 """A checkpoint because of the write-ahead log comes after about half of max_wal_size; one that somebody asked for (a
 backup, CREATE DATABASE, by hand) comes whenever that is."""
-_RELOAD_SECONDS = 5.0
 _FREE_SHARE = 0.5
 _MOST_TIMES = 4.0
 MB = 1048576.0
@@ -89,11 +89,11 @@ async def _setting(session: PostgresSession, name: str) -> dict[str, Any]:
 
 async def _alter(session: PostgresSession, name: str, change: str, expected: int | None) -> None:
     """Change a setting, and wait until the server has read it."""
-    await session.query(f"ALTER SYSTEM {change}")
-    await session.query("SELECT pg_reload_conf()")
-    async with asyncio.timeout(_RELOAD_SECONDS):
-        while expected is not None and (await _setting(session, name))["value"] != expected:  # noqa: ASYNC110
-            await asyncio.sleep(0.05)
+
+    async def holds() -> bool:
+        return expected is None or (await _setting(session, name))["value"] == expected
+
+    await alter_system(session, change, holds)
 
 
 async def max_wal_size(session: PostgresSession) -> dict[str, Any]:

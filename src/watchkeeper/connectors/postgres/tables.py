@@ -7,6 +7,7 @@ from annotated_types import MaxLen
 from psycopg import sql
 
 from watchkeeper.connectors.postgres import preconditions, queries
+from watchkeeper.connectors.postgres.altering import alter_system
 from watchkeeper.connectors.postgres.session import Ask, PostgresSession, Row
 from watchkeeper.connectors.postgres.shell import psql
 from watchkeeper.connectors.postgres.trouble import Trouble, denied
@@ -17,8 +18,6 @@ _BESIDE_SECONDS = 0.5
 BLOATED = 0.4
 """Share of dead rows from which a table is looked at again soon; as in the rule."""
 _LOCK_SECONDS = 2
-_RELOAD_SECONDS = 5.0
-_POLL_SECONDS = 0.05
 Name = Annotated[str, MaxLen(140)]
 Database = Annotated[str, MaxLen(63)]
 _MAINTAIN_SINCE = 170000
@@ -157,11 +156,11 @@ async def keep_autovacuum_away(session: PostgresSession, before: dict[str, Any])
 
 async def _server(session: PostgresSession, change: str, *, on: bool) -> None:
     """Change the setting, and wait until the server has read it."""
-    await session.query(f"ALTER SYSTEM {change}")
-    await session.query("SELECT pg_reload_conf()")
-    async with asyncio.timeout(_RELOAD_SECONDS):
-        while (await session.query(queries.SERVER_SWITCH))[0]["on"] is not on:  # noqa: ASYNC110
-            await asyncio.sleep(_POLL_SECONDS)
+
+    async def holds() -> bool:
+        return (await session.query(queries.SERVER_SWITCH))[0]["on"] is on
+
+    await alter_system(session, change, holds)
 
 
 async def _alter(ask: Ask, statement: sql.Composed) -> None:
