@@ -7,8 +7,8 @@ import { asked } from "~/api/queries";
 import { Act } from "~/components/Act";
 import { seconds } from "~/components/figures";
 import { HealthBadge } from "~/components/Health";
+import { IncidentLines } from "~/components/IncidentLines";
 import { Empty, Loaded } from "~/components/States";
-import { IncidentStatus } from "~/components/Status";
 import { Title } from "~/components/Title";
 import { When } from "~/components/When";
 
@@ -193,17 +193,7 @@ function Seen() {
       <section className="card">
         <h2>Last incidents</h2>
         {incidents?.items.length === 0 && <Text size="sm">None yet.</Text>}
-        <ul className="story">
-          {(incidents?.items ?? []).slice(0, 6).map((incident) => (
-            <li key={incident.id} style={{ gridTemplateColumns: "76px 1fr auto" }}>
-              <When at={incident.opened_at} />
-              <Link to="/incidents/$key" params={{ key: incident.id }} className="said">
-                {incident.title}
-              </Link>
-              <IncidentStatus incident={incident} />
-            </li>
-          ))}
-        </ul>
+        <IncidentLines incidents={(incidents?.items ?? []).slice(0, 6)} />
       </section>
     </div>
   );

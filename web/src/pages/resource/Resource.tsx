@@ -7,9 +7,9 @@ import { asked } from "~/api/queries";
 import { Chart } from "~/components/Chart";
 import { figure, short, thresholds, words } from "~/components/figures";
 import { HealthBadge } from "~/components/Health";
+import { IncidentLines } from "~/components/IncidentLines";
 import { Empty, Loaded } from "~/components/States";
 import { EffectBadge } from "~/components/Steps";
-import { IncidentStatus } from "~/components/Status";
 import { Title } from "~/components/Title";
 import { When } from "~/components/When";
 import { Changed, marked } from "./Changed";
@@ -136,17 +136,7 @@ function Incidents({ id }: { id: string }) {
           None among the last hundred.
         </Text>
       )}
-      <ul className="story">
-        {items.slice(0, 10).map((incident) => (
-          <li key={incident.id} style={{ gridTemplateColumns: "76px 1fr auto" }}>
-            <When at={incident.opened_at} />
-            <Link to="/incidents/$key" params={{ key: incident.id }} className="said">
-              {incident.title}
-            </Link>
-            <IncidentStatus incident={incident} />
-          </li>
-        ))}
-      </ul>
+      <IncidentLines incidents={items.slice(0, 10)} />
     </section>
   );
 }
