@@ -7,6 +7,7 @@ import pytest
 from tests.domain.making import CACHE, T0, after, alert, fix, incident, plan, reading, resource, step
 from watchkeeper.domain import (
     LOOP,
+    Alert,
     Approval,
     Decision,
     Event,
@@ -18,7 +19,8 @@ from watchkeeper.domain import (
     StepRecord,
     Verdict,
 )
-from watchkeeper.store import Store
+from watchkeeper.domain.change import Fingerprint
+from watchkeeper.store import Store, rename
 
 
 def event(text: str = "it began", **more: object) -> Event:
@@ -258,3 +260,22 @@ async def test_a_reader_sees_nothing_that_is_not_committed(store: Store) -> None
         await transaction.put(incident())
         assert await store.find(Incident, "inc-1") is None
     assert await store.find(Incident, "inc-1") is not None
+
+
+async def test_all_that_is_kept_of_what_is_called_otherwise_can_be_read_under_its_new_name(store: Store) -> None:
+    moved, near = resource("cache", environment="staging"), resource("cache-2")
+    looks = [replace(reading(used=0.5 + n / 10), at=after(n)) for n in range(3)]
+    other = replace(reading(near), at=T0)
+    print_of = Fingerprint(CACHE.id, "1", {"maxmemory": f'"{CACHE.id}"'}, T0)
+    async with store.transaction() as transaction:
+        await transaction.put_resources([CACHE, near])
+        await transaction.keep_readings([*looks, other])
+        await transaction.put(print_of)
+        await transaction.put(alert())
+        await rename(transaction.connection, CACHE.id, moved.id)
+    kept = await store.readings(moved.id, since=T0, until=after(60))
+    assert kept == [replace(one, resource=moved.id) for one in looks]
+    assert await store.readings(CACHE.id, since=T0, until=after(60)) == []
+    assert await store.readings(near.id, since=T0, until=after(60)) == [other]
+    assert await store.get(Fingerprint, moved.id) == replace(print_of, id=moved.id)
+    assert (await store.select(Alert, resource=moved.id)) == [replace(alert(), resource=moved.id)]

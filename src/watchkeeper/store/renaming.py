@@ -49,13 +49,15 @@ async def rename(connection: AsyncConnection, old: str, new: str) -> None:
         if (await connection.execute(sa.select(key).where(key == old))).first() is not None:
             await connection.execute(sa.delete(key.table).where(key == new))
             await connection.execute(
-                sa.update(key.table).where(key == old).values({key: new, key.table.c.body: _said(key.table, old, new)})
+                sa.update(key.table)
+                .where(key == old)
+                .values({key: new, key.table.c.body: _said(connection, key.table, old, new)})
             )
     readings = schema.readings
     await connection.execute(
         sa.update(readings)
         .where(readings.c.resource == old)
-        .values(resource=new, body=_said(readings, old, new))  # many: the database does it by itself
+        .values(resource=new, body=_said(connection, readings, old, new))  # many: the database does it by itself
     )
     await connection.execute(sa.delete(schema.resources).where(schema.resources.c.id == old))
 
@@ -72,6 +74,8 @@ async def _within(
             await connection.execute(sa.update(column.table).where(*same).values({column: json.loads(changed)}))
 
 
-def _said(table: sa.Table, old: str, new: str) -> Any:
+def _said(connection: AsyncConnection, table: sa.Table, old: str, new: str) -> Any:
     """The body, with the whole string `new` for `old`."""
-    return sa.cast(sa.func.replace(sa.cast(table.c.body, sa.Text), json.dumps(old), json.dumps(new)), sa.JSON)
+    text = sa.func.replace(sa.cast(table.c.body, sa.Text), json.dumps(old), json.dumps(new))
+    # SQLite keeps JSON as text, and a cast to JSON makes a number of it: 0.
+    return sa.type_coerce(text, sa.JSON) if connection.dialect.name == "sqlite" else sa.cast(text, sa.JSON)
