@@ -33,7 +33,7 @@ from watchkeeper.incidents import Desk
 from watchkeeper.store import Later, Store, fixes_beside, new_id
 from watchkeeper.verify import Subject, judge
 from watchkeeper.watch import Watch
-from watchkeeper.watch.correlation import carried_by, place, suffering
+from watchkeeper.watch.correlation import carried_by, place, served, suffering, upstream
 from watchkeeper.watch.losses import keepers, losses
 
 AFTERMATH = 60.0
@@ -113,11 +113,24 @@ class Fixing:
             ignored=self._another_matter(fix, incident, resources),
             aside=not_aimed_at(fix, self._watch.situation(mine).alerts, self._watch.fleet.resources),
             about=await self.rules_of(incident),
+            served=self._served(root, mine),
         )
         seconds = max(self._decide.tool(step.tool).settle for step in fix.plan.steps)
         async with aclosing(self._watch.settle((*mine, *subject.neighbours), seconds)) as looks:
             verdict = await judge(subject, self._until_halted(fix, looks), self._watch.probe)
         return await self.with_losses(verdict, resources, incident, fix.started_at)
+
+    def _served(self, root: str, judged: Sequence[str]) -> Mapping[str, str]:
+        """What is served by the root and by nothing that is ill: else it says nothing of the root."""
+        known = self._watch.fleet.resources
+        here = place(root, known) if root in known else frozenset[str]()
+
+        def elsewhere(key: str) -> bool:
+            needed = tuple(one for one in upstream(key, known) if one not in here)
+            return any(alert.severity != "info" for alert in self._watch.situation(needed).firing)
+
+        asked = sorted(served(root, known) - set(judged))
+        return {key: known[key].slug for key in asked if not elsewhere(key)}
 
     async def with_losses(
         self, verdict: Verdict, resources: Sequence[str], incident: Incident | None, since: datetime

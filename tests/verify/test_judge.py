@@ -71,6 +71,38 @@ async def test_good_looks_in_a_row_and_a_probe_are_a_proof() -> None:
     assert len(verdict.after) == GOOD_LOOKS
 
 
+NEEDED = replace(SUBJECT, served={SHOP.id: "shop"})
+
+
+async def test_what_needs_it_is_given_time_to_be_served_again_before_it_is_called_healed() -> None:
+    probe = Probes(True, False, True, False, True, True)  # the cache's, the shop's, and so on
+    verdict = await judged(*[GOOD] * 10, subject=NEEDED, probe=probe)
+    assert (verdict.outcome, verdict.reasons) == (
+        "healed",
+        ("3 good looks in a row", "the probe passes (a write and a read)"),
+    )
+    assert probe.asked == [CACHE.id, SHOP.id] * 3
+
+
+async def test_what_is_not_served_when_the_time_is_over_is_said_and_undoes_nothing() -> None:
+    verdict = await judged(*[GOOD] * 6, subject=NEEDED, probe=Probes(failing=SHOP.id))
+    assert verdict.outcome == "healed"
+    assert verdict.reasons[-1] == "shop, which needs it, is not served yet: OOM"
+    assert len(verdict.after) == GOOD_LOOKS
+
+
+async def test_a_fault_that_comes_back_while_others_wait_to_be_served_is_seen() -> None:
+    assert (await judged(*[GOOD] * 4, BAD, subject=NEEDED, probe=Probes(failing=SHOP.id))).outcome == "not_healed"
+
+
+async def test_what_cannot_tell_whether_it_is_served_is_not_waited_for() -> None:
+    probe = Probes(True, None)
+    assert (await judged(*[GOOD] * 4, subject=NEEDED, probe=probe)).reasons[
+        -1
+    ] == "the probe passes (a write and a read)"
+    assert probe.asked == [CACHE.id, SHOP.id]
+
+
 async def test_fewer_good_looks_are_none() -> None:
     probe = Probes()
     assert (await judged(*[GOOD] * (GOOD_LOOKS - 1), probe=probe)).outcome == "not_healed"

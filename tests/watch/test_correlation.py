@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from tests.domain.making import after, alert, incident, resource
 from watchkeeper.domain import Alert, Health, Incident, Resource
 from watchkeeper.watch import incident_for, reach, relapse_of, root_of
-from watchkeeper.watch.correlation import WINDOW, neighbours, roots_of, suffering, upstream
+from watchkeeper.watch.correlation import WINDOW, neighbours, roots_of, served, suffering, upstream
 
 Graph = dict[str, Resource]
 
@@ -345,6 +345,12 @@ def test_a_victim_joins_however_late_while_its_cause_still_alerts() -> None:
 def test_what_suffers_is_elsewhere() -> None:
     resources = graph("shop>cache", "web>shop", "shop>orders", carriers="cache:box")
     assert suffering(named("cache"), resources) == suffering(named("box"), resources) == {named("shop"), named("web")}
+
+
+def test_what_is_served_needs_it_at_first_hand() -> None:
+    resources = graph("shop>cache", "web>shop", "shop>orders", carriers="cache:box")
+    assert served(named("cache"), resources) == served(named("box"), resources) == {named("shop")}
+    assert served(named("web"), resources) == served("docker/lab/redis/gone", resources) == frozenset()
 
 
 @given(outages())

@@ -1,5 +1,6 @@
 """Judged from readings and probe alone: the same for a fix, a recovery, and a rollout's stage later."""
 
+import asyncio
 import re
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from dataclasses import dataclass, field, replace
@@ -10,6 +11,9 @@ from watchkeeper.domain.situation import Situation
 
 GOOD_LOOKS = 3
 """Consecutive good looks that make a proof, besides the probe."""
+PATIENCE = 20.0
+"""Seconds that what needs the root may take to be served again once the rest of the proof is there. PgBouncer tries
+every 15 s to log in (server_login_retry, pgbouncer.org, "Configuration")."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +38,9 @@ class Subject:
     """What needs the root: what already went wrong there before `since` (seconds and more may pass until its own check
     passes again) says nothing against the fix."""
     since: datetime | None = None
+    served: Mapping[str, str] = field(default_factory=dict[str, str])
+    """What needs the root at first hand, and how people call it. Once the proof is there it gets up to `PATIENCE` to be
+    served again (a pooler that was refused logs in anew after seconds); after that, what is not served yet is said."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,8 +54,8 @@ async def judge(subject: Subject, looks: AsyncIterator[Situation], probe: Callab
     """Follow the looks until the proof is there or they end.
 
     `healed`: consecutive good looks in which no alert fires, the healed condition holds and no neighbour is worse,
-    and then the probe of each resource passes; at the end, the same of all that the plan was for. `inconclusive`: the
-    last look told nothing. Else `not_healed`.
+    and then the probe of each resource passes, and that of what needs the root; at the end, the same of all that the
+    plan was for, whoever is still not served. `inconclusive`: the last look told nothing. Else `not_healed`.
     """
     run: list[Reading] = []
     narrow: list[Reading] = []
@@ -56,6 +63,8 @@ async def judge(subject: Subject, looks: AsyncIterator[Situation], probe: Callab
     seen: list[Reading] = []
     last = _Look(False, True, ("nothing was looked at",))
     made: Probe | None = None
+    unserved: tuple[str, ...] = ()
+    clock, until = asyncio.get_running_loop().time, 0.0
     async for situation in looks:
         last = _assess(subject, situation)
         reading = situation.readings.get(subject.root)
@@ -65,16 +74,22 @@ async def judge(subject: Subject, looks: AsyncIterator[Situation], probe: Callab
             own = _assess(_narrowed(subject, situation), situation)
             narrow = [*narrow, reading] if own.good and reading is not None else []
         if not last.good:
-            run = []
+            run, unserved = [], ()
             continue
         run = [*run, reading] if reading is not None else []
         if len(run) < GOOD_LOOKS:
             continue
         made, failing = await _probe_all(subject, probe)
         if failing is None:
-            return _healed(subject, run, made)
-        run = []
+            until = until if unserved else clock() + PATIENCE
+            unserved = await _unserved(subject, probe)
+            if not unserved or clock() >= until:
+                return _healed(subject, run[-GOOD_LOOKS:], made, unserved)
+            continue
+        run, unserved = [], ()
         last = _Look(False, failing.ok is None, (f"the probe of {failing.resource} fails: {failing.error}",))
+    if unserved:
+        return _healed(subject, run[-GOOD_LOOKS:], made, unserved)
     if situation is not None and len(narrow) >= GOOD_LOOKS:
         made, failing = await _probe_all(_narrowed(subject, situation), probe)
         if failing is None:
@@ -161,6 +176,16 @@ async def _probe_all(subject: Subject, probe: Callable[[str], Awaitable[Probe]])
         if not made.ok:
             return mine, made
     return mine, None
+
+
+async def _unserved(subject: Subject, probe: Callable[[str], Awaitable[Probe]]) -> tuple[str, ...]:
+    """What needs the root and does not get it yet, each with its own word. One that cannot tell says nothing."""
+    made = await asyncio.gather(*(probe(key) for key in subject.served))
+    return tuple(
+        f"{slug}, which needs it, is not served yet: {one.error}"
+        for slug, one in zip(subject.served.values(), made, strict=True)
+        if one.ok is False
+    )
 
 
 def _told(subject: Subject, after: Reading) -> tuple[str, ...]:

@@ -77,6 +77,14 @@ def suffering(root: str, resources: Mapping[str, Resource]) -> frozenset[str]:
     return frozenset({key for at in here for key in known.needing(at)} - here)
 
 
+def served(root: str, resources: Mapping[str, Resource]) -> frozenset[str]:
+    """What needs it at first hand, and is elsewhere."""
+    if root not in resources:
+        return frozenset()
+    here, known = place(root, resources), ties(resources)
+    return frozenset({key for at in here for key in known.down.get(at, ()) if key in resources} - here)
+
+
 def neighbours(of: Sequence[str], resources: Mapping[str, Resource]) -> tuple[str, ...]:
     """One step up and one step down, without themselves."""
     known = ties(resources)

@@ -286,12 +286,21 @@ async def try_out(session: PgbouncerSession) -> Probe:
                 error = None if row["one"] == 1 else "what came back is not what was asked for"
             else:
                 await session.console("SHOW VERSION")
+                error = _waiting(session)
         ok = error is None
     except (Trouble, TimeoutError) as problem:
         found = trouble(problem)
         # Without the password nothing is learnt of whether it works.
         ok, error = (None if found.category in ("password", "denied") else False), str(found)
     return Probe(session.resource.id, at, ok, time.perf_counter() - begun, what, error)
+
+
+def _waiting(session: PgbouncerSession) -> str | None:
+    """Without a query through it: who was seen to wait at a pool that has not got a connection since."""
+    if not session.unserved:
+        return None
+    database, user = next(iter(session.unserved))
+    return f"clients of {database} as {user} were seen to wait, and it has no connection to the server since"
 
 
 async def peers(session: PgbouncerSession) -> list[str] | None:
