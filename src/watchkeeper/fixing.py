@@ -29,6 +29,7 @@ from watchkeeper.domain import (
 )
 from watchkeeper.domain.incident import NO_FAULT
 from watchkeeper.domain.situation import Situation, effect_of
+from watchkeeper.hindering import hindered, hindering
 from watchkeeper.incidents import Desk
 from watchkeeper.store import Later, Store, fixes_beside, new_id
 from watchkeeper.verify import Subject, judge
@@ -64,15 +65,14 @@ class Fixing:
             incident = await self._desk.verifying(incident, fix)  # as it is now: alerts may have joined meanwhile
         if fix.verdict is None:
             stop = await self._decide.halted(fix.id)
-            verdict = None if stop else await self._judged(fix, incident)
+            verdict = None if stop else _not_tried(fix) or await self._judged(fix, incident)
             stop = stop or await self._decide.halted(fix.id)
             if verdict is None or (stop and (stop.undo or verdict.outcome != "healed")):  # else it came too late
                 fix = replace(fix, stopped=stop)
                 verdict = _cut_short(fix)
             fix = replace(fix, verdict=await self._told(fix, verdict))
             await self._store.save(fix)
-        fails = fix.verdict is not None and fix.verdict.outcome == "not_healed" and not self._stays(fix)
-        if fix.stopped.undo if fix.stopped else fails:
+        if fix.stopped.undo if fix.stopped else self._fails(fix):
             fix = await self._act.undo(fix)
         fix = replace(fix, status="closed", finished_at=now())
         await self._store.save(fix, *await self._decide.history.ended(fix))
@@ -80,10 +80,9 @@ class Fixing:
 
     async def _told(self, fix: Fix, verdict: Verdict) -> Verdict:
         """The verdict, and before its reasons what it must not be taken for."""
-        if held_back(fix) and verdict.outcome != "healed" and not fix.stopped:
-            refused = next((record for record in fix.steps if record.status == "refused"), None)
-            why = (f"nothing was done: {refused.tool} was refused: {refused.error}",) if refused else ()
-            return replace(verdict, reasons=(*why, *verdict.reasons))
+        if verdict.outcome in ("not_healed", "inconclusive") and not fix.stopped:
+            verdict = replace(verdict, reasons=(*filter(None, (fix.broke_off,)), *verdict.reasons))
+            return hindered(verdict, await hindering(self._store, fix))
         if verdict.outcome != "healed" or fix.incident is not None:
             return verdict
         known = [await self._store.select(Alert, resource=key, limit=50) for key in fix.plan.resources]
@@ -189,6 +188,13 @@ class Fixing:
         firing = self._watch.situation(resources).firing
         before = [alert for alert in firing if (alert.firing_at or now()) < fix.started_at]
         return frozenset(alert.id for alert in before if alert.incident != incident.id)
+
+    def _fails(self, fix: Fix) -> bool:
+        """Whether what was done is taken back: it did not help, or is half of what was planned, of which nobody knows
+        what it does by itself."""
+        if fix.verdict is None or fix.verdict.outcome in ("healed", "not_tried") or self._stays(fix):
+            return False
+        return fix.verdict.outcome == "not_healed" or fix.half_done
 
     def _stays(self, fix: Fix) -> bool:
         """Whether what somebody asked for by hand stays although it did not help: nothing got worse by it, or a person
@@ -340,11 +346,6 @@ class Fixing:
         return self._decide.hands.taken(plan.resources, self._watch.neighbours(plan.resources))
 
 
-def held_back(fix: Fix) -> bool:
-    """Whether the fix ended before it did anything."""
-    return all(record.status in ("refused", "skipped") for record in fix.steps)
-
-
 def not_aimed_at(fix: Fix, alerts: Iterable[Alert], resources: Mapping[str, Resource]) -> frozenset[str]:
     """Ids of those that began before the fix and have another cause than its plan is for: on its root by their rule,
     and what is neither there nor on the same machine or container."""
@@ -380,6 +381,14 @@ def _helped(fix: Fix) -> bool:
     if fix.verdict is not None:
         return fix.verdict.outcome == "healed"
     return any(record.status == "done" for record in fix.steps)
+
+
+def _not_tried(fix: Fix) -> Verdict | None:
+    """Of a fix that was refused before it did anything: whatever became of the fault, that was not its doing."""
+    if not fix.untouched:
+        return None
+    why = f"nothing was done: {fix.broke_off}".removesuffix(": ")
+    return Verdict("not_tried", (why,), fix.before.get(fix.plan.resources[0]))
 
 
 def _cut_short(fix: Fix) -> Verdict:

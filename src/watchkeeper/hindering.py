@@ -2,8 +2,9 @@
 that is over, and nothing harsher is asked for before."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 
-from watchkeeper.domain import Alert, Fix, Incident, now
+from watchkeeper.domain import Alert, Fix, Incident, Verdict, now
 from watchkeeper.domain.situation import Situation
 from watchkeeper.incidents import Desk
 from watchkeeper.store import Store
@@ -15,7 +16,7 @@ ALERTS = 100
 async def hindering(store: Store, fix: Fix) -> list[Alert]:
     """Alerts of other, grave faults on what the fix was for, which fired while a step of it failed."""
     failed = next((record for record in fix.steps if record.status == "failed"), None)
-    if failed is None or not fix.plan.aims or fix.verdict is None or fix.verdict.outcome == "healed":
+    if failed is None or not fix.plan.aims:
         return []
     until, since = failed.finished_at or now(), failed.started_at or fix.started_at
     return [
@@ -28,13 +29,21 @@ async def hindering(store: Store, fix: Fix) -> list[Alert]:
     ]
 
 
-async def hinder(desk: Desk, incident: Incident, fix: Fix, others: Sequence[Alert]) -> Incident:
+def hindered(verdict: Verdict, others: Sequence[Alert]) -> Verdict:
+    """The verdict on a plan of which a step failed: it says itself that something else may be why."""
+    if not others:
+        return verdict
+    said = f"{', '.join(dict.fromkeys(alert.rule for alert in others))} fired too when that failed"
+    return replace(verdict, reasons=(said, *verdict.reasons), hindered=tuple(alert.id for alert in others))
+
+
+async def hinder(desk: Desk, store: Store, incident: Incident, fix: Fix) -> Incident:
     """After a fix of which a step failed: note what hindered it."""
-    if not others or fix.plan.key in incident.hindered:
+    keys = fix.verdict.hindered if fix.verdict else ()
+    if not keys or fix.plan.key in incident.hindered:
         return incident
-    names = ", ".join(dict.fromkeys(alert.rule for alert in others))
+    names = ", ".join(dict.fromkeys([(await store.get(Alert, key)).rule for key in keys]))
     text = f"{fix.plan.author} failed while {names} fired too: it is tried once more when that is over"
-    keys = [alert.id for alert in others]
     return await desk.change(incident.id, lambda i: i.hinders(fix, keys), "plan.hindered", text)
 
 

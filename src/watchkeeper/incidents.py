@@ -37,6 +37,7 @@ log = structlog.get_logger(__name__)
 ACTIVE = ("open", "diagnosing", "awaiting_approval", "fixing", "verifying", "escalated")
 STORE_PAUSE = 2.0
 """Seconds until an incident is taken up again whose change could not be recorded."""
+ENDS = {"healed": "incident.closed", "not_tried": "plan.refused"}
 BEFORE = timedelta(minutes=2)
 """How much of the readings from before an incident is kept at full rate."""
 
@@ -299,13 +300,15 @@ class Desk:
         return await self.change(incident.id, lambda i: i.verifying(), "incident.verifying", f"{fix.id} is judged")
 
     async def judged(self, incident: Incident, fix: Fix, verdict: Verdict) -> Incident:
-        kind = {"healed": "incident.closed", "inconclusive": "incident.escalated"}.get(verdict.outcome, "plan.failed")
+        kind = ENDS.get(verdict.outcome, "plan.failed")
+        if verdict.outcome == "inconclusive" and not verdict.hindered:
+            kind = "incident.escalated"
         firing = await self._store.select(Alert, incident=incident.id, status="firing")
         more = [alert for alert in firing if alert.severity != "info"]
         if verdict.outcome == "healed" and more:
             reason = f"{fix.plan.author} healed, but {more[0].rule} {more[0].beside(fix.started_at)}"
             return await self.change(incident.id, lambda i: i.going_on(fix, reason), "incident.goes_on", reason)
-        text = f"{verdict.outcome}: {'; '.join(verdict.reasons)}"
+        text = f"{verdict.said}: {'; '.join((*verdict.reasons, *fix.standing))}"
         return await self.change(incident.id, lambda i: i.judged(fix, verdict, now()), kind, text)
 
     async def untried(self, incident: Incident, fix: Fix, reason: str) -> Incident:

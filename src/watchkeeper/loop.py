@@ -29,8 +29,8 @@ from watchkeeper.domain import (
     now,
 )
 from watchkeeper.domain.situation import Situation
-from watchkeeper.fixing import Fixing, held_back
-from watchkeeper.hindering import hinder, hindering, release
+from watchkeeper.fixing import Fixing
+from watchkeeper.hindering import hinder, release
 from watchkeeper.incidents import Desk
 from watchkeeper.merging import Merging
 from watchkeeper.people import People
@@ -169,14 +169,10 @@ class Loop:
         await self._fixing.aftermath(fix, incident)
         if fix.verdict is None:
             raise RuntimeError(f"{fix.id} was finished without a verdict")
-        if held_back(fix) and not fix.stopped and (stopped := await self._fixing.stopped(fix)):
+        if fix.verdict.outcome == "not_tried" and (stopped := await self._fixing.stopped(fix)):
             return await self._desk.untried(incident, fix, stopped)
-        others = await hindering(self._store, fix)
-        verdict = fix.verdict  # what failed because of something else tells nothing of the plan, and that goes on
-        if others and verdict.outcome == "inconclusive" and not fix.stopped:
-            verdict = replace(verdict, outcome="not_healed")
-        incident = await self._desk.judged(incident, fix, verdict)
-        return await hinder(self._desk, incident, fix, others)
+        incident = await self._desk.judged(incident, fix, fix.verdict)
+        return await hinder(self._desk, self._store, incident, fix)
 
     async def submit(self, plan: Plan, principal: Principal, incident: Incident | None = None) -> Submission:
         """The one entrance: what comes by HTTP, command line, chat, MCP or a rollout is judged by the same policy.

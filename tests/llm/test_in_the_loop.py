@@ -162,7 +162,7 @@ async def test_what_did_not_heal_is_told_to_the_model_whose_next_plan_does(full:
         )
         told = model.requests[-1].body["contents"][0]["parts"][0]["text"]
         tried = told.partition("What was tried, and what came of it")[2].partition("## ")[0]
-        assert "llm:google:gemini-2.5-pro#1: not_healed: " in tried
+        assert "llm:google:gemini-2.5-pro#1: not healed: " in tried
         assert f'redis_set_maxmemory {{"value": {24 << 20}}}: done and taken back' in tried
         before, after = (line for line in tried.splitlines() if line.startswith(("  before", "  after")))
         assert "used_memory_ratio=1" in before or "used_memory_ratio=0.99" in before

@@ -289,7 +289,7 @@ async def test_what_did_not_help_is_in_the_next_prompt_and_the_next_plan_is_anot
         two = await made.plan(again, at)
     asked = server.requests[1].body["contents"][0]["parts"][0]["text"]
     told = asked[asked.index("## What was tried") : asked.index("## Resources within reach")]
-    assert "llm:google:gemini-2.5-pro#1: not_healed: redis-odd still fires" in told
+    assert "llm:google:gemini-2.5-pro#1: not healed: redis-odd still fires" in told
     assert 'redis_set_maxmemory {"value": 120000000}: done and taken back {"was": 16777216}' in told
     assert "after  used_memory_ratio=0.9612" in told
     assert two.plan is not None

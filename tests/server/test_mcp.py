@@ -146,7 +146,7 @@ async def test_a_change_waits_for_a_person_and_is_collected_once_it_is_done(
         assert (row.requested_by.id, row.plan.author) == ("agent:mcp", "agent:mcp")
         assert (await operator.post(f"/api/approvals/{row.id}/approve", json={})).status_code == 200
         done = await answer(client, "fix_status", fix=asked["approval_id"], wait_seconds=PATIENCE)
-    assert (done["status"], done["verdict"], done["over"]) == ("closed", "healed", True)
+    assert (done["status"], done["verdict"], done["over"]) == ("closed", "still well", True)
     assert done["decided_by"].startswith("person:")
     assert done["steps"][0]["status"] == "done"
     assert thing.changes == [0.4]
@@ -230,7 +230,7 @@ async def test_a_plan_of_several_steps_is_one_fix(
         assert asked["status"] == "awaiting_approval"
         await operator.post(f"/api/approvals/{asked['approval_id']}/approve", json={})
         done = await answer(client, "fix_status", fix=asked["fix_id"], wait_seconds=PATIENCE)
-    assert (done["verdict"], [step["status"] for step in done["steps"]]) == ("healed", ["done", "done"])
+    assert (done["verdict"], [step["status"] for step in done["steps"]]) == ("still well", ["done", "done"])
     row = await runtime.store.get(Approval, asked["approval_id"])
     assert row.plan.diagnosis is not None
     assert (row.plan.diagnosis.cause, row.plan.diagnosis.author) == ("It is too high.", "agent:mcp")

@@ -67,7 +67,8 @@ class Act:
         undoable = [i for i in changed if self._has_undo(fix, i)]
         if undoable:
             fix = replace(fix, status="undoing")
-            why = fix.stopped.told if fix.stopped else f"{fix.plan.author} did not help"
+            why = fix.broke_off if fix.half_done else f"{fix.plan.author} did not help"
+            why = fix.stopped.told if fix.stopped else why
             await self._store.save(fix, self._event("fix.undoing", fix, f"{why}: taking it back"))
             await self._workflow(f"{fix.id}:undo", self._executor.take_back, fix.id, undoable)
             fix = await self._store.get(Fix, fix.id)

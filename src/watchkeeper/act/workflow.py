@@ -188,7 +188,9 @@ class Executor(DBOSConfiguredInstance):
             record = replace(record, status="skipped", error="there is no undo")
         elif record.before == step.before:
             record = replace(record, status="done", after=record.before, output="already as it was before")
-        elif record.before is None or (step.status == "done" and record.before != step.after):
+        elif record.before is None:
+            record = replace(record, status="skipped", error="its state cannot be read now; it is left alone")
+        elif step.status == "done" and record.before != step.after:
             record = replace(record, status="skipped", error="the state was changed by others since; it is left alone")
         elif stopped := await self._permits.stopped():
             record = replace(record, status="refused", error=stopped)

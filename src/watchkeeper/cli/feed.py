@@ -21,6 +21,7 @@ STYLES = (
     ("fix.healed", "●", "bold green"),
     ("fix.not_healed", "✖", "red"),
     ("fix.inconclusive", "▲", "yellow"),
+    ("fix.not_tried", "·", "yellow"),
     ("fix.step.done", "✓", "green"),
     ("fix.step.failed", "✖", "red"),
     ("fix.step.refused", "✖", "red"),

@@ -13,8 +13,8 @@ if TYPE_CHECKING:
 
     from watchkeeper.cli.client import Client
 
-WELL = ("healed", "recovered")
-JUDGED = ("fix.healed", "fix.not_healed", "fix.inconclusive")
+WELL = ("healed", "still well", "recovered")
+JUDGED = ("fix.healed", "fix.not_healed", "fix.inconclusive", "fix.not_tried")
 WITH_A_PERSON = (
     "incident.closed",
     "incident.merged",
@@ -143,7 +143,7 @@ def _ended(client: "Client", screen: "Console", key: str, print_json: "Callable[
         screen.print(f"It was not begun: {problem.what}", style="yellow")
         return 1
     ended: dict[str, Any] = {"fix": fix, "incident": None}
-    verdict = fix["verdict"]["outcome"] if fix["verdict"] else None
+    verdict = fix["said"] if fix["verdict"] else None
     if fix["incident"]:
         ended["incident"] = client.get(f"/api/incidents/{fix['incident']}")["incident"]
         verdict = ended["incident"]["outcome"] or ended["incident"]["status"]
@@ -162,17 +162,15 @@ def _said(fix: dict[str, Any], verdict: str | None) -> str:
     """How it ended, in a sentence; `healed` is said of an incident alone."""
     if fix["incident"] or verdict is None:
         return f"{verdict or fix['status']}.".replace("_", " ").capitalize()
-    from watchkeeper.domain.incident import NO_FAULT
-
     reasons = "; ".join(fix["verdict"]["reasons"])
     if not any(record["status"] in ("done", "unknown") for record in fix["steps"]):
         return f"It was not carried out: {reasons}."
     undone = any(record["status"] == "done" for record in fix["undo"])
-    if NO_FAULT in fix["verdict"]["reasons"]:
+    if verdict == "still well":
         return f"Carried out: {reasons}."
     word = {
         "healed": "Carried out, and all is well there",
-        "not_healed": "Taken back, for it is not well there" if undone else "Carried out; it is not well there",
+        "not healed": "Taken back, for it is not well there" if undone else "Carried out; it is not well there",
     }.get(verdict, "Carried out; nothing tells whether it is well there")
     return f"{word}: {reasons}."
 

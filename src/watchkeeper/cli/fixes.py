@@ -22,7 +22,7 @@ def list_fixes(
     """The last fixes, newest first. `show FIX` tells all of one."""
     if context.invoked_subcommand is not None:
         return None
-    from watchkeeper.cli.screen import console, print_json, said_of, table, until
+    from watchkeeper.cli.screen import console, print_json, table, until
 
     options = Options.of(context)
     with options.client() as client:
@@ -34,8 +34,7 @@ def list_fixes(
     made = table("fix", "begun", "by", "steps", "ended", "incident", fold=("steps",))
     for one in page["items"]:
         steps = ", ".join(step["tool"] for step in one["plan"]["steps"])
-        ended = said_of(one["verdict"]) if one["verdict"] else one["status"]
-        ended += " (archived)" if one["archived"] else ""
+        ended = one["said"] + (" (archived)" if one["archived"] else "")
         author = one["plan"]["author"]
         made.add_row(one["id"], until(one["started_at"]), author, steps, ended, one["incident"] or "")
     return console().print(made)

@@ -60,13 +60,6 @@ def health(name: str) -> Text:
     return Text(f"{shape} {name}", style=colour)
 
 
-def said_of(verdict: dict[str, Any]) -> str:
-    """A verdict in a word or two: what was not ill is not healed."""
-    from watchkeeper.domain.incident import NO_FAULT
-
-    return "still well" if NO_FAULT in verdict["reasons"] else str(verdict["outcome"])
-
-
 def outcome(name: str) -> Text:
     shape, colour = OUTCOME.get(name, ("?", "yellow"))
     return Text(f"{shape} {name}", style=colour)

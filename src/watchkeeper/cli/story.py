@@ -8,10 +8,16 @@ from rich.text import Text
 
 from watchkeeper.cli import feed
 from watchkeeper.cli.incidents import standing
-from watchkeeper.cli.screen import called, clock, counted, lasted, moment, prose, said_of
+from watchkeeper.cli.screen import called, clock, counted, lasted, moment, prose
 from watchkeeper.cli.status import show_advice, show_waiting
 
-VERDICT = {"healed": ("●", "green"), "not_healed": ("✖", "red"), "inconclusive": ("▲", "yellow")}
+VERDICT = {
+    "healed": ("●", "green"),
+    "still well": ("●", "green"),
+    "not healed": ("✖", "red"),
+    "not tried": ("·", "yellow"),
+    "inconclusive": ("▲", "yellow"),
+}
 STEP = {"done": ("✓", "green"), "failed": ("✖", "red"), "refused": ("✖", "red"), "unknown": ("▲", "yellow")}
 
 
@@ -146,13 +152,12 @@ def _kept(evidence: dict[str, Any]) -> str:
 
 def _fix(screen: Console, fix: dict[str, Any], note: str, events: Sequence[dict[str, Any]] = ()) -> None:
     verdict = fix["verdict"]
-    said = said_of(verdict) if verdict else fix["status"]
-    shape, style = VERDICT.get(said, ("▸", "yellow"))
+    shape, style = VERDICT.get(fix["said"], ("▸", "yellow"))
     _heading(screen, f"Fix {fix['id']}")
     took = between(fix["started_at"], fix["finished_at"], events)
     by = f", approved by {fix['approved_by']}" if fix["approved_by"] else ""
     by += f": {note}" if note else ""
-    screen.print(Text(f"  {shape} {said}", style).append(f" in {took}" if took else "", "none"))
+    screen.print(Text(f"  {shape} {fix['said']}", style).append(f" in {took}" if took else "", "none"))
     decision = fix["decision"]
     prose(screen, f"{fix['plan']['author']}; {decision['outcome']} by policy {decision['policy']}{by}", 2)
     records = {record["index"]: record for record in fix["steps"]}

@@ -131,6 +131,8 @@ class History:
             if self._changes(record.tool) and record.status in ("done", "failed", "unknown") and record.undo_of is None
         ]
         by_hand = fix.principal.kind == "person" and fix.incident is None
+        if fix.verdict.hindered:  # which tells nothing of these tools
+            steps = [step for step in steps if step["status"] != "failed"]
         holds_back = bool(steps) and outcome != "healed" and not by_hand
         text = f"{fix.plan.author}: {fix.verdict.said} ({'; '.join(fix.verdict.reasons)})"
         data: dict[str, object] = {"steps": steps, "holds_back": holds_back, "aims": list(fix.plan.aims)}

@@ -16,7 +16,7 @@ IncidentStatus = Literal["open", "diagnosing", "awaiting_approval", "fixing", "v
 IncidentOutcome = Literal["healed", "recovered", "gone", "by_human", "merged"]
 StepStatus = Literal["intended", "acting", "done", "failed", "refused", "unknown", "skipped"]
 FixStatus = Literal["running", "executed", "undoing", "closed"]
-VerdictOutcome = Literal["healed", "not_healed", "inconclusive"]
+VerdictOutcome = Literal["healed", "not_healed", "inconclusive", "not_tried"]
 NO_FAULT = "nothing was wrong before, and it is still well"
 """Why a verdict that is well heals nothing."""
 LASTS = 2
@@ -47,18 +47,21 @@ class StepRecord:
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """Judged from readings and probe alone; the same for a fix, a rollout stage and a recovery."""
+    """Judged from readings and probe alone; the same for a fix, a rollout stage and a recovery. `not_tried`: nothing
+    was done, so there is nothing to judge."""
 
     outcome: VerdictOutcome
     reasons: tuple[str, ...]
     before: Reading | None = None
     after: tuple[Reading, ...] = ()
     probe: Probe | None = None
+    hindered: tuple[str, ...] = ()
+    """Ids of alerts of other, grave faults that fired while a step failed: it tells nothing of the plan."""
 
     @property
     def said(self) -> str:
         """The outcome in a word or two: what was not ill is not healed."""
-        return "still well" if NO_FAULT in self.reasons else self.outcome
+        return "still well" if NO_FAULT in self.reasons else self.outcome.replace("_", " ")
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,6 +103,40 @@ class Fix:
 
     def step(self, index: int, *, undo: bool = False) -> StepRecord | None:
         return next((r for r in (self.undo if undo else self.steps) if r.index == index), None)
+
+    @property
+    def said(self) -> str:
+        """How it ended, or how far it is, in a word or two: the same wherever a person reads of it."""
+        return self.verdict.said if self.verdict else self.status
+
+    @property
+    def untouched(self) -> bool:
+        """Whether it ended before it did anything."""
+        return all(record.status in ("refused", "skipped") for record in self.steps)
+
+    @property
+    def broke_off(self) -> str:
+        """Which step failed or was refused, after which others, and why; empty where all of it was done."""
+        ended = next((record for record in self.steps if record.status in ("failed", "refused")), None)
+        if ended is None:
+            return ""
+        did = "failed" if ended.status == "failed" else "was refused"
+        done = [record.tool for record in self.steps if record.status == "done"]
+        return f"{ended.tool} {did}{' after ' * bool(done)}{', '.join(done)}: {ended.error}"
+
+    @property
+    def half_done(self) -> bool:
+        """Whether it broke off after something was done: nobody has planned such a half."""
+        return bool(self.broke_off) and any(record.status == "done" for record in self.steps)
+
+    @property
+    def standing(self) -> tuple[str, ...]:
+        """What could not be taken back, and why: it stands."""
+        return tuple(
+            f"{record.tool.removeprefix('undo ')} stands: {record.error}"
+            for record in self.undo
+            if record.status in ("failed", "refused", "skipped", "unknown")
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -293,16 +330,20 @@ class Incident:
         return replace(self, status="verifying")
 
     def judged(self, fix: Fix, verdict: Verdict, at: datetime) -> "Incident":
-        """healed closes, inconclusive escalates (no blind undo), not_healed goes on to the next plan."""
+        """healed closes, inconclusive escalates (no blind undo), not_healed goes on to the next plan; so does what was
+        not tried, and what another fault hindered, which goes first now."""
         done = replace(self, open_fix=None)
-        reason = "; ".join(verdict.reasons)
+        reason = "; ".join((*verdict.reasons, *fix.standing))
+        if verdict.outcome == "not_tried":
+            return done.not_tried(fix).refuse(fix.plan, reason)
         if verdict.outcome == "healed":
             again = tuple(key for key in self.tried if key != fix.plan.key)
             tried = again if self.reopened < LASTS else self.tried
             wanted = tuple(key for key in self.refused if key != fix.plan.key)  # who refused it has asked for it since
             return replace(done, tried=tried, refused=wanted).close("healed", at, reason)
-        if verdict.outcome == "inconclusive":
-            carried = f"{fix.plan.author} was carried out, but nothing can tell whether it helped: {reason}"
+        if verdict.outcome == "inconclusive" and not verdict.hindered:
+            how = "was not carried out to its end" if fix.broke_off else "was carried out"
+            carried = f"{fix.plan.author} {how}, but nothing can tell whether it helped: {reason}"
             return done.escalate(reason if fix.stopped else carried)
         return replace(done, status="open", reason=reason)
 

@@ -149,14 +149,13 @@ def _incident(incident: Incident) -> str:
 
 
 def _fix(morning: Morning, fix: Fix) -> str:
-    outcome = (fix.verdict.outcome if fix.verdict else fix.status).replace("_", " ")
     took = seconds_between(fix.started_at, fix.finished_at)
     by = f"approved by {fix.approved_by}" if fix.approved_by else f"allowed by {fix.decision.policy}"
     undone = ", undone" if any(record.status == "done" for record in fix.undo) else ""
     said = f"; {'; '.join(fix.verdict.reasons)}" if fix.verdict else ""
     lasted = f" in {spoken(took)}" if took is not None else ""
     steps = _steps(morning, fix.plan)
-    return f"{_clock(fix.started_at)} `{fix.id}` {steps}: {outcome}{undone}{lasted}, {by}{said}"
+    return f"{_clock(fix.started_at)} `{fix.id}` {steps}: {fix.said}{undone}{lasted}, {by}{said}"
 
 
 def _proposal(morning: Morning, proposal: Proposal) -> str:

@@ -105,10 +105,9 @@ def beside(at: datetime, opened_at: datetime) -> str:
 
 
 def _fix(fix: Fix) -> list[str]:
-    outcome = fix.verdict.outcome if fix.verdict else fix.status
     allowed = f"{fix.decision.outcome} by policy `{fix.decision.policy}`"
     by = f", approved by {fix.approved_by}" if fix.approved_by else ""
-    lines = [f"## Fix {fix.id}: {outcome}", "", f"{fix.plan.author} · {allowed}{by}", ""]
+    lines = [f"## Fix {fix.id}: {fix.said}", "", f"{fix.plan.author} · {allowed}{by}", ""]
     for index, step in enumerate(fix.plan.steps):
         record = fix.step(index)
         took = seconds_between(record.started_at, record.finished_at) if record else None

@@ -23,6 +23,7 @@ GROUPS: dict[str, Group] = {
     "fix.would": "fixes",
     "fix.inconclusive": "fixes",
     "fix.not_healed": "fixes",
+    "fix.not_tried": "fixes",
     "connector.quarantined": "system",
     "connector.released": "system",
     "breaker.opened": "system",
@@ -47,7 +48,7 @@ GROUPS: dict[str, Group] = {
 PROGRESS = frozenset(list(GROUPS)[list(GROUPS).index("alert.firing") :])
 TOLD = frozenset(GROUPS) - PROGRESS
 """What every channel is told of."""
-ALONE = frozenset({"fix.inconclusive", "fix.not_healed"})
+ALONE = frozenset({"fix.inconclusive", "fix.not_healed", "fix.not_tried"})
 """Told only of a fix without an incident: with one, the incident says so."""
 ABOUT_CHANNELS = frozenset({"channel.silent", "channel.answers", "notification.dead"})
 """What one channel is told of the others."""
@@ -60,6 +61,7 @@ SERIOUS: dict[str, Severity] = {
     "notification.dead": "warning",
     "fix.inconclusive": "warning",
     "fix.not_healed": "warning",
+    "fix.not_tried": "warning",
 }
 """How grave an event is that belongs to no incident; others are only information."""
 RANK: tuple[Severity, ...] = ("info", "warning", "critical")
@@ -129,6 +131,8 @@ class Composer:
 def _following(event: Event) -> str:
     if event.kind == "approval.requested":
         return f"decide with `watchkeeper approve {event.subject}` or `watchkeeper reject {event.subject}`"
+    if event.kind == "fix.not_tried":
+        return "ask for it again, or for something else"
     if event.kind in ALONE:
         return "nobody else looks after it: see whether it is as it should be"
     if event.kind in ("channel.silent", "notification.dead"):

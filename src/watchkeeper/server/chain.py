@@ -57,6 +57,8 @@ class Decided(BaseModel):
     decision: Decision
     approved_by: str
     verdict: VerdictOutcome | None
+    said: str
+    """The verdict, or how far it is, in a word or two."""
     reasons: list[str]
 
 
@@ -154,5 +156,6 @@ def _decided(fix: Fix) -> Decided:
         decision=fix.decision,
         approved_by=fix.approved_by,
         verdict=verdict.outcome if verdict else None,
+        said=fix.said,
         reasons=list(verdict.reasons) if verdict else [],
     )

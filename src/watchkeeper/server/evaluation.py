@@ -148,7 +148,7 @@ def _before_after(runtime: Runtime, fix: Fix, alerts: list[Alert]) -> BeforeAfte
         at=fix.started_at,
         author=fix.plan.author,
         resource=root,
-        outcome=fix.verdict.outcome if fix.verdict is not None else fix.status,
+        outcome=fix.said,
         seconds=round((ended - fix.started_at).total_seconds(), 3) if ended is not None else None,
         metric=name,
         before=_figure(fix.before.get(root), name),

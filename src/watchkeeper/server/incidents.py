@@ -31,7 +31,7 @@ from watchkeeper.server.pages import Accepts, Wanted, form, html, incident_page
 from watchkeeper.server.resources import advice
 from watchkeeper.server.runtime import Runtime
 from watchkeeper.server.security import Approver, Here, Operator, Viewer
-from watchkeeper.server.views import Decide, IncidentDetail, IncidentView, Moment, Page, Submitted, Trigger
+from watchkeeper.server.views import Decide, FixView, IncidentDetail, IncidentView, Moment, Page, Submitted, Trigger
 from watchkeeper.store import fixes_beside
 from watchkeeper.watch import lately
 
@@ -75,7 +75,7 @@ async def show_incident(key: str, runtime: Here, _: Viewer) -> IncidentDetail:
     incident = await runtime.store.get(Incident, key)
     return IncidentDetail(
         incident=await view(runtime, incident),
-        fixes=await _fixes(runtime, incident),
+        fixes=[FixView.model_validate(fix) for fix in await _fixes(runtime, incident)],
         events=await _events(runtime, incident),
         changes=await _changes(runtime, incident),
         outside=await runtime.outside.of(incident),
@@ -215,11 +215,12 @@ async def list_fixes(
     limit: Limit = 100,
     before: Moment | None = None,
     archived: Annotated[bool, Query(description="those that were archived, too")] = False,
-) -> Page[Fix]:
+) -> Page[FixView]:
     """Newest first; `before` is the cursor of the page before."""
     where: dict[str, Any] = {} if archived else {"archived": None}
     found = await runtime.store.select(Fix, limit=limit, before=before, **where)
-    return _page(list(found), [fix.started_at for fix in found], limit)
+    views = [FixView.model_validate(fix) for fix in found]
+    return _page(views, [fix.started_at for fix in found], limit)
 
 
 def nothing_to_fix(runtime: Runtime, resource: Resource) -> Conflict:
@@ -263,9 +264,9 @@ async def trigger(body: Trigger, runtime: Here, who: Operator) -> Submitted:
 
 
 @router.get("/fixes/{key}", tags=["fixes"])
-async def show_fix(key: str, runtime: Here, _: Viewer) -> Fix:
+async def show_fix(key: str, runtime: Here, _: Viewer) -> FixView:
     """One fix: plan, decision, steps, undo, verdict."""
-    return await runtime.store.get(Fix, key)
+    return FixView.model_validate(await runtime.store.get(Fix, key))
 
 
 async def id_of(runtime: Runtime, slug: str) -> str:

@@ -14,15 +14,20 @@ from watchkeeper.domain import (
     Diagnosis,
     Effect,
     Event,
-    Fix,
+    FixStatus,
     Health,
     Hold,
     Incident,
     IncidentOutcome,
     IncidentStatus,
     Plan,
+    Principal,
+    Reading,
     Resource,
     Said,
+    StepRecord,
+    Stop,
+    Verdict,
     Window,
     now,
 )
@@ -205,9 +210,38 @@ class IncidentView(View):
         )
 
 
+class FixView(View):
+    """The record of one executed plan. May exist without an incident."""
+
+    id: str
+    said: str
+    """How it ended, in a word or two: `healed`, `still well` (nothing was wrong before), `not healed`, `not tried`
+    (refused before anything was done), `inconclusive`; before its end how far it is."""
+    incident: str | None
+    plan: Plan
+    principal: Principal
+    decision: Decision
+    status: FixStatus
+    started_at: datetime
+    deadline: datetime
+    before: dict[str, Reading]
+    neighbours: dict[str, str]
+    """Health of the neighbours before: none may be worse after."""
+    steps: list[StepRecord]
+    undo: list[StepRecord]
+    verdict: Verdict | None
+    executed_at: datetime | None
+    finished_at: datetime | None
+    approved_by: str
+    stopped: Stop | None
+    """By whom it was stopped before it was through."""
+    archived: Said | None
+    """By whom it was put away: lists leave it out."""
+
+
 class IncidentDetail(BaseModel):
     incident: IncidentView
-    fixes: list[Fix]
+    fixes: list[FixView]
     events: list[Event]
     changes: list[Event]
     """What changed on its resources and what they need, from a day before it opened; the nearest to that first."""

@@ -6,7 +6,7 @@ import { credentials } from "./token";
 export type Schemas = components["schemas"];
 export type Resource = Schemas["StatusView"];
 export type Incident = Schemas["IncidentView"];
-export type Fix = Schemas["Fix"];
+export type Fix = Schemas["FixView"];
 export type Alert = Schemas["Alert"];
 export type Event = Schemas["Event"];
 export type Approval = Schemas["Approval"];

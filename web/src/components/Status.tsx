@@ -12,8 +12,6 @@ const SAID: Record<string, string> = {
   gone: "gone on purpose",
   by_human: "ended by a person",
   merged: "part of another",
-  not_healed: "not healed",
-  inconclusive: "inconclusive",
 };
 
 export function IncidentStatus({ incident }: { incident: Pick<Incident, "status" | "outcome"> }) {
@@ -21,7 +19,6 @@ export function IncidentStatus({ incident }: { incident: Pick<Incident, "status"
   return <span className={`status status-${word}`}>{SAID[word] ?? word}</span>;
 }
 
-export function Verdict({ fix }: { fix: Pick<Fix, "verdict" | "status"> }) {
-  const word = fix.verdict?.outcome ?? fix.status;
-  return <span className={`status status-${word}`}>{SAID[word] ?? word}</span>;
+export function Verdict({ fix }: { fix: Pick<Fix, "said"> }) {
+  return <span className={`status status-${fix.said.replace(" ", "_")}`}>{fix.said}</span>;
 }

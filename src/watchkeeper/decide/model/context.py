@@ -113,7 +113,7 @@ def _incident(case: Case, fence: Fence, shown: Shown) -> list[str]:
 def _tried(fixes: Sequence[Fix], case: Case, fence: Fence) -> list[str]:
     lines: list[str] = []
     for fix in fixes:
-        verdict = f"{fix.verdict.outcome}: {'; '.join(fix.verdict.reasons)}" if fix.verdict else fix.status
+        verdict = f"{fix.said}: {'; '.join(fix.verdict.reasons)}" if fix.verdict else fix.said
         lines.append(f"{fix.plan.author}: {fence.clean(verdict, 800)}")
         for record in fix.steps:
             arguments = fence.clean(json.dumps(dict(record.arguments), default=str))

@@ -75,7 +75,7 @@ def marks(story: Story) -> list[Mark]:
             said.append((fix.executed_at, "fix", f"carried out: {deed(fix)}"))
         if fix.verdict and fix.finished_at:
             kind = {"healed": "good", "not_healed": "bad"}.get(fix.verdict.outcome, "unsure")
-            said.append((fix.finished_at, kind, f"verdict: {fix.verdict.outcome.replace('_', ' ')}"))
+            said.append((fix.finished_at, kind, f"verdict: {fix.said}"))
     closed = story.incident.closed_at
     if closed and story.incident.outcome != "healed":
         said.append((closed, "good" if story.incident.outcome == "recovered" else "plain", str(story.incident.outcome)))

@@ -23,7 +23,9 @@ BADGES = {
     "gone": "plain",
     "by_human": "plain",
     "merged": "plain",
-    "not_healed": "bad",
+    "still well": "good",
+    "not healed": "bad",
+    "not tried": "plain",
     "inconclusive": "unsure",
     "escalated": "bad",
 }
@@ -135,13 +137,12 @@ def _said(value: float, of: str, curve: Curve) -> str:
 
 
 def _fix(story: Story, fix: Fix) -> dict[str, Any]:
-    outcome = fix.verdict.outcome if fix.verdict else fix.status
     return {
         "deed": deed(fix),
         "cause": fix.plan.diagnosis.cause if fix.plan.diagnosis else "",
         "deeds": _deeds(story, fix),
-        "ended": outcome.replace("_", " "),
-        "badge": BADGES.get(outcome, "fix"),
+        "ended": fix.said,
+        "badge": BADGES.get(fix.said, "fix"),
         "chain": _chain(story, fix),
         "steps": [_step(story, step, fix.step(index)) for index, step in enumerate(fix.plan.steps)],
         "reasons": fix.verdict.reasons if fix.verdict else (),
@@ -168,7 +169,7 @@ def _deeds(story: Story, fix: Fix) -> str:
     if not parts:
         return ""
     took = (fix.finished_at - fix.started_at).total_seconds() if fix.finished_at else None
-    outcome = fix.verdict.outcome.replace("_", " ") if fix.verdict else ""
+    outcome = fix.said if fix.verdict else ""
     ended = f" {capital(outcome)} after {spoken(took)}." if outcome and took is not None else ""
     return f"{capital('; '.join(parts))}.{ended}"
 

@@ -13,6 +13,7 @@ from watchkeeper.domain.when import moment_of
 from watchkeeper.server import elsewhere
 from watchkeeper.server.logs import GRAVE
 from watchkeeper.server.runtime import Runtime
+from watchkeeper.server.views import FixView
 
 NEAR = timedelta(milliseconds=1)
 LONGEST = 6000
@@ -121,9 +122,8 @@ class Sight:
         said = f"{self.text(one.title, 120)}, {one.outcome or one.status}"
         return self.marks.name(one.id, "incident", one.id, f"/incidents/{one.id}", said, one.opened_at)
 
-    def fix(self, one: Fix) -> str:
-        verdict = one.verdict.outcome if one.verdict else one.status
-        said = f"{', '.join(step.tool for step in one.plan.steps)}: {verdict}"
+    def fix(self, one: FixView) -> str:
+        said = f"{', '.join(step.tool for step in one.plan.steps)}: {one.said}"
         href = f"/incidents/{one.incident}" if one.incident else "/fixes"
         return self.marks.name(one.id, "fix", one.id, href, said, one.started_at)
 

@@ -6,12 +6,13 @@ from typing import Annotated
 
 from annotated_types import Ge, Le, MaxLen
 
-from watchkeeper.domain import Alert, Effect, Event, Fix, Incident, Reading, Resource, tool
+from watchkeeper.domain import Alert, Effect, Event, Incident, Reading, Resource, tool
 from watchkeeper.server import incidents as told
 from watchkeeper.server import resources
 from watchkeeper.server.chat.eyes import LEVELS, Sight
 from watchkeeper.server.finding import found as matching
 from watchkeeper.server.map import dependency_map
+from watchkeeper.server.views import FixView
 
 Name = Annotated[str, MaxLen(300)]
 When = Annotated[str, MaxLen(40)]
@@ -122,9 +123,9 @@ def _alert(eyes: Sight, one: Alert) -> str:
     return f"alert {where}, {one.severity}{value}, since {eyes.time(one.pending_at)}{over}: {eyes.text(one.why, 200)}"
 
 
-def _fix(eyes: Sight, fix: Fix) -> list[str]:
+def _fix(eyes: Sight, fix: FixView) -> list[str]:
     mark = eyes.fix(fix)
-    verdict = f"{fix.verdict.outcome}: {'; '.join(fix.verdict.reasons)}" if fix.verdict else fix.status
+    verdict = f"{fix.said}: {'; '.join(fix.verdict.reasons)}" if fix.verdict else fix.said
     lines = [f"[{mark}] {eyes.time(fix.started_at)} by {fix.plan.author}: {eyes.text(verdict, 500)}"]
     for step in fix.steps:
         said = f"  {step.tool} {dict(step.arguments)} on {eyes.slug(step.resource)}: {step.status} {step.error or ''}"

@@ -6,6 +6,7 @@ from typing import Any
 from pydantic import BaseModel, Field
 
 from watchkeeper.domain import Evidence, Fix, Plan, StepRecord
+from watchkeeper.server import views
 from watchkeeper.server.views import IncidentView
 
 
@@ -142,7 +143,9 @@ class FixView(Answer):
     steps: list[Step] = []
     undone: list[Step] = []
     verdict: str | None = Field(
-        default=None, description="healed, not_healed or inconclusive, from readings and probe alone"
+        default=None,
+        description="healed, still well (nothing was wrong before), not healed, inconclusive: from readings and probe "
+        "alone; or not tried: it was refused, and nothing was done",
     )
     reasons: list[str] = []
     approval_id: str | None = None
@@ -154,7 +157,7 @@ class FixView(Answer):
     next: str | None = None
 
     @classmethod
-    def of(cls, fix: Fix) -> "FixView":
+    def of(cls, fix: Fix | views.FixView) -> "FixView":
         return cls(
             fix_id=fix.id,
             status=fix.status,
@@ -162,7 +165,7 @@ class FixView(Answer):
             author=fix.plan.author,
             steps=[Step.taken(record) for record in fix.steps] or Step.planned(fix.plan),
             undone=[Step.taken(record) for record in fix.undo],
-            verdict=fix.verdict.outcome if fix.verdict else None,
+            verdict=fix.said if fix.verdict else None,
             reasons=list(fix.verdict.reasons) if fix.verdict else [],
             decided_by=fix.approved_by or None,
             started_at=fix.started_at,

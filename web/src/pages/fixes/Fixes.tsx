@@ -10,7 +10,6 @@ import { Verdict } from "~/components/Status";
 import { Title } from "~/components/Title";
 import { useNow, When } from "~/components/When";
 
-const outcome = (fix: Fix): string => fix.verdict?.outcome ?? fix.status;
 const resources = (fix: Fix): string[] => [...new Set(fix.plan.steps.map((step) => step.resource))];
 
 export function Fixes() {
@@ -208,7 +207,7 @@ function Tried({ items }: { items: Fix[] }) {
       Date.parse(fix.started_at) >= since &&
       (!filter.resource || resources(fix).includes(filter.resource)) &&
       (!filter.author || fix.plan.author === filter.author) &&
-      (!filter.verdict || outcome(fix) === filter.verdict),
+      (!filter.verdict || fix.said === filter.verdict),
   );
   if (items.length === 0)
     return <Empty title="No fix yet">What Watchkeeper or a person does through it is kept here.</Empty>;
@@ -221,7 +220,11 @@ function Tried({ items }: { items: Fix[] }) {
           "Author",
           items.map((fix) => fix.plan.author),
         )}
-        {choice("verdict", "Verdict", items.map(outcome))}
+        {choice(
+          "verdict",
+          "Verdict",
+          items.map((fix) => fix.said),
+        )}
       </Group>
       <div className="card scroll" tabIndex={0} role="region" aria-label="Fixes">
         <Table>

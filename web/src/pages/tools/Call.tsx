@@ -151,7 +151,7 @@ export function Call({ tool, at }: { tool: Tool; at?: string }) {
           {recent.map((fix) => (
             <Text key={fix.id} size="sm">
               <When at={fix.started_at} />: {fix.plan.author},{" "}
-              {given(fix.plan.steps.find((step) => step.tool === tool.name)?.arguments)} {fix.verdict?.outcome}
+              {given(fix.plan.steps.find((step) => step.tool === tool.name)?.arguments)} {fix.said}
             </Text>
           ))}
         </section>

@@ -2,7 +2,10 @@
 
 Faults: `broken` is mended by `ledger_mend`; `stubborn` by nothing `ledger_try` does, which is undone, and then by
 `ledger_mend`; `untold` by `ledger_blind`, which keeps no state, so that nothing can tell whether it was done; `choked`
-by `ledger_unchoke`, and nobody else gets in before. Several at once are written one after the other.
+by `ledger_unchoke`, and nobody else gets in before; `both` by `ledger_try` and then `ledger_mend`, one plan; `barred`
+by nothing, for `ledger_barred` refuses. Several at once are written one after the other.
+
+Where the key `hush` is set, `ledger_mend` fails, whatever was wrong is gone, and after two looks there is no data.
 
 Every act is counted in Redis (`done:<tool>`), so a test sees how often it really happened. Where the file named by
 `LEDGER_DIE` holds `<tool>:<moment>` (`before` or `after` the side effect), the process kills itself there, once.
@@ -19,7 +22,7 @@ from typing import Any
 from redis.asyncio import Redis
 
 from watchkeeper.connectors import define
-from watchkeeper.domain import Effect, Host, Level, Probe, Reading, Resource, now, tool
+from watchkeeper.domain import Effect, Host, Level, Probe, Reading, Refused, Resource, now, tool
 
 HERE = Path(__file__).parent
 
@@ -49,6 +52,9 @@ async def marks(ledger: Ledger) -> str:
 @tool(Effect.REVERSIBLE, state=fault, settle=1.0, by_hand="redis-cli del fault")
 async def ledger_mend(ledger: Ledger) -> str:
     """Mend the ledger."""
+    if await ledger.redis.getdel("hush"):
+        await ledger.redis.mset({"fault": "none", "looks": 2})
+        raise ConnectionError("the connection broke")
     if "choked" in await fault(ledger):
         await ledger.redis.incr("refused:ledger_mend")
         raise ConnectionError("no connection is left")
@@ -92,11 +98,20 @@ async def ledger_unchoke(ledger: Ledger) -> None:
     await ledger.redis.set("fault", (await fault(ledger)).replace("choked", "").strip() or "none")
 
 
+@tool(Effect.REVERSIBLE, state=fault, settle=0.5, by_hand="redis-cli del fault")
+async def ledger_barred(ledger: Ledger) -> None:
+    """Find only at the last moment that it must not be done."""
+    raise Refused("the books are sealed")
+
+
+FAULTS = ("broken", "stubborn", "untold", "choked", "both", "barred")
+
+
 class LedgerConnector:
     kind = "ledger"
     metric = "broken"
-    sample = Reading("ledger", now(), 0.0, {"broken": 0.0, "stubborn": 0.0, "untold": 0.0, "choked": 0.0}, {}, "fine")
-    tools = (ledger_mend, ledger_try, ledger_blind, ledger_unchoke)
+    sample = Reading("ledger", now(), 0.0, dict.fromkeys(FAULTS, 0.0), {}, "fine")
+    tools = (ledger_mend, ledger_try, ledger_blind, ledger_unchoke, ledger_barred)
     rules, runbooks = define(HERE, kind=kind, sample=sample, tools=tools)
 
     async def discover(self, hosts: Sequence[Host], settings: Mapping[str, Any]) -> AsyncIterator[Resource]:
@@ -117,7 +132,9 @@ class LedgerConnector:
 
     async def read(self, session: Ledger, last: Reading | None) -> Reading:
         said = await fault(session)
-        known = {name: float(name in said.split()) for name in ("broken", "stubborn", "untold", "choked")}
+        if await session.redis.exists("looks") and await session.redis.decr("looks") < 0:
+            raise ConnectionError("nobody is let in")
+        known = {name: float(name in said.split()) for name in FAULTS}
         return Reading(session.resource.id, now(), 0.0, known, {}, "fine" if said == "none" else said)
 
     async def probe(self, session: Ledger) -> Probe:
