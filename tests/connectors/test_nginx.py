@@ -53,6 +53,23 @@ async def test_what_is_loaded_is_told_apart_from_what_is_on_disk(see: Eye, front
     assert reading.facts["running_hash"] != loaded
 
 
+@pytest.mark.parametrize("change", [(b"listen ", b"lisen "), (b"listen 127.0.0.1:", b"listen 127.0.0.2:")])
+async def test_where_it_listens_is_what_is_loaded_and_not_what_stands_on_disk(
+    see: Eye, front_server: Nginx, clients: Clients, change: tuple[bytes, bytes]
+) -> None:
+    await until(see, lambda r: r.metrics.get("configuration_valid") == 1.0)
+    front_server.site.write_bytes(front_server.site.read_bytes().replace(*change))
+    reading = await until(
+        see, lambda r: r.facts["configuration_hash"] != r.facts["good_hash"] or r.metrics["configuration_pending"] > 0
+    )
+    for _ in range(3):
+        assert (reading.error, reading.metrics["responding"], reading.metrics["status_known"]) == (None, 1.0, 1.0)
+        assert await clients.get("/") == 200
+        reading = await see()
+    assert reading.metrics["logged_requests"] > 0
+    assert (await connector.probe(see.session)).ok is True
+
+
 async def test_a_broken_configuration_is_noticed_before_anybody_reloads_and_is_put_right(
     see: Eye, front_server: Nginx, clients: Clients
 ) -> None:
@@ -94,6 +111,16 @@ async def test_a_name_that_cannot_be_resolved_is_told_as_that_and_nothing_is_put
     by_hand = hands.nginx_restore_config.by_hand
     assert callable(by_hand)
     assert "named.conf is as it last tested good" in by_hand({}, reading.facts)
+
+
+async def test_what_was_broken_before_anybody_looked_is_not_down(see: Eye, front_server: Nginx) -> None:
+    await until(see, lambda r: r.metrics.get("configuration_valid") == 1.0)
+    front_server.site.write_bytes(front_server.site.read_bytes().replace(b"listen ", b"lisen "))
+    async with connector.connect(see.session.resource, see.session.host) as fresh:
+        eye = Eye(fresh)
+        await until(eye, lambda r: r.metrics.get("configuration_valid") == 0.0)
+        reading = await eye()
+        assert (reading.error, reading.metrics["responding"]) == (None, 1.0)
 
 
 async def test_the_last_good_configuration_is_known_after_a_restart_of_ours(see: Eye, front_server: Nginx) -> None:

@@ -23,9 +23,9 @@ async def status_of(session: NginxSession) -> status.Status | None:
         if found := await ask_status(session, way, where):
             return found
         session.status_way = None
-    if session.configuration is None or loop.time() < session.no_status_until:
+    if session.loaded is None or loop.time() < session.no_status_until:
         return None
-    for where in session.configuration.status:
+    for where in session.loaded.status:
         ways = ["from here", *(["within"] if session.pid else []), *(["by command"] if not session.pid else [])]
         for way in ways:
             try:
@@ -110,7 +110,7 @@ def front(session: NginxSession) -> Listen:
     if session.url is not None:
         tls = session.url.scheme == "https"
         return Listen("", session.url.port or (443 if tls else 80), tls, ())
-    listens = session.configuration.listens if session.configuration else []
+    listens = session.loaded.listens if session.loaded else []
     plain = [listen for listen in listens if not listen.tls]
     return next(iter((*plain, *listens)), Listen("", 80, False, ()))
 

@@ -82,4 +82,4 @@ async def _loaded(session: NginxSession, *, first: bool) -> None:
         begun = min(workers.started_time(worker.started) for worker in family.serving)
         if written is None or written > begun + _CLOCK:
             return
-    session.running = configuration.digest
+    session.running, session.loaded = configuration.digest, configuration

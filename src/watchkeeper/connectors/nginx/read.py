@@ -194,12 +194,12 @@ async def _crowd(session: NginxSession, metrics: dict[str, float], facts: dict[s
 
 async def sort(session: NginxSession, quiet: float = QUIET) -> clearing.Sorted:
     """The client connections of the workers that serve, by what is going on with them. Raises Refused."""
-    if not session.pid or session.family is None or session.configuration is None:
+    if not session.pid or session.family is None or session.loaded is None:
         raise Refused("Its processes are not on this machine: which connections are idle cannot be told.")
     before = await asking.at_work(session)
     listed = await clearing.listed(session.family.workers[0].pid if session.family.workers else session.pid)
     after = await asking.at_work(session)
-    ports = {listen.port for listen in session.configuration.listens}
+    ports = {listen.port for listen in session.loaded.listens}
     at = asyncio.get_running_loop().time()
     there = {one.peer: one.received for one in listed if one.port in ports}
     session.grown = {peer: session.grown.get(peer, (at, there[peer])) for peer in there}
@@ -210,7 +210,7 @@ async def sort(session: NginxSession, quiet: float = QUIET) -> clearing.Sorted:
         quiet,
         session.grown,
         at=at,
-        blind=session.configuration.serves_without_tcp,
+        blind=session.loaded.serves_without_tcp,
     )
     return found.careful(min(before, after))
 
@@ -276,8 +276,8 @@ async def _limits(session: NginxSession, metrics: dict[str, float]) -> None:
 
 async def _logs(session: NginxSession, metrics: dict[str, float], facts: dict[str, str]) -> None:
     """What the logs told in the last seconds."""
-    if session.configuration is not None and (session.tested is None or session.tested.good):
-        await session.logs.attend(session.configuration, session.files)
+    if session.loaded is not None:
+        await session.logs.attend(session.loaded, session.files)
     await session.logs.drain(session.files)
     logs = session.logs
     present = asyncio.get_running_loop().time()

@@ -56,6 +56,9 @@ class NginxSession:
         self.family: workers.Family | None = None
         self.configuration: Configuration | None = None
         """As the files are now, or were when they could last be parsed."""
+        self.loaded: Configuration | None = None
+        """As it serves, as far as that is known: where it listens and what it logs is asked of this one, for what stands
+        on disk may be broken, or not loaded yet."""
         self.tested: Tested | None = None
         self.stamp: str | None = None
         self.changed_at: float | None = None
@@ -76,6 +79,7 @@ class NginxSession:
         self._command: access.Command | None = None
         self._expanded: Mapping[str, Sequence[str]] = {}
         self._built: dict[str, str] | None = None
+        self._where: tuple[str, str] | None = None
         self._due: dict[str, float] = {}
 
     async def aclose(self) -> None:
@@ -162,9 +166,10 @@ class NginxSession:
 
     async def learn(self) -> None:
         """Read the files anew. Raises WatchkeeperError where that cannot be done."""
-        main, prefix = await self._places()
+        main, prefix = self._where = await self._places()
         contents, self._expanded = await self.read_files(main)
         self.configuration = understood(main, contents, self.expansion(), prefix)
+        self.loaded = self.loaded or self.configuration
 
     async def read_files(self, main: str) -> tuple[dict[str, bytes], Mapping[str, Sequence[str]]]:
         """Every file of the configuration, and which each include means."""
@@ -199,7 +204,19 @@ class NginxSession:
             self._good = dict(self.configuration.contents)
             if self.resource.may_act:
                 await asyncio.to_thread(keep.remember, self.resource.id, self._good)
+        self._take()
         return self.tested
+
+    def _take(self) -> None:
+        """Where no reload can be seen, what tests good is taken for what is loaded; and for what was broken before
+        anybody looked, the last that did."""
+        if self.tested is None or self.configuration is None:
+            return
+        if self.tested.good and self.family is None:
+            self.loaded = self.configuration
+        elif not self.tested.good and self.loaded is self.configuration and self.good:
+            _, prefix = self._where or ("", "/etc/nginx")
+            self.loaded = understood(self.configuration.main, self.good, self.expansion(), prefix)
 
     def expansion(self) -> Callable[[str], Sequence[str]]:
         """Which files each include means, as they were when they were read last."""
