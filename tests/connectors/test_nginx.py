@@ -53,12 +53,15 @@ async def test_what_is_loaded_is_told_apart_from_what_is_on_disk(see: Eye, front
     assert reading.facts["running_hash"] != loaded
 
 
-@pytest.mark.parametrize("change", [(b"listen ", b"lisen "), (b"listen 127.0.0.1:", b"listen 127.0.0.2:")])
+@pytest.mark.parametrize("change", ["a typo", "another port"])
 async def test_where_it_listens_is_what_is_loaded_and_not_what_stands_on_disk(
-    see: Eye, front_server: Nginx, clients: Clients, change: tuple[bytes, bytes]
+    see: Eye, front_server: Nginx, clients: Clients, change: str
 ) -> None:
     await until(see, lambda r: r.metrics.get("configuration_valid") == 1.0)
-    front_server.site.write_bytes(front_server.site.read_bytes().replace(*change))
+    (elsewhere,) = free_ports(1)
+    was, now = ("listen ", "lisen ") if change == "a typo" else (f":{front_server.port};", f":{elsewhere};")
+    assert was in front_server.site.read_text()
+    front_server.site.write_text(front_server.site.read_text().replace(was, now))
     reading = await until(
         see, lambda r: r.facts["configuration_hash"] != r.facts["good_hash"] or r.metrics["configuration_pending"] > 0
     )

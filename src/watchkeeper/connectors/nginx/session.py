@@ -57,8 +57,8 @@ class NginxSession:
         self.configuration: Configuration | None = None
         """As the files are now, or were when they could last be parsed."""
         self.loaded: Configuration | None = None
-        """As it serves, as far as that is known: where it listens and what it logs is asked of this one, for what stands
-        on disk may be broken, or not loaded yet."""
+        """As it serves, as far as that is known: where it listens and what it logs is told by this one. What stands on
+        disk may be broken, or not loaded yet."""
         self.tested: Tested | None = None
         self.stamp: str | None = None
         self.changed_at: float | None = None
