@@ -36,6 +36,7 @@ def no_labs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         (["bench", "--planner", "modle"], "scripted"),
         (["bench", "faults", "--planner", "scripted"], "bench unforeseen"),
         (["bench", "run", "faults", "--only", "redis-kiled"], "redis-killed"),
+        (["bench", "--beside", "nobody"], "restart_unhealthy"),
         (["up", "--with", "bot"], "support-bot"),
         (["up", "--watchkeeper", "http://127.0.0.1:8000"], "--with support-bot"),
         (["replay", "--shift", "truncate"], "truncated"),

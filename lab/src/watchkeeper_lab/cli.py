@@ -259,18 +259,25 @@ def bench_run(
     baselines: Annotated[
         bool, typer.Option("--baselines/--no-baselines", help="Also what two simple-minded contenders would come to.")
     ] = True,
+    beside: Annotated[
+        list[str] | None,
+        typer.Option("--beside", help="Only this baseline, as runbooks or restart_unhealthy; may be repeated."),
+    ] = None,
+    keep: Annotated[
+        Path | None, typer.Option("--keep", help="Keep each run's store, configuration and output in this folder.")
+    ] = None,
     processes: Processes = False,
 ) -> None:
     """Run every fault and control in random order on a lab and a Watchkeeper of its own, and show what came of it."""
     seed = random.randrange(1 << 31) if seed is None else seed
-    order = Order(suite, tuple(only or ()), runs, seed, planner, 1 if baselines else 0)
-    run(_bench(order, json, wanted(processes)))
+    order = Order(suite, tuple(only or ()), runs, seed, planner, 1 if baselines else 0, tuple(beside or ()))
+    run(_bench(order, json, wanted(processes), keep))
 
 
-async def _bench(order: Order, path: Path | None, ground: Ground | None) -> int:
+async def _bench(order: Order, path: Path | None, ground: Ground | None, keep: Path | None) -> int:
     if order.planner not in (known := (RUNBOOKS, MODEL, AUTO, PLANNER, SCRIPTED)):
         raise BadInputError(f"There is no planner `{order.planner}`.", f"There are {', '.join(known)}.")
-    result = await measure(order, console, ground, path)
+    result = await measure(order, console, ground, path, keep)
     console.print(tables(result))
     return 0 if all(row["right"] for row in result["scenarios"]) else 1
 

@@ -4,9 +4,11 @@ import json
 import os
 import platform
 import random
+import shutil
 import tempfile
 import time
-from contextlib import AsyncExitStack
+from collections.abc import Generator
+from contextlib import AsyncExitStack, contextmanager
 from dataclasses import dataclass, field, replace
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -49,6 +51,8 @@ class Results:
     """The language models that are asked, as `llm:` names them; None where none is."""
     scripted: Scripted | None = None
     seat: Seat | None = None
+    keep: Path | None = None
+    """A folder for what the Watchkeeper of each run kept and printed."""
     versions: dict[str, str] = field(default_factory=lambda: dict[str, str]())
     began: float = field(default_factory=time.time)
     """Unix time."""
@@ -88,7 +92,11 @@ class Results:
 
 
 async def bench(
-    order: Order, console: Console, ground: Ground | None = None, path: Path | None = None
+    order: Order,
+    console: Console,
+    ground: Ground | None = None,
+    path: Path | None = None,
+    keep: Path | None = None,
 ) -> dict[str, Any]:
     """Run the benchmark and return it in the shape of its JSON; prints one line per run, and what is left out and why.
 
@@ -96,13 +104,14 @@ async def bench(
     run that could not even begin is begun once more, and told; where it cannot again, that ends the benchmark.
     """
     schedule(order.only, order.runs, random.Random(), None, order.suite)
+    contenders = _contenders(order)
     command()
     llm = model.said() if order.planner in (model.MODEL, model.AUTO) else None
     if order.planner == model.SCRIPTED:
         _all_scripted(order)
         console.print(BANNER, style="yellow", soft_wrap=True)
     console.print(f"The order, and the sizes of what is injected, are drawn with `--seed {order.seed}`.")
-    dice, results = random.Random(order.seed), Results(order, path)
+    dice, results = random.Random(order.seed), Results(order, path, keep=keep)
     async with (
         Lab.running(f"{LAB_NAME}-{os.getpid()}", console.print, ground, order.stack) as lab,
         AsyncExitStack() as stack,
@@ -124,14 +133,25 @@ async def bench(
         for number, (one, run) in enumerate(turns, 1):
             results.add(row := await _begun(results, lab, one, run, console))
             _tell(console, f"{number}/{len(turns)}", row)
-        alone: dict[str, type[Contender] | None] = {model.RUNBOOKS: None} if order.planner in model.ASKING else {}
-        for name, baseline in (alone | BASELINES).items() if order.baseline_runs else ():
+        for name, baseline in contenders.items():
             again = schedule(order.only, order.baseline_runs, dice, lab.ground, order.suite)
             again = [(one, run) for one, run in again if not one.is_long]
             for number, (one, run) in enumerate(again, 1):
                 results.add(row := await _begun(results, lab, one, run, console, baseline, name), name)
                 _tell(console, f"{name} {number}/{len(again)}", row)
     return results.write(complete=True)
+
+
+def _contenders(order: Order) -> dict[str, type[Contender] | None]:
+    """What it is run beside; None is the Watchkeeper itself, with runbooks alone. Raises BadInputError."""
+    alone: dict[str, type[Contender] | None] = {model.RUNBOOKS: None} if order.planner in model.ASKING else {}
+    known = alone | BASELINES
+    if unknown := [name for name in order.beside if name not in known]:
+        raise BadInputError(
+            f"Nothing is run beside it that is called `{unknown[0]}`.", f"There are {', '.join(known)}."
+        )
+    wanted = order.beside or tuple(known)
+    return {name: known[name] for name in known if name in wanted} if order.baseline_runs else {}
 
 
 async def _begun(
@@ -163,14 +183,14 @@ async def _run(
     random.seed(f"{order.seed} {one.name} {run}")
     if contender is None and results.seat is not None:
         return await _run_by_agent(lab, one, results, results.seat, run)
-    with tempfile.TemporaryDirectory(prefix="watchkeeper-bench-") as folder:
+    with _folder(results, f"{contender.name if contender else planner}-{one.name}-{run}") as folder:
         mode, config = "auto" if contender is None else "observe", results.config
         asks = contender is None and results.llm is not None and planner in model.ASKING
         if asks and results.llm is not None:
             config = model.configured(config, results.llm, "auto" if planner == model.AUTO else "model")
         if results.scripted is not None:
             results.scripted.scenario = one
-        async with watchkeeper_for(lab, Path(folder), mode, config) as server:
+        async with watchkeeper_for(lab, folder, mode, config) as server:
             if asks:
                 deadline = model.DEADLINE_SECONDS
                 played = await play(lab, one, server.base_url, planner=planner, run=run, deadline=deadline)
@@ -184,6 +204,19 @@ async def _run(
             name, deadline = contender.name, BASELINE_SECONDS
             played = await play(lab, one, server.base_url, planner=name, run=run, deadline=deadline, follow=follow)
             return played.row
+
+
+@contextmanager
+def _folder(results: Results, name: str) -> Generator[Path]:
+    """An empty one for a run, gone afterwards where it is not to be kept."""
+    if results.keep is None:
+        with tempfile.TemporaryDirectory(prefix="watchkeeper-bench-") as folder:
+            yield Path(folder)
+        return
+    kept = results.keep / name
+    shutil.rmtree(kept, ignore_errors=True)
+    kept.mkdir(parents=True)
+    yield kept
 
 
 async def _run_by_agent(lab: Lab, one: Scenario, results: Results, seat: Seat, run: int) -> Row:

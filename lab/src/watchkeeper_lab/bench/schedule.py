@@ -54,6 +54,8 @@ class Order:
     planner: str = "runbooks"
     baseline_runs: int = 1
     """How often each scenario is run with each baseline; 0 for none."""
+    beside: tuple[str, ...] = ()
+    """Only these baselines; empty for all of them."""
 
     @property
     def stack(self) -> Stack:
