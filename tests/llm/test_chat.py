@@ -134,6 +134,39 @@ def proposes(**said: Any) -> Script:
     return always(Reply(call=("propose_fix", fix)), Reply(text="More room would help."))
 
 
+async def test_a_figure_that_is_not_in_what_it_cites_is_told(full: RedisServer, tmp_path: Path) -> None:
+    final = "It was 12.34 % full [R1]. Its mean was none of 4711 looks [T1]. 56789 keys I only guess."
+    async with Loopback(curious(final)) as model, up(tmp_path, full, model.url, **QUIET) as runtime:
+        await runtime.watch.first_looks()
+        async with served(runtime) as client:
+            events = await asked(client, "why was the cache slow?")
+            done = events[-1][1]
+            assert done["text"] == final
+            assert done["unsupported"] == [
+                {"figure": "12.34 %", "marks": ["R1"]},
+                {"figure": "4711", "marks": ["T1"]},
+            ]
+            kept = (await client.get(f"/api/llm/conversations/{events[0][1]['conversation']}")).json()
+            assert kept["turns"][0]["unsupported"] == done["unsupported"]
+
+
+async def test_who_may_not_call_a_look_up_has_the_model_not_call_it_either(full: RedisServer, tmp_path: Path) -> None:
+    """Neither by role nor where a policy of the operator's forbids it to those who otherwise might."""
+    rules = tmp_path / "access.cedar"
+    rules.write_text(
+        '@id("own/not-by-hand") @reason("Nobody calls tools here.")\n'
+        'forbid(principal, action == Action::"call_tool", resource);'
+    )
+    looks = always(Reply(call=("look", {"tool": "redis_info", "resource": "cache"})), Reply(text="I could not look."))
+    policy = {"policy": {"access": rules}}
+    async with Loopback(looks) as model, up(tmp_path, full, model.url, **QUIET, **policy) as runtime:
+        await runtime.watch.first_looks()
+        async with served(runtime) as client:
+            await asked(client, "how is it?")
+    assert "Nobody calls tools here (policy own/not-by-hand)." in model.requests[-1].text
+    assert "redis_version" not in model.requests[-1].text
+
+
 async def test_a_fix_it_proposes_is_done_only_once_a_person_hands_it_in(full: RedisServer, tmp_path: Path) -> None:
     async with Loopback(proposes()) as model, up(tmp_path, full, model.url, **QUIET) as runtime:
         await runtime.watch.first_looks()

@@ -96,5 +96,10 @@ def _rests_on(screen: Any, said: dict[str, Any]) -> None:
     if said["removed"]:
         gone = ", ".join(said["removed"])
         screen.print(Text(f"▲ It cited {gone}, which it was never shown: taken out.", "yellow"), soft_wrap=True)
+    for one in said["unsupported"]:
+        marks = ", ".join(one["marks"])
+        screen.print(
+            Text(f"▲ {one['figure']} does not stand in {marks}, which it cites for it.", "yellow"), soft_wrap=True
+        )
     cost = "of unknown price" if said["cost_usd"] is None else f"${said['cost_usd']:.4f}"
     screen.print(Text(f"{said['model']}, {said['tokens']} tokens, {cost}, {said['seconds']:.1f} s", "dim"))

@@ -25,6 +25,15 @@ class Citation:
 
 
 @dataclass(frozen=True, slots=True)
+class Doubt:
+    """A figure of an answer that stands in nothing which its sentence cites."""
+
+    figure: str
+    """As it was said, with its unit."""
+    marks: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class ProposedStep:
     """One call that an answer proposes. `refused`: why it could not be made at that time; empty where it could."""
 
@@ -59,8 +68,9 @@ class Glance:
 
 @dataclass(frozen=True, slots=True)
 class Turn:
-    """One question with its answer. `removed`: marks that stood for nothing, and were taken out. `cost`: US dollars,
-    None where no price is known. `failed`: why there is no answer, or only a part of it."""
+    """One question with its answer. `removed`: marks that stood for nothing, and were taken out. `unsupported`: figures
+    that do not stand in what they are cited from. `cost`: US dollars, None where no price is known. `failed`: why there
+    is no answer, or only a part of it."""
 
     id: str
     at: datetime
@@ -70,6 +80,7 @@ class Turn:
     looks: tuple[Glance, ...] = ()
     plan: ProposedFix | None = None
     removed: tuple[str, ...] = ()
+    unsupported: tuple[Doubt, ...] = ()
     model: str = ""
     tokens: int = 0
     cost: float | None = None

@@ -12,6 +12,7 @@ from watchkeeper.decide.model.checks import arguments_of
 from watchkeeper.decide.model.citing import Marks, known
 from watchkeeper.decide.model.context import only_looks
 from watchkeeper.decide.model.delimiting import Fence
+from watchkeeper.decide.model.figures import Stands
 from watchkeeper.decide.model.planner import ModelPlanner, Thought, made_by_model
 from watchkeeper.decide.model.surroundings import Surroundings
 
@@ -28,6 +29,7 @@ __all__ = [
     "Marks",
     "ModelPlanner",
     "Offered",
+    "Stands",
     "Surroundings",
     "Thought",
     "Told",

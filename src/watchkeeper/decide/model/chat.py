@@ -13,6 +13,7 @@ import structlog
 from watchkeeper.decide.model.account import Account, Spent, Unanswered
 from watchkeeper.decide.model.citing import Marks, Telling, cited
 from watchkeeper.decide.model.delimiting import Fence
+from watchkeeper.decide.model.figures import Stands, doubts
 from watchkeeper.decide.model.planner import INSTALL, ModelPlanner
 from watchkeeper.decide.model.prompts import prompt
 from watchkeeper.domain import ConfigurationError, Event, now
@@ -57,8 +58,8 @@ class Eyes(Protocol):
         """What a look-up gives, fenced; problems are answers, too."""
         ...
 
-    async def still_there(self, mark: str) -> bool:
-        """Whether what a mark stands for can be looked up in the store."""
+    async def stands_for(self, mark: str) -> Stands | None:
+        """What a mark stands for, looked up in the store; None where it is not there (any more)."""
         ...
 
 
@@ -190,17 +191,21 @@ class Chat:
         if not telling.text.strip() and asking.eyes.plan is None:
             raise Unanswered("it said nothing")
         await self._planner.breakers.answered(model.provider)
-        gone = [mark for mark in telling.cited if not await asking.eyes.still_there(mark)]
+        found = {mark: await asking.eyes.stands_for(mark) for mark in telling.cited}
+        gone = [mark for mark, one in found.items() if one is None]
+        text_told = _without(telling.text.strip(), gone)
+        told_by = {mark: one for mark, one in found.items() if one is not None and (one.metrics or one.text)}
         citations = tuple(one for one in cited(asking.marks, telling) if one.mark not in gone)
         data = {"model": model.name, "prompt": text.version, "masked": asking.scanner.masked}
         await self._event("llm.answered", asking, f"{model.name} answered, citing {len(citations)}", data)
         return replace(
             turn,
-            text=_without(telling.text.strip(), gone),
+            text=text_told,
             citations=citations,
             looks=tuple(asking.eyes.glances),
             plan=asking.eyes.plan,
             removed=(*telling.removed, *gone),
+            unsupported=doubts(text_told, told_by),
             model=model.name,
         )
 

@@ -11,8 +11,8 @@ from watchkeeper.store.scanning import Scanner
 LONGEST = 120
 """Characters of a bracket that may hold marks; a longer one is text."""
 _MARK = r"(?:[A-Z]\d+|(?:inc|fix|al)-[0-9a-z]+)"
-_MARKS = re.compile(rf"\s?\[\s*{_MARK}(?:\s*[,;]\s*{_MARK})*\s*\]")
-_ONE = re.compile(_MARK)
+MARKS = re.compile(rf"\s?\[\s*{_MARK}(?:\s*[,;]\s*{_MARK})*\s*\]")
+ONE = re.compile(_MARK)
 
 
 @dataclass
@@ -91,10 +91,10 @@ class Telling:
         text = self._scanner.text(line)
         if not final:
             self._scanner.masked = before  # the same line is looked through again
-        return _MARKS.sub(lambda match: self._kept(match, final=final), text)
+        return MARKS.sub(lambda match: self._kept(match, final=final), text)
 
     def _kept(self, match: re.Match[str], *, final: bool) -> str:
-        said = list(dict.fromkeys(_ONE.findall(match[0])))
+        said = list(dict.fromkeys(ONE.findall(match[0])))
         known = [mark for mark in said if mark in self._marks.items]
         if final:
             self.cited.update(dict.fromkeys(known))

@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 from typing import Any
 from urllib.parse import quote
 
-from watchkeeper.decide.model import Fence, Marks, Offered
+from watchkeeper.decide.model import Fence, Marks, Offered, Stands
 from watchkeeper.domain import Event, Fix, Incident, LogLine, NotFound, Principal, Reading, Tool, WatchkeeperError, now
 from watchkeeper.domain.conversation import Glance, ProposedFix
 from watchkeeper.domain.when import moment_of
@@ -37,6 +37,9 @@ class Sight:
     kept: list[Reading] = field(default_factory=list[Reading])
     """Readings that were shown, of which some may be only in memory yet."""
 
+    answers: dict[str, str] = field(default_factory=dict[str, str])
+    """What look-ups gave, by mark."""
+
     def begin(self) -> None:
         self.glances.clear()
         self.plan = None
@@ -65,21 +68,25 @@ class Sight:
         lines = given if len(given) <= LONGEST else f"{given[:LONGEST]}\n… cut: ask more narrowly"
         return self.fence.around(lines)
 
-    async def still_there(self, mark: str) -> bool:
+    async def stands_for(self, mark: str) -> Stands | None:
+        """Of incidents, fixes and what was answered before only that it is there: their figures are many."""
         one, store = self.marks.items[mark], self.runtime.store
         if one.kind == "incident":
-            return await store.find(Incident, one.id) is not None
+            return Stands() if await store.find(Incident, one.id) else None
         if one.kind == "fix":
-            return await store.find(Fix, one.id) is not None
+            return Stands() if await store.find(Fix, one.id) else None
         if one.kind == "reading" and one.at is not None:
             resource = one.id.rpartition("@")[0]
-            return bool(await store.readings(resource, since=one.at - NEAR, until=one.at + NEAR, limit=1))
+            looks = await store.readings(resource, since=one.at - NEAR, until=one.at + NEAR, limit=1)
+            return Stands(looks[0].metrics, f"{looks[0].state} {dict(looks[0].facts)}") if looks else None
         if one.kind == "log":
             seq = int(one.id.rpartition("#")[2])
-            return bool(await store.search_logs(levels=LEVELS, before=seq + 1, after=seq - 1, limit=1))
+            lines = await store.search_logs(levels=LEVELS, before=seq + 1, after=seq - 1, limit=1)
+            return Stands(text=lines[0][1].text) if lines else None
         if one.kind == "event":
-            return bool(await store.events(after=int(one.id) - 1, limit=1))
-        return True
+            events = await store.events(after=int(one.id) - 1, limit=1)
+            return Stands(text=events[0].text) if events else None
+        return Stands(text=self.answers.get(mark, ""))
 
     def text(self, text: str, longest: int = 400) -> str:
         return self.fence.clean(text, longest)
@@ -139,7 +146,10 @@ class Sight:
         href = f"/resources/{quote(self.slug(line.resource))}?at={quote(line.at.isoformat())}"
         return self.marks.add("L", "log", f"{line.resource}#{seq}", href, said, line.at)
 
-    def answer(self, resource: str, said: str) -> str:
+    def answer(self, resource: str, said: str, whole: str) -> str:
+        """`said` tells people what it is; `whole` is what it may be cited for."""
         at = now()
         href = f"/resources/{quote(self.slug(resource))}"
-        return self.marks.add("T", "answer", f"{resource}@{at.isoformat()}", href, said, at)
+        mark = self.marks.add("T", "answer", f"{resource}@{at.isoformat()}", href, said, at)
+        self.answers[mark] = whole
+        return mark

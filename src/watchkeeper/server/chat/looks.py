@@ -157,11 +157,14 @@ async def readings(
     if unknown := [name for name in metrics or () if name not in known]:
         return f"not read of it: {', '.join(eyes.text(u, 80) for u in unknown)}. There are: {', '.join(known)}"
     names = metrics or _moved(looks)
-    lines = [f"{len(looks)} looks from {eyes.time(looks[0].at)} to {eyes.time(looks[-1].at)}"]
+    lines: list[str] = []
     for name in names:
         values = [look.metrics[name] for look in looks if name in look.metrics]
         least, most, mean = min(values), max(values), sum(values) / len(values)
         lines.append(f"{name}: least {least:.5g}, mean {mean:.5g}, greatest {most:.5g}")
+    span = f"{len(looks)} looks from {eyes.time(looks[0].at)} to {eyes.time(looks[-1].at)}"
+    course = f"{resource}, {span}: {'; '.join(lines)}"
+    lines = [f"[{eyes.answer(key, course[:200], course)}] {span}", *lines]
     for look in _chosen(looks, names, points):
         figures = " ".join(f"{name}={look.metrics[name]:.5g}" for name in names if name in look.metrics)
         lines.append(f"[{eyes.reading(look, figures)}] {eyes.time(look.at)} {figures}")

@@ -8,13 +8,13 @@ from annotated_types import MaxLen, MinLen
 
 from watchkeeper.decide.model import AnswerStep, Argument, arguments_of, only_looks
 from watchkeeper.domain import Effect, Incident, tool
-from watchkeeper.domain.access import MAY
 from watchkeeper.domain.conversation import ProposedFix, ProposedStep
 from watchkeeper.incidents import ACTIVE
 from watchkeeper.server.around import LARGEST
 from watchkeeper.server.chat.eyes import Sight
 from watchkeeper.server.chat.looks import Name
 from watchkeeper.server.runtime import Runtime
+from watchkeeper.server.security import allowed
 from watchkeeper.server.submitting import planned
 from watchkeeper.store import new_id
 
@@ -44,8 +44,7 @@ async def look(
     eyes: Sight, tool: Name, resource: Name, arguments: Annotated[list[Argument], MaxLen(10)] | None = None
 ) -> str:
     """Call one of a resource's own look-ups, as `actions` lists them, on the resource itself, now."""
-    if eyes.who.role not in MAY["submit"]:
-        return f"{eyes.who.name} has the role {eyes.who.role}, which may not have it ask the resource itself"
+    allowed(eyes.runtime, eyes.who, "submit", "call_tool")  # as if they called it themselves
     wanted = eyes.runtime.decide.tool(tool)
     around = eyes.runtime.decide.llm.around if eyes.runtime.decide.llm else None
     if around is None or not only_looks(wanted.effect, wanted.effect_now):
@@ -54,7 +53,7 @@ async def look(
     step = AnswerStep(tool=tool, resource=resource, arguments=arguments or [])
     said = await around.look_up(tool, known.id, arguments_of(step, wanted))
     text = eyes.text(json.dumps(said, ensure_ascii=False, default=str), LARGEST)
-    return f"[{eyes.answer(known.id, f'{tool} on {known.slug}: {text[:160]}')}] {text}"
+    return f"[{eyes.answer(known.id, f'{tool} on {known.slug}: {text[:160]}', text)}] {text}"
 
 
 @tool(Effect.READ)

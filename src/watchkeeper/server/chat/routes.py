@@ -137,6 +137,7 @@ def _ending(turn: Turn) -> list[tuple[str, Mapping[str, Any]]]:
         "text": turn.text,
         "citations": [asdict(one) for one in turn.citations],
         "removed": turn.removed,
+        "unsupported": [asdict(one) for one in turn.unsupported],
         "tokens": turn.tokens,
         "cost_usd": turn.cost,
         "seconds": turn.seconds,
@@ -191,6 +192,7 @@ class TurnView(BaseModel):
     looks: list[dict[str, Any]]
     plan: dict[str, Any] | None
     removed: list[str]
+    unsupported: list[dict[str, Any]]
     model: str
     tokens: int
     cost_usd: float | None
@@ -209,6 +211,7 @@ class TurnView(BaseModel):
             looks=[asdict(one) for one in turn.looks],
             plan=dict(ended["plan"]) if "plan" in ended else None,
             removed=list(turn.removed),
+            unsupported=[asdict(one) for one in turn.unsupported],
             model=turn.model,
             tokens=turn.tokens,
             cost_usd=turn.cost,

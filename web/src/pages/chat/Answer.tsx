@@ -52,6 +52,11 @@ export function Answer({ turn, streams }: { turn: Turn; streams: boolean }) {
           {turn.failed.detail} {turn.failed.next}
         </Text>
       )}
+      {turn.unsupported?.map((one, index) => (
+        <Text key={index} size="sm" className="bad" mt="xs">
+          <span aria-hidden="true">▲</span> {one.figure} does not stand in [{one.marks.join(", ")}], which it cites for it.
+        </Text>
+      ))}
       {turn.model && (
         <Text size="xs" c="dimmed" mt="xs" className="figure">
           {turn.model}

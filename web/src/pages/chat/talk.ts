@@ -49,6 +49,8 @@ export interface Turn {
   seconds?: number;
   /** Marks that nothing stands for. */
   removed?: string[];
+  /** Figures that do not stand in what is cited for them. */
+  unsupported?: { figure: string; marks: string[] }[];
   /** Another model began anew. */
   again?: string;
 }
