@@ -35,6 +35,7 @@ from watchkeeper.server.sharing import Sharing
 from watchkeeper.server.sharing import place as _place
 from watchkeeper.settings import Settings, secret
 from watchkeeper.store import Masker, Store
+from watchkeeper.store.scanning import Scanner
 from watchkeeper.telemetry import Metrics
 from watchkeeper.telemetry.traces import tracing
 from watchkeeper.watch import Noticer, Outside, Turns, Watch
@@ -154,7 +155,8 @@ async def _assembled(
                 desk.heal = loop.heal
                 if decide.llm is not None:
                     if decide.llm.settings.traces:
-                        decide.llm.traces = traces = tracing(decide.llm.settings.traces)
+                        scanner = Scanner(store.masker, emails=decide.llm.settings.mask_email)
+                        decide.llm.traces = traces = tracing(decide.llm.settings.traces, scanner.text)
                         stack.push_async_callback(asyncio.to_thread, traces.shutdown)
                     decide.llm.around = Around(store, watch, decide, loop)
                 runtime = Runtime(

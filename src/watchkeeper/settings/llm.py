@@ -116,6 +116,9 @@ class LlmSettings(Part):
     traces: str | None = None
     """Where OpenTelemetry spans of each request go, by OTLP over HTTP: `http://127.0.0.1:4318/v1/traces`. They tell who
     was asked, how long it took and how many tokens, never what was sent or said."""
+    trace_content: bool = False
+    """What was sent and said as well, without secrets, as OpenTelemetry's conventions have it for who wants it:
+    `gen_ai.system_instructions`, `gen_ai.input.messages`, `gen_ai.output.messages`."""
     mask_email: bool = True
     """E-mail addresses are masked in what is sent."""
 

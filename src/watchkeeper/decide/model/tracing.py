@@ -1,5 +1,5 @@
-"""OpenTelemetry spans by its conventions for generative AI, without what was sent and said. Imported only when a model
-is asked."""
+"""OpenTelemetry spans by its conventions for generative AI, without what was sent and said but where that is wished, as
+they have it. Imported only when a model is asked."""
 
 from collections.abc import Generator
 from contextlib import contextmanager
@@ -14,9 +14,10 @@ def traced(model: Model, account: Account) -> Model:
     """Each request as a span: model, tokens, how it ended."""
     if account.traces is None:
         return model
+    content = account.settings.trace_content
     said = InstrumentationSettings(
         tracer_provider=account.traces,
-        include_content=False,
+        include_content=content,
         include_binary_content=False,
         include_model_request_parameters=False,
     )
