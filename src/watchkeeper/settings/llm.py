@@ -16,12 +16,15 @@ DEFAULT = ("google:gemini-2.5-pro", "google:gemini-2.5-flash")
 class ModelSettings(Part):
     """One model: `google:NAME` speaks Gemini's protocol, `openai:NAME` OpenAI's chat completions, at `url` if given.
 
-    `price_in` and `price_out`: US dollars for a million tokens, where no published price is known for it.
+    `price_in` and `price_out`: US dollars for a million tokens, where no published price is known for it. `output`: how
+    it hands in a plan: by calling a function, or as structured output (`native`: Gemini's response schema, OpenAI's
+    `response_format`), which by default Gemini 3 and later are asked for; earlier ones refuse it beside look-ups.
     """
 
     name: str
     url: str | None = None
     key: str | None = None
+    output: Literal["function", "native"] | None = None
     price_in: float | None = Field(default=None, ge=0)
     price_out: float | None = Field(default=None, ge=0)
 

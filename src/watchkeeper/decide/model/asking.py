@@ -6,8 +6,9 @@ from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
 from typing import Any
 
-from pydantic_ai import Agent, ModelRetry, RunContext, ToolOutput, UsageLimits
+from pydantic_ai import Agent, ModelRetry, NativeOutput, RunContext, ToolOutput, UsageLimits
 from pydantic_ai.exceptions import AgentRunError, UserError
+from pydantic_ai.models import Model
 from pydantic_ai.settings import ModelSettings as RequestSettings
 
 from watchkeeper.decide.model.account import Account, Unanswered
@@ -15,7 +16,9 @@ from watchkeeper.decide.model.answer import Answer, Argument
 from watchkeeper.decide.model.providers import opened
 from watchkeeper.decide.model.recording import Recorded
 from watchkeeper.decide.model.tracing import thought, traced
+from watchkeeper.settings.llm import ModelSettings
 
+NATIVE = "native"
 SENT_BACK = 2
 """How often an answer is sent back with what is wrong with it."""
 TWICE = 2
@@ -43,7 +46,7 @@ async def ask(instructions: str, prompt: str, asked: Asked) -> Answer:
         stack.enter_context(thought(asked.account))
         agent = Agent(
             recorded,
-            output_type=ToolOutput(Answer, name="hand_in", description="Hand in the diagnosis and the plan, or none."),
+            output_type=_handed_in(model, asked.account.model),
             deps_type=Asked,
             instructions=instructions,
             retries={"output": SENT_BACK, "tools": SENT_BACK},
@@ -61,6 +64,15 @@ async def ask(instructions: str, prompt: str, asked: Asked) -> Answer:
             last = asked.account.last
             wrong = f"; the last complaint: {'; '.join(last.checks)}" if last and last.checks else ""
             raise Unanswered(f"{problem}{wrong}") from None
+
+
+def _handed_in(model: Model, said: ModelSettings) -> ToolOutput[Answer] | NativeOutput[Answer]:
+    """How it is asked for an answer: as structured output where its maker takes that beside functions to look with."""
+    native = (
+        bool(model.profile.get("google_supports_tool_combination")) if said.output is None else said.output == NATIVE
+    )
+    what = "Hand in the diagnosis and the plan, or none."
+    return (NativeOutput if native else ToolOutput)(Answer, name="hand_in", description=what)
 
 
 async def checked(context: RunContext[Asked], answer: Answer) -> Answer:
