@@ -70,6 +70,12 @@ class Rude:
     def __float__(self) -> float:
         raise RuntimeError("no")
 
+    def __str__(self) -> str:
+        raise RuntimeError("no")
+
+    def __bool__(self) -> bool:
+        raise RuntimeError("no")
+
 
 @pytest.mark.parametrize(
     ("given", "reason"),
@@ -86,8 +92,16 @@ class Rude:
         ({"prediction": NAN}, "prediction: not finite"),
         ({"prediction": {"a": "mapping"}}, "prediction: neither a class nor a number"),
         ({"prediction": Rude()}, "row: RuntimeError"),
-        ({"confidence": Rude()}, "row: RuntimeError"),
-        ({"features": 7}, "row: AttributeError"),
+        ({"confidence": Rude()}, "confidence: RuntimeError"),
+        ({"features": 7}, "features: AttributeError"),
+        ({"features": {"age": Rude(), "country": "de"}}, "feature age: RuntimeError"),
+        ({"text": Rude()}, "text: RuntimeError"),
+        ({"segment": Rude()}, "segment: RuntimeError"),
+        ({"escalated": Rude()}, "escalated: RuntimeError"),
+        ({"cost": Rude()}, "cost: RuntimeError"),
+        ({"true_label": Rude()}, "label: RuntimeError"),
+        ({"id": Rude()}, "id: RuntimeError"),
+        ({"prediction": ["a", Rude()]}, "prediction: an item is no name (RuntimeError)"),
     ],
 )
 def test_what_cannot_be_counted_is_told_and_costs_nobody_else(
@@ -98,9 +112,47 @@ def test_what_cannot_be_counted_is_told_and_costs_nobody_else(
     monitor.track("card", confidence=0.9)
     said = monitor.summary()
     assert said.quality.rejects == {reason: 1}
+    assert said.predictions == (2 if reason.startswith("row") else 3)
     assert said.classes["card"] >= 2
     assert monitor.profile().confidence.count >= 2
     assert f"rejected: {reason}" in str(said)
+
+
+def test_what_else_a_row_said_still_counts_and_only_once(monitor: Monitor) -> None:
+    for _ in range(5):
+        monitor.track(
+            "card",
+            0.9,
+            0.1,
+            segment="web",
+            escalated=True,
+            cost=1.0,
+            features={"age": 3, "bad": Rude()},
+            true_label="card",
+        )
+    said, profile = monitor.summary(), monitor.profile()
+    assert (said.predictions, said.segments["web"].predictions, profile.escalated, profile.cost.count) == (5, 5, 5, 5)
+    assert (profile.truth.labelled, profile.numbers["age"].count, profile.latency.count) == (5, 5, 5)
+    assert said.quality.rejects == {"feature bad: RuntimeError": 5}
+
+
+@pytest.mark.parametrize("column", ["predictions", "segments", "true_labels", "age"])
+def test_a_value_that_raises_in_a_batch_costs_only_itself(monitor: Monitor, column: str) -> None:
+    given: dict[str, list[Any]] = {
+        "predictions": ["card", "cash", "card"],
+        "segments": ["web", None, "app"],
+        "true_labels": ["card", "card", "card"],
+        "age": [1, 2, 3],
+    }
+    given[column][1] = Rude()
+    age = given.pop("age")
+    monitor.track_batch(given.pop("predictions"), features={"age": age}, **given)
+    said, profile = monitor.summary(), monitor.profile()
+    assert (said.predictions, sum(said.classes.values())) == ((2, 2) if column == "predictions" else (3, 3))
+    assert list(said.segments) == ["app", "web"]
+    assert profile.numbers["age"].count == (3 if column in ("segments", "true_labels") else 2)
+    assert profile.truth.correct == 2
+    assert sum(said.quality.rejects.values()) + sum(said.quality.invalid.values()) >= 1
 
 
 def test_a_class_that_was_not_declared_is_rejected_as_prediction_and_as_label() -> None:

@@ -46,10 +46,10 @@ def test_gains_count_as_scikit_learns_ndcg_score_has_it() -> None:
 def test_every_score_lies_between_0_and_1_and_the_best_ranking_has_1(
     ranked: list[str], gains: dict[str, float]
 ) -> None:
-    found = dict(zip(MEASURES, scores(tuple(ranked), gains), strict=True))
+    found = dict(zip(MEASURES, scores([(tuple(ranked), gains)])[0], strict=True))
     assert all(0 <= each <= 1 + 1e-12 for each in found.values())
     ideal = sorted(gains, key=lambda item: -gains[item])
-    best = dict(zip(MEASURES, scores(tuple(ideal), gains), strict=True))
+    best = dict(zip(MEASURES, scores([(tuple(ideal), gains)])[0], strict=True))
     assert all(each == pytest.approx(1) for each in best.values())
     # the definition of average precision, item by item
     precisions = [sum(item in gains for item in ranked[: n + 1]) / (n + 1) for n in range(26) if ranked[n] in gains]

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, cast
 import numpy as np
 from numpy.typing import NDArray
 
-from watchkeeper_monitor.columns import Told, floats, within
+from watchkeeper_monitor.columns import Told, floats, plain, within
 from watchkeeper_monitor.counts import bounded
 from watchkeeper_monitor.features import record_categories, record_feature, record_numbers
 
@@ -109,53 +109,69 @@ def _fold(
     features: dict[str, NDArray[Any]],
 ) -> None:
     told = Told()
-    codes = values = None
-    if said.dtype.kind == "f":
-        bad = ~np.isfinite(said)
-        told["prediction: not finite"] += int(bad.sum())
-        values = np.where(bad, np.nan, said).astype(np.float64)
-    elif said.dtype.kind in "iubUS":
-        distinct, places = np.unique(said, return_inverse=True)
-        codes, values = folding.codes(cast("Sequence[Any]", distinct.tolist()), told)
-        if codes is None or not codes.all():  # some are no class that is known: each of their rows is told
-            told.clear()
-            codes, values = folding.predictions(cast("Sequence[Any]", said.tolist()), told)
-        else:
-            codes = codes[places]
-    else:
-        codes, values = folding.predictions(cast("Sequence[Any]", said.tolist()), told)
-        if folding.has_rankings:
-            folding.keep_rankings(handles, cast("Sequence[Any]", said.tolist()), told)
+    try:
+        codes, values = _predicted(folding, said, told)
+    except Exception:  # a value whose own methods raise: row by row it is told, and the others are counted
+        folding.rows(list(zip(*_rows(handles, said, named, features), strict=True)))
+        _labels(folding, handles, named)
+        return
     said_besides = (
         numbers("confidence", named.get("confidences"), told, 1),
         numbers("latency_seconds", named.get("latencies_seconds"), told),
         numbers("input_length", named.get("input_lengths"), told),
     )
     folding.columns(np.arange(handles.start, handles.stop, dtype=np.int64), codes, values, *said_besides)
+    if folding.has_rankings:
+        folding.keep_rankings(handles, cast("Sequence[Any]", said.tolist()), told)
+    _features(folding, features, told)
+    if "segments" in named:
+        given = cast("list[Any]", named["segments"].tolist())
+        names = [None if each is None else plain("segment", each, str, told) for each in given]
+        names = [None if each is None else bounded(each) for each in names]
+        for handle, segment in zip(handles, names, strict=True):
+            if segment is not None:
+                folding.segment(handle, segment)
+        folding.segments(names, *said_besides)
+        _values_by_segment(folding, names, features)
     for reason, times in told.items():
         if times:
             folding.current.rejects.add(reason, times)
-    _features(folding, features)
     if folding.capture is not None:
-        folding.capture.rows(_rows(handles, said, named, features), folding.clock())
-    if "segments" in named:
-        for handle, segment in zip(handles, named["segments"].tolist(), strict=True):
-            folding.segment(handle, bounded(str(segment)))
-        names = cast("list[Any]", named["segments"].tolist())
-        folding.segments(names, *said_besides)
-        _values_by_segment(folding, names, features)
+        folding.capture.rows(_rows(handles, said, named, features), folding.clock(), folding.current.rejects)
+    _labels(folding, handles, named)
+
+
+def _predicted(
+    folding: "Folding", said: NDArray[Any], told: Told
+) -> tuple[NDArray[np.int32] | None, NDArray[np.float64] | None]:
+    """Codes of classes, or numbers."""
+    folding.has_rankings = False
+    if said.dtype.kind == "f":
+        bad = ~np.isfinite(said)
+        told["prediction: not finite"] += int(bad.sum())
+        return None, np.where(bad, np.nan, said).astype(np.float64)
+    if said.dtype.kind in "iubUS":
+        distinct, places = np.unique(said, return_inverse=True)
+        codes, _ = folding.codes(cast("Sequence[Any]", distinct.tolist()), told)
+        if codes is not None and codes.all():
+            return codes[places], None
+        told.clear()  # some are no class that is known: each of their rows is told
+    return folding.predictions(cast("Sequence[Any]", said.tolist()), told)
+
+
+def _labels(folding: "Folding", handles: range, named: dict[str, NDArray[Any]]) -> None:
     if "true_labels" in named:
-        for handle, truth in zip(handles, named["true_labels"].tolist(), strict=True):
+        for handle, truth in zip(handles, cast("list[Any]", named["true_labels"].tolist()), strict=True):
             if truth is not None:
                 folding.event("label", handle, truth)
 
 
-def _values_by_segment(folding: "Folding", names: Sequence[Any], features: dict[str, NDArray[Any]]) -> None:
+def _values_by_segment(folding: "Folding", names: Sequence[str | None], features: dict[str, NDArray[Any]]) -> None:
     for column in features.values():
         given: dict[str, list[Any]] = {}
         for name, value in zip(names, cast("list[Any]", column.tolist()), strict=True):
             if name is not None:
-                given.setdefault(bounded(str(name)), []).append(value)
+                given.setdefault(name, []).append(value)
         for name, values in given.items():
             if (part := folding.current.by_segment.get(name)) is not None:
                 part.given(values)
@@ -175,13 +191,13 @@ def _rows(
         yield handle, prediction, confidence, latency, length, (None, None, None, None, segment, featured, None)
 
 
-def _features(folding: "Folding", features: dict[str, NDArray[Any]]) -> None:
+def _features(folding: "Folding", features: dict[str, NDArray[Any]], told: Told) -> None:
     for name, column in features.items():
         if folding.kinds.get(name) != "category" and column.dtype.kind in "fiu":
             folding.kinds[name] = "number"
             record_numbers(folding.current, name, column.astype(np.float64))
         elif folding.kinds.get(name) == "number" or column.dtype.kind not in "US":
-            record_feature(folding.current, folding.kinds, name, cast("Sequence[Any]", column.tolist()))
+            record_feature(folding.current, folding.kinds, name, cast("Sequence[Any]", column.tolist()), told)
         else:
             folding.kinds[name] = "category"
             distinct, times = np.unique(column, return_counts=True)

@@ -8,6 +8,9 @@ from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 from zlib import crc32
 
+from watchkeeper_monitor.counts import Counts, bounded
+from watchkeeper_monitor.ranking import is_ranking, items, written
+
 if TYPE_CHECKING:
     from watchkeeper_monitor.folding import Row
 
@@ -16,6 +19,9 @@ MOST = 20_000
 AT_ONCE, CHARACTERS = 5_000, 1_000_000
 """Rows of one push, and characters of text and features in it."""
 LONGEST_ID, LONGEST_TEXT = 200, 10_000
+_LONG = ("text", "features", "ranking", "label")
+_LATER = ("ranking",)
+"""Columns that older servers do not know: sent only where there is something in them."""
 _PRIVATE = (
     (re.compile(r"[\w.+-]+@[\w-]+(?:\.[\w-]+)+"), "[email]"),
     (re.compile(r"\b[A-Z]{2}\d{2}(?: ?[A-Z0-9]{2,4}){3,8}\b"), "[iban]"),
@@ -58,44 +64,56 @@ class Capture:
     def wanted(self, name: str) -> bool:
         return crc32(name.encode("utf-8", "replace")) < self._most
 
-    def rows(self, rows: Iterable["Row"], at: float) -> None:
+    def rows(self, rows: Iterable["Row"], at: float, rejects: Counts) -> None:
         if not self._most:
             return
-        for handle, prediction, confidence, latency, length, extra in rows:
-            escalated, cost, text, true_label, segment, features, own_id = extra or (None,) * 7
-            name = self.id_of(handle if own_id is None else str(own_id))
-            if not self.wanted(name) or isinstance(prediction, list | tuple):
-                continue  # rankings are judged where they were made: as a record's class one would always be wrong
-            number = isinstance(prediction, float)
-            self._add(
-                self._records,
-                {
-                    "id": name,
-                    "at": at,
-                    "version": self._version,
-                    "prediction": None if number or prediction is None else str(prediction)[:120],
-                    "value": _finite(prediction) if number else None,
-                    "confidence": _finite(confidence, 0, 1),
-                    "latency_seconds": _finite(latency, 0),
-                    "input_length": _whole(length),
-                    "segment": None if segment is None else str(segment)[:120],
-                    "escalated": None if escalated is None else bool(escalated),
-                    "cost": _finite(cost),
-                    "text": self._text(text),
-                    "features": _features(features),
-                },
-            )
-            if true_label is not None:
-                self._label(name, true_label, at)
+        for row in rows:
+            try:
+                self._row(row, at)
+            except Exception as problem:  # a value whose own methods raise: the others must not be lost with it
+                rejects.add(f"record: {type(problem).__name__}")
+
+    def _row(self, row: "Row", at: float) -> None:
+        handle, prediction, confidence, latency, length, extra = row
+        escalated, cost, text, true_label, segment, features, own_id = extra or (None,) * 7
+        name = self.id_of(handle if own_id is None else str(own_id))
+        if not self.wanted(name):
+            return
+        number = isinstance(prediction, float)
+        ranked = is_ranking(prediction)
+        self._add(
+            self._records,
+            {
+                "id": name,
+                "at": at,
+                "version": self._version,
+                "prediction": None if number or ranked or prediction is None else bounded(str(prediction)),
+                "value": _finite(prediction) if number else None,
+                "ranking": json.dumps(items(prediction), ensure_ascii=False) if ranked else None,
+                "confidence": _finite(confidence, 0, 1),
+                "latency_seconds": _finite(latency, 0),
+                "input_length": _whole(length),
+                "segment": None if segment is None else bounded(str(segment)),
+                "escalated": None if escalated is None else bool(escalated),
+                "cost": _finite(cost),
+                "text": self._text(text),
+                "features": _features(features),
+            },
+        )
+        if true_label is not None:
+            self._label(name, true_label, at)
 
     def label(self, subject: int | str, truth: Any, at: float, *, met: bool) -> None:
-        """`met`: it was counted here. Then it is sent only where its record is, too."""
+        """`met`: it was counted here. Then it is sent only where its record is, too.
+
+        Raises ValueError where it is a ranking's, and says no gains.
+        """
         name = self.id_of(subject)
         if self.wanted(name) or (not self._most and not met and isinstance(subject, str)):
             self._label(name, truth, at)
 
     def _label(self, name: str, truth: Any, at: float) -> None:
-        self._add(self._labels, {"id": name, "label": str(truth)[:120], "at": at})
+        self._add(self._labels, {"id": name, "label": written(truth), "at": at})
 
     def _add(self, rows: list[dict[str, Any]], row: dict[str, Any]) -> None:
         if len(rows) < MOST:
@@ -123,7 +141,7 @@ def _pieces(rows: Sequence[dict[str, Any]]) -> Iterator[list[dict[str, Any]]]:
     piece: list[dict[str, Any]] = []
     size = 0
     for row in rows:
-        more = len(row.get("text") or "") + len(row.get("features") or "")
+        more = sum(len(row.get(name) or "") for name in _LONG)
         if piece and (len(piece) >= AT_ONCE or size + more > CHARACTERS):
             yield piece
             piece, size = [], 0
@@ -135,6 +153,8 @@ def _pieces(rows: Sequence[dict[str, Any]]) -> Iterator[list[dict[str, Any]]]:
 
 def encoded(rows: Sequence[Mapping[str, Any]]) -> tuple[str, bytes]:
     """As Arrow where PyArrow is installed, else as JSON: the form, and the bytes."""
+    if empty := [name for name in _LATER if all(row.get(name) is None for row in rows)]:
+        rows = [{name: value for name, value in row.items() if name not in empty} for row in rows]
     if find_spec("pyarrow") is not None:
         try:
             return "arrow", _arrow(rows)

@@ -1,12 +1,13 @@
 """Rows of any values made into arrays; what does not fit is told by reason, never raised."""
 
 from collections import Counter
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Callable, Sequence
+from typing import Any, TypeVar, cast
 
 import numpy as np
 from numpy.typing import NDArray
 
+T = TypeVar("T")
 Told = Counter[str]
 """Rejected values by reason."""
 
@@ -21,7 +22,7 @@ def floats(what: str, raw: Sequence[Any], told: Told) -> NDArray[np.float64] | N
         return None
     try:
         made = np.fromiter(raw, np.float64, number)
-    except (TypeError, ValueError):
+    except Exception:  # also what a value's own method raises: the others must not be lost with it
         return np.array([_float(what, each, told) for each in raw], np.float64)
     if not (made.min() > -np.inf and made.max() < np.inf):  # not so either where one is NaN
         finite = np.isfinite(made)
@@ -32,6 +33,17 @@ def floats(what: str, raw: Sequence[Any], told: Told) -> NDArray[np.float64] | N
     return made
 
 
+def plain(what: str, value: Any, kind: Callable[[Any], T], told: Told) -> T | None:
+    """As a value of this kind; None, and told, where its own methods raise."""
+    if type(value) is kind:
+        return cast("T", value)
+    try:
+        return kind(value)
+    except Exception as problem:
+        told[f"{what}: {type(problem).__name__}"] += 1
+        return None
+
+
 def _float(what: str, value: Any, told: Told) -> float:
     if value is None:
         return np.nan
@@ -39,6 +51,9 @@ def _float(what: str, value: Any, told: Told) -> float:
         made = float(value)
     except (TypeError, ValueError, OverflowError):
         told[f"{what}: not a number"] += 1
+        return np.nan
+    except Exception as problem:  # its own method
+        told[f"{what}: {type(problem).__name__}"] += 1
         return np.nan
     if made - made != 0:
         told[f"{what}: not finite"] += 1

@@ -7,13 +7,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from watchkeeper_monitor.columns import Told, floats
+from watchkeeper_monitor.columns import Told, floats, plain
 from watchkeeper_monitor.counts import Counts, bounded
 from watchkeeper_monitor.numbers import Numbers
 from watchkeeper_monitor.profile import FEATURES, Profile
 
 
-def record_feature(profile: Profile, kinds: dict[str, str], name: str, given: Sequence[Any]) -> None:
+def record_feature(profile: Profile, kinds: dict[str, str], name: str, given: Sequence[Any], told: Told) -> None:
     """Count values of one feature that came row by row; None is missing. `kinds` remembers what each feature is."""
     if not _room(profile, name, len(given)):
         return
@@ -23,13 +23,14 @@ def record_feature(profile: Profile, kinds: dict[str, str], name: str, given: Se
     if missing := sum(value is None for value in given):
         profile.missing.add(name, missing)
     if kind == "category":
-        record_categories(profile, name, Counter(str(value) for value in given if value is not None))
+        named = [plain(f"feature {name}"[:60], value, str, told) for value in given if value is not None]
+        record_categories(profile, name, Counter(value for value in named if value is not None))
     if kind != "number":
         return
-    told = Told()
-    values = floats(name, given, told)
+    wrong = Told()
+    values = floats(name, given, wrong)
     numbers = profile.numbers.setdefault(name, Numbers())
-    numbers.invalid += sum(told.values())
+    numbers.invalid += sum(wrong.values())
     if values is not None:
         numbers.record_all(values[~np.isnan(values)])
 

@@ -1,56 +1,29 @@
 """Where tracked rows become profiles: in batches, off the path of the request."""
 
-import re
 import time
 from collections import deque
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any, cast
 
 import numpy as np
 from numpy.typing import NDArray
 
 from watchkeeper_monitor.capture import Capture
-from watchkeeper_monitor.columns import Told, floats, known, within
+from watchkeeper_monitor.columns import Told, floats, known, plain, within
 from watchkeeper_monitor.counts import Counts, bounded
 from watchkeeper_monitor.features import record_feature
-from watchkeeper_monitor.naming import Naming
+from watchkeeper_monitor.labelling import Labelling
 from watchkeeper_monitor.onset import ROWS, SECONDS, Streams
 from watchkeeper_monitor.profile import Profile, summed
-from watchkeeper_monitor.ranking import Ranked, is_ranking, relevance, told_apart
 from watchkeeper_monitor.rare import Extra
-from watchkeeper_monitor.recent import FIRST_OF_BATCHES, Codes, Recent
 from watchkeeper_monitor.segments import Segment
+from watchkeeper_monitor.words import counted
 
 Row = tuple[int, Any, Any, Any, Any, Extra | None]
 """Handle, prediction, confidence, latency in seconds, input length, and what is rarely given."""
-WAITING_LABELS = 10_000
-"""Labels by id that came before their prediction, and are kept for it."""
-HOURS = 7 * 24
-_WORD = re.compile(r"\w+")
 
 
-@dataclass(slots=True)
-class Hour:
-    """What came in one hour."""
-
-    predictions: int = 0
-    labelled: int = 0
-    correct: int = 0
-    errors: int = 0
-
-
-@dataclass(frozen=True, slots=True)
-class Judged:
-    """One prediction whose truth is known."""
-
-    true: str
-    predicted: str
-    confidence: float | None
-    right: bool
-
-
-class Folding(Naming):
+class Folding(Labelling):
     """The state of one monitor. Not thread-safe: the monitor holds its lock around every call."""
 
     def __init__(
@@ -67,29 +40,17 @@ class Folding(Naming):
         capture: Capture | None = None,
         clock: Callable[[], float] = time.time,
     ) -> None:
-        super().__init__()
-        self.clock = clock
+        super().__init__(window=window, remember=remember, capture=capture, clock=clock)
         self.vocabulary = vocabulary
         self.classes = None if classes is None else frozenset(classes)
         self.drift_window = drift_window
-        self.capture = capture
         self.past, self.previous, self.settled, self.current = (Profile(model, version) for _ in range(4))
         self.unsent = Profile(model, version) if pushed else None
         """What was not handed over by `cut`; None while nobody wants it."""
         self.streams = Streams()
-        self.window: deque[Judged] = deque(maxlen=window)
-        self.hours: dict[int, Hour] = {}
         self.paces: deque[tuple[float, int]] = deque(maxlen=61)
-        self.segment_codes = Codes()
-        self.recent = Recent(remember, self.class_codes, self.segment_codes)
-        self._recent_batches: Recent | None = None
-        self.ranked = Ranked(remember)
-        self.rankings: deque[list[float]] = deque(maxlen=window)
-        self.ids: dict[str, int] = {}
-        self.waiting: dict[str, Any] = {}
         self.kinds: dict[str, str] = {}
         """`number` or `category` by feature: decided once, by the first value that was not missing."""
-        self._remember = remember
 
     # Rows ------------------------------------------------------------------------------------------------------------
 
@@ -105,10 +66,7 @@ class Folding(Naming):
                 self.rows([[each] for each in row])
             return
         if self.capture is not None:
-            try:
-                self.capture.rows(cast("Iterable[Row]", zip(*columns, strict=True)), self.clock())
-            except Exception as problem:
-                self.current.rejects.add(f"record: {type(problem).__name__}")
+            self.capture.rows(cast("Iterable[Row]", zip(*columns, strict=True)), self.clock(), self.current.rejects)
 
     def _rows(
         self,
@@ -131,8 +89,7 @@ class Folding(Naming):
         for reason, times in told.items():
             self.current.rejects.add(reason, times)
         if extras.count(None) != len(extras):
-            self._extras(handles, extras)
-            self.segments([None if each is None else each[4] for each in extras], shares, seconds, long)
+            self.segments(self._extras(handles, extras), shares, seconds, long)
 
     def columns(
         self,
@@ -147,7 +104,7 @@ class Folding(Naming):
         current, now = self._turn(), self.clock()
         current.seen(now)
         current.predictions += ids.size
-        self._hour(now).predictions += ids.size
+        self.hour(now).predictions += ids.size
         if not self.paces or now - self.paces[-1][0] >= 1:
             before = self.past.predictions + self.previous.predictions + self.settled.predictions
             self.paces.append((now, before + current.predictions))
@@ -163,7 +120,7 @@ class Folding(Naming):
             current.latency.record_all(known(seconds))
         if long is not None:
             current.input_length.record_all(known(long))
-        self._ring(int(ids[0])).remember(ids, codes, values, shares)
+        self.ring(int(ids[0])).remember(ids, codes, values, shares)
 
     def _count(self, counts: Counts, codes: NDArray[np.int32]) -> None:
         names = self.class_codes.names
@@ -172,14 +129,6 @@ class Folding(Naming):
             name = names[code]
             if name is not None:
                 counts.add(name, int(times[code]))
-
-    def _ring(self, handle: int) -> Recent:
-        """Batches have a ring of their own: their handles are counted apart."""
-        if handle < FIRST_OF_BATCHES:
-            return self.recent
-        if self._recent_batches is None:
-            self._recent_batches = Recent(self._remember, self.class_codes, self.segment_codes)
-        return self._recent_batches
 
     def _turn(self) -> Profile:
         """The profile to count into; a full one makes room for the next."""
@@ -207,58 +156,73 @@ class Folding(Naming):
         made, self.unsent = self.unsent, Profile(self.current.model, self.current.version)
         return made
 
-    def _hour(self, now: float) -> Hour:
-        number = int(now // 3600)
-        if number not in self.hours:
-            self.hours[number] = Hour()
-            for old in [each for each in self.hours if each <= number - HOURS]:
-                del self.hours[old]
-        return self.hours[number]
-
     # What is rarely given --------------------------------------------------------------------------------------------
 
-    def _extras(self, handles: Sequence[int], extras: Sequence[Extra | None]) -> None:
+    def _extras(self, handles: Sequence[int], extras: Sequence[Extra | None]) -> list[str | None]:
+        """The segment of each. The rows are counted already: what raises here is told, and must not end the rest."""
         told = Told()
         costs: list[Any] = []
         features: dict[str, list[Any]] = {}
+        segments: list[str | None] = []
         for handle, extra in zip(handles, extras, strict=True):
             if extra is None:
+                segments.append(None)
                 continue
             escalated, cost, text, true_label, segment, named, own_id = extra
-            if escalated is not None:
+            if escalated is not None and (flag := plain("escalated", escalated, bool, told)) is not None:
                 self.current.escalation_known += 1
-                self.current.escalated += bool(escalated)
+                self.current.escalated += flag
             if cost is not None:
                 costs.append(cost)
-            part = None if segment is None else self.segment(handle, bounded(str(segment)))
-            if text is not None:
-                self._text(str(text), part)
+            name = None if segment is None else plain("segment", segment, str, told)
+            segments.append(None if name is None else bounded(name))
+            part = None if name is None else self.segment(handle, bounded(name))
+            if text is not None and (words := plain("text", text, str, told)) is not None:
+                self._text(words, part)
             if named is not None:
-                if part is not None:
-                    part.given(named.values())
-                for name, value in named.items():
-                    features.setdefault(str(name), []).append(value)
+                self._featured(named, part, features, told)
             if true_label is not None:
-                self.meet(handle, true_label)
-            if own_id is not None:
-                self._known_as(own_id, handle)
+                self._truth("true_label", handle, true_label, told)
+            if own_id is not None and (known_as := plain("id", own_id, str, told)) is not None:
+                self._truth("id", handle, known_as, told)
         if costs and (values := floats("cost", costs, told)) is not None:
             self.current.cost.record_all(known(values))
         for name, given in features.items():
-            record_feature(self.current, self.kinds, name, given)
+            record_feature(self.current, self.kinds, name, given, told)
         for reason, times in told.items():
             self.current.rejects.add(reason, times)
+        return segments
+
+    def _featured(self, named: Any, part: Segment | None, features: dict[str, list[Any]], told: Told) -> None:
+        try:
+            given = {str(name): value for name, value in named.items()}
+        except Exception as problem:  # no mapping, or a name of its own kind
+            told[f"features: {type(problem).__name__}"] += 1
+            return
+        if part is not None:
+            part.given(given.values())
+        for name, value in given.items():
+            features.setdefault(name, []).append(value)
+
+    def _truth(self, what: str, handle: int, value: Any, told: Told) -> None:
+        try:
+            if what == "id":
+                self.known_as(value, handle)
+            else:
+                self.meet(handle, value)
+        except Exception as problem:
+            told[f"label: {type(problem).__name__}"] += 1
 
     def segment(self, handle: int, segment: str) -> Segment | None:
-        self._ring(handle).in_segment(handle, segment)
+        self.ring(handle).in_segment(handle, segment)
         return self.current.segment(segment)
 
-    def segments(self, names: Sequence[Any], *columns: NDArray[np.float64] | None) -> None:
+    def segments(self, names: Sequence[str | None], *columns: NDArray[np.float64] | None) -> None:
         """Count confidence, latency and length of input by segment; the segments themselves were counted before."""
         rows: dict[str, list[int]] = {}
         for row, name in enumerate(names):
             if name is not None:
-                rows.setdefault(bounded(str(name)), []).append(row)
+                rows.setdefault(name, []).append(row)
         for name, places in rows.items():
             if (part := self.current.by_segment.get(name)) is not None:
                 for into, column in zip((part.confidence, part.latency, part.input_length), columns, strict=True):
@@ -267,18 +231,10 @@ class Folding(Naming):
 
     def _text(self, text: str, segment: Segment | None) -> None:
         if self.vocabulary is not None:
-            words = _WORD.findall(text.lower())
-            unknown = sum(word not in self.vocabulary for word in words)
+            words, unknown = counted(text, self.vocabulary)
             for into in (self.current,) if segment is None else (self.current, segment):
-                into.tokens += len(words)
+                into.tokens += words
                 into.unknown_tokens += unknown
-
-    def _known_as(self, own_id: str, handle: int) -> None:
-        if len(self.ids) >= self._remember:
-            del self.ids[next(iter(self.ids))]
-        self.ids[own_id] = handle
-        if own_id in self.waiting:
-            self.meet(handle, self.waiting.pop(own_id))
 
     # What comes besides ----------------------------------------------------------------------------------------------
 
@@ -299,7 +255,7 @@ class Folding(Naming):
             self.label(subject, value)
         elif kind == "error":
             self.current.errors.add(bounded(subject))
-            self._hour(now).errors += 1
+            self.hour(now).errors += 1
         elif kind == "counter":
             self.current.counters.add(bounded(subject), value)
         else:
@@ -310,79 +266,6 @@ class Folding(Naming):
                 (self.current.latency if kind == "latency_seconds" else self.current.satisfaction).record_all(
                     known(numbers)
                 )
-
-    def label(self, subject: int | str, truth: Any) -> None:
-        """Meet a label with its prediction, by handle or by the caller's own id."""
-        handle = subject if isinstance(subject, int) else self.ids.get(subject)
-        if self.capture is not None:
-            self.capture.label(subject, truth, self.clock(), met=handle is not None)
-        if handle is not None:
-            self.meet(handle, truth)
-            return
-        if subject not in self.waiting and len(self.waiting) >= WAITING_LABELS:
-            del self.waiting[next(iter(self.waiting))]
-            self.current.truth.unknown += 1
-        self.waiting[str(subject)] = truth
-
-    def meet(self, handle: int, truth: Any) -> None:
-        said = self.current.truth
-        if self.ranked.ever and (ranking := self.ranked.find(handle)) is not None:
-            self._rank(handle, ranking, truth)
-            return
-        remembered = self._ring(handle).find(handle)
-        if remembered is None:
-            said.unknown += 1
-            return
-        name = self._name(truth)
-        if self.classes is not None and name not in self.classes:
-            self.current.rejects.add("label: unknown class")
-            return
-        if remembered.truth is not None:
-            said.repeated += remembered.truth == name
-            said.conflicting += remembered.truth != name
-            return
-        if remembered.predicted is not None:
-            self._judge(remembered.predicted, name, remembered.confidence, remembered.segment)
-        elif remembered.value == remembered.value:
-            said.measured(float(truth), remembered.value)
-            self._hour(self.clock()).labelled += 1
-        elif self.ranked.ever and (isinstance(truth, Mapping) or is_ranking(truth)):
-            said.unknown += 1  # a ranking that is no longer remembered
-            return
-        else:
-            self.current.rejects.add("label: its prediction was rejected")
-            return
-        self._ring(handle).met(handle, name)
-
-    def keep_rankings(self, handles: Iterable[int], predictions: Iterable[Any], told: Told) -> None:
-        for handle, said in zip(handles, predictions, strict=True):
-            if is_ranking(said):
-                self.ranked.keep(handle, said, self.current.rankings, told)
-
-    def _rank(self, handle: int, ranking: tuple[str, ...] | int, truth: Any) -> None:
-        try:
-            gains = relevance(truth)
-        except ValueError as problem:
-            self.current.rejects.add(f"label: {problem}")
-            return
-        if isinstance(ranking, int):
-            same = ranking == told_apart(gains)
-            self.current.truth.repeated += same
-            self.current.truth.conflicting += not same
-            return
-        if found := self.ranked.judge(handle, ranking, gains, self.current.rankings):
-            self.rankings.append(found)
-
-    def _judge(self, predicted: str, true: str, confidence: float | None, segment: str | None) -> None:
-        right = self.current.truth.judged(true, predicted, confidence)
-        self.window.append(Judged(true, predicted, confidence, right))
-        hour = self._hour(self.clock())
-        hour.labelled += 1
-        hour.correct += right
-        if segment is not None:
-            self.current.segments_labelled.add(segment)
-            if right:
-                self.current.segments_correct.add(segment)
 
     # What came of it -------------------------------------------------------------------------------------------------
 

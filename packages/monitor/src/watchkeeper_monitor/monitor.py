@@ -10,6 +10,7 @@ from watchkeeper_monitor.collecting import CHUNK, Collecting
 from watchkeeper_monitor.living import ALIVE
 from watchkeeper_monitor.rare import DEPTH, Rare
 from watchkeeper_monitor.rare import track as given
+from watchkeeper_monitor.words import vocabulary_of
 from watchkeeper_monitor.wrapping import Timed, Tracked
 
 if TYPE_CHECKING:
@@ -76,7 +77,7 @@ class Monitor(Collecting):
         self.cpu_began = time.process_time()
         self._options: dict[str, Any] = {
             "classes": None if classes is None else [str(each) for each in classes],
-            "vocabulary": None if vocabulary is None else frozenset(word.lower() for word in vocabulary),
+            "vocabulary": None if vocabulary is None else vocabulary_of(vocabulary),
             "window": window,
             "drift_window": drift_window,
             "remember": remember,

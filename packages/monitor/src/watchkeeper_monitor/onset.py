@@ -16,6 +16,8 @@ from watchkeeper_monitor.changes import LEAST, change_points, cohens_h, populati
 from watchkeeper_monitor.counts import Counts
 from watchkeeper_monitor.numbers import Numbers, Shares
 from watchkeeper_monitor.profile import Profile
+from watchkeeper_monitor.ranking import NDCG
+from watchkeeper_monitor.words import KNOWN, UNKNOWN
 
 ROWS, SECONDS = 100, 5.0
 """What a window holds at least."""
@@ -183,6 +185,8 @@ class Streams:
 
     def _binned(self, name: str, values: "NDArray[np.float64] | dict[str, int]") -> NDArray[np.int64] | None:
         if isinstance(values, dict):
+            if name == "oov_rate" and name not in self._names:
+                return np.array([values.get(UNKNOWN, 0), values.get(KNOWN, 0)], np.int64)
             if name not in self._names:
                 return None
             made = np.zeros(NAMES + 2, np.int64)
@@ -199,7 +203,8 @@ def _parts(profile: Profile) -> Iterator[tuple[str, "Numbers | Shares | Counts |
     truth, errors = profile.truth, profile.errors.total
     features = profile.numbers.keys() | profile.categories.keys()
     own: dict[str, Numbers | Shares | Counts | tuple[int, int]] = {
-        "prediction": profile.classes if profile.classes.total else profile.outputs,
+        "prediction": next((part for part in (profile.classes, profile.rankings.first) if part.total), profile.outputs),
+        NDCG: profile.rankings.ndcg,
         "confidence": profile.confidence,
         "latency_seconds": profile.latency,
         "input_length": profile.input_length,

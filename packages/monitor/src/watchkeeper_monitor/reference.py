@@ -3,7 +3,7 @@
 import json
 import math
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, cast
@@ -28,8 +28,10 @@ from watchkeeper_monitor.estimate import Calibration
 from watchkeeper_monitor.onset import Streams
 from watchkeeper_monitor.plain import plain
 from watchkeeper_monitor.profile import Profile
+from watchkeeper_monitor.ranking import firsts, is_ranking
 from watchkeeper_monitor.tabled import as_counted, table_of
 from watchkeeper_monitor.windows import LONGEST, Found, Windows, distances_of_shares
+from watchkeeper_monitor.words import of_texts, vocabulary_of
 
 SIGNIFICANT = 0.01
 """False discovery rate over all columns of one comparison. Not 0.05: windows are compared again and again, and one in
@@ -122,15 +124,18 @@ class Reference:
         self._windows: Windows | None = None
 
     @classmethod
-    def from_data(cls, table: Any) -> "Reference":
+    def from_data(cls, table: Any, vocabulary: Iterable[str] | None = None) -> "Reference":
         """From a mapping of columns, or a table of Arrow, Polars or pandas.
 
         With a column `label` besides `prediction` and `confidence`, accuracy can be estimated by it; it is compared
-        with nothing.
+        with nothing. With a `vocabulary`, as the monitor has it, a column `text` is counted as known and unknown words
+        (`oov_rate`) and is not kept. Of rankings in `prediction` the first items are compared.
         """
         numbers: dict[str, Sorted] = {}
         categories: dict[str, dict[str, int]] = {}
         said = {name: array(column) for name, column in columns(table).items()}
+        if vocabulary is not None and (texts := said.pop("text", None)) is not None:
+            categories["oov_rate"] = of_texts(cast("Iterable[Any]", texts.tolist()), vocabulary_of(vocabulary))
         calibration = _calibration(said)
         for name, found in said.items():
             if name == "label" and calibration is not None:
@@ -381,7 +386,8 @@ def _categories(column: NDArray[Any]) -> tuple[Counter[str], int]:
         names = cast("list[str]", words.view(column.dtype).tolist())
         return Counter(dict(zip(names, cast("list[int]", times.tolist()), strict=True))), 0
     for start in range(0, column.size, AT_ONCE):  # as Python's values a whole column would take too much memory
-        counted.update(cast("list[Any]", column[start : start + AT_ONCE].tolist()))
+        values = cast("list[Any]", column[start : start + AT_ONCE].tolist())
+        counted.update(firsts(values) if column.dtype.kind == "O" and any(map(is_ranking, values)) else values)
     missing = counted.pop(None, 0)
     made: Counter[str] = Counter()
     for value, times in counted.items():

@@ -34,7 +34,7 @@ class Segment:
         """Count values of features."""
         for value in values:
             self.values += 1
-            self.missing += value is None or (isinstance(value, float) and value != value)
+            self.missing += value is None or (type(value) is float and value != value)
 
     def merge(self, other: "Segment") -> None:
         for name in _SUMS:

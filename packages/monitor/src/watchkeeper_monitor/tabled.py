@@ -1,5 +1,6 @@
 """A profile as columns of values: what can be compared with a reference."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -8,6 +9,7 @@ from numpy.typing import NDArray
 from watchkeeper_monitor.counts import Counts
 from watchkeeper_monitor.numbers import Numbers, Shares
 from watchkeeper_monitor.profile import Profile
+from watchkeeper_monitor.words import KNOWN, UNKNOWN
 
 MOST_ROWS = 200_000
 """Rows that a profile is taken for at most: of more, all counts are scaled down, and p values judge more cautiously."""
@@ -16,7 +18,8 @@ MOST_ROWS = 200_000
 def table_of(profile: Profile) -> dict[str, NDArray[Any]]:
     """Rounded to the profile's buckets; what was missing or no number is NaN or None.
 
-    Besides the features `prediction`, `confidence`, `latency_seconds`, `input_length`, where no feature is called so.
+    Besides the features `prediction` (of rankings their first item), `confidence`, `latency_seconds`, `input_length`
+    and `oov_rate` (words as known and unknown ones), where no feature is called so.
     """
     missing = profile.missing.kept
     made: dict[str, NDArray[Any]] = {}
@@ -27,8 +30,13 @@ def table_of(profile: Profile) -> dict[str, NDArray[Any]]:
         made["confidence"] = _shares(profile.confidence)
     if profile.classes.total:
         made["prediction"] = _names(profile.classes, 0)
+    elif profile.rankings.first.total:
+        made["prediction"] = _names(profile.rankings.first, 0)
     elif profile.outputs.count:
         made["prediction"] = _values(profile.outputs)
+    if profile.tokens:
+        known = profile.tokens - profile.unknown_tokens
+        made["oov_rate"] = _repeated([UNKNOWN, KNOWN], [profile.unknown_tokens, known])
     made |= {
         name: np.concatenate((_values(each), np.full(_absent(each, missing.get(name, 0)), np.nan)))
         for name, each in profile.numbers.items()
@@ -71,6 +79,8 @@ def _absent(numbers: Numbers, missing: int) -> int:
 
 
 def _names(counts: Counts, missing: int) -> NDArray[Any]:
-    names = np.array([*counts.kept, "(other)", None], object)
-    times = np.array([*counts.kept.values(), counts.other, missing], np.float64)
-    return np.repeat(names, _scaled(times, times.sum()))
+    return _repeated([*counts.kept, "(other)", None], [*counts.kept.values(), counts.other, missing])
+
+
+def _repeated(names: Sequence[str | None], times: Sequence[int]) -> NDArray[Any]:
+    return np.repeat(np.array(names, object), _scaled(np.array(times, np.float64), sum(times)))
