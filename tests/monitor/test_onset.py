@@ -13,6 +13,7 @@ from watchkeeper_monitor import Monitor, Profile, Reference
 from watchkeeper_monitor.changes import change_points
 from watchkeeper_monitor.folding import Folding
 from watchkeeper_monitor.onset import WINDOWS, Streams
+from watchkeeper_monitor.reference import dated
 from watchkeeper_monitor.summary import drift_of
 
 RESULTS = Path(__file__).parents[2] / "benchmarks" / "results" / "monitor-onset.json"
@@ -95,6 +96,38 @@ def test_words_that_are_no_longer_known_are_told_with_their_time(late: float) ->
     for each in found:
         assert at(each.since) == pytest.approx(150, abs=10)
         assert (each.before, each.after) == (pytest.approx(0.01, abs=0.01), pytest.approx(0.15, abs=0.02))
+
+
+@pytest.mark.parametrize("source", ["training data", "production", "file"])
+def test_words_that_are_unknown_are_compared_with_the_reference_as_other_inputs_are(
+    source: str, tmp_path: Path
+) -> None:
+    words = ["card", "cash", "lost"]
+    usual = [" ".join(words * 6 + ["paypal"]) for _ in range(300)]
+    monitor = Monitor("bot", vocabulary=words)
+    for text in usual:
+        monitor.track("a", text=text)
+    if source == "production":
+        reference = Reference.from_profile(monitor.profile())
+    else:
+        reference = Reference.from_data({"text": usual}, vocabulary=["Card", "CASH", "lost"])
+    if source == "file":
+        reference.save(tmp_path / "usual.json")
+        reference = Reference.load(tmp_path / "usual.json")
+    assert monitor.drift(reference).shifted == []
+    clock = Clock()
+    folding = Folding("bot", "1", clock=clock, vocabulary=frozenset(words))
+    for n in range(1500):
+        clock.now += 1
+        text = usual[0] if n < 600 else "card cash lost venmo zelle"
+        folding.rows([[n], ["a"], [None], [None], [None], [(None, None, text, None, None, None, None)]])
+    folding.settle()
+
+    drift = dated(reference.compare_profile(folding.profile()), reference, folding.streams)
+
+    (found,) = [each for each in drift.columns if each.name == "oov_rate"]
+    assert found.shift == "moderate"
+    assert abs(at(found.since) - 600) <= 200
 
 
 def test_what_goes_on_as_before_has_no_change() -> None:

@@ -2,17 +2,23 @@
 
 import json
 import math
+from datetime import datetime
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from prometheus_client import CollectorRegistry, generate_latest
 
-from watchkeeper_monitor import ModelCollector, Monitor, Profile
+from watchkeeper_monitor import ModelCollector, Monitor, Profile, Reference
+from watchkeeper_monitor.capture import Capture, encoded
+from watchkeeper_monitor.counts import Counts
 from watchkeeper_monitor.figures import mean
+from watchkeeper_monitor.folding import Folding
 from watchkeeper_monitor.ranking import MEASURES, scores
+from watchkeeper_monitor.reference import dated
 
 ITEMS = list("abcdefghijklmnopqrstuvwxyz")
 GAINS = st.dictionaries(st.sampled_from(ITEMS), st.sampled_from([0.5, 1.0, 3.0]), min_size=1)
@@ -162,3 +168,43 @@ def test_the_interval_holds_the_true_mean_as_often_as_it_says(kind: str) -> None
         held[number] = sum(each.low <= true <= each.high for each in made) / len(made)
     assert all(share >= 0.93 for share in held.values()), held
     assert mean(3.0, 3.0, 3).low < 0.8  # three hits of three are not certain
+
+
+def test_a_server_that_knows_no_rankings_still_takes_records_of_classes() -> None:
+    capture = Capture("p", "1", 1.0, False)
+    for prediction, sent in (("card", False), (["a", "b"], True)):
+        capture.rows([(0, prediction, None, None, None, None)], 1.7e9, Counts())
+        ((kind, rows),) = capture.cut()
+        form, body = encoded(rows)
+        columns = pa.ipc.open_stream(body).schema.names if form == "arrow" else list(json.loads(body)[0])
+        assert (kind, "ranking" in columns) == ("records", sent)
+
+
+def test_a_label_that_names_very_many_items_is_told_and_does_not_wait() -> None:
+    monitor = Monitor("search", server="")
+    shown = monitor.track(["a"])
+    monitor.label(shown, [str(n) for n in range(1001)])
+    said = monitor.summary()
+    assert said.quality.rejects == {"label: more than 1000 items are relevant": 1}
+    assert said.performance.coverage == 0
+
+
+def test_what_is_ranked_first_drifts_from_training_data_and_says_since_when() -> None:
+    """Lists in training data, rankings in production."""
+    at = [1.7e9]
+    reference = Reference.from_data({"prediction": [["umbrella" if n % 3 else "coat", "hat"] for n in range(900)]})
+    monitor = Folding("shop", "1", clock=lambda: at[0])
+    for n in range(3000):
+        at[0] += 1
+        first = ("umbrella" if n % 3 else "coat") if n < 2000 else "sunglasses"
+        monitor.rows([[n], [[first, "hat"]], [None], [None], [None], [None]])
+        if n == 1999:
+            monitor.settle()
+            assert reference.compare_profile(monitor.profile()).shifted == []
+            fell = at[0]
+    monitor.settle()
+    drift = dated(reference.compare_profile(monitor.profile()), reference, monitor.streams)
+    assert drift.shifted == ["prediction"]
+    assert drift.columns[0].unseen == pytest.approx(1 / 3)
+    assert drift.columns[0].since is not None
+    assert abs(datetime.fromisoformat(drift.columns[0].since).timestamp() - fell) <= 200

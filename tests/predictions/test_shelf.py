@@ -48,3 +48,25 @@ def test_the_oldest_days_go_first_by_age_and_by_size(tmp_path: Path) -> None:
     assert by_size is not None
     assert (by_size.files, by_size.last_day) == (2, (now - timedelta(days=1)).date().isoformat())
     assert shelf.forgotten == by_age.bytes - by_size.bytes
+
+
+def test_files_that_an_older_server_wrote_are_read_and_joined_with_new_ones(tmp_path: Path) -> None:
+    shelf, day = Shelf(tmp_path, 30, 1 << 30), datetime.now(UTC).date()
+    for n in range(20):
+        table = table_of([{"id": f"r{n}", "prediction": "card"} if n % 2 else {"id": f"r{n}", "ranking": ["a"]}])
+        shelf.write("bot", "records", table.drop_columns(["ranking"]) if n % 2 else table, f"p-{n}")
+    wanted = ["id", "ranking", "prediction"]
+
+    def held() -> list[Any]:
+        table, _ = shelf.read("bot", "records", wanted, day - timedelta(1), day)
+        return sorted(table.to_pylist(), key=lambda row: int(row["id"][1:]))
+
+    before = held()
+    shelf.tidy(datetime.now(UTC))
+
+    assert before[:2] == [
+        {"id": "r0", "ranking": '["a"]', "prediction": None},
+        {"id": "r1", "ranking": None, "prediction": "card"},
+    ]
+    assert len(before) == 20
+    assert held() == before

@@ -137,6 +137,9 @@ class RankingsBody(BaseModel):
     irrelevant: Count = 0
     sums: Scores = [0.0] * len(MEASURES)
     squares: Scores = [0.0] * len(MEASURES)
+    first: CountsBody = Field(default_factory=lambda: CountsBody(**Counts().to_dict()))
+    """Older monitors send neither this nor the next."""
+    ndcg: SharesBody = Field(default_factory=lambda: SharesBody(bins={}, total=0.0))
 
     @model_validator(mode="after")
     def _consistent(self) -> "RankingsBody":
@@ -219,13 +222,13 @@ _OURS = Profile("", "").to_dict()
 def _other_limits(ours: Mapping[str, Any], given: BaseModel) -> str:
     """The first part whose limit is not ours: it could not be merged. Empty where there is none."""
     for name, part in ours.items():
-        if not isinstance(part, Mapping):
+        if not isinstance(part, Mapping) or not hasattr(given, name):
             continue
         mine, theirs = cast("Mapping[str, Any]", part), getattr(given, name)
         if isinstance(theirs, CountsBody):
             if mine["limit"] != theirs.limit:
                 return name
-        elif isinstance(theirs, TruthBody) and (wrong := _other_limits(mine, theirs)):
+        elif isinstance(theirs, TruthBody | RankingsBody) and (wrong := _other_limits(mine, theirs)):
             return f"{name}.{wrong}"
     return ""
 

@@ -1,18 +1,26 @@
 """Labels joined with the records they are of, whenever and in whatever order they came. All of this blocks."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from watchkeeper.predictions.arrow import Table, part
 from watchkeeper.predictions.figures import LATEST, WEEK
+from watchkeeper.predictions.tables import ranked
 from watchkeeper_monitor import Profile
+from watchkeeper_monitor.counts import bounded
 from watchkeeper_monitor.figures import ClassFigures, Share, class_figures, share
 from watchkeeper_monitor.onset import ROWS, WINDOWS, Change, Streams
+from watchkeeper_monitor.ranking import MEASURES, NDCG, Rankings, of_all, relevance
+from watchkeeper_monitor.ranking import read as relevant
 from watchkeeper_monitor.truth import CALIBRATION_BINS, Truth
+
+AT_ONCE = 10_000
+"""Rankings judged at once: eight megabytes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +58,12 @@ class Judged:
     latest: Share = field(default_factory=lambda: share(0, 0))
     week: Share = field(default_factory=lambda: share(0, 0))
     classes: list[ClassFigures] = field(default_factory=list[ClassFigures])
+    rankings: Rankings = field(default_factory=Rankings)
+    latest_rankings: dict[str, Share] = field(default_factory=dict[str, Share])
+    ndcg: NDArray[np.float64] = field(default_factory=lambda: np.zeros(0))
+    """Of each ranking that was judged, NDCG@10, oldest first; `ndcg_at` beside it."""
+    ndcg_at: NDArray[np.float64] = field(default_factory=lambda: np.zeros(0))
+    """When it was made, in seconds since 1970."""
 
 
 def latest_labels(labels: Table) -> tuple[Table, int, int]:
@@ -99,6 +113,7 @@ def judged(table: Table, now: datetime) -> Judged:
             made.truth.measured(float(true), value)
         except ValueError:
             made.truth.unknown += 1
+    _rank(made, table)
     classes = known.filter(pc.is_valid(known["prediction"]))
     if not classes.num_rows:
         return made
@@ -106,26 +121,71 @@ def judged(table: Table, now: datetime) -> Judged:
     right = pc.equal(classes["label"], classes["prediction"]).to_numpy(zero_copy_only=False)
     pairs = classes.slice(max(0, classes.num_rows - LATEST))
     made.latest = share(int(right[-LATEST:].sum()), pairs.num_rows)
-    made.classes = class_figures(zip(pairs["label"].to_pylist(), pairs["prediction"].to_pylist(), strict=True))
+    made.classes = class_figures(
+        zip(map(bounded, pairs["label"].to_pylist()), map(bounded, pairs["prediction"].to_pylist()), strict=True)
+    )
     lately = pc.greater(classes["at"], part("").scalar(now - WEEK)).to_numpy(zero_copy_only=False)
     made.week = share(int(right[lately].sum()), int(lately.sum()))
     return made
 
 
-def accuracy_changes(table: Table) -> list[Change]:
-    """What accuracy did last, by when the predictions were made and not by when their labels came. Oldest first."""
+def _rank(made: Judged, table: Table) -> None:
+    """Rankings, and their labels."""
+    pc = part("compute")
+    rankings = table.filter(pc.is_valid(table["ranking"]))
+    labelled: list[tuple[tuple[str, ...], Mapping[str, float]]] = []
+    at: list[float] = []
+    seconds = _seconds(rankings)
+    for said, label, when in zip(rankings["ranking"].to_pylist(), rankings["label"].to_pylist(), seconds, strict=True):
+        shown = ranked(said) or ()
+        made.rankings.shown(shown)
+        if label is None:
+            continue
+        try:
+            gains = relevance(relevant(label))
+        except ValueError:
+            made.truth.unknown += 1
+            continue
+        labelled.append((shown, gains))
+        if any(gain > 0 for gain in gains.values()):
+            at.append(float(when))
+    parts = [made.rankings.judge(labelled[start : start + AT_ONCE]) for start in range(0, len(labelled), AT_ONCE)]
+    if parts:
+        scores = np.concatenate(parts)
+        made.latest_rankings = of_all(scores[-LATEST:]).means()
+        made.ndcg, made.ndcg_at = scores[:, MEASURES.index(NDCG)], np.array(at)
+
+
+def _seconds(table: Table) -> NDArray[np.float64]:
+    return part("compute").cast(table["at"], "int64").to_numpy() / 1e6  # kept in microseconds
+
+
+def changes(table: Table, judged: Judged) -> list[Change]:
+    """What accuracy and NDCG did last, by when the predictions were made and not by when their labels came."""
     pc = part("compute")
     classes = table.filter(pc.and_(pc.is_valid(table["label"]), pc.is_valid(table["prediction"])))
     right = pc.equal(classes["label"], classes["prediction"]).to_numpy(zero_copy_only=False)
-    at = pc.cast(classes["at"], "int64").to_numpy() / 1e6  # kept in microseconds
-    rows = max(ROWS, -(-right.size // WINDOWS))
+
+    def correct(piece: Profile, of: NDArray[Any]) -> None:
+        piece.truth.labelled, piece.truth.correct = of.size, int(of.sum())
+
+    def ranked(piece: Profile, of: NDArray[Any]) -> None:
+        piece.rankings.ndcg.record_all(of)
+
+    return [*_onset(right, _seconds(classes), correct), *_onset(judged.ndcg, judged.ndcg_at, ranked)]
+
+
+def _onset(
+    values: NDArray[Any], at: NDArray[np.float64], into: Callable[[Profile, NDArray[Any]], None]
+) -> list[Change]:
+    rows = max(ROWS, -(-values.size // WINDOWS))
     streams = Streams()
-    for start in range(0, right.size - rows + 1, rows):
+    for start in range(0, values.size - rows + 1, rows):
         piece = Profile("", "")
         piece.began, piece.predictions = float(at[start]), rows
-        piece.truth.labelled, piece.truth.correct = rows, int(right[start : start + rows].sum())
+        into(piece, values[start : start + rows])
         streams.take(piece)
-    return [each for each in streams.changes() if each.stream == "accuracy"]
+    return [each for each in streams.changes() if each.stream in ("accuracy", NDCG)]
 
 
 def _count(truth: Truth, classes: Table) -> None:
@@ -134,7 +194,7 @@ def _count(truth: Truth, classes: Table) -> None:
         "confidence", part("compute").fill_null(classes["confidence"], float("nan"))
     )
     for cell in columns.group_by(["label", "prediction"]).aggregate([([], "count_all")]).to_pylist():
-        true, said, times = cell["label"], cell["prediction"], cell["count_all"]
+        true, said, times = bounded(cell["label"]), bounded(cell["prediction"]), cell["count_all"]
         truth.labelled += times
         truth.true.add(true, times)
         truth.predicted.add(said, times)
@@ -156,7 +216,7 @@ def _count(truth: Truth, classes: Table) -> None:
         tenth[2] += float(confidence[here].sum())
 
 
-def profiled(model: str, version: str, table: Table, truth: Truth) -> Profile:
+def profiled(model: str, version: str, table: Table, judged: Judged) -> Profile:
     """Joined records as a profile, as the monitor counts."""
     pc = part("compute")
     profile = Profile(model, version)
@@ -186,7 +246,7 @@ def profiled(model: str, version: str, table: Table, truth: Truth) -> Profile:
     profile.escalation_known = len(escalated) - escalated.null_count
     profile.escalated = pc.sum(pc.cast(escalated, "int64")).as_py() or 0
     _segments(profile, table)
-    profile.truth = truth
+    profile.truth, profile.rankings = judged.truth, judged.rankings
     return profile
 
 

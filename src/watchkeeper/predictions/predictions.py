@@ -22,6 +22,7 @@ from watchkeeper.predictions.records import Records, Told, Where
 from watchkeeper.predictions.shelf import Shelf
 from watchkeeper.store import Store, schema
 from watchkeeper_monitor import Profile, Summary
+from watchkeeper_monitor.ranking import NDCG
 from watchkeeper_monitor.summary import summary_of
 
 log = structlog.get_logger(__name__)
@@ -144,7 +145,7 @@ class Predictions:
             found = await asyncio.to_thread(self._shifts, name, version, rows, at)
             changes = found.changes
             if by_records is not None:  # more labels, and by when what they are of was predicted
-                changes = [*by_records, *(each for each in changes if each.stream != "accuracy")]
+                changes = [*by_records, *(each for each in changes if each.stream not in ("accuracy", NDCG))]
                 changes.sort(key=lambda each: each.since, reverse=True)
             around = replace(counted.around, drift=found.drift, changes=changes, estimate=found.estimate)
             counted = replace(counted, around=around)
@@ -206,22 +207,22 @@ class Predictions:
 def _with(counted: Counted, told: Told, *, whole: bool) -> Counted:
     """With the truth of those labels that more is known by: they are the same labels, and never added up."""
     profile, judged = counted.profile, told.judged
-    if not whole and judged.truth.labelled <= profile.truth.labelled:
+    whole = whole or not profile.predictions
+    classes = whole or judged.truth.labelled > profile.truth.labelled
+    rankings = whole or judged.rankings.judged > profile.rankings.judged
+    if not classes and not rankings:
         return counted
-    labels = told.joined.labels
-    if whole or not profile.predictions:
+    around = replace(counted.around, labels_waiting=told.joined.labels.waiting)
+    if whole:
         profile = told.profile
-    else:
+    if classes:
         profile.truth = judged.truth
         profile.segments_labelled = told.profile.segments_labelled
         profile.segments_correct = told.profile.segments_correct
-    around = replace(
-        counted.around,
-        accuracy=judged.latest,
-        accuracy_7d=judged.week,
-        classes=judged.classes,
-        labels_waiting=labels.waiting,
-    )
+        around = replace(around, accuracy=judged.latest, accuracy_7d=judged.week, classes=judged.classes)
+    if rankings:
+        profile.rankings.take_truth(judged.rankings)
+        around = replace(around, rankings=judged.latest_rankings)
     return Counted(profile, around, "records")
 
 

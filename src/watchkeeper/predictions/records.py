@@ -16,7 +16,7 @@ from watchkeeper_monitor import Profile
 from watchkeeper_monitor.onset import Change
 
 _FIGURES = (
-    *("id", "at", "version", "prediction", "value", "confidence", "latency_seconds"),
+    *("id", "at", "version", "prediction", "value", "ranking", "confidence", "latency_seconds"),
     *("input_length", "segment", "escalated", "cost"),
 )
 _ALL = (*_FIGURES, "text", "features")
@@ -51,7 +51,7 @@ class Told:
     judged: Judged
     joined: Joined
     changes: list[Change]
-    """Of accuracy."""
+    """Of accuracy, and of how good rankings are."""
 
 
 class Records:
@@ -92,8 +92,8 @@ class Records:
         judged = joining.judged(found.table, where.until)
         labels = found.labels
         judged.truth.repeated, judged.truth.conflicting = labels.repeated, labels.conflicting
-        profile = joining.profiled(where.model, version, found.table, judged.truth)
-        return Told(profile, judged, found, joining.accuracy_changes(found.table))
+        profile = joining.profiled(where.model, version, found.table, judged)
+        return Told(profile, judged, found, joining.changes(found.table, judged))
 
     async def page(
         self, where: Where, limit: int, after: tuple[float, str] | None

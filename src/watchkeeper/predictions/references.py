@@ -21,8 +21,8 @@ from watchkeeper_monitor.reference import FORMAT
 
 MOST_REFERENCES = 100
 """Of one model."""
-OWN = 4
-"""Columns besides features: prediction, confidence, latency, input length."""
+OWN = 5
+"""Columns besides features: prediction, confidence, latency, input length, unknown words."""
 Number = Annotated[float, Field(allow_inf_nan=False, ge=-1e150, le=1e150)]
 """Squares of it are numbers, too."""
 Sure = Annotated[float, Field(ge=0, le=1)]

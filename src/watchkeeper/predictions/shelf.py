@@ -93,7 +93,7 @@ class Shelf:
 
     def read(self, model: str, kind: str, columns: Sequence[str], since: date, until: date) -> tuple[Table, bool]:
         """The rows of these days, in no order, and whether older ones were left out for there were too many."""
-        pa, parquet = part(""), part("parquet")
+        pa = part("")
         found: list[Any] = []
         rows = 0
         with self._moving:
@@ -104,7 +104,7 @@ class Shelf:
                     return pa.concat_tables(found), True
                 for path in _files(folder):
                     try:
-                        table = parquet.read_table(path, columns=list(columns), partitioning=None)
+                        table = _table(path, kind, columns)
                     except (OSError, pa.ArrowException) as problem:
                         log.warning("a file of predictions cannot be read", path=str(path), problem=str(problem)[:200])
                         continue
@@ -136,10 +136,10 @@ class Shelf:
                 with self._moving:
                     shutil.rmtree(folder, ignore_errors=True)
             else:
-                self._join(folder)
+                self._join(folder, folder.parent.name)
         self._bound()
 
-    def _join(self, folder: Path) -> None:
+    def _join(self, folder: Path, kind: str) -> None:
         for left in folder.glob("*.part"):
             with suppress(OSError):
                 if datetime.now(UTC).timestamp() - left.stat().st_mtime > 3600:
@@ -147,9 +147,9 @@ class Shelf:
         files = _files(folder)
         if len(files) < MANY:
             return
-        pa, parquet = part(""), part("parquet")
+        pa = part("")
         try:
-            table = pa.concat_tables([parquet.read_table(path, partitioning=None) for path in files]).sort_by("at")
+            table = pa.concat_tables([_table(path, kind, schema_of(kind).names) for path in files]).sort_by("at")
             with self._moving:
                 self._put(folder, f"joined-{secrets.token_hex(8)}", table)
                 for path in files:  # killed here, rows are there twice: they are told apart by their ids
@@ -203,6 +203,16 @@ def _days(folder: Path) -> Iterator[tuple[date, Path]]:
         for path in sorted(folder.iterdir()):
             with suppress(ValueError):
                 yield date.fromisoformat(path.name.removeprefix("day=")), path
+
+
+def _table(path: Path, kind: str, columns: Sequence[str]) -> Table:
+    """What older files lack is null."""
+    pa, schema = part(""), schema_of(kind)
+    with part("parquet").ParquetFile(path) as file:
+        table = file.read(columns=[name for name in columns if name in file.schema_arrow.names])
+    there = [table[name] if name in table.schema.names else pa.nulls(table.num_rows) for name in columns]
+    wanted = pa.schema([schema.field(name) for name in columns])
+    return pa.table([column.cast(field.type) for column, field in zip(there, wanted, strict=True)], schema=wanted)
 
 
 def _files(folder: Path) -> list[Path]:

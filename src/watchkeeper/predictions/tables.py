@@ -8,6 +8,7 @@ from typing import Any, cast
 
 from watchkeeper.predictions.arrow import Table, part
 from watchkeeper.predictions.body import Refused
+from watchkeeper_monitor.ranking import items
 
 ROWS = 200_000
 """Rows in one push."""
@@ -18,8 +19,10 @@ LARGEST_JSON = 4 << 20
 """Bytes: JSON takes many times its size in memory."""
 _EARLIEST, _LATEST = 946_684_800, 4_102_444_800
 """2000 and 2100, in seconds since 1970: what a record's time may lie between."""
-NAMES = {"id": LONGEST_ID, "version": 120, "prediction": 250, "segment": 120, "label": 250}
-"""Texts that are names: a longer one is wrong, not cut."""
+NAMES = {"id": LONGEST_ID, "version": 120, "prediction": 250, "segment": 120, "label": 250, "ranking": 100_000}
+"""Texts that are names, and rankings: a longer one is wrong, not cut."""
+LONGEST_RELEVANCE = 200_000
+"""A label that names several items, as JSON."""
 
 
 def schema_of(kind: str) -> Any:
@@ -35,6 +38,7 @@ def schema_of(kind: str) -> Any:
             ("version", pa.string()),
             ("prediction", pa.string()),
             ("value", pa.float64()),
+            ("ranking", pa.string()),
             ("confidence", pa.float64()),
             ("latency_seconds", pa.float64()),
             ("input_length", pa.int64()),
@@ -186,9 +190,19 @@ def _checked(table: Table) -> tuple[Table, Counter[str]]:
     must("id: missing", pc.and_(pc.is_valid(table["id"]), pc.greater(pc.fill_null(pc.utf8_length(table["id"]), 0), 0)))
     if "label" in names:
         must("label: missing", pc.is_valid(table["label"]))
+    elif table["ranking"].null_count < table.num_rows:
+        must(
+            "ranking: no JSON list of items",
+            pa.array([ranked(each) is not None for each in table["ranking"].to_pylist()]),
+        )
     for name in names:
         if most := NAMES.get(name):
-            must(f"{name}: longer than {most}", pc.less_equal(pc.utf8_length(table[name]), most))
+            length = pc.utf8_length(table[name])
+            short = pc.less_equal(length, most)
+            if name == "label":
+                several = pc.match_substring_regex(table[name], r"^[\[{]")
+                short = pc.or_(short, pc.and_(several, pc.less_equal(length, LONGEST_RELEVANCE)))
+            must(f"{name}: longer than {most}", short)
         elif pa.types.is_floating(table[name].type):
             must(f"{name}: not finite", pc.is_finite(table[name]))
     seconds = pc.cast(pc.cast(table["at"], pa.int64()), pa.float64(), safe=False)
@@ -203,6 +217,19 @@ def _checked(table: Table) -> tuple[Table, Counter[str]]:
             cut = pc.utf8_slice_codeunits(table[name], 0, LONGEST_TEXT)
             table = table.set_column(names.index(name), name, cut)
     return (table.filter(good) if told else table), told
+
+
+def ranked(said: str | None) -> tuple[str, ...] | None:
+    """The items of a record's ranking, as a monitor counts them; none where there is none. None of what is no list."""
+    if said is None:
+        return ()
+    try:
+        given: Any = json.loads(said)
+    except (ValueError, RecursionError):
+        return None
+    if not isinstance(given, list) or any(isinstance(each, list | dict) for each in cast("list[Any]", given)):
+        return None
+    return items(given)
 
 
 def _between(column: Any, low: float, high: float) -> Any:

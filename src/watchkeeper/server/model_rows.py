@@ -29,6 +29,11 @@ _RECORD = {
     "version": _TEXT,
     "prediction": _TEXT,
     "value": _NUMBER,
+    "ranking": {
+        "type": ["array", "string", "null"],
+        "items": _TEXT,
+        "description": "items, best first; or that as JSON",
+    },
     "confidence": _NUMBER,
     "latency_seconds": _NUMBER,
     "input_length": {"type": ["integer", "null"]},
@@ -38,7 +43,9 @@ _RECORD = {
     "text": _TEXT,
     "features": _TEXT,
 }
-_LABEL = {"id": {"type": "string"}, "label": {"type": "string"}, "at": {"type": ["string", "null"]}}
+_SEVERAL = "of a ranking an item, a list of items, or a mapping of items to gains"
+_LABEL_OF = {"type": ["string", "number", "array", "object"], "description": _SEVERAL}
+_LABEL = {"id": {"type": "string"}, "label": _LABEL_OF, "at": {"type": ["string", "null"]}}
 
 
 def _body(columns: dict[str, Any], required: list[str]) -> dict[str, Any]:
@@ -71,6 +78,8 @@ class RecordView(BaseModel):
     version: str | None
     prediction: str | None
     value: float | None
+    ranking: str | None
+    """Its items, best first, as JSON."""
     confidence: float | None
     latency_seconds: float | None
     input_length: int | None

@@ -132,6 +132,11 @@ class Rankings:
         self.squares = [a + b for a, b in zip(self.squares, (found * found).sum(0).tolist(), strict=True)]
         self.ndcg.record_all(found[:, MEASURES.index(NDCG)])
 
+    def take_truth(self, other: "Rankings") -> None:
+        """How good they were as another has it; what was ranked stays."""
+        for name in ("judged", "irrelevant", "sums", "squares", "ndcg"):
+            setattr(self, name, getattr(other, name))
+
     def means(self) -> dict[str, Share]:
         """Each measure with its interval; empty where nothing was judged."""
         if not self.judged:
@@ -165,7 +170,7 @@ class Rankings:
 def of_all(found: Collection[Sequence[float]]) -> Rankings:
     """The scores of several rankings."""
     made = Rankings()
-    if found:
+    if len(found):
         made.scored(np.array(found))
     return made
 
