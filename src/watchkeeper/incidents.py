@@ -25,6 +25,7 @@ from watchkeeper.domain import (
     now,
 )
 from watchkeeper.domain.situation import Situation
+from watchkeeper.handing import handing, taking_up, told_of
 from watchkeeper.score import Scorekeeper
 from watchkeeper.store import LeaseLost, Store, StoreAway, new_id
 from watchkeeper.waking import Waking
@@ -37,7 +38,6 @@ log = structlog.get_logger(__name__)
 ACTIVE = ("open", "diagnosing", "awaiting_approval", "fixing", "verifying", "escalated")
 STORE_PAUSE = 2.0
 """Seconds until an incident is taken up again whose change could not be recorded."""
-ENDS = {"healed": "incident.closed", "not_tried": "plan.refused"}
 BEFORE = timedelta(minutes=2)
 """How much of the readings from before an incident is kept at full rate."""
 
@@ -103,13 +103,11 @@ class Desk:
             if known is None:
                 incident = Incident(new_id("inc"), f"{alert.rule} on {name}", alert.resource, (alert.resource,), at)
                 text = f"{alert.rule} on {name}: {alert.why} {told_lately(changed, at)}".rstrip()
-                await transaction.emit(self._event("incident.opened", incident, text))
+                events = [self._event("incident.opened", incident, text), replace(told, incident=incident.id)]
             else:
                 incident = await self._store.get(Incident, known.id)  # as it is now: its own task may have closed it
-                if incident.comes_back:  # or something new: what was not tried yet may help now
-                    incident = incident.reopen()
-                    text = f"{alert.rule} fires on {name}"
-                    await transaction.emit(self._event("incident.reopened", incident, text))
+                mine = await self._store.select(Alert, incident=incident.id, limit=500)
+                incident, events = taking_up(incident, alert, told, mine, name)
             before = [a.join(incident.id) for a in unclaimed(alert, watch.watchers, resources, at)]
             incident = incident.touching(alert.resource, *(a.resource for a in before))
             alert = alert.join(incident.id)
@@ -117,7 +115,8 @@ class Desk:
                 await transaction.put(victim)
             await transaction.put(incident)
             await transaction.put(alert)
-            await transaction.emit(replace(told, incident=incident.id))
+            for event in events:
+                await transaction.emit(event)
         keep(before, watch.watchers)
         watch.busy.update(incident.resources)
         for key in incident.resources:
@@ -242,8 +241,9 @@ class Desk:
             if current.open_fix or (await self._agreed(current) and not anyway):
                 self.wake(incident.id)
                 return current
-            await transaction.put(escalated := current.escalate(reason))
-            await transaction.emit(self._event("incident.escalated", escalated, reason, by))
+            escalated, event = handing(current, reason, by)
+            await transaction.put(escalated)
+            await transaction.emit(event)
             return escalated
 
     async def hold(
@@ -300,16 +300,13 @@ class Desk:
         return await self.change(incident.id, lambda i: i.verifying(), "incident.verifying", f"{fix.id} is judged")
 
     async def judged(self, incident: Incident, fix: Fix, verdict: Verdict) -> Incident:
-        kind = ENDS.get(verdict.outcome, "plan.failed")
-        if verdict.outcome == "inconclusive" and not verdict.hindered:
-            kind = "incident.escalated"
         firing = await self._store.select(Alert, incident=incident.id, status="firing")
         more = [alert for alert in firing if alert.severity != "info"]
         if verdict.outcome == "healed" and more:
             reason = f"{fix.plan.author} healed, but {more[0].rule} {more[0].beside(fix.started_at)}"
             return await self.change(incident.id, lambda i: i.going_on(fix, reason), "incident.goes_on", reason)
         text = f"{verdict.said}: {'; '.join((*verdict.reasons, *fix.standing))}"
-        return await self.change(incident.id, lambda i: i.judged(fix, verdict, now()), kind, text)
+        return await self.change(incident.id, lambda i: i.judged(fix, verdict, now()), told_of(verdict), text)
 
     async def untried(self, incident: Incident, fix: Fix, reason: str) -> Incident:
         """The fix was stopped before it did anything: it may be tried again."""

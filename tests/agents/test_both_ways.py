@@ -63,7 +63,7 @@ async def test_a_change_is_asked_for_over_stdio_approved_by_a_person_and_proven(
             await asyncio.to_thread(person.post, f"/api/approvals/{asked['approval_id']}/approve")
         done = (await waits).structured_content
         assert done is not None
-        assert (done["status"], done["verdict"]) == ("closed", "healed")
+        assert (done["status"], done["verdict"]) == ("closed", "still well")
         with up.client() as person:
             fix = await asyncio.to_thread(person.get, f"/api/fixes/{asked['fix_id']}")
         assert (fix["principal"]["kind"], fix["plan"]["author"]) == ("agent", "agent:mcp")

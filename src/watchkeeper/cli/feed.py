@@ -13,6 +13,7 @@ STYLES = (
     ("incident.escalated", "▲", "bold red"),
     ("incident.stopped", "▲", "yellow"),
     ("incident.closing", "▲", "yellow"),
+    ("incident.joined", "●", "red"),
     ("incident.cooldown", "▲", "yellow"),
     ("incident.closed", "●", "bold green"),
     ("incident.", "·", "none"),
@@ -49,6 +50,8 @@ TOLD_WITH_THE_INCIDENT = ("fix.healed", "alert.resolved")
 def worth_a_line(event: dict[str, Any]) -> bool:
     """Whether `up` tells it as it happens; `watchkeeper show` has all of it."""
     kind = str(event["kind"])
+    if event["data"].get("quiet"):
+        return False  # another line tells it, or told it before
     return kind not in (*STAGES, TOLD_BY_ITS_ALERT) and not (event.get("incident") and kind in TOLD_WITH_THE_INCIDENT)
 
 

@@ -43,5 +43,7 @@ class Seat:
         """When it opened, opened again, or the last fix was over."""
         fixes = await store.select(Fix, incident=incident.id)
         over = [fix.finished_at for fix in fixes if fix.finished_at is not None]
-        reopened = await store.events(incident=incident.id, kinds={"incident.reopened"}, newest=True, limit=1)
+        reopened = await store.events(
+            incident=incident.id, kinds={"incident.reopened", "incident.joined"}, newest=True, limit=1
+        )
         return max((incident.opened_at, *over, *(event.at for event in reopened)))

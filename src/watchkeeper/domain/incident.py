@@ -182,6 +182,10 @@ class Incident:
     """What keeps the hands still; over when its time is, and as soon as something else is the reason."""
     left: Said | None = None
     """Who has taken it over: the loop begins nothing here until it is told to try again."""
+    handed: bool = False
+    """A person was told that it is theirs, and since then nothing was done about it and nothing graver came."""
+    joins: int = 0
+    """How often something new fired while a person had it."""
     closing: Said | None = None
     """Who has ended it by hand while a fix was at work: it is closed as soon as that is over."""
 
@@ -199,11 +203,6 @@ class Incident:
         if self.hold is None or self.status not in ("open", "diagnosing"):
             return None
         return self.hold if self.hold.reason == self.reason and at < self.hold.until else None
-
-    @property
-    def comes_back(self) -> bool:
-        """Whether a new alert has the loop take it up again."""
-        return self.status == "closed" or (self.status == "escalated" and self.left is None)
 
     def diagnosed(self, diagnosis: Diagnosis) -> "Incident":
         others = dict.fromkeys((*self.mended, *diagnosis.others))
@@ -243,7 +242,12 @@ class Incident:
         return f"{self.open_fix} is at work: once the step that was begun has ended, {does}, by {said.told}"
 
     def escalate(self, reason: str) -> "Incident":
-        return replace(self, status="escalated", reason=reason, approval=None, open_fix=None)
+        return replace(self, status="escalated", reason=reason, approval=None, open_fix=None, handed=True)
+
+    def look_again(self, *, new: bool, graver: bool) -> "Incident":
+        """It is with a person, and an alert fires: of a rule or on a resource that is new to it, or graver than any.
+        What they have taken over stays with them."""
+        return replace(self, status="open", cured=None, joins=self.joins + new, handed=not graver)
 
     def acknowledge(self, said: Said) -> "Incident":
         return replace(self, acknowledged=said)
@@ -266,7 +270,7 @@ class Incident:
         """Raises LeftToPeople where the loop asks and people have taken it over."""
         if self.left is not None and by == LOOP:
             raise LeftToPeople(f"{self.id} is left to people.")
-        return replace(self, status="awaiting_approval", approval=approval)
+        return replace(self, status="awaiting_approval", approval=approval, handed=False)
 
     def refuse(self, plan: Plan, reason: str) -> "Incident":
         refusals = {**self.refusals, plan.key: reason}
@@ -283,6 +287,7 @@ class Incident:
             approval=None,
             open_fix=fix.id,
             cured=None,
+            handed=False,
             fixes=(*self.fixes, fix.id) if fix.id not in self.fixes else self.fixes,
             tried=(*self.tried, fix.plan.key),
         )
@@ -296,7 +301,7 @@ class Incident:
 
     def anew(self) -> "Incident":
         """As if nothing had been tried, either: a person may ask for it again."""
-        return replace(self.forgetting_refusals(), tried=(), hindered={})
+        return replace(self.forgetting_refusals(), tried=(), hindered={}, handed=False)
 
     def unasked(self) -> "Incident":
         return replace(self, status="open", approval=None)
@@ -372,5 +377,6 @@ class Incident:
             cured=None,
             reason=f"left to people by {self.left.told}" if self.left else "",
             reopened=self.reopened + 1,
-            acknowledged=None if self.status == "closed" else self.acknowledged,
+            acknowledged=None,
+            handed=False,
         )

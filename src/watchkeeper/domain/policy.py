@@ -100,3 +100,8 @@ class Event:
     resource: str | None = None
     data: dict[str, object] = field(default_factory=dict[str, object])
     seq: int = 0
+
+    @property
+    def quiet(self) -> bool:
+        """Whether nobody is told of it: another event tells the same, or they were told before."""
+        return bool(self.data.get("quiet"))

@@ -8,6 +8,8 @@ from watchkeeper.domain.condition import Condition
 from watchkeeper.domain.resource import Health
 
 Severity = Literal["info", "warning", "critical"]
+SEVERITIES: tuple[Severity, ...] = ("info", "warning", "critical")
+"""The least grave first."""
 AlertStatus = Literal["pending", "firing", "resolved"]
 
 
@@ -63,6 +65,11 @@ class Alert:
     def covers_services(self) -> bool:
         """Whether it is the cause of what alerts on what runs there, rather than what that did to it."""
         return self.health is Health.FAILED or self.explains_services
+
+    @property
+    def grave(self) -> int:
+        """The more of it, the graver."""
+        return SEVERITIES.index(self.severity)
 
     @property
     def gravity(self) -> tuple[bool, int]:

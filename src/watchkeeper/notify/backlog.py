@@ -23,7 +23,8 @@ def backlog(waiting: Sequence[Event]) -> tuple[list[Event], list[Event]]:
 
 def latest(late: Sequence[Event]) -> list[Event]:
     """The last of each incident, oldest first: how it stands."""
-    last = {event.incident: event for event in late if event.incident is not None and event.kind in TOLD}
+    told = [event for event in late if event.kind in TOLD and not event.quiet]
+    last = {event.incident: event for event in told if event.incident is not None}
     return sorted(last.values(), key=lambda event: event.seq)
 
 

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 from watchkeeper.domain import Alert, Approval, Event, Incident, Severity
 from watchkeeper.domain.notification import Message
+from watchkeeper.domain.rule import SEVERITIES
 from watchkeeper.notify.silences import ENDED, Silences, counted
 from watchkeeper.settings.notify import Group
 from watchkeeper.store import Store
@@ -13,6 +14,7 @@ GROUPS: dict[str, Group] = {
     "incident.reopened": "incidents",
     "incident.acknowledged": "incidents",
     "incident.escalated": "incidents",
+    "incident.joined": "incidents",
     "incident.cooldown": "incidents",
     "incident.closed": "incidents",
     "incident.merged": "incidents",
@@ -64,18 +66,19 @@ SERIOUS: dict[str, Severity] = {
     "fix.not_tried": "warning",
 }
 """How grave an event is that belongs to no incident; others are only information."""
-RANK: tuple[Severity, ...] = ("info", "warning", "critical")
 
 
 def wanted(event: Event) -> bool:
     """Whether anybody is told of it."""
+    if event.quiet:
+        return False
     return event.kind in GROUPS and (event.kind not in ALONE or event.incident is None)
 
 
 def worst(alerts: Sequence[Alert]) -> Severity:
     """How grave an incident is: as its worst alert. One without an alert that is known is taken to be critical."""
     found: list[Severity] = [alert.severity for alert in alerts] or ["critical"]
-    return max(found, key=RANK.index)
+    return max(found, key=SEVERITIES.index)
 
 
 class Composer:

@@ -211,7 +211,7 @@ def clean(answer: Answer, scanner: Scanner) -> Answer:
 
 
 def _key(incident: Incident) -> tuple[Any, ...]:
-    return incident.id, incident.reopened, incident.tried, incident.refused
+    return incident.id, incident.reopened, incident.joins, incident.tried, incident.refused
 
 
 def _fitting(thought: Thought, case: Case) -> Thought:

@@ -90,6 +90,8 @@ class PagerDuty:
             return None  # over before anybody could be paged
         if kind in NEEDS_A_PERSON:
             return "trigger"
+        if kind == "alert.firing" and state == "acknowledged":
+            return None  # somebody is at work on it
         if kind in BEGINS and self._page == "opened":
             return "trigger"
         return None
