@@ -1,10 +1,10 @@
 """What a person has already, they are told of once: what joins it is one update, and they are called again only where
 it became graver, came back, or something was done about it in vain."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 
-from watchkeeper.domain import LOOP, Alert, Event, Incident, Verdict, now
+from watchkeeper.domain import Alert, Diagnosis, Event, Fix, Incident, Verdict, now
 
 
 def taking_up(
@@ -32,10 +32,54 @@ def taking_up(
     return incident, [_event("incident.joined", incident, text), told] if new else [told]
 
 
-def handing(incident: Incident, reason: str, by: str = LOOP.id) -> tuple[Incident, Event]:
-    """The incident with a person, and what tells of it."""
-    escalated = incident.escalate(reason)
-    return escalated, _event("incident.escalated", escalated, reason, by, quiet=incident.handed)
+def handing(
+    incident: Incident, reason: str, *, firing: Sequence[Alert] = (), to_do: str = ""
+) -> tuple[Incident, Event]:
+    """The incident with a person, and what tells of it in one line: what is wrong, why nothing more is done by itself.
+    What to do next goes with it. `firing`: its alerts that fire."""
+    escalated = incident.escalate(reason, to_do)
+    text = f"{worst.rule}: {sentence(worst.why)} {reason}" if (worst := worst_of(incident, firing)) else reason
+    return escalated, _event("incident.escalated", escalated, text, quiet=incident.handed)
+
+
+def worst_of(incident: Incident, firing: Sequence[Alert]) -> Alert | None:
+    """The one to speak of: on the root before others, the worst first."""
+    return max(firing, key=lambda one: (one.resource == incident.root, one.gravity), default=None)
+
+
+def nothing_left(passed: Sequence[str], known: Diagnosis | None, fixes: Sequence[Fix]) -> str:
+    """Why nothing more is done: what was tried and what came of it, what cannot be done here, and why."""
+    tried = [f"{', '.join(step.said for step in fix.plan.steps)} ({_ended(fix)})" for fix in fixes]
+    others = [said.rstrip(".") for said in passed if not said.endswith(": tried here before")]
+    if known is not None:
+        others = [said for said in others if known.author.rpartition(" ")[2] not in said]
+    if known is not None and not known.author.startswith("llm:"):
+        why = f"{sentence(known.cause)} That is left to a person."
+    else:
+        why = sentence(known.cause) if known else "" if tried or others else "No runbook knows what to do about it."
+    parts = [why, f"Tried: {'; '.join(tried)}." if tried else "", f"Not done: {'; '.join(others)}." if others else ""]
+    return " ".join(filter(None, parts))
+
+
+def what_to_do(
+    incident: Incident, firing: Sequence[Alert], recommended: Callable[[str], str], known: Diagnosis | None = None
+) -> str:
+    """What a person should do next, where nothing more is done by itself: as the runbook of the cause says, or else
+    what is recommended about the worst alert."""
+    if known is not None and known.author.startswith("runbooks show "):
+        return f"`watchkeeper {known.author}` tells how to mend it."
+    worst = worst_of(incident, firing)
+    return sentence(recommended(worst.rule)) if worst else ""
+
+
+def sentence(text: str) -> str:
+    """With one full stop at its end."""
+    text = text.rstrip().rstrip(".")
+    return f"{text}." if text and text[-1] not in "!?…" else text
+
+
+def _ended(fix: Fix) -> str:
+    return fix.broke_off if fix.broke_off and not fix.untouched else fix.said
 
 
 def told_of(verdict: Verdict) -> str:
@@ -45,6 +89,6 @@ def told_of(verdict: Verdict) -> str:
     return {"healed": "incident.closed", "not_tried": "plan.refused"}.get(verdict.outcome, "plan.failed")
 
 
-def _event(kind: str, incident: Incident, text: str, by: str = LOOP.id, *, quiet: bool = False) -> Event:
+def _event(kind: str, incident: Incident, text: str, *, quiet: bool = False) -> Event:
     data: dict[str, object] = {"quiet": True} if quiet else {}
-    return Event(kind, incident.id, text, now(), by=by, incident=incident.id, resource=incident.root, data=data)
+    return Event(kind, incident.id, text, now(), incident=incident.id, resource=incident.root, data=data)

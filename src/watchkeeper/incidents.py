@@ -25,12 +25,12 @@ from watchkeeper.domain import (
     now,
 )
 from watchkeeper.domain.situation import Situation
-from watchkeeper.handing import handing, taking_up, told_of
+from watchkeeper.handing import handing, taking_up, told_of, what_to_do
 from watchkeeper.score import Scorekeeper
 from watchkeeper.store import LeaseLost, Store, StoreAway, new_id
 from watchkeeper.waking import Waking
 from watchkeeper.watch import Watch, incident_for, lately, relapse_of, root_of, told_lately
-from watchkeeper.watch.clues import grounded, last_words, unexplained
+from watchkeeper.watch.clues import grounded, unexplained
 from watchkeeper.watch.correlation import suffering
 from watchkeeper.watch.joining import keep, unclaimed
 
@@ -69,7 +69,7 @@ class Desk:
             return alert  # another executor has taken it meanwhile, and sees it too
         async with self.joining:
             if alert.status == "resolved":
-                await self._store.save(alert, self._told("alert.resolved", alert, f"{alert.rule} resolved"))
+                await self._store.save(alert, _told("alert.resolved", alert, f"{alert.rule} resolved"))
             else:
                 alert = await self._join(alert)
         if alert.incident:
@@ -89,7 +89,7 @@ class Desk:
         watch = self._seen_by()
         resources = watch.fleet.resources
         name = resources[alert.resource].slug if alert.resource in resources else alert.resource
-        told = self._told("alert.firing", alert, f"{alert.rule} fires on {name}")
+        told = _told("alert.firing", alert, f"{alert.rule} fires on {name}")
         active = await self._store.select(Incident, status=ACTIVE)
         known = incident_for(alert, active, resources, at, await self._roots(active))
         if known is None:
@@ -231,8 +231,10 @@ class Desk:
             incident.id, lambda i: i.close(outcome, now(), reason), "incident.closed", f"{outcome}: {reason}", by
         )
 
-    async def escalate(self, incident: Incident, reason: str, by: str = LOOP.id, *, anyway: bool = False) -> Incident:
-        """Hand it to a person, unless a person has agreed to something meanwhile, which comes first."""
+    async def escalate(
+        self, incident: Incident, reason: str, *, anyway: bool = False, known: Diagnosis | None = None
+    ) -> Incident:
+        """Hand it to a person, unless one has agreed to something meanwhile. `known`: of its cause."""
         await self._void_waiting(incident, "the incident was handed to a person")
         async with self.writing, self._store.transaction() as transaction:
             current = await self._store.get(Incident, incident.id)
@@ -241,7 +243,9 @@ class Desk:
             if current.open_fix or (await self._agreed(current) and not anyway):
                 self.wake(incident.id)
                 return current
-            escalated, event = handing(current, reason, by)
+            firing = await self._store.select(Alert, incident=current.id, status="firing")
+            to_do = what_to_do(current, firing, self._seen_by().rulebook.recommended, known)
+            escalated, event = handing(current, reason, firing=firing, to_do=to_do)
             await transaction.put(escalated)
             await transaction.emit(event)
             return escalated
@@ -286,10 +290,8 @@ class Desk:
         return await self.change(incident.id, lambda i: i.diagnosed(found), "incident.diagnosed", found.cause)
 
     async def _grounded(self, incident: Incident, diagnosis: Diagnosis) -> Diagnosis:
-        watch = self._seen_by()
-        found = grounded(diagnosis, await self._store.select(Alert, incident=incident.id), watch, now())
-        last = await last_words(found.root, watch, self._store.masker.text)
-        return replace(found, evidence=(*found.evidence, *last))
+        alerts = await self._store.select(Alert, incident=incident.id)
+        return await grounded(diagnosis, alerts, self._seen_by(), now(), self._store.masker.text)
 
     async def refuse(self, incident: Incident, plan: Plan, reason: str) -> Incident:
         if self.score is not None:
@@ -306,7 +308,8 @@ class Desk:
             reason = f"{fix.plan.author} healed, but {more[0].rule} {more[0].beside(fix.started_at)}"
             return await self.change(incident.id, lambda i: i.going_on(fix, reason), "incident.goes_on", reason)
         text = f"{verdict.said}: {'; '.join((*verdict.reasons, *fix.standing))}"
-        return await self.change(incident.id, lambda i: i.judged(fix, verdict, now()), told_of(verdict), text)
+        to_do = what_to_do(incident, firing, self._seen_by().rulebook.recommended)
+        return await self.change(incident.id, lambda i: i.judged(fix, verdict, now(), to_do), told_of(verdict), text)
 
     async def untried(self, incident: Incident, fix: Fix, reason: str) -> Incident:
         """The fix was stopped before it did anything: it may be tried again."""
@@ -356,8 +359,8 @@ class Desk:
         return await self._let_go(approval.decide("expired", LOOP, now()), "nobody decided in time")
 
     async def void(self, incident: Incident, approval: Approval, reason: str) -> Incident:
-        event = Event("approval.void", approval.id, reason, now(), incident=approval.incident)
-        await self._store.save(approval.decide("void", LOOP, now(), reason), event)
+        told = Event("approval.void", approval.id, reason, now(), incident=approval.incident)
+        await self._store.save(approval.decide("void", LOOP, now(), reason), told)
         return await self.change(incident.id, lambda i: i.unasked(), "approval.void", reason)
 
     async def withdraw(self, incident: Incident, approval: Approval, reason: str) -> Incident:
@@ -387,10 +390,11 @@ class Desk:
     def _event(self, kind: str, incident: Incident, text: str, by: str = LOOP.id) -> Event:
         return Event(kind, incident.id, text, now(), by=by, incident=incident.id, resource=incident.root)
 
-    def _told(self, kind: str, alert: Alert, text: str) -> Event:
-        return Event(kind, alert.id, text, now(), incident=alert.incident, resource=alert.resource)
-
     def _seen_by(self) -> Watch:
         if self.watch is None:
             raise RuntimeError("the desk has no watch yet")
         return self.watch
+
+
+def _told(kind: str, alert: Alert, text: str) -> Event:
+    return Event(kind, alert.id, text, now(), incident=alert.incident, resource=alert.resource)

@@ -17,7 +17,6 @@ from watchkeeper.domain import (
     Approval,
     Conflict,
     Decision,
-    Diagnosis,
     Effect,
     Fix,
     Forbidden,
@@ -30,6 +29,7 @@ from watchkeeper.domain import (
 )
 from watchkeeper.domain.situation import Situation
 from watchkeeper.fixing import Fixing
+from watchkeeper.handing import nothing_left
 from watchkeeper.hindering import hinder, release
 from watchkeeper.incidents import Desk
 from watchkeeper.merging import Merging
@@ -136,7 +136,9 @@ class Loop:
             if plan is None:
                 known = self._decide.known(root, at, incident)
                 incident = await self._desk.puzzled(incident, root, passed, known)
-                return await self._desk.escalate(incident, nothing_left(passed, known))
+                tried = (await self._store.select(Fix, incident=incident.id))[::-1]
+                reason = nothing_left(passed, known, tried)
+                return await self._desk.escalate(incident, reason, known=known)
             if agreed is None:
                 plan = await self._decide.respecting(plan)
                 incident = await self._desk.diagnosed(incident, plan)
@@ -324,18 +326,6 @@ async def takewhile_async(
             if not holds(at):
                 return
             yield at
-
-
-def nothing_left(passed: tuple[str, ...], known: Diagnosis | None = None) -> str:
-    """Why nothing more is done, in one sentence."""
-    if known is not None and known.author.startswith("llm:"):
-        return "; ".join((known.cause, *passed))
-    if known is not None:
-        others = [said for said in passed if known.author.rpartition(" ")[2] not in said]
-        return "; ".join([f"{known.cause} That is left to a person: `watchkeeper {known.author}` tells how", *others])
-    if not passed:
-        return "no runbook knows this"
-    return f"nothing left that could help and was not refused: {'; '.join(passed)}"
 
 
 def _rejected(approval: Approval) -> str:

@@ -246,6 +246,8 @@ def _unwell(screen: "Console", item: dict[str, Any], approval: dict[str, Any] | 
     if item["escalated"]:
         needs = f"Needs you: it does nothing more here by itself. {item['escalated']}"
         prose(screen, Text(needs if needs.endswith(".") else f"{needs}.", "bold yellow"), 2)
+        if item["to_do"]:
+            prose(screen, Text(f"Next: {item['to_do']}", "bold yellow"), 2)
     if item["held"] and not (item["advice"] and item["advice"]["decision"]["reason"] == item["held"]):
         prose(screen, Text(f"▲ held: {item['held']}", "yellow"), 2)
     if approval is not None:
@@ -258,7 +260,8 @@ def _unwell(screen: "Console", item: dict[str, Any], approval: dict[str, Any] | 
         )
         show_advice(screen, advice, word)
     elif item["incident"]:
-        prose(screen, f"It has nothing to do here itself: `watchkeeper show {item['incident']}` tells why.", 2)
+        more = "tells all of it" if item["escalated"] else "tells why"
+        prose(screen, f"It has nothing to do here itself: `watchkeeper show {item['incident']}` {more}.", 2)
     if item["maintenance"]:
         prose(screen, Text(f"▲ {item['maintenance']}", "yellow"), 2)
     if approval is not None:

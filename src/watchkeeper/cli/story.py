@@ -31,6 +31,8 @@ def tell(screen: Console, detail: dict[str, Any], chain: dict[str, Any]) -> None
     proofs = ["; ".join(fix["verdict"]["reasons"]) for fix in detail["fixes"] if fix["verdict"]]
     if incident["reason"] and incident["reason"] not in proofs:
         screen.print(Text(incident["reason"]))
+    if incident["to_do"]:
+        screen.print(Text(f"Next: {incident['to_do']}", "bold yellow"))
     if said := incident["acknowledged"]:
         screen.print(Text(f"{who(said)} looks after it since {clock(said['at'])}{noted(said)}"))
     if (said := incident["left"]) and incident["status"] != "closed":

@@ -182,6 +182,8 @@ class Incident:
     """What keeps the hands still; over when its time is, and as soon as something else is the reason."""
     left: Said | None = None
     """Who has taken it over: the loop begins nothing here until it is told to try again."""
+    to_do: str = ""
+    """What a person should do next, once it is theirs."""
     handed: bool = False
     """A person was told that it is theirs, and since then nothing was done about it and nothing graver came."""
     joins: int = 0
@@ -241,8 +243,8 @@ class Incident:
         does = "it is closed" if self.closing else "it is left to people"
         return f"{self.open_fix} is at work: once the step that was begun has ended, {does}, by {said.told}"
 
-    def escalate(self, reason: str) -> "Incident":
-        return replace(self, status="escalated", reason=reason, approval=None, open_fix=None, handed=True)
+    def escalate(self, reason: str, to_do: str = "") -> "Incident":
+        return replace(self, status="escalated", reason=reason, to_do=to_do, approval=None, open_fix=None, handed=True)
 
     def look_again(self, *, new: bool, graver: bool) -> "Incident":
         """It is with a person, and an alert fires: of a rule or on a resource that is new to it, or graver than any.
@@ -334,7 +336,7 @@ class Incident:
     def verifying(self) -> "Incident":
         return replace(self, status="verifying")
 
-    def judged(self, fix: Fix, verdict: Verdict, at: datetime) -> "Incident":
+    def judged(self, fix: Fix, verdict: Verdict, at: datetime, to_do: str = "") -> "Incident":
         """healed closes, inconclusive escalates (no blind undo), not_healed goes on to the next plan; so does what was
         not tried, and what another fault hindered, which goes first now."""
         done = replace(self, open_fix=None)
@@ -349,7 +351,7 @@ class Incident:
         if verdict.outcome == "inconclusive" and not verdict.hindered:
             how = "was not carried out to its end" if fix.broke_off else "was carried out"
             carried = f"{fix.plan.author} {how}, but nothing can tell whether it helped: {reason}"
-            return done.escalate(reason if fix.stopped else carried)
+            return done.escalate(reason if fix.stopped else carried, to_do)
         return replace(done, status="open", reason=reason)
 
     def merge(self, into: str, at: datetime, reason: str) -> "Incident":

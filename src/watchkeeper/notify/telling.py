@@ -114,7 +114,7 @@ class Composer:
             incident=incident,
             rules=tuple(dict.fromkeys(alert.rule for alert in alerts)),
             approval=approval,
-            following=_following(event),
+            following=_following(event, incident),
             data=event.data,
             links=self._links(event, approval),
         )
@@ -131,7 +131,9 @@ class Composer:
         return links
 
 
-def _following(event: Event) -> str:
+def _following(event: Event, incident: Incident | None) -> str:
+    if event.kind == "incident.escalated" and incident is not None and incident.status == "escalated":
+        return " ".join(filter(None, (incident.to_do, f"`watchkeeper show {incident.id}` tells all of it")))
     if event.kind == "approval.requested":
         return f"decide with `watchkeeper approve {event.subject}` or `watchkeeper reject {event.subject}`"
     if event.kind == "fix.not_tried":

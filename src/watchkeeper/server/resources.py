@@ -132,6 +132,7 @@ async def _status(
         alerts=list(watcher.alerts.values()),
         incident=incident.id if incident else None,
         escalated=incident.reason if incident and incident.status == "escalated" else None,
+        to_do=incident.to_do if incident and incident.status == "escalated" else "",
         held=hold.reason if incident and (hold := incident.held(now())) else None,
         maintenance=next((w.said for w in windows if w.covers(watcher.resource, now())), None),
         tended_by=runtime.watch.tending.said(key),

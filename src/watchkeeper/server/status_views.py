@@ -32,6 +32,8 @@ class StatusView(View):
     alerts: list[Alert]
     incident: str | None
     escalated: str | None = None
+    to_do: str = ""
+    """What a person should do next, where it was handed to one."""
     """Why its incident was handed to a person: nothing more is done by itself."""
     held: str | None = None
     """What keeps the hands still in its incident, until when, and how a person insists."""

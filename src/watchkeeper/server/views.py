@@ -161,6 +161,8 @@ class IncidentView(View):
     opened_at: datetime
     closed_at: datetime | None
     reason: str
+    to_do: str
+    """What a person should do next, where it was handed to one."""
     reopened: int
     diagnosis: Diagnosis | None
     alerts: list[Alert]
@@ -196,6 +198,7 @@ class IncidentView(View):
             opened_at=incident.opened_at,
             closed_at=incident.closed_at,
             reason=incident.reason,
+            to_do=incident.to_do if incident.status == "escalated" else "",
             reopened=incident.reopened,
             diagnosis=incident.diagnosis,
             alerts=sorted(alerts, key=lambda alert: alert.pending_at),

@@ -20,7 +20,9 @@ EARLIER = timedelta(minutes=1)
 """What a log says so long before the first sign may belong to it."""
 
 
-def grounded(diagnosis: Diagnosis, alerts: Sequence[Alert], watch: Watch, at: datetime) -> Diagnosis:
+async def grounded(
+    diagnosis: Diagnosis, alerts: Sequence[Alert], watch: Watch, at: datetime, masked: Callable[[str], str]
+) -> Diagnosis:
     """The diagnosis with what the logs say (of its root, of what alerts, and of what the root needs at once), and with
     what speaks against it."""
     resources = watch.fleet.resources
@@ -31,7 +33,8 @@ def grounded(diagnosis: Diagnosis, alerts: Sequence[Alert], watch: Watch, at: da
         a for a in alerts if a.status == "firing" and (a.severity == "critical" or watch.rulebook.has_runbook(a.rule))
     ]
     others = tuple(key for key in roots_of(calls, resources) if key != diagnosis.root)
-    return replace(diagnosis, evidence=(*diagnosis.evidence, *evidence), against=found, others=others)
+    last = await last_words(diagnosis.root, watch, masked)
+    return replace(diagnosis, evidence=(*diagnosis.evidence, *evidence, *last), against=found, others=others)
 
 
 async def last_words(root: str, watch: Watch, masked: Callable[[str], str]) -> tuple[Evidence, ...]:

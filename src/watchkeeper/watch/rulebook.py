@@ -73,6 +73,11 @@ class Rulebook:
         hint = f"; did you mean {near[0]!r}?" if near else "."
         raise NotFound(f"There is no rule {name!r}{hint}", "`watchkeeper rules` lists them.")
 
+    def recommended(self, name: str) -> str:
+        """What a person is told to do about what it tells; empty where nothing is known."""
+        known = next((rule for rule in self.rules if rule.id == name), None)
+        return known.recommend if known else ""
+
     def has_runbook(self, rule: str) -> bool:
         """Whether anything is known to be done about what a rule says."""
         return any(known.id == rule and known.runbook for known in self.configured)

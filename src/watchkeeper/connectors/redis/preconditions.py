@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from watchkeeper.domain import Effect, Reading
+from watchkeeper.domain.size import readable
 
 WORTH = 0.25
 """Share of maxmemory that fragmentation must be worth before a purge is tried."""
@@ -35,11 +36,11 @@ def leaves_room(reading: Reading, arguments: Mapping[str, Any]) -> str | None:
     if used is None:
         return "What it uses is not known."
     if value < STEP * present:
-        return f"{value:.0f} bytes is not a tenth more than the present {present:.0f}: there is no headroom worth it."
+        return f"{readable(value)} is not a tenth more than the present {readable(present)}: no headroom worth it."
     if used >= ROOM * value:
-        return f"It uses {used:.0f} bytes, more than {ROOM:.0%} of {value:.0f}: that would not heal it."
+        return f"It uses {readable(used)}, more than {ROOM:.0%} of {readable(value)}: that would not heal it."
     if safe is not None and value > safe:
-        return f"{value:.0f} bytes is more than is safe here ({safe:.0f}): a fork and the AOF would not fit beside it."
+        return f"{readable(value)} is more than is safe here ({readable(safe)}): fork and AOF would not fit beside it."
     return None
 
 

@@ -226,7 +226,7 @@ def needs(story: Story) -> str:
     if waiting is not None:
         return f"A plan waits for you: watchkeeper approve {waiting.id}, or watchkeeper reject {waiting.id}."
     if incident.status == "escalated":
-        return f"It needs a person: {incident.reason}"
+        return f"It needs a person: {incident.reason}" + (f" Next: {incident.to_do}" if incident.to_do else "")
     if any(undone(fix) for fix in story.fixes) and incident.outcome != "healed":
         return "Something was tried and taken back; it is worth a look."
     return ""

@@ -52,6 +52,11 @@ function Told({ detail }: { detail: Detail }) {
         </Button>
       </Title>
       {incident.reason && <Text mb="md">{incident.reason}</Text>}
+      {incident.to_do && (
+        <Text mb="md" fw={600}>
+          Next: {incident.to_do}
+        </Text>
+      )}
       {incident.held && (
         <Text mb="md" className="bad">
           {incident.held.reason}
