@@ -11,6 +11,7 @@ from annotated_types import Ge, Le
 from watchkeeper.connectors.definitions import parse_rules, parse_runbook
 from watchkeeper.connectors.redis.wire import Wire
 from watchkeeper.domain import Effect, Level, Probe, Reading, Resource, now, tool
+from watchkeeper.domain.saying import say
 
 PATIENCE = 60.0
 """Seconds until an answer counts as none."""
@@ -71,6 +72,7 @@ async def restore(memo: Memo, before: float) -> None:
 async def memo_slow(memo: Memo, value: Annotated[float, Ge(0), Le(2)]) -> None:
     """Say that it has begun, wait to be let go, and set the level."""
     await memo.call("RPUSH", f"{memo.name}:begun", 1)
+    say("it has begun, and waits to be let go")
     waiting = await Wire.open("127.0.0.1", memo.port)  # looks go on meanwhile
     try:
         await waiting.call([("BLPOP", f"{memo.name}:go", 0)], timeout=PATIENCE)

@@ -86,11 +86,27 @@ async def test_nothing_is_loosened_silently_and_what_destroys_is_never_freed(
     assert problem(await operator.put(PATH, json={}), 422)
 
 
+async def test_what_a_change_would_mean_is_told_before_it_is_made(operator: Client, runtime: Runtime) -> None:
+    await operator.put(PATH, json={"changes_per_hour": 5})
+    wanted = {"table": {"production": {"reversible": "allow", "disruptive": "deny"}}, "cooldown": 1, "two_people": []}
+    told = (await operator.post(f"{PATH}/preview", json=wanted)).json()
+    assert "production/reversible: ask → allow" in told["changes"]
+    assert any(one.startswith("rest between fixes of one resource: ") for one in told["changes"])
+    assert told["looser"][0] == "production/reversible would be allow, the configuration says ask"
+    assert (told["table"]["production"]["disruptive"], told["refused"]) == ("deny", None)
+    free = {"table": {"lab": {"destructive": "allow"}}}
+    refused = (await operator.post(f"{PATH}/preview", json=free)).json()
+    assert "only the configuration" in refused["refused"]
+    present = (await operator.get(PATH)).json()
+    assert (present["table"]["production"]["reversible"], present["changes_per_hour"]) == ("ask", 5)
+
+
 async def test_only_an_admin_sets_it(ada: Client, viewer: Client, runtime: Runtime) -> None:  # noqa: F811
     stricter = {"table": {"lab": {"reversible": "deny"}}}
     assert problem(await ada.put(PATH, json=stricter), 403)
     assert problem(await viewer.put(PATH, json=stricter), 401)
     assert problem(await ada.delete(PATH), 403)
+    assert problem(await ada.post(f"{PATH}/preview", json=stricter), 403)
     assert runtime.decide.amendments.standing is None
 
 

@@ -31,6 +31,12 @@ async def test_what_nobody_answered_before_it_recovered_is_scored(
     assert mine["policy"]["outcome"] == "allow"
     assert "no change was seen" in mine["what"]
     assert mine["seconds"] >= 0
+    listed = (await viewer.get("/api/evaluation/proposals")).json()["items"]
+    (shown,) = [one for one in listed if one["id"] == mine["id"]]
+    assert (shown["held"], shown["ending"], shown["policy"]["outcome"]) == ("unanswered", "recovered", "allow")
+    assert (shown["steps"][0]["tool"], shown["then"], shown["what"]) == ("memo_set", [], mine["what"])
+    older = (await viewer.get("/api/evaluation/proposals", params={"before": shown["at"]})).json()["items"]
+    assert shown["id"] not in [one["id"] for one in older]
 
 
 async def test_the_report_is_a_page_by_default_and_of_the_last_day(viewer: httpx.AsyncClient) -> None:

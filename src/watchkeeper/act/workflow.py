@@ -22,6 +22,7 @@ from dbos import (
     _sys_db,  # pyright: ignore[reportPrivateUsage]
 )
 
+from watchkeeper.act.aloud import aloud
 from watchkeeper.domain import Effect, Event, Fix, Plan, Refused, Step, StepRecord, Tool, WatchkeeperError, now
 from watchkeeper.domain.healer import fights
 from watchkeeper.domain.sharing import Fence
@@ -166,7 +167,7 @@ class Executor(DBOSConfiguredInstance):
             record = replace(record, status="refused", error=refusal, finished_at=now())
             await self._record(fix, record)
             return record.status
-        record = await self._run(tool, record)
+        record = await self._run(fix, tool, record)
         await self._record(fix, record)
         return record.status
 
@@ -272,14 +273,15 @@ class Executor(DBOSConfiguredInstance):
                 return True
         return None if await self._state(tool, record.resource) is None else False
 
-    async def _run(self, tool: Tool[Any], record: StepRecord) -> StepRecord:
+    async def _run(self, fix: Fix, tool: Tool[Any], record: StepRecord) -> StepRecord:
         try:
             arguments = tool.parse(record.arguments)
 
             def work(session: Any) -> Fenced:
                 return Fenced(tool.run(session, **arguments), self._fence)
 
-            output = await self._eyes.call(record.resource, tool.name, work, tool.timeout)
+            async with aloud(self._store, fix, record, self._named(record.resource)):
+                output = await self._eyes.call(record.resource, tool.name, work, tool.timeout)
             record = replace(record, status="done", output=output)
         except Refused as problem:
             record = replace(record, status="refused", error=problem.what)

@@ -132,7 +132,7 @@ class Amendments:
                 "Say that it is meant, and why: --loosen --note WHY (`loosen`, `note`), or change watchkeeper.yaml.",
             )
         made = self._without_what_is_so(amendment)
-        self._policy(made)  # raises where it does not validate
+        self.made(made)  # raises where it does not validate
         return made
 
     async def change(self, amendment: Amendment | None, said: Said) -> bool:
@@ -171,7 +171,7 @@ class Amendments:
         self._kept = kept
         self.standing = Amendment.of(kept["amendment"]) if kept else None
         self.said = Said(kept["by"], datetime.fromisoformat(kept["at"]), kept["note"]) if kept else None
-        self.policy = self._policy(self.standing) if self.standing else self.configured
+        self.policy = self.made(self.standing) if self.standing else self.configured
         self.altered(self.policy)
 
     def _without_what_is_so(self, amendment: Amendment) -> Amendment:
@@ -193,8 +193,8 @@ class Amendments:
             None if two is not None and set(two) == {e.value for e in limits.two_people} else two,
         )
 
-    def _policy(self, amendment: Amendment) -> Policy:
-        """Raises ConfigurationError where it does not validate."""
+    def made(self, amendment: Amendment) -> Policy:
+        """The policy it becomes. Raises ConfigurationError where it does not validate."""
         ground = self.configured.settings
         table = {row: dict(cells) for row, cells in ground.table.items()}
         for row, cells in amendment.table.items():

@@ -34,11 +34,12 @@ class _Arguments(BaseModel):
 class Tool(Generic[S]):
     """One tool. `state` is recorded before acting; `settle` is how long, in seconds, its result may take to show.
 
-    `effect` is a minimum: `effect_now` may only make it harsher. `timeout` cuts the call off. `by_hand` is a template
-    for the shell command that does the same, over the arguments, `host`, `service` (of compose), `resource`, `inside`
-    (`docker exec NAME ` where it runs in a container, `ssh HOST `), `at` (` -h HOST -p PORT` where it does not),
-    `start` and `restart` (the command that does so with what it runs on); or what makes that template of the arguments
-    and of the facts of the last reading.
+    `effect` is a minimum: `effect_now` may only make it harsher. `timeout` cuts the call off. `cost`: US dollars by
+    which a call raises the bill of a month; None where it changes no bill. `by_hand` is a template for the shell
+    command that does the same, over the arguments, `host`, `service` (of compose), `resource`, `inside` (`docker exec
+    NAME ` where it runs in a container, `ssh HOST `), `at` (` -h HOST -p PORT` where it does not), `start` and
+    `restart` (the command that does so with what it runs on); or what makes that template of the arguments and of the
+    facts of the last reading.
     """
 
     name: str

@@ -1,6 +1,5 @@
 """`/api/incidents`, `/api/approvals`, `/api/fixes`: what happened, what waits, what was done."""
 
-from datetime import datetime
 from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Query
@@ -30,6 +29,7 @@ from watchkeeper.server.openapi import REPORT
 from watchkeeper.server.pages import Accepts, Wanted, form, html, incident_page
 from watchkeeper.server.resources import advice
 from watchkeeper.server.runtime import Runtime
+from watchkeeper.server.searching import id_or_slug, search
 from watchkeeper.server.security import Approver, Here, Operator, Viewer
 from watchkeeper.server.views import Decide, FixView, IncidentDetail, IncidentView, Moment, Page, Submitted, Trigger
 from watchkeeper.store import fixes_beside
@@ -37,6 +37,7 @@ from watchkeeper.watch import lately
 
 router = APIRouter(prefix="/api", tags=["incidents"])
 Limit = Annotated[int, Query(ge=1, le=500)]
+About = Annotated[str | None, Query(max_length=500, description="only those that touch it: a slug or an id")]
 
 
 async def view(runtime: Runtime, incident: Incident) -> IncidentView:
@@ -51,10 +52,6 @@ async def view(runtime: Runtime, incident: Incident) -> IncidentView:
     return made
 
 
-def _page(views: list[Any], at: list[datetime], limit: int) -> Page[Any]:
-    return Page(items=views, next=at[-1].isoformat() if len(at) == limit else None)
-
-
 @router.get("/incidents")
 async def list_incidents(
     runtime: Here,
@@ -62,11 +59,18 @@ async def list_incidents(
     status: Literal["active", "all"] = "all",
     limit: Limit = 100,
     before: Moment | None = None,
+    resource: About = None,
 ) -> Page[IncidentView]:
-    """Newest first; `before` is the cursor of the page before."""
+    """Newest first; `before` is the cursor of the page before. Where few fit, a page may be short and yet not the last:
+    only one without `next` is."""
     where: dict[str, Any] = {"status": ACTIVE} if status == "active" else {}
-    found = await runtime.store.select(Incident, limit=limit, before=before, **where)
-    return _page([await view(runtime, i) for i in found], [i.opened_at for i in found], limit)
+    about = id_or_slug(runtime, resource)
+
+    def fits(incident: Incident) -> bool:
+        return about is None or about in incident.resources
+
+    found, following = await search(runtime, Incident, fits, limit=limit, before=before, **where)
+    return Page(items=[await view(runtime, one) for one in found], next=following)
 
 
 @router.get("/incidents/{key}")
@@ -208,21 +212,6 @@ async def _waiting(runtime: Runtime, key: str) -> Approval:
     raise NotFound(f"There is no approval or incident {key}.", "`watchkeeper status` shows what waits.")
 
 
-@router.get("/fixes", tags=["fixes"])
-async def list_fixes(
-    runtime: Here,
-    _: Viewer,
-    limit: Limit = 100,
-    before: Moment | None = None,
-    archived: Annotated[bool, Query(description="those that were archived, too")] = False,
-) -> Page[FixView]:
-    """Newest first; `before` is the cursor of the page before."""
-    where: dict[str, Any] = {} if archived else {"archived": None}
-    found = await runtime.store.select(Fix, limit=limit, before=before, **where)
-    views = [FixView.model_validate(fix) for fix in found]
-    return _page(views, [fix.started_at for fix in found], limit)
-
-
 def nothing_to_fix(runtime: Runtime, resource: Resource) -> Conflict:
     """No data is never called healthy."""
     watcher = runtime.watch.watchers[resource.id]
@@ -261,12 +250,6 @@ async def trigger(body: Trigger, runtime: Here, who: Operator) -> Submitted:
             f"`watchkeeper show {incident.id}` tells all of it; `watchkeeper tools` lists what you can call yourself.",
         )
     return submitted(await runtime.loop.submit(plan, who, incident))
-
-
-@router.get("/fixes/{key}", tags=["fixes"])
-async def show_fix(key: str, runtime: Here, _: Viewer) -> FixView:
-    """One fix: plan, decision, steps, undo, verdict."""
-    return FixView.model_validate(await runtime.store.get(Fix, key))
 
 
 async def id_of(runtime: Runtime, slug: str) -> str:

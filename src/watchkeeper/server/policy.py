@@ -6,7 +6,7 @@ from typing import Annotated
 from fastapi import APIRouter
 from pydantic import BaseModel, ConfigDict, Field
 
-from watchkeeper.decide import Amendment
+from watchkeeper.decide import Amendment, Policy
 from watchkeeper.domain import ConfigurationError, Effect, Event, Said, WatchkeeperError, now
 from watchkeeper.domain.policy import Outcome
 from watchkeeper.server.runtime import Runtime
@@ -74,6 +74,18 @@ class PolicyHistory(BaseModel):
     """Who changed it, from what to what; the newest last, of the last fifty."""
 
 
+class PolicyPreview(BaseModel):
+    """What policy would be, were it set so. Nothing is changed."""
+
+    table: dict[str, dict[str, str]]
+    changes: list[str]
+    """What would be another than it is now, in words."""
+    looser: list[str]
+    """In what it would be more permissive than the configuration: that must be meant (`loosen`, with a `note`)."""
+    refused: str | None
+    """Why it cannot be set so by anybody."""
+
+
 class Unfit(WatchkeeperError):
     """What policy cannot be."""
 
@@ -120,6 +132,51 @@ async def show_policy_history(runtime: Here, _: Viewer) -> PolicyHistory:
 async def set_policy(body: SetPolicy, runtime: Here, who: Admin) -> PolicyView:
     """Change cells of the table, or limits, from the next step on, until it is set as configured. What is more
     permissive than the configuration must be meant (`loosen`, with a `note`)."""
+    await _set(runtime, await _wanted(runtime, body), Said(who.id, now(), body.note), body.loosen)
+    return await show_policy(runtime, who)
+
+
+@router.post("/preview")
+async def preview_policy(body: SetPolicy, runtime: Here, _: Admin) -> PolicyPreview:
+    """What `PUT` would make of it, and what of that is more permissive than the configuration; nothing is set."""
+    wanted, amendments = await _wanted(runtime, body), runtime.decide.amendments
+    refused, present, then = None, amendments.policy, amendments.policy
+    try:
+        then = amendments.made(amendments.checked(wanted, meant=True, note="a preview"))
+    except WatchkeeperError as problem:
+        refused = f"{problem.what} {problem.next_step}".strip()
+    return PolicyPreview(
+        table={environment: dict(row) for environment, row in then.table.items()},
+        changes=differences(present, then),
+        looser=amendments.looser(wanted),
+        refused=refused,
+    )
+
+
+def differences(present: Policy, then: Policy) -> list[str]:
+    """In words, cell by cell and limit by limit."""
+    found: list[str] = []
+    for row, cells in then.table.items():
+        said = present.table.get(row, present.table["production"])
+        new = "" if row in present.table else " (a row of its own)"
+        found += [
+            f"{row}/{effect}{new}: {said[effect]} → {outcome}"
+            for effect, outcome in cells.items()
+            if said[effect] != outcome
+        ]
+    was, limits = present.settings, then.settings
+    if was.changes_per_hour != limits.changes_per_hour:
+        found.append(f"changes of one resource in an hour: {was.changes_per_hour} → {limits.changes_per_hour}")
+    if was.cooldown != limits.cooldown:
+        found.append(f"rest between fixes of one resource: {was.cooldown:g} s → {limits.cooldown:g} s")
+    if set(was.two_people) != set(limits.two_people):
+        before, after = (", ".join(effect.value for effect in one.two_people) or "nothing" for one in (was, limits))
+        found.append(f"two people for: {before} → {after}")
+    return found
+
+
+async def _wanted(runtime: Runtime, body: SetPolicy) -> Amendment:
+    """What stands, with what is wanted over it. Raises Unfit."""
     amendments = runtime.decide.amendments
     await amendments.load()
     two = tuple(effect.value for effect in body.two_people) if body.two_people is not None else None
@@ -129,8 +186,7 @@ async def set_policy(body: SetPolicy, runtime: Here, who: Admin) -> PolicyView:
     more = Amendment(table, body.changes_per_hour, body.cooldown, two)
     if more == Amendment():
         raise Unfit("Say what is to be another: table, changes_per_hour, cooldown or two_people.")
-    await _set(runtime, (amendments.standing or Amendment()).with_(more), Said(who.id, now(), body.note), body.loosen)
-    return await show_policy(runtime, who)
+    return (amendments.standing or Amendment()).with_(more)
 
 
 @router.delete("")

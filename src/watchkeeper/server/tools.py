@@ -31,6 +31,7 @@ async def _tool(runtime: Runtime, name: str, open_: list[Breaker] | None = None)
         has_undo=tool.undo_run is not None,
         timeout=tool.timeout,
         settle=tool.settle,
+        cost=tool.cost,
         by_hand=example(tool),
         input_schema=tool.arguments.model_json_schema(),
         breakers=[breaker_view(one, now()) for one in found if one.tool == name],

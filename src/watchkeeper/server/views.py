@@ -262,6 +262,8 @@ class ToolView(BaseModel):
     has_undo: bool
     timeout: float
     settle: float
+    cost: float | None
+    """US dollars by which a call raises the bill of a month; null where it changes no bill."""
     by_hand: str
     input_schema: dict[str, Any]
     breakers: list[BreakerView]

@@ -12,6 +12,7 @@ from watchkeeper.connectors.asking import unmet
 from watchkeeper.connectors.http.session import HttpSession
 from watchkeeper.domain import Effect, Reading, Refused, Tool, WatchkeeperError, tool
 from watchkeeper.domain.rights import machine
+from watchkeeper.domain.saying import say
 from watchkeeper.hosts.rights import RESTARTS
 from watchkeeper.settings.expect import Expect
 
@@ -81,6 +82,7 @@ async def http_restart(session: HttpSession) -> dict[str, Any]:
     while not answer.answered:
         if time.perf_counter() - begun > session.wanted.settings.start_period:
             raise WatchkeeperError(f"It was restarted and does not answer: {answer.said}.", "Read its log.")
+        say(f"not yet: {answer.said}")
         await asyncio.sleep(_POLL_SECONDS)
         answer = await session.get(session.wanted.health)
     wrong = unmet(answer, Expect())

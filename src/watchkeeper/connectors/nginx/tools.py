@@ -17,6 +17,7 @@ from watchkeeper.connectors.nginx.read import QUIET, sort
 from watchkeeper.connectors.nginx.session import NginxSession
 from watchkeeper.connectors.nginx.status import ask
 from watchkeeper.domain import Effect, Refused, Tool, WatchkeeperError, tool
+from watchkeeper.domain.saying import say
 from watchkeeper.hosts.rights import RESTARTS
 
 _POLL_SECONDS = 0.1
@@ -139,6 +140,7 @@ async def _until_it_answers(session: NginxSession, seconds: float) -> None:
         except OSError as problem:
             if loop.time() >= until:
                 raise WatchkeeperError(f"It does not answer after the restart: {problem}") from None
+            say(f"not yet: {problem}")
         if loop.time() >= until:
             raise WatchkeeperError("It has no address after the restart.")
         await asyncio.sleep(_POLL_SECONDS)
@@ -182,6 +184,7 @@ async def nginx_clear_connections(
         for name, group in chosen.items():
             await clearing.end(session.family.workers[0].pid if session.family else session.pid, group)
             ended[name] += len(group)
+        say(f"{ended['idle']} idle and {ended['slow']} slow connections ended, {spared} left alone")
         await asyncio.sleep(_BETWEEN_SECONDS)
     return {**ended, "left_alone": spared}
 

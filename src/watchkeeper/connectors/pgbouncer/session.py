@@ -9,6 +9,7 @@ from watchkeeper.connectors.pgbouncer import access
 from watchkeeper.connectors.pgbouncer.trouble import Trouble, trouble
 from watchkeeper.connectors.speaking import Connection, Row, connected
 from watchkeeper.domain import Host, Resource, WatchkeeperError
+from watchkeeper.domain.saying import say
 
 CALL_SECONDS = 1.0
 CONSOLE = "pgbouncer"
@@ -174,4 +175,5 @@ async def until_it_answers(session: PgbouncerSession, seconds: float) -> None:
         except Trouble as problem:
             if loop.time() >= until or problem.category in ("password", "denied"):
                 raise
+            say(problem.what)
         await asyncio.sleep(0.1)

@@ -9,6 +9,7 @@ from watchkeeper.connectors.postgres.figures import is_protected
 from watchkeeper.connectors.postgres.session import PostgresSession
 from watchkeeper.connectors.postgres.trouble import Trouble, denied
 from watchkeeper.domain import Refused
+from watchkeeper.domain.saying import say
 
 _GRACE_SECONDS = 2.0
 """How long a statement may take to end, and a session to be gone."""
@@ -90,6 +91,7 @@ async def _until(
     until = loop.time() + _GRACE_SECONDS
     while True:
         left = await _still(session, rows)
+        say(f"{len(left)} of {len(rows)} sessions are left")
         if done(left) or loop.time() > until:
             return left
         await asyncio.sleep(_POLL_SECONDS)
@@ -144,5 +146,6 @@ async def get_in(session: PostgresSession) -> int:
         if done.exit_code or not done.stdout.strip():
             raise Refused("All connections are taken, and none of them may be ended from below.")
         freed += 1
+        say(f"{freed} slots freed to get in")
         await asyncio.sleep(_POLL_SECONDS)
     raise Refused(f"All connections are taken again each time: {freed} were ended without getting in.")

@@ -15,6 +15,7 @@ from watchkeeper.connectors.postgres import access
 from watchkeeper.connectors.postgres.trouble import Trouble, trouble
 from watchkeeper.connectors.speaking import Connection, Row, connected
 from watchkeeper.domain import ExecResult, Host, Resource, WatchkeeperError
+from watchkeeper.domain.saying import say
 
 CALL_SECONDS = 1.0
 _POLL_SECONDS = 0.1
@@ -276,4 +277,5 @@ async def until_it_answers(session: PostgresSession, seconds: float) -> None:
         except Trouble as problem:
             if loop.time() >= until or problem.category in ("password", "denied"):
                 raise
+            say(problem.what)
         await asyncio.sleep(_POLL_SECONDS)

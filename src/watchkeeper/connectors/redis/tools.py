@@ -19,6 +19,7 @@ from watchkeeper.connectors.redis.wire import ServerSaid
 from watchkeeper.connectors.redis.writes import redis_own_folder, redis_promote, redis_set_min_replicas
 from watchkeeper.domain import Effect, InBytes, Refused, Tool, WatchkeeperError, tool
 from watchkeeper.domain.rights import DECLARED, commands, machine
+from watchkeeper.domain.saying import say
 from watchkeeper.hosts.rights import RESTARTS
 
 _CLI = "{inside}redis-cli{at}"
@@ -162,6 +163,7 @@ async def redis_expire_cache_keys(
             break
         removed += await keys.remove(redis, batch)
         ratio = await keys.memory_ratio(redis) or 0.0
+        say(f"{removed} keys removed, memory at {ratio:.0%} of maxmemory")
     redis.soon("sample")
     if not removed and ratio > down_to_ratio:
         raise Refused("No key matches what is declared to be a cache: nothing was removed.")
@@ -186,6 +188,7 @@ async def redis_flush(redis: RedisSession) -> dict[str, int]:
     removed = 0
     async for batch in keys.batches(redis):  # not FLUSHDB: a key that came meanwhile may not be declared
         removed += await keys.remove(redis, batch)
+        say(f"{removed} keys removed")
     redis.soon("sample")
     return {"removed": removed}
 
@@ -264,6 +267,7 @@ async def redis_restart(redis: RedisSession) -> dict[str, Any]:
     if redis.host is None:
         raise Refused("It is known only by its address; nothing here can restart it.")
     await redis.host.restart()
+    say("it was restarted; now it is waited for")
     await redis.aclose()
     await _until_it_answers(redis, 40.0)
     return await start_count(redis)
@@ -280,6 +284,7 @@ async def _until_it_answers(redis: RedisSession, seconds: float) -> None:
         except Trouble as problem:
             if loop.time() >= until or problem.category in ("password", "denied"):
                 raise
+            say(problem.what)
         await asyncio.sleep(_POLL_SECONDS)
 
 
