@@ -1,7 +1,8 @@
 /** What the pages ask for, each under one key; what happens makes the right ones be asked again. */
-import { QueryClient, queryOptions } from "@tanstack/react-query";
+import { infiniteQueryOptions, QueryClient, queryOptions } from "@tanstack/react-query";
 import { api, ask, type Event, Refusal, type Schemas } from "./client";
 import { live } from "./live";
+import type { paths } from "./schema";
 
 export const client = new QueryClient({
   defaultOptions: {
@@ -15,6 +16,45 @@ export const client = new QueryClient({
 
 const FIGURES_MS = 4_000; // figures move without events
 const SELDOM_MS = 60_000;
+
+interface Cursored<T> {
+  items: T[];
+  next?: string | null;
+}
+
+/** A list that goes back as far as there is anything, page by page; `bare`: the last page had nothing that fits. */
+const older = <T>(queryKey: unknown[], page: (before?: string) => Promise<Cursored<T>>) =>
+  infiniteQueryOptions({
+    queryKey,
+    queryFn: ({ pageParam }) => page(pageParam),
+    initialPageParam: undefined as string | undefined,
+    getNextPageParam: (last: Cursored<T>) => last.next ?? undefined,
+    select: ({ pages }) => ({
+      items: pages.flatMap(({ items }) => items),
+      bare: pages.at(-1)?.items.length === 0,
+    }),
+  });
+
+/** Every page of a list at once. */
+async function whole<T>(page: (before?: string) => Promise<Cursored<T>>): Promise<Cursored<T>> {
+  const first = await page();
+  let { next } = first;
+  while (next) {
+    const more = await page(next);
+    first.items.push(...more.items);
+    next = more.next;
+  }
+  return first;
+}
+
+export interface FixFilter {
+  resource?: string;
+  author?: string;
+  verdict?: NonNullable<NonNullable<paths["/api/fixes"]["get"]["parameters"]["query"]>["verdict"]>;
+  days: number;
+}
+
+const ago = (days: number): string => new Date(Date.now() - days * 86_400_000).toISOString();
 
 export type Level = "WARNING" | "ERROR" | "CRITICAL";
 
@@ -94,9 +134,27 @@ export const asked = {
         ask(api.GET("/api/resources/{slug}/logs/templates", { params: { path: { slug }, query: { limit: 20 } } })),
     }),
   incidents: () =>
+    older(["incidents", "all"], (before) =>
+      ask(api.GET("/api/incidents", { params: { query: { limit: 100, before } } })),
+    ),
+  incidentsOf: (resource: string) =>
+    older(["incidents", "of", resource], (before) =>
+      ask(api.GET("/api/incidents", { params: { query: { limit: 10, before, resource } } })),
+    ),
+  /** Those that are not over, all of them. */
+  active: () =>
     queryOptions({
-      queryKey: ["incidents"],
-      queryFn: () => ask(api.GET("/api/incidents", { params: { query: { limit: 100 } } })),
+      queryKey: ["incidents", "active"],
+      queryFn: () =>
+        whole((before) =>
+          ask(api.GET("/api/incidents", { params: { query: { limit: 500, before, status: "active" } } })),
+        ),
+    }),
+  /** The newest, for what has room for few. */
+  lately: () =>
+    queryOptions({
+      queryKey: ["incidents", "lately"],
+      queryFn: () => ask(api.GET("/api/incidents", { params: { query: { limit: 50 } } })),
     }),
   incident: (key: string) =>
     queryOptions({
@@ -105,18 +163,30 @@ export const asked = {
     }),
   approvals: () =>
     queryOptions({ queryKey: ["approvals"], refetchInterval: 15_000, queryFn: () => ask(api.GET("/api/approvals")) }),
-  fixes: () =>
+  fixes: ({ days, ...filter }: FixFilter) =>
+    older(["fixes", days, filter], (before) =>
+      ask(api.GET("/api/fixes", { params: { query: { ...filter, limit: 100, before, since: ago(days) } } })),
+    ),
+  calls: (tool: string) =>
     queryOptions({
-      queryKey: ["fixes"],
-      queryFn: () => ask(api.GET("/api/fixes", { params: { query: { limit: 200 } } })),
+      queryKey: ["fixes", "calls", tool],
+      queryFn: () => ask(api.GET("/api/fixes", { params: { query: { tool, limit: 5 } } })),
+    }),
+  proposals: (days: number) =>
+    older(["evaluation", "proposals", days], (before) =>
+      ask(api.GET("/api/evaluation/proposals", { params: { query: { limit: 20, before, since: ago(days) } } })),
+    ),
+  /** What calls of each tool took here. */
+  took: () =>
+    queryOptions({
+      queryKey: ["evaluation", "tools"],
+      staleTime: SELDOM_MS,
+      queryFn: () => ask(api.GET("/api/evaluation/tools")),
     }),
   evaluation: (days: number) =>
     queryOptions({
       queryKey: ["evaluation", days],
-      queryFn: () => {
-        const since = new Date(Date.now() - days * 86_400_000).toISOString();
-        return ask(api.GET("/api/evaluation", { params: { query: { since } } }));
-      },
+      queryFn: () => ask(api.GET("/api/evaluation", { params: { query: { since: ago(days) } } })),
     }),
   map: () => queryOptions({ queryKey: ["map"], queryFn: () => ask(api.GET("/api/resources/map")) }),
   rules: () => queryOptions({ queryKey: ["rules"], staleTime: SELDOM_MS, queryFn: () => ask(api.GET("/api/rules")) }),
@@ -131,6 +201,15 @@ export const asked = {
   tools: () =>
     queryOptions({ queryKey: ["tools"], staleTime: SELDOM_MS, queryFn: () => ask(api.GET("/api/mcp/tools")) }),
   policy: () => queryOptions({ queryKey: ["policy"], queryFn: () => ask(api.GET("/api/policy")) }),
+  preview: (body: Schemas["SetPolicy"], wanted: boolean) =>
+    queryOptions({
+      queryKey: ["policy", "preview", body],
+      enabled: wanted,
+      retry: false,
+      placeholderData: (before) => before,
+      queryFn: () => ask(api.POST("/api/policy/preview", { body })),
+    }),
+  amended: () => queryOptions({ queryKey: ["policy", "history"], queryFn: () => ask(api.GET("/api/policy/history")) }),
   mode: () => queryOptions({ queryKey: ["mode"], queryFn: () => ask(api.GET("/api/mode")) }),
   settings: () => queryOptions({ queryKey: ["settings"], queryFn: () => ask(api.GET("/api/settings")) }),
   tokens: () => queryOptions({ queryKey: ["tokens"], queryFn: () => ask(api.GET("/api/tokens")) }),
@@ -180,6 +259,7 @@ export function touched(event: Pick<Event, "kind" | "incident" | "subject">): st
   if (about === "rule") keys.push(["rules"]);
   if (about === "token") keys.push(["tokens"]);
   if (about === "mode") keys.push(["mode"], ["policy"]);
+  if (about === "policy") keys.push(["policy"]);
   if (about === "llm") keys.push(["interactions"], ["llm"]);
   return keys;
 }

@@ -1,6 +1,7 @@
 import { Spotlight, type SpotlightActionData } from "@mantine/spotlight";
 import { useQuery } from "@tanstack/react-query";
 import { useNavigate } from "@tanstack/react-router";
+import { useState } from "react";
 import { asked } from "~/api/queries";
 import type { Page } from "./Shell";
 
@@ -8,7 +9,9 @@ import type { Page } from "./Shell";
 export function Palette({ pages }: { pages: Page[] }) {
   const navigate = useNavigate();
   const { data: status } = useQuery(asked.status());
-  const { data: incidents } = useQuery(asked.incidents());
+  const { data: incidents } = useQuery(asked.lately());
+  const [typed, setTyped] = useState("");
+  const key = /inc-[\w-]+/.exec(typed)?.[0];
   const actions: SpotlightActionData[] = [
     ...pages.map(({ to, name }) => ({
       id: to,
@@ -28,10 +31,22 @@ export function Palette({ pages }: { pages: Page[] }) {
       description: `incident ${id}, ${stands}`,
       onClick: () => void navigate({ to: "/incidents/$key", params: { key: id } }),
     })),
+    ...(key && !incidents?.items.some(({ id }) => id === key)
+      ? [
+          {
+            id: key,
+            label: `Incident ${key}`,
+            description: "By its name, however long ago",
+            onClick: () => void navigate({ to: "/incidents/$key", params: { key } }),
+          },
+        ]
+      : []),
   ];
   return (
     <Spotlight
       actions={actions}
+      query={typed}
+      onQueryChange={setTyped}
       shortcut="mod + K"
       limit={12}
       nothingFound="Nothing has that name"

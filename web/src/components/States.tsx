@@ -1,11 +1,16 @@
-import { Alert, Button, Skeleton, Stack, Text } from "@mantine/core";
-import type { UseQueryResult } from "@tanstack/react-query";
-import type { ReactNode } from "react";
+import { Alert, Button, Group, Skeleton, Stack, Text } from "@mantine/core";
+import { type ReactNode, useEffect } from "react";
 import { Refusal } from "~/api/client";
 import { TokenForm } from "./TokenForm";
 
+interface Asked<T> {
+  data: T | undefined;
+  error: unknown;
+  refetch: () => unknown;
+}
+
 /** What is there instead of a page while it comes, and where it does not come. */
-export function Loaded<T>({ query, children }: { query: UseQueryResult<T>; children: (data: T) => ReactNode }) {
+export function Loaded<T>({ query, children }: { query: Asked<T>; children: (data: T) => ReactNode }) {
   if (query.data !== undefined) return <>{children(query.data)}</>;
   if (query.error) return <Failed error={query.error} again={() => void query.refetch()} />;
   return (
@@ -14,6 +19,35 @@ export function Loaded<T>({ query, children }: { query: UseQueryResult<T>; child
         <Skeleton key={row} height={44} animate={false} />
       ))}
     </Stack>
+  );
+}
+
+interface Paged {
+  data: { items: unknown[]; bare: boolean } | undefined;
+  hasNextPage: boolean;
+  isFetchingNextPage: boolean;
+  fetchNextPage: () => unknown;
+}
+
+/** How far back a list goes, and the way further; where a stretch of time had nothing that fits it goes on by itself. */
+export function Older({ query, name }: { query: Paged; name: string }) {
+  const { data, hasNextPage, isFetchingNextPage, fetchNextPage } = query;
+  const onwards = Boolean(data?.bare) && hasNextPage && !isFetchingNextPage;
+  useEffect(() => {
+    if (onwards) void fetchNextPage();
+  }, [onwards, fetchNextPage]);
+  if (!data || (!hasNextPage && data.items.length < 2)) return null;
+  return (
+    <Group gap="sm" mt="sm">
+      <Text size="sm" c="dimmed" role="status">
+        {hasNextPage ? `The newest ${data.items.length} ${name}.` : `All ${data.items.length} ${name}.`}
+      </Text>
+      {hasNextPage && (
+        <Button size="xs" variant="default" loading={isFetchingNextPage} onClick={() => void fetchNextPage()}>
+          Older ones
+        </Button>
+      )}
+    </Group>
   );
 }
 

@@ -1,6 +1,9 @@
 import { Code, Group, Stack, Text } from "@mantine/core";
-import type { Effect, Schemas } from "~/api/client";
-import { bytes, short } from "./figures";
+import { useQuery } from "@tanstack/react-query";
+import type { Effect, Event, Schemas } from "~/api/client";
+import { asked } from "~/api/queries";
+import { bytes, seconds, short } from "./figures";
+import { useNow } from "./When";
 
 const EFFECTS: Record<Effect, string> = {
   read: "only looks",
@@ -28,9 +31,28 @@ export function given(values: Record<string, unknown> | undefined, inBytes: stri
 }
 
 type Planned = Schemas["Step"] | Schemas["StepView"];
+type Record_ = Schemas["StepRecord"];
 
-/** What a plan would do, step by step, with the command that does the same by hand. */
-export function Steps({ steps, records = [] }: { steps: Planned[]; records?: Schemas["StepRecord"][] }) {
+/** What each step of a fix said while it was at work, by its number, out of the events of its incident. */
+export function sayings(events: Event[], fix: string): Map<number, string[]> {
+  const found = new Map<number, string[]>();
+  for (const { kind, subject, data } of events) {
+    if (kind !== "fix.step.said" || subject !== fix) continue;
+    const { index, said } = data as { index: number; said: string[] };
+    found.set(index, [...(found.get(index) ?? []), ...said]);
+  }
+  return found;
+}
+
+interface Told {
+  steps: Planned[];
+  records?: Record_[];
+  said?: Map<number, string[]>;
+}
+
+/** A plan, step by step: what it would do, its cost, the command that does the same by hand; and what it says and gives
+ * once it is at work. */
+export function Steps({ steps, records = [], said }: Told) {
   return (
     <ol className="steps">
       {steps.map((step, index) => {
@@ -47,6 +69,7 @@ export function Steps({ steps, records = [] }: { steps: Planned[]; records?: Sch
                 </Text>
                 <EffectBadge effect={step.effect} />
                 {record && <span className={`step step-${record.status}`}>{record.status}</span>}
+                {record && <Lasted record={record} />}
               </Group>
               {given(step.arguments, step.in_bytes) && (
                 <Text size="sm" className="figure">
@@ -54,11 +77,13 @@ export function Steps({ steps, records = [] }: { steps: Planned[]; records?: Sch
                 </Text>
               )}
               {step.why && <Text size="sm">{step.why}</Text>}
+              {!record?.finished_at && <Cost tool={step.tool} />}
               {step.by_hand && (
                 <Text size="sm" c="dimmed">
                   By hand: <Code>{step.by_hand}</Code>
                 </Text>
               )}
+              {said?.get(index) && <Said lines={said.get(index) ?? []} tool={step.tool} />}
               {record?.error && (
                 <Text size="sm" className="bad">
                   {record.error}
@@ -70,6 +95,54 @@ export function Steps({ steps, records = [] }: { steps: Planned[]; records?: Sch
         );
       })}
     </ol>
+  );
+}
+
+/** How long it took; of one that is at work, how long it has been. */
+function Lasted({ record }: { record: Record_ }) {
+  const now = useNow();
+  if (!record.started_at) return null;
+  const until = record.finished_at ? Date.parse(record.finished_at) : now;
+  const lasted = Math.max(0, (until - Date.parse(record.started_at)) / 1000);
+  return (
+    <Text size="sm" c="dimmed" className="figure">
+      {record.finished_at ? seconds(lasted) : `for ${Math.round(lasted)} s`}
+    </Text>
+  );
+}
+
+/** What a call costs: time, as it was measured here, and money where it changes a bill. */
+function Cost({ tool: name }: { tool: string }) {
+  const { data: tools } = useQuery(asked.tools());
+  const { data: took } = useQuery(asked.took());
+  const tool = tools?.items.find((one) => one.name === name);
+  if (!tool) return null;
+  const known = took?.find((one) => one.tool === name);
+  const median = known?.seconds.median;
+  const parts = [
+    typeof median === "number"
+      ? `usually ${seconds(median)} (median of ${known?.seconds.count} here)`
+      : "never called here yet",
+    `at most ${seconds(tool.timeout)}`,
+    `shows within ${seconds(tool.settle)}`,
+    typeof tool.cost === "number" ? `$${tool.cost} more a month` : "changes no bill",
+  ];
+  return (
+    <Text size="sm" c="dimmed" className="figure">
+      Cost: {parts.join(", ")}
+      {known && known.not_done > 0 && `; ${known.not_done} not done`}.
+    </Text>
+  );
+}
+
+/** What it says while it is at work, the last line at the end. */
+function Said({ lines, tool }: { lines: string[]; tool: string }) {
+  return (
+    <ul className="saying" aria-label={`What ${tool} says`} tabIndex={0}>
+      {lines.map((line, index) => (
+        <li key={index}>{line}</li>
+      ))}
+    </ul>
   );
 }
 

@@ -167,7 +167,7 @@ const EXPECTED: Record<string, string> = {
 /** What Watchkeeper makes of it, beside the buttons. */
 function Seen() {
   const { data: status } = useQuery(asked.status());
-  const { data: incidents } = useQuery(asked.incidents());
+  const { data: incidents } = useQuery(asked.lately());
   const ill = (status?.items ?? []).filter((item) => item.health !== "HEALTHY");
   return (
     <div className="stack beside">

@@ -1,19 +1,19 @@
 import { Group, SegmentedControl, Select, Table, Text } from "@mantine/core";
-import { useQuery } from "@tanstack/react-query";
+import { useInfiniteQuery, useQuery } from "@tanstack/react-query";
 import { Link, useNavigate, useSearch } from "@tanstack/react-router";
 import { useState } from "react";
 import type { Fix, Schemas } from "~/api/client";
 import { asked } from "~/api/queries";
 import { seconds, short } from "~/components/figures";
-import { Empty, Loaded } from "~/components/States";
+import { Empty, Loaded, Older } from "~/components/States";
 import { Verdict } from "~/components/Status";
 import { Title } from "~/components/Title";
-import { useNow, When } from "~/components/When";
+import { When } from "~/components/When";
+import { Foregone } from "./Foregone";
 
 const resources = (fix: Fix): string[] => [...new Set(fix.plan.steps.map((step) => step.resource))];
 
 export function Fixes() {
-  const fixes = useQuery(asked.fixes());
   const { days = "30" } = useSearch({ from: "/fixes" });
   const evaluation = useQuery(asked.evaluation(Number(days)));
   return (
@@ -21,8 +21,15 @@ export function Fixes() {
       <Title name="Fix history" says="What was done, by whom, and what became of it.">
         <Span days={days} />
       </Title>
-      <Loaded query={evaluation}>{(view) => <Figures view={view} />}</Loaded>
-      <Loaded query={fixes}>{({ items }) => <Tried items={items} />}</Loaded>
+      <Loaded query={evaluation}>
+        {(view) => (
+          <>
+            <Figures view={view} />
+            <Foregone days={Number(days)} />
+            <Tried by={view.by} days={Number(days)} />
+          </>
+        )}
+      </Loaded>
     </>
   );
 }
@@ -185,14 +192,32 @@ function WhatFixes({ by }: { by: Schemas["EvaluationView"]["by"] }) {
   );
 }
 
-function Tried({ items }: { items: Fix[] }) {
+const VERDICTS = [
+  "healed",
+  "still well",
+  "not healed",
+  "not tried",
+  "inconclusive",
+  "running",
+  "executed",
+  "undoing",
+  "closed",
+] as const;
+
+function Tried({ by, days }: { by: Schemas["EvaluationView"]["by"]; days: number }) {
   const filter = useSearch({ from: "/fixes" });
+  const { resource, author } = filter;
+  const verdict = VERDICTS.find((one) => one === filter.verdict);
+  const query = useInfiniteQuery(asked.fixes({ days, resource, author, verdict }));
+  const items = query.data?.items ?? [];
+  const names = (group: string) => by[group]?.map(({ name }) => name) ?? [];
   const navigate = useNavigate({ from: "/fixes" });
   const choice = (name: "resource" | "author" | "verdict", label: string, data: string[]) => (
     <Select
       aria-label={label}
       placeholder={label}
-      data={[...new Set(data)].sort()}
+      data={[...new Set([...data, ...(filter[name] ? [filter[name]] : [])])].sort()}
+      searchable={data.length > 10}
       value={filter[name] ?? null}
       clearable
       clearButtonProps={{ "aria-label": `No filter: ${label}` }}
@@ -201,30 +226,15 @@ function Tried({ items }: { items: Fix[] }) {
       }
     />
   );
-  const since = useNow() - Number(filter.days ?? "30") * 86_400_000;
-  const shown = items.filter(
-    (fix) =>
-      Date.parse(fix.started_at) >= since &&
-      (!filter.resource || resources(fix).includes(filter.resource)) &&
-      (!filter.author || fix.plan.author === filter.author) &&
-      (!filter.verdict || fix.said === filter.verdict),
-  );
-  if (items.length === 0)
-    return <Empty title="No fix yet">What Watchkeeper or a person does through it is kept here.</Empty>;
+  const filtered = Boolean(resource ?? author ?? verdict);
+  if (query.data && items.length === 0 && !query.hasNextPage && !filtered)
+    return <Empty title="No fix in this time">What Watchkeeper or a person does through it is kept here.</Empty>;
   return (
     <>
       <Group mb="sm" gap="sm">
-        {choice("resource", "Resource", items.flatMap(resources))}
-        {choice(
-          "author",
-          "Author",
-          items.map((fix) => fix.plan.author),
-        )}
-        {choice(
-          "verdict",
-          "Verdict",
-          items.map((fix) => fix.said),
-        )}
+        {choice("resource", "Resource", [...names("resource"), ...items.flatMap(resources)])}
+        {choice("author", "Author", [...names("author"), ...items.map((fix) => fix.plan.author)])}
+        {choice("verdict", "Verdict", [...VERDICTS])}
       </Group>
       <div className="card scroll" tabIndex={0} role="region" aria-label="Fixes">
         <Table>
@@ -239,7 +249,7 @@ function Tried({ items }: { items: Fix[] }) {
             </Table.Tr>
           </Table.Thead>
           <Table.Tbody>
-            {shown.map((fix) => (
+            {items.map((fix) => (
               <Table.Tr key={fix.id}>
                 <Table.Td>
                   <When at={fix.started_at} />
@@ -265,7 +275,9 @@ function Tried({ items }: { items: Fix[] }) {
             ))}
           </Table.Tbody>
         </Table>
+        {query.data && items.length === 0 && !query.hasNextPage && <Empty title="Nothing fits the filter" />}
       </div>
+      <Older query={query} name="fixes" />
     </>
   );
 }

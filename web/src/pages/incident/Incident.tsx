@@ -1,14 +1,15 @@
 import { Button, Group, Text } from "@mantine/core";
 import { useQuery } from "@tanstack/react-query";
-import { Link, useParams } from "@tanstack/react-router";
-import { type Fix, type Schemas } from "~/api/client";
+import { useParams } from "@tanstack/react-router";
+import { useState } from "react";
+import { type Event, type Fix, type Schemas } from "~/api/client";
 import { asked } from "~/api/queries";
 import { credentials } from "~/api/token";
 import { Decide } from "~/components/Decide";
 import { short } from "~/components/figures";
 import { Loaded } from "~/components/States";
 import { IncidentStatus, Verdict } from "~/components/Status";
-import { EffectBadge, Steps } from "~/components/Steps";
+import { EffectBadge, sayings, Steps } from "~/components/Steps";
 import { Title } from "~/components/Title";
 import { When } from "~/components/When";
 import { Actions } from "./Actions";
@@ -74,7 +75,7 @@ function Told({ detail }: { detail: Detail }) {
           {[...fixes]
             .sort((one, other) => Date.parse(one.started_at) - Date.parse(other.started_at))
             .map((fix) => (
-              <Tried key={fix.id} fix={fix} />
+              <Tried key={fix.id} fix={fix} events={detail.events} />
             ))}
           {advice && !waiting && (
             <section className="card">
@@ -152,7 +153,7 @@ function Diagnosed({ diagnosis }: { diagnosis: Schemas["Diagnosis"] }) {
   );
 }
 
-function Tried({ fix }: { fix: Fix }) {
+function Tried({ fix, events }: { fix: Fix; events: Event[] }) {
   const worst = fix.plan.steps.map((step) => step.effect).at(-1);
   return (
     <section className="card">
@@ -167,7 +168,7 @@ function Tried({ fix }: { fix: Fix }) {
         {fix.approved_by && `Approved by ${fix.approved_by}. `}
         Begun <When at={fix.started_at} />.
       </Text>
-      <Steps steps={fix.plan.steps} records={fix.steps} />
+      <Steps steps={fix.plan.steps} records={fix.steps} said={sayings(events, fix.id)} />
       {fix.undo.length > 0 && (
         <Text size="sm" mt="sm">
           Taken back: {fix.undo.map((step) => `${step.tool} (${step.status})`).join(", ")}
@@ -195,20 +196,27 @@ function Tried({ fix }: { fix: Fix }) {
   );
 }
 
-function Changed({ events }: { events: Schemas["Event"][] }) {
+const FEW = 12;
+
+function Changed({ events }: { events: Event[] }) {
+  const [all, setAll] = useState(false);
   if (events.length === 0) return null;
   return (
     <section className="card">
       <h2>What changed before</h2>
       <ul className="story">
-        {events.slice(0, 12).map((event) => (
+        {(all ? events : events.slice(0, FEW)).map((event) => (
           <li key={event.seq} style={{ gridTemplateColumns: "76px 1fr" }}>
             <When at={event.at} />
             <span className="said">{event.text}</span>
           </li>
         ))}
       </ul>
-      <Link to="/">Overview</Link>
+      {!all && events.length > FEW && (
+        <button type="button" className="link" onClick={() => setAll(true)}>
+          All {events.length}
+        </button>
+      )}
     </section>
   );
 }

@@ -10,28 +10,36 @@ export function dot(kind: string): string {
   return "dot";
 }
 
+/** In their order; of what a step says on and on, the last. */
+export function inOrder(events: Event[]): Event[] {
+  const ordered = [...events].sort((one, other) => one.seq - other.seq);
+  const said = ({ kind, subject }: Event) => (kind === "fix.step.said" ? subject : "");
+  return ordered.filter((event, index) => {
+    const next = ordered[index + 1];
+    return !said(event) || !next || said(next) !== said(event);
+  });
+}
+
 /** The events of an incident in their order, each with how long after it opened. */
 export function Story({ events, opened }: { events: Event[]; opened: string }) {
   const begin = Date.parse(opened);
   return (
     <ol className="story" aria-label="Time line">
-      {[...events]
-        .sort((one, other) => one.seq - other.seq)
-        .map((event) => {
-          const after = (Date.parse(event.at) - begin) / 1000;
-          return (
-            <li key={event.seq}>
-              <span className="offset" title={new Date(event.at).toLocaleString("en-GB")}>
-                {after < 0 ? "−" : "+"}
-                {seconds(Math.abs(after))}
-              </span>
-              <i className={dot(event.kind)} aria-hidden="true" />
-              <span className="said">
-                {event.text} <span className="kind">{event.kind}</span>
-              </span>
-            </li>
-          );
-        })}
+      {inOrder(events).map((event) => {
+        const after = (Date.parse(event.at) - begin) / 1000;
+        return (
+          <li key={event.seq}>
+            <span className="offset" title={new Date(event.at).toLocaleString("en-GB")}>
+              {after < 0 ? "−" : "+"}
+              {seconds(Math.abs(after))}
+            </span>
+            <i className={dot(event.kind)} aria-hidden="true" />
+            <span className="said">
+              {event.text} <span className="kind">{event.kind}</span>
+            </span>
+          </li>
+        );
+      })}
     </ol>
   );
 }

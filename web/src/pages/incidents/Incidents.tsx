@@ -1,18 +1,18 @@
 import { Table } from "@mantine/core";
-import { useQuery } from "@tanstack/react-query";
+import { useInfiniteQuery } from "@tanstack/react-query";
 import { Link } from "@tanstack/react-router";
 import { asked } from "~/api/queries";
 import { seconds, short } from "~/components/figures";
-import { Empty, Loaded } from "~/components/States";
+import { Empty, Loaded, Older } from "~/components/States";
 import { IncidentStatus } from "~/components/Status";
 import { Title } from "~/components/Title";
 import { When } from "~/components/When";
 
 export function Incidents() {
-  const incidents = useQuery(asked.incidents());
+  const incidents = useInfiniteQuery(asked.incidents());
   return (
     <>
-      <Title name="Incidents" says="Newest first; the last hundred." />
+      <Title name="Incidents" says="Newest first." />
       <Loaded query={incidents}>
         {({ items }) =>
           items.length === 0 ? (
@@ -57,6 +57,7 @@ export function Incidents() {
           )
         }
       </Loaded>
+      <Older query={incidents} name="incidents" />
     </>
   );
 }

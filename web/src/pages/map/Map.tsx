@@ -41,8 +41,8 @@ export function MapPage() {
 }
 
 function Drawing({ view }: { view: Schemas["MapView"] }) {
-  const { data: incidents } = useQuery(asked.incidents());
-  const roots = new Set((incidents?.items ?? []).filter((one) => one.status !== "closed").flatMap((one) => one.roots));
+  const { data: incidents } = useQuery(asked.active());
+  const roots = new Set((incidents?.items ?? []).flatMap((one) => one.roots));
   const joined = new Set(view.edges.flatMap((edge) => [edge.source, edge.target]));
   const nodes = view.nodes.filter((node) => joined.has(node.id));
   const placed = new Map(

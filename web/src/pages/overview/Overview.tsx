@@ -151,7 +151,7 @@ const ALL_AT_ONCE = 60;
 
 /** All of them; of many only those that can be seen. */
 function Rows({ items }: { items: Resource[] }) {
-  const { data: incidents } = useQuery(asked.incidents());
+  const { data: incidents } = useQuery(asked.active());
   const story = new Map(incidents?.items.map((one) => [one.id, one]));
   const list = useRef<HTMLUListElement>(null);
   const [top, setTop] = useState(0);

@@ -1,5 +1,5 @@
 import { SegmentedControl, Switch, Text } from "@mantine/core";
-import { useQuery } from "@tanstack/react-query";
+import { useInfiniteQuery, useQuery } from "@tanstack/react-query";
 import { Link, useParams } from "@tanstack/react-router";
 import { useState } from "react";
 import type { Schemas } from "~/api/client";
@@ -8,7 +8,7 @@ import { Chart } from "~/components/Chart";
 import { figure, short, thresholds, words } from "~/components/figures";
 import { HealthBadge } from "~/components/Health";
 import { IncidentLines } from "~/components/IncidentLines";
-import { Empty, Loaded } from "~/components/States";
+import { Empty, Loaded, Older } from "~/components/States";
 import { EffectBadge } from "~/components/Steps";
 import { Title } from "~/components/Title";
 import { When } from "~/components/When";
@@ -126,17 +126,18 @@ function Readings({ detail }: { detail: Detail }) {
 }
 
 function Incidents({ id }: { id: string }) {
-  const { data } = useQuery(asked.incidents());
-  const items = (data?.items ?? []).filter((incident) => incident.resources.includes(id));
+  const query = useInfiniteQuery(asked.incidentsOf(id));
+  const items = query.data?.items ?? [];
   return (
     <section className="card">
       <h2>Incidents</h2>
-      {items.length === 0 && (
+      {query.data && items.length === 0 && !query.hasNextPage && (
         <Text size="sm" c="dimmed">
-          None among the last hundred.
+          None yet.
         </Text>
       )}
-      <IncidentLines incidents={items.slice(0, 10)} />
+      <IncidentLines incidents={items} />
+      <Older query={query} name="incidents" />
     </section>
   );
 }

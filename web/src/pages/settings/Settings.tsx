@@ -1,14 +1,14 @@
-import { Group, Table, Text } from "@mantine/core";
+import { Group, Text } from "@mantine/core";
 import { useQuery } from "@tanstack/react-query";
 import { api, ask, type Schemas } from "~/api/client";
 import { asked } from "~/api/queries";
 import { Act } from "~/components/Act";
-import { seconds } from "~/components/figures";
 import { Loaded } from "~/components/States";
 import { Output } from "~/components/Steps";
 import { Title } from "~/components/Title";
 import { When } from "~/components/When";
 import { Itself } from "./Itself";
+import { Policy } from "./Policy";
 import { Tokens } from "./Tokens";
 
 const MODES = {
@@ -16,8 +16,6 @@ const MODES = {
   approve: "Every change waits for a person.",
   auto: "It does what policy allows, and asks for the rest.",
 } as const;
-const OUTCOMES: Record<string, string> = { allow: "does it", ask: "asks first", deny: "never does it" };
-const EFFECTS = ["read", "reversible", "disruptive", "destructive"];
 
 export function Settings() {
   const mode = useQuery(asked.mode());
@@ -25,7 +23,10 @@ export function Settings() {
   const settings = useQuery(asked.settings());
   return (
     <>
-      <Title name="Settings" says="The configuration is a file, watchkeeper.yaml; only the mode is set here." />
+      <Title
+        name="Settings"
+        says="The configuration is a file, watchkeeper.yaml; mode, policy and tokens are set here."
+      />
       <div className="stack">
         <Loaded query={mode}>{(view) => <Mode view={view} />}</Loaded>
         <Loaded query={policy}>{(view) => <Policy view={view} />}</Loaded>
@@ -69,49 +70,6 @@ function Mode({ view }: { view: Schemas["ModeView"] }) {
             />
           ))}
       </Group>
-    </section>
-  );
-}
-
-function Policy({ view }: { view: Schemas["PolicyView"] }) {
-  return (
-    <section className="card">
-      <h2>Policy</h2>
-      <Text size="sm" mb="xs">
-        What Watchkeeper may do by itself in mode auto, by environment and by what a step may do to it.
-      </Text>
-      <div className="scroll" tabIndex={0} role="region" aria-label="Policy">
-        <Table>
-          <Table.Thead>
-            <Table.Tr>
-              <Table.Th>Environment</Table.Th>
-              {EFFECTS.map((effect) => (
-                <Table.Th key={effect}>{effect}</Table.Th>
-              ))}
-            </Table.Tr>
-          </Table.Thead>
-          <Table.Tbody>
-            {Object.entries(view.table).map(([environment, row]) => (
-              <Table.Tr key={environment}>
-                <Table.Td>{environment}</Table.Td>
-                {EFFECTS.map((effect) => (
-                  <Table.Td key={effect}>{OUTCOMES[row[effect] ?? ""] ?? row[effect] ?? "–"}</Table.Td>
-                ))}
-              </Table.Tr>
-            ))}
-          </Table.Tbody>
-        </Table>
-      </div>
-      <Text size="sm" mt="sm">
-        At most {view.changes_per_hour} changes of one resource in an hour; {seconds(view.cooldown)} of rest between
-        fixes of one resource; at most {view.concurrent_fixes} fixes at a time, {view.concurrent_fixes_nearby} among
-        things that need each other. A tool that failed {view.breaker_failures} times in a row is left alone for a
-        while.
-      </Text>
-      <details style={{ marginTop: 10 }}>
-        <summary>The same in Cedar</summary>
-        <Output value={view.cedar} />
-      </details>
     </section>
   );
 }

@@ -65,7 +65,7 @@ export function values(all: Field[], typed: Record<string, unknown>): Record<str
 /** What a tool does, a form for its arguments, and what came of a call. */
 export function Call({ tool, at }: { tool: Tool; at?: string }) {
   const { data: status } = useQuery(asked.status());
-  const { data: fixes } = useQuery(asked.fixes());
+  const { data: calls } = useQuery(asked.calls(tool.name));
   const all = fields(tool.input_schema).filter((field) => field.name !== "resource");
   const slugs = (status?.items ?? []).filter((item) => item.kind === tool.kind).map((item) => item.slug);
   const [resource, setResource] = useState<string | null>(at ?? null);
@@ -77,9 +77,7 @@ export function Call({ tool, at }: { tool: Tool; at?: string }) {
   const [result, setResult] = useState<Schemas["Submitted"] | null>(null);
   const target = resource ?? slugs[0] ?? null;
   const lacking = all.filter(({ name, needed }) => needed && (typed[name] === undefined || typed[name] === ""));
-  const recent = (fixes?.items ?? [])
-    .filter((fix) => fix.plan.steps.some((step) => step.tool === tool.name))
-    .slice(0, 5);
+  const recent = calls?.items ?? [];
   async function call() {
     const body = { resource: target ?? "", arguments: values(all, typed) };
     setResult(await ask(api.POST("/api/mcp/tools/{name}", { params: { path: { name: tool.name } }, body })));

@@ -1,4 +1,4 @@
-import { Group, MultiSelect, NumberInput, Select, Text } from "@mantine/core";
+import { Button, Group, MultiSelect, NumberInput, Select, Text } from "@mantine/core";
 import { useQuery } from "@tanstack/react-query";
 import { useState } from "react";
 import { api, ask, type Schemas } from "~/api/client";
@@ -31,17 +31,31 @@ export function Validation() {
               items.length === 0 ? (
                 <Empty title="No run yet">Choose a fault above: each step is shown here as it happens.</Empty>
               ) : (
-                <div className="stack">
-                  {items.slice(0, 20).map((run) => (
-                    <One key={run.id} run={run} />
-                  ))}
-                </div>
+                <Lately items={items} />
               )
             }
           </Loaded>
         </section>
       </div>
     </>
+  );
+}
+
+const FEW = 20;
+
+function Lately({ items }: { items: Run[] }) {
+  const [all, setAll] = useState(false);
+  return (
+    <div className="stack">
+      {(all ? items : items.slice(0, FEW)).map((run) => (
+        <One key={run.id} run={run} />
+      ))}
+      {!all && items.length > FEW && (
+        <Button variant="default" onClick={() => setAll(true)}>
+          All {items.length} runs
+        </Button>
+      )}
+    </div>
   );
 }
 
