@@ -36,8 +36,6 @@ from watchkeeper.watch.joining import keep, unclaimed
 
 log = structlog.get_logger(__name__)
 ACTIVE = ("open", "diagnosing", "awaiting_approval", "fixing", "verifying", "escalated")
-STORE_PAUSE = 2.0
-"""Seconds until an incident is taken up again whose change could not be recorded."""
 BEFORE = timedelta(minutes=2)
 """How much of the readings from before an incident is kept at full rate."""
 
@@ -174,21 +172,19 @@ class Desk:
             task.cancel()
         await asyncio.gather(*self._deadlines, return_exceptions=True)
 
-    async def _heal(self, key: str) -> bool:
-        """Whether it must be called again at once."""
+    async def _heal(self, key: str) -> None:
         incident = await self._store.patiently().get(Incident, key)
         if incident.status == "closed" or self.heal is None or not self.held(incident.root):
-            return False
+            return
         try:
             await self.heal(incident)
-        except (StoreAway, LeaseLost) as problem:
-            log.warning("healing waits", incident=key, problem=problem.what)
-            await asyncio.sleep(STORE_PAUSE)  # nothing tells when there is room again
-            return True
+        except (StoreAway, LeaseLost):
+            raise
         except Exception as problem:
+            left = await self.escalate(incident, f"an error of ours: {type(problem).__name__}: {problem}")
+            if left.open_fix:  # not a person's yet: what was begun is finished first
+                raise
             log.exception("healing failed", incident=key)
-            await self.escalate(incident, f"an error of ours: {type(problem).__name__}: {problem}")
-        return False
 
     def _arm(self, approval: Approval) -> None:
         """At the deadline wake its incident, or let it expire where it has none; armed anew after a restart."""

@@ -4,13 +4,25 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from datetime import datetime
 
+import structlog
+
 from watchkeeper.domain import now
+from watchkeeper.store import LeaseLost, StoreAway
+
+log = structlog.get_logger(__name__)
+STORE_PAUSE = 2.0
+"""Seconds until an incident is taken up again whose change could not be recorded."""
+FIRST_PAUSE = 1.0
+"""Seconds after a call that failed by an error of ours; after each further one twice as long."""
+LONGEST_PAUSE = 60.0
+"""Seconds it is at most."""
 
 
 class Waking:
-    """`call` is awaited with the incident's id; it says whether it wants to be called again at once."""
+    """`call` is awaited with the incident's id until it ends without an error: what cannot be recorded waits, and what
+    fails is called less and less often."""
 
-    def __init__(self, call: Callable[[str], Awaitable[bool]]) -> None:
+    def __init__(self, call: Callable[[str], Awaitable[object]]) -> None:
         self._call = call
         self._tasks: dict[str, asyncio.Task[None]] = {}
         self._again: set[str] = set()
@@ -43,11 +55,22 @@ class Waking:
         await asyncio.gather(*tasks, return_exceptions=True)
 
     async def _run(self, key: str) -> None:
+        failed = 0
         try:
             more = True
             while more:
                 self._again.discard(key)
-                more = await self._call(key) or key in self._again
+                try:
+                    await self._call(key)
+                    more, failed = key in self._again, 0
+                except (StoreAway, LeaseLost) as problem:
+                    log.warning("healing waits", incident=key, problem=problem.what)
+                    await asyncio.sleep(STORE_PAUSE)  # nothing tells when there is room again
+                except Exception:
+                    pause = min(FIRST_PAUSE * 2**failed, LONGEST_PAUSE)
+                    failed += 1
+                    log.exception("healing failed", incident=key, again_in_seconds=pause)
+                    await asyncio.sleep(pause)  # an error of ours: nothing tells when it is over
         finally:
             self._tasks.pop(key, None)
             if key in self._again:

@@ -154,7 +154,14 @@ class Client(AbstractContextManager["Client"]):
         what = problem.what if self.token else "Without the operator's token one may only look."
         whose = "Run it as the user that runs `watchkeeper up`, or name the directory of its data: --data DIR."
         read = "The token was read from" if self.token else "No token can be read from"
-        return Answered(401, what, f"{read} {self._token_file}. {whose}")
+        return Answered(401, what, "\n".join((f"{read} {self._token_file}. {whose}", *self._own_problems())))
+
+    def _own_problems(self) -> list[str]:
+        """What keeps the server from its work: with its state gone there is no token, and nothing to pause."""
+        try:
+            return list(self._http.get("/readyz").json()["problems"])
+        except (httpx.HTTPError, ValueError, KeyError, TypeError):
+            return []
 
     def _unreachable(self) -> Unreachable:
         return Unreachable(f"No server runs at {self.url}.", "`watchkeeper up` starts it; --url names another one.")

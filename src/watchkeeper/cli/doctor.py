@@ -173,6 +173,9 @@ def server(options: Options) -> Finding:
         with options.client() as client:
             page = client.get("/api/resources/status", limit=1)
             said = f"runs at {client.url}, mode {page['mode']}, watches {page['total']:,}"
+            if "store" in page["problems"]:
+                what, _, advice = page["problems"]["store"].partition("\n")
+                return Finding("server", "broken", f"{said}. {what}", advice)
             if page["paused"]:
                 return Finding("server", "missing", f"{said}, {page['paused']}", "Go on with `watchkeeper resume`.")
             return Finding("server", "ok", said)

@@ -173,6 +173,8 @@ def _head(page: dict[str, Any]) -> "RenderableType":
     )
     if page["paused"]:
         line.append(f" · {page['paused'].upper()}", "bold yellow").append(" (`watchkeeper resume`)")
+    if "store" in page["problems"]:
+        line.append(" · NOTHING IS DONE", "bold red").append(": nothing can be recorded (below)")
     for one in page["modes"]:
         name = one["slug"] or one["resource"]
         line.append(

@@ -43,7 +43,7 @@ async def problems(runtime: Runtime) -> tuple[str, ...]:
         async with asyncio.timeout(WRITE_SECONDS), runtime.store.transaction() as transaction:
             await transaction.set(PULSE, now().isoformat())
     except Exception as problem:
-        found.append(f"the store cannot be written ({type(problem).__name__})")
+        found.append(runtime.store.problem or f"the store cannot be written ({type(problem).__name__})")
     return tuple(found)
 
 

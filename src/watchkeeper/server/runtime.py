@@ -9,7 +9,7 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from pathlib import Path
-from urllib.parse import unquote, urlsplit
+from urllib.parse import quote, unquote, urlsplit
 
 import structlog
 
@@ -41,6 +41,8 @@ from watchkeeper.telemetry.traces import tracing
 from watchkeeper.watch import Noticer, Outside, Turns, Watch
 
 log = structlog.get_logger(__name__)
+WORKFLOWS = "workflows.db"
+"""Where DBOS keeps what is being carried out, unless the store is PostgreSQL."""
 
 
 @dataclass
@@ -149,6 +151,8 @@ async def _assembled(
         await score.start()
         try:
             async with launched(_workflows(settings), store, watch, decide, sharing.fence) as executor:
+                if not settings.store:
+                    store.files.keep(settings.data / WORKFLOWS)
                 act = Act(store, watch, executor, settings.policy.fix_deadline)
                 approval_life = timedelta(minutes=settings.policy.approval_minutes)
                 loop = Loop(store, watch, decide, desk, Fixing(store, watch, decide, act, desk, approval_life))
@@ -240,7 +244,7 @@ def _private(settings: Settings) -> None:
         data.mkdir(parents=True, exist_ok=True, mode=0o700)
         if not os.access(data, os.W_OK):
             raise PermissionError(13, "permission denied")
-        names = () if settings.store else ("watchkeeper.db", "workflows.db")
+        names = () if settings.store else ("watchkeeper.db", WORKFLOWS)
         for name in names:  # what SQLite adds beside them takes over their mode
             (data / name).touch(mode=0o600)
             (data / name).chmod(0o600)
@@ -252,7 +256,11 @@ def _private(settings: Settings) -> None:
 
 def _workflows(settings: Settings) -> str:
     """Where DBOS keeps what is being carried out."""
-    return settings.database if settings.store else f"sqlite:///{settings.data / 'workflows.db'}"
+    return (
+        settings.database
+        if settings.store
+        else f"sqlite:///file:{quote(str(settings.data / WORKFLOWS))}?mode=rw&uri=true"
+    )
 
 
 def _operator(data: Path) -> tuple[Principal, str]:

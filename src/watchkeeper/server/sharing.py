@@ -12,7 +12,7 @@ from watchkeeper.domain import Approval, Event, Fix, Incident, now
 from watchkeeper.domain.sharing import Alone, Fence, components
 from watchkeeper.incidents import ACTIVE, Desk
 from watchkeeper.loop import Loop
-from watchkeeper.store import Lease, LeaseLost, LeaseTaken, Member, Shares, Store, new_id, renewed_at
+from watchkeeper.store import Lease, LeaseLost, LeaseTaken, Member, Shares, Store, StoreAway, new_id, renewed_at
 from watchkeeper.watch import Watch
 
 log = structlog.get_logger(__name__)
@@ -214,9 +214,12 @@ async def place(store: Store, address: str) -> AsyncGenerator[Sharing]:
         try:
             yield sharing
         finally:
-            async with store.transaction() as transaction:
-                await transaction.set(WATCHED, now().isoformat())
-            await store.release(lease)
+            try:
+                async with store.transaction() as transaction:
+                    await transaction.set(WATCHED, now().isoformat())
+                await store.release(lease)
+            except StoreAway as problem:  # a dead process' lease is adopted at once
+                log.warning("that it ended could not be recorded", problem=problem.what)
         return
     shares = Shares(store, address)
     await shares.join()

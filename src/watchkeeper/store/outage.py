@@ -6,13 +6,13 @@ from typing import TypeVar
 
 import structlog
 
-from watchkeeper.store.postgres import StoreAway, away, full
+from watchkeeper.store.files import StoreGone
+from watchkeeper.store.postgres import StoreAway, away, unwritable
 
 log = structlog.get_logger(__name__)
 T = TypeVar("T")
 PAUSE = 0.25
 """Seconds between two tries."""
-ROOM = "Looking goes on, nothing is changed. Make room where the data directory (`--data`) or the database lies."
 
 
 class Outage:
@@ -21,7 +21,8 @@ class Outage:
     def __init__(self) -> None:
         self.since: float | None = None
         """When it was first missed, in the event loop's time; None while it answers."""
-        self._full = False
+        self._reads_only = False
+        """Whether it is a write that fails: then only a write tells that it is over."""
         self.problem: str | None = None
         """What a person is told of it; None while it can be written."""
 
@@ -38,11 +39,11 @@ class Outage:
                 if self.since is None:
                     self.since = clock()
                     log.error("the store cannot be reached; it is tried again, looking goes on", problem=_said(problem))
-                self.problem = str(self.complaint(problem))
+                self.complaint(problem)
                 if clock() >= until:
                     raise self.complaint(problem) from problem
             else:
-                if self.since is not None and not self._full:  # of a full disk only a write tells that it is over
+                if self.since is not None and not self._reads_only:
                     log.warning("the store is back", seconds=round(clock() - self.since, 1))
                     self.since = None
                 return result
@@ -50,20 +51,23 @@ class Outage:
 
     def written(self) -> None:
         """Something was committed: there is a database, and room."""
-        if self._full:
+        if self._reads_only:
             log.warning("the store can be written again")
             self.since = None
-        self._full, self.problem = False, None
+        self._reads_only, self.problem = False, None
 
     def complaint(self, problem: BaseException) -> StoreAway:
-        """The error for whoever asked."""
+        """The error for whoever asked, which is also what people are told."""
         if isinstance(problem, StoreAway):
-            return problem
-        if full(problem):
-            self._full = True
-            self.problem = f"The store cannot be written: {_said(problem)}.\n{ROOM}"
-            return StoreAway(f"The store cannot be written: {_said(problem)}.", ROOM)
-        return StoreAway("The store cannot be reached now.", f"Looking goes on, nothing is changed: {_said(problem)}")
+            said, self._reads_only = problem, self._reads_only or isinstance(problem, StoreGone)
+        elif advice := unwritable(problem):
+            said, self._reads_only = StoreAway(f"The store cannot be written: {_said(problem)}.", advice), True
+        else:
+            said = StoreAway(
+                "The store cannot be reached now.", f"Looking goes on, nothing is changed: {_said(problem)}"
+            )
+        self.problem = str(said)
+        return said
 
 
 def _said(problem: BaseException) -> str:

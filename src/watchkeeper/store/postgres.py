@@ -33,6 +33,17 @@ _TCP = {"keepalives_idle": 5, "keepalives_interval": 2, "keepalives_count": 3, "
 
 
 DISK_FULL = "53100"
+_STANDS = "Looking goes on, nothing is changed. "
+ROOM = "Make room where the data directory (`--data`) or the database lies."
+_SQLITE = {
+    "is full": ROOM,
+    "disk I/O error": ROOM,
+    "is locked": "Another program holds the store's file: end it.",
+    "readonly": "Give the data directory and the files in it back to the user that runs this.",
+    "unable to open": "Give the data directory and the files in it back to the user that runs this.",
+    "malformed": "Its file is damaged: end this process, and put a backup in its place (docs/running.md).",
+}
+"""What can be done, by a part of SQLite's own words (sqlite.org/rescode.html)."""
 
 
 class StoreAway(WatchkeeperError):
@@ -104,7 +115,7 @@ def away(problem: BaseException) -> bool:
     """Whether it is the connection that failed, so that the same may succeed later."""
     if isinstance(problem, StoreAway | PoolTimeout):
         return True
-    if full(problem):
+    if unwritable(problem) is not None:
         return True
     if not isinstance(problem, DBAPIError) or not isinstance(problem.orig, psycopg.Error):
         return False
@@ -114,14 +125,16 @@ def away(problem: BaseException) -> bool:
     return problem.connection_invalidated or state.startswith(LOST)
 
 
-def full(problem: BaseException) -> bool:
-    """Whether there is no room left for what was to be written."""
+def unwritable(problem: BaseException) -> str | None:
+    """What a person can do where it is there and nothing can be written to it; None where that is not so."""
     if not isinstance(problem, DBAPIError):
-        return False
+        return None
     if isinstance(problem.orig, psycopg.Error):
-        return problem.orig.sqlstate == DISK_FULL
+        return _STANDS + ROOM if problem.orig.sqlstate == DISK_FULL else None
+    if not isinstance(problem.orig, sqlite3.DatabaseError):
+        return None
     said = str(problem.orig)
-    return isinstance(problem.orig, sqlite3.OperationalError) and ("is full" in said or "disk I/O error" in said)
+    return next((_STANDS + advice for part, advice in _SQLITE.items() if part in said), None)
 
 
 def refused(problem: Exception, url: URL) -> ConfigurationError | None:

@@ -6,6 +6,7 @@ from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, 
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from copy import copy
 from datetime import datetime
+from pathlib import Path
 from typing import Any
 
 import sqlalchemy as sa
@@ -16,6 +17,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_en
 
 from watchkeeper.domain import Event, LogLine, NotFound, Reading, Resource
 from watchkeeper.store import postgres, schema
+from watchkeeper.store.files import Files
 from watchkeeper.store.lease import Lease
 from watchkeeper.store.masking import Masker
 from watchkeeper.store.opening import as_json, pragmas, up_to_date
@@ -40,6 +42,8 @@ class Store:
         self._writing = asyncio.Lock()
         self._told = Told()
         self._outage = Outage()
+        self.files = Files()
+        """What must stay where it is for anything to be recorded."""
         self._listeners: list[Callable[[Event], None]] = []
         self.guard: Callable[[AsyncConnection], Awaitable[None]] | None = None
         """Asked in each transaction once nobody else writes: raises where this process may write no more."""
@@ -56,9 +60,12 @@ class Store:
         if engine.dialect.name == "sqlite":
             listen(engine.sync_engine, "connect", pragmas)
         store = cls(engine, masker or Masker())
+        listen(engine.sync_engine, "do_connect", lambda *_: store.files.check())
         hears: asyncio.Task[None] | None = None
         try:
             await up_to_date(engine)
+            if where.database and not store.shared:
+                store.files.keep(Path(where.database))
             if store.shared:
                 hears = asyncio.create_task(postgres.hear(where, store._told), name="hear of others")
             yield store
@@ -112,6 +119,7 @@ class Store:
         return self._outage.problem
 
     async def _begin(self, stack: AsyncExitStack, alone: bool) -> Transaction:
+        self.files.check()
         async with AsyncExitStack() as trial:
             if alone or not self.shared:
                 await trial.enter_async_context(self._writing)
