@@ -105,16 +105,26 @@ def test_check_names_the_file_it_read_and_warns_of_an_environment_without_a_row_
     run: Run, tmp_path: Path
 ) -> None:
     (tmp_path / "watchkeeper.yaml").write_text(
-        "resources: [{name: a, environment: stagging}, {name: b, environment: own}]\n"
+        "resources: [{name: a, environment: staging-2}, {name: b, environment: own}]\n"
         "policy: {table: {own: {read: ask}}}"
     )
 
     said = run("check")
 
     assert said.code == 0
-    assert "▲ resources, a: the policy has no row for the environment `stagging` (did you mean `staging`?)" in said.out
+    assert "▲ resources, a: the policy has no row for the environment `staging-2`" in said.out
     assert "`own`" not in said.out
     assert f"Fine: {tmp_path}/watchkeeper.yaml" in said.out
+
+
+@pytest.mark.parametrize("misspelt", ["stagng", "stagging", "Staging", "prodution"])
+def test_check_fails_for_an_environment_that_can_only_be_a_known_one_misspelt(
+    run: Run, tmp_path: Path, misspelt: str
+) -> None:
+    (tmp_path / "watchkeeper.yaml").write_text(f"resources: [{{name: a, environment: {misspelt}}}]\n")
+    said = run("check")
+    assert said.code == 2
+    assert f"✖ resources, a: the policy has no row for the environment `{misspelt}` (did you mean" in said.out
 
 
 def test_settings_of_a_connector_that_does_not_say_which_it_knows_are_not_judged() -> None:

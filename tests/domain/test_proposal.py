@@ -79,4 +79,4 @@ def test_a_start_is_the_same_where_the_plan_would_have_started_it() -> None:
 
 
 def test_times_are_said_as_a_person_says_them() -> None:
-    assert [spoken(s) for s in (4.2, 52, 840, 7200)] == ["4.2 s", "52 s", "14 min", "2.0 h"]
+    assert [spoken(s) for s in (4.2, 52, 114, 840, 7200)] == ["4.2 s", "52 s", "1 min 54 s", "14 min", "2.0 h"]

@@ -54,3 +54,29 @@ def test_one_thing_that_is_wrong_is_told_in_one_line(tmp_path: Path) -> None:
     with pytest.raises(ConfigurationError) as raised:
         load_settings(file)
     assert raised.value.what == f"{file}:3: `policy.cooldown`: input should be greater than or equal to 0."
+
+
+def test_a_key_that_is_there_twice_is_told_with_both_lines(tmp_path: Path) -> None:
+    file = tmp_path / "watchkeeper.yaml"
+    file.write_text("mode: auto\npolicy:\n  cooldown: 3\nmode: observe\n")
+    with pytest.raises(ConfigurationError) as raised:
+        load_settings(file)
+    assert raised.value.what == f"{file}:4: `mode` is there twice, in lines 1 and 4."
+
+    file.write_text(
+        "resources:\n- {name: a, act: true, act: false}\n- name: b\n  kind: redis\n  kind: nginx\nresources: []\n"
+    )
+    with pytest.raises(ConfigurationError) as raised:
+        load_settings(file)
+    assert raised.value.what.splitlines() == [
+        f"{file}: 3 keys are there twice:",
+        "  `act` is there twice, in line 2",
+        "  `kind` is there twice, in lines 4 and 5",
+        "  `resources` is there twice, in lines 1 and 6",
+    ]
+
+
+def test_what_is_merged_from_elsewhere_may_be_said_anew(tmp_path: Path) -> None:
+    file = tmp_path / "watchkeeper.yaml"
+    file.write_text("resources:\n- &a {name: a, kind: redis, act: true}\n- {<<: *a, name: b}\n- {<<: *a, name: c}\n")
+    assert [one.name for one in load_settings(file).resources] == ["a", "b", "c"]

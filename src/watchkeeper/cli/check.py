@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
-from watchkeeper.cli.named import Problem, nearest, unknown_environments, unknown_settings
+from watchkeeper.cli.named import Problem, misspelt_environments, nearest, unknown_environments, unknown_settings
 from watchkeeper.cli.options import Options
 
 if TYPE_CHECKING:
@@ -41,7 +41,7 @@ def check(context: typer.Context) -> None:
     if settings is not None:
         problems += own(settings, registry)
         problems += [*rules(settings, registry), *resources(settings, registry), *policy(settings), *notify(settings)]
-        problems += checks(settings, registry)
+        problems += [*checks(settings, registry), *misspelt_environments(settings)]
         doubts += [*unknown_environments(settings), *without_buttons(settings)]
         read = str(options.file() or read)
     problems += [*broken(registry), *references(registry), *exporters(registry)]

@@ -15,7 +15,7 @@ from watchkeeper.cli.channels import channels
 from watchkeeper.cli.finding import Finding
 from watchkeeper.cli.language_models import language_models
 from watchkeeper.cli.machines import machines
-from watchkeeper.cli.named import misnamed, unknown_environments, unknown_settings
+from watchkeeper.cli.named import misnamed, misspelt_environments, unknown_environments, unknown_settings
 from watchkeeper.cli.options import Options
 from watchkeeper.cli.sources import sources
 
@@ -135,6 +135,8 @@ def configuration(options: Options, settings: "Settings") -> Iterator[Finding]:
     for said in settings.resources:
         for what, advice in unknown_settings(said, registry):
             yield Finding("configuration", "broken", what, advice)
+    for what, advice in misspelt_environments(settings):
+        yield Finding("configuration", "broken", what, advice)
     for what, advice in unknown_environments(settings):
         yield Finding("configuration", "missing", what, advice)
     yield from misnamed(settings, registry)

@@ -13,7 +13,7 @@ from pydantic import TypeAdapter
 from rich.text import Text
 
 from watchkeeper.cli import feed
-from watchkeeper.cli.named import unknown_environments
+from watchkeeper.cli.named import misspelt_environments, unknown_environments
 from watchkeeper.cli.options import MOST, listening_at
 from watchkeeper.cli.screen import WORST_FIRST, console, health, table
 from watchkeeper.domain import Approval, Event, Health, Incident
@@ -98,7 +98,9 @@ async def greet(runtime: "Runtime", teller: Teller, said: Greeting) -> None:
             await runtime.watch.first_looks()
     _found(runtime, teller)
     problems = {**runtime.watch.fleet.problems, **runtime.registry.broken, "resources": runtime.watch.fleet.misnamed}
-    problems["policy"] = "\n".join(what for what, _ in unknown_environments(settings))
+    problems["policy"] = "\n".join(
+        what for what, _ in (*misspelt_environments(settings), *unknown_environments(settings))
+    )
     for name, problem in problems.items():
         if not problem:
             continue

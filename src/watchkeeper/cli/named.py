@@ -36,18 +36,34 @@ def unknown_settings(said: "ResourceSettings", registry: "Registry") -> Iterator
             yield where, f"Settings of the kind {said.kind}: {listed}."
 
 
+LIKE = 0.8
+"""From which likeness on (difflib's ratio) an environment is a known one misspelt: `stagng` 0.92, `stage` 0.67."""
+
+
+def misspelt_environments(settings: "Settings") -> Iterator[Problem]:
+    """Environments without a row that can only be meant to be one that has: `stagng`, not `staging-2`."""
+    known = list(settings.policy.merged())
+    for environment, (what, advice) in _without_row(settings):
+        near = difflib.get_close_matches(environment.lower(), known, n=1, cutoff=LIKE)
+        if near and near[0] not in environment and environment not in near[0]:
+            yield what, advice
+
+
 def unknown_environments(settings: "Settings") -> Iterator[Problem]:
     """Environments without a row in the policy's table: the row of production holds for them."""
+    misspelt = list(misspelt_environments(settings))
+    yield from (said for _, said in _without_row(settings) if said not in misspelt)
+
+
+def _without_row(settings: "Settings") -> Iterator[tuple[str, Problem]]:
     known = list(settings.policy.merged())
     named = [(f"resources, {said.name}", said.environment) for said in settings.resources]
     named += [(f"hosts.ssh, {said.name}", said.environment) for said in settings.hosts.ssh]
     for where, environment in [*named, ("hosts.local", settings.hosts.local.environment)]:
         if environment and environment not in known:
             what = f"{where}: the policy has no row for the environment `{environment}`{nearest(environment, known)}"
-            yield (
-                f"{what}; that of `production` holds.",
-                "policy.table gives it a row of its own; `watchkeeper policy`.",
-            )
+            advice = "policy.table gives it a row of its own; `watchkeeper policy`."
+            yield environment, (f"{what}; that of `production` holds.", advice)
 
 
 def misnamed(settings: "Settings", registry: "Registry") -> Iterator[Finding]:

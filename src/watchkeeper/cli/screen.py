@@ -80,16 +80,20 @@ def ago(text: str | None, at: datetime | None = None) -> str:
 
 
 def lasted(seconds: float) -> str:
-    """
-    >>> [lasted(s) for s in (-1, 0.4, 59, 61, 3720, 90000)]
-    ['0 s', '0.4 s', '59 s', '1 min', '1 h 2 min', '1 d 1 h']
+    """To the second below ten minutes, to the minute below a day.
+
+    >>> [lasted(s) for s in (-1, 0.4, 59, 61, 114, 840, 3599, 3720, 90000)]
+    ['0 s', '0.4 s', '59 s', '1 min 1 s', '1 min 54 s', '14 min', '1 h', '1 h 2 min', '1 d 1 h']
     """
     seconds = max(0.0, seconds)
     if seconds < 10:
         return f"{seconds:.1f} s".replace(".0 s", " s")
-    if seconds < 60:
+    if seconds < 59.5:
         return f"{seconds:.0f} s"
-    minutes = int(seconds // 60)
+    if seconds < 599.5:
+        minutes, rest = divmod(round(seconds), 60)
+        return f"{minutes} min {rest} s" if rest else f"{minutes} min"
+    minutes = round(seconds / 60)
     if minutes < 60:
         return f"{minutes} min"
     hours, minutes = divmod(minutes, 60)

@@ -1,6 +1,6 @@
 """The configuration's file as it was written: what it says, and in which line."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, TypeVar, cast
 
@@ -31,6 +31,7 @@ class Written:
         try:
             loader = yaml.SafeLoader(path.read_text() if text is None else text)
             self._node = loader.get_single_node()
+            twice = tuple(_twice(self._node))
             means: Callable[[yaml.Node], Any] = loader.construct_document  # pyright: ignore[reportUnknownMemberType, reportUnknownVariableType]
             content = means(self._node) if self._node is not None else None
         except OSError as problem:
@@ -41,6 +42,10 @@ class Written:
             raise ConfigurationError(f"{path} is not text in UTF-8.") from None
         except yaml.YAMLError as problem:
             raise ConfigurationError(_not_yaml(path, problem), "Look at that place, or just before it.") from None
+        if twice:
+            raise ConfigurationError(
+                _told_twice(path, twice), "YAML keeps the last one alone: leave one, or merge them."
+            )
         if content is not None and not isinstance(content, dict):
             raise ConfigurationError(f"{path} must be a mapping of settings.", "For example: mode: approve")
         self.content = cast("dict[str, Any]", content or {})
@@ -117,6 +122,36 @@ def _within(node: yaml.Node | None, part: str | int) -> tuple[yaml.Node, yaml.No
     if isinstance(node, yaml.MappingNode):
         return next(((key, value) for key, value in node.value if key.value == str(part)), None)
     return None
+
+
+Twice = tuple[str, int, int]
+"""A key, the line in which it stands, and the one in which it stands again."""
+
+
+def _twice(node: yaml.Node | None) -> Iterator[Twice]:
+    """Keys that a mapping has more than once. What is merged (`<<`) may be said anew."""
+    if isinstance(node, yaml.SequenceNode):
+        for entry in node.value:
+            yield from _twice(entry)
+    if isinstance(node, yaml.MappingNode):
+        first: dict[tuple[str, str], int] = {}
+        for key, value in node.value:
+            if isinstance(key, yaml.ScalarNode) and key.value != "<<":
+                name, line = cast("str", key.value), key.start_mark.line + 1
+                if (key.tag, name) in first:
+                    yield name, first[key.tag, name], line
+                first.setdefault((key.tag, name), line)
+            yield from _twice(value)
+
+
+def _told_twice(path: Path, twice: Sequence[Twice]) -> str:
+    told = [
+        f"`{name}` is there twice, in line{f's {one} and {other}' if one != other else f' {one}'}"
+        for name, one, other in twice
+    ]
+    if len(told) == 1:
+        return f"{path}:{twice[0][2]}: {told[0]}."
+    return f"{path}: {len(told)} keys are there twice:\n  " + "\n  ".join(told)
 
 
 def _without(node: yaml.Node | None, part: str | int) -> None:

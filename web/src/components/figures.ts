@@ -19,7 +19,12 @@ export function bytes(value: number): string {
 export function seconds(value: number): string {
   if (value !== 0 && Math.abs(value) < 0.001) return `${digits(value * 1e6, 0)} µs`;
   if (value !== 0 && Math.abs(value) < 1) return `${digits(value * 1000)} ms`;
-  if (Math.abs(value) < 120) return `${digits(value)} s`;
+  if (Math.abs(value) < 59.95) return `${digits(value)} s`;
+  if (Math.abs(value) < 599.5) {
+    const whole = Math.round(Math.abs(value));
+    const [sign, rest] = [value < 0 ? "-" : "", whole % 60];
+    return `${sign}${Math.floor(whole / 60)} min${rest ? ` ${rest} s` : ""}`;
+  }
   if (Math.abs(value) < 7200) return `${digits(value / 60)} min`;
   if (Math.abs(value) < 172800) return `${digits(value / 3600)} h`;
   return `${digits(value / 86400)} d`;
