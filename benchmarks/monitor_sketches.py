@@ -1,8 +1,7 @@
 """Distinct and frequent values: our counts beside Apache DataSketches' (CPC, and frequent items), on the same streams.
 
-DataSketches is a compiled wheel of its own, in a virtual environment of its own: `python -m venv X; X/bin/pip install
-datasketches numpy`, then `PYTHONPATH=.:packages/monitor/src X/bin/python -m benchmarks.monitor_sketches --json
-benchmarks/results/monitor-sketches.json`; half a minute.
+`.venv/bin/python -m benchmarks.monitor_sketches --json benchmarks/results/monitor-sketches.json`; half a minute. Each
+within the bounds it states, on streams that are hard on both: `tests/monitor/test_profiles.py`.
 """
 
 import argparse

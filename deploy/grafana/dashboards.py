@@ -88,6 +88,11 @@ def models() -> dashboard.Dashboard:
     def gauge(name: str) -> str:
         return f"avg by (model, version) (watchkeeper_model_{name}{{{OF}}})"
 
+    by_segment = "{{model}} {{segment}}"
+
+    def part(name: str) -> str:
+        return f"avg by (model, segment) (watchkeeper_model_segment_{name}{{{OF}}})"
+
     made = begun("Models", "watchkeeper-models", "What the monitors in model servers count.")
     made = made.with_variable(chosen("model", "watchkeeper_model_memory_bytes", ""))
     made = made.with_variable(chosen("version", "watchkeeper_model_memory_bytes", '{model=~"$model"}'))
@@ -130,6 +135,51 @@ def models() -> dashboard.Dashboard:
             [(gauge("calibration_error"), of)],
             what="Expected calibration error: how far confidence is from the share that was right.",
         ),
+        dashboard.Row("Rankings"),
+        lines(
+            "Rankings, by measure",
+            "percentunit",
+            [
+                (
+                    f'avg by (model, version, measure) (watchkeeper_model_ranking{{{OF},measure=~"ndcg@10|map|mrr"}})',
+                    f"{of} {{{{measure}}}}",
+                )
+            ],
+            what="Of the latest labelled rankings, 0 to 1.",
+        ),
+        lines(
+            "Rankings that show something relevant",
+            "percentunit",
+            [
+                (
+                    f'avg by (model, version, measure) (watchkeeper_model_ranking{{{OF},measure=~"hit_rate@.*"}})',
+                    f"{of} {{{{measure}}}}",
+                )
+            ],
+            what="Hit rate among the first 1, 5, 10 and 20.",
+        ),
+        dashboard.Row("Segments"),
+        lines(
+            "Predictions by segment",
+            "reqps",
+            [
+                (
+                    "sum by (model, segment) (rate(watchkeeper_model_segment_predictions_total"
+                    f"{{{OF}}}[$__rate_interval]))",
+                    by_segment,
+                )
+            ],
+        ),
+        lines(
+            "Accuracy by segment",
+            "percentunit",
+            [(part("accuracy"), by_segment)],
+            what="Of all labelled predictions: a mean that holds may hide a segment that fell.",
+        ),
+        lines("Latency by segment, p95", "s", [(part("latency_p95_seconds"), by_segment)]),
+        lines("Confidence by segment", "percentunit", [(part("confidence"), by_segment)]),
+        lines("Words not in the vocabulary, by segment", "percentunit", [(part("oov_rate"), by_segment)]),
+        lines("Missing values by segment", "percentunit", [(part("missing_ratio"), by_segment)]),
         dashboard.Row("Data"),
         lines(
             "Predictions by class",

@@ -6,9 +6,10 @@ from collections import Counter
 from pathlib import Path
 from typing import Any
 
+import datasketches as sketches
 import numpy as np
 import pytest
-from benchmarks.monitor_sketches import chunks, ours, streams
+from benchmarks.monitor_sketches import streams
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -57,13 +58,52 @@ def test_counts_are_the_same_in_any_order_and_split(a: list[str], b: list[str], 
             assert times <= every.count(name) <= times + (0 if name in made.kept else made.short)
 
 
-def test_the_most_frequent_of_very_many_names_are_found_as_the_kept_figures_beside_datasketches_say() -> None:
-    """The same streams, with DataSketches beside it, are in benchmarks/monitor_sketches.py: it is a compiled wheel."""
-    values = streams(np.random.default_rng(50))["Zipf 1.2"]
-    distinct, top, _ = ours(chunks(values))
-    usual = [name for name, _ in Counter(values).most_common(10)]
-    assert set(top) == set(usual)
-    assert distinct == pytest.approx(len(set(values)), rel=0.1)
+def flood(kind: str) -> list[str]:
+    """Streams that are hard on whoever may not keep all names."""
+    distinct, often = [f"once-{n}" for n in range(8000)], [f"often-{n}" for n in range(20) for _ in range(300)]
+    return {
+        "frequent ones first": often + distinct,
+        "frequent ones last": distinct + often,
+        "one by one, in turn": [each for pair in zip(often, distinct, strict=False) for each in pair],
+        "each twice, far apart": distinct + distinct,
+        "rising": [f"r{n}" for n in range(150) for _ in range(n)],
+        "few": [f"v{n % 77}" for n in range(9000)],
+        "Zipf": streams(np.random.default_rng(50))["Zipf 1.2"][:40_000],
+    }[kind]
+
+
+@pytest.mark.parametrize(
+    "kind",
+    [
+        *("frequent ones first", "frequent ones last", "one by one, in turn", "each twice, far apart"),
+        *("rising", "few", "Zipf"),
+    ],
+)
+def test_distinct_and_frequent_names_are_as_sure_as_datasketches_says_of_its_own(kind: str) -> None:
+    """Each beside the exact counts, within the bounds it states itself; in two halves, merged."""
+    values = flood(kind)
+    truth = Counter(values)
+    made = counted(values[::2], 1000)
+    made.merge(counted(values[1::2], 1000))
+    cpc, frequent = sketches.cpc_sketch(10), sketches.frequent_strings_sketch(10)
+    for name, times in truth.items():
+        cpc.update(name)
+        frequent.update(name, times)
+
+    assert cpc.get_lower_bound(3) <= len(truth) <= cpc.get_upper_bound(3)
+    assert made.distinct == pytest.approx(len(truth), rel=3 / 1000**0.5 if made.full else 0)
+    assert made.short <= made.other / 501
+    for name, times in truth.items():
+        counted_here = made.found().get(name, 0)
+        assert counted_here <= times <= counted_here + (0 if name in made.kept else made.short)
+        assert frequent.get_lower_bound(name) <= times <= frequent.get_upper_bound(name)
+    surely = frequent.get_frequent_items(sketches.frequent_items_error_type.NO_FALSE_POSITIVES)
+    heavy = {name for name, *_ in surely if truth[name] > made.short}
+    assert heavy <= made.found().keys()
+    assert {name for name, times in truth.items() if times > made.short} <= made.found().keys()
+
+
+def test_the_kept_figures_say_that_we_are_no_worse_than_datasketches() -> None:
     found = json.loads((RESULTS / "monitor-sketches.json").read_text())["streams"]
     for each in found.values():
         assert each["ours"]["distinct_error"] <= each["datasketches"]["distinct_error"] + 0.005

@@ -47,6 +47,7 @@ class ModelCollector(Collector):
             yield from _histograms(prefix, labels, profile)
             yield from _gauges(prefix, labels, said)
             yield from _rankings(prefix, labels, said)
+            yield from _segments(prefix, labels, said)
             yield _counted(f"{prefix}_errors", "Errors by type.", labels, "error_type", said.system.errors)
             yield _counted(f"{prefix}_rejected", "What could not be counted.", labels, "reason", said.quality.rejects)
             for outcome in ("written", "dropped") if said.system.logs else ():
@@ -62,6 +63,8 @@ def _predictions(prefix: str, labels: Labels, profile: Profile) -> Metric:
         counted["(other)"] = profile.classes.other
     if profile.outputs.count:
         counted["(number)"] = profile.outputs.count
+    if profile.rankings.predictions:
+        counted["(ranking)"] = profile.rankings.predictions
     return _counted(f"{prefix}_predictions", "Predictions by class.", labels, "prediction_class", counted)
 
 
@@ -118,6 +121,39 @@ def _rankings(prefix: str, labels: Labels, said: Summary) -> Iterator[Metric]:
         )
         for measure, found in said.performance.rankings.items():
             family.add_metric([*labels.values(), measure], found.value)
+        yield family
+
+
+def _segments(prefix: str, labels: Labels, said: Summary) -> Iterator[Metric]:
+    """Of each segment that has figures of its own."""
+    if not said.segments:
+        return
+    times = {name: each.predictions for name, each in said.segments.items()}
+    yield _counted(f"{prefix}_segment_predictions", "Predictions by segment.", labels, "segment", times)
+    accuracy = {name: each.value for name, each in said.performance.segments.items()}
+    for name, what, values in (
+        ("accuracy", "Accuracy of all labelled predictions of a segment.", accuracy),
+        (
+            "latency_p95_seconds",
+            "95th percentile of the latency of a segment.",
+            {name: each.latency_p95_seconds for name, each in said.segments.items()},
+        ),
+        (
+            "confidence",
+            "Mean confidence of a segment.",
+            {name: each.confidence_mean for name, each in said.segments.items()},
+        ),
+        ("oov_rate", "Unknown words of a segment.", {name: each.oov_rate for name, each in said.segments.items()}),
+        (
+            "missing_ratio",
+            "Share of the values of features that are missing, of a segment.",
+            {name: each.missing_ratio for name, each in said.segments.items()},
+        ),
+    ):
+        family = GaugeMetricFamily(f"{prefix}_segment_{name}", what, labels=[*labels, "segment"])
+        for segment, value in values.items():
+            if value == value:
+                family.add_metric([*labels.values(), segment], value)
         yield family
 
 
