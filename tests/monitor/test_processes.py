@@ -98,8 +98,9 @@ def test_importing_and_making_a_monitor_loads_no_numpy() -> None:
     said = run(
         """
         import sys
-        from watchkeeper_monitor import Monitor
+        from watchkeeper_monitor import Log, Monitor
         Monitor("bot")
+        Monitor("bot", server="http://127.0.0.1:9", records=1.0, log=Log())
         print("numpy" in sys.modules)
         """
     )

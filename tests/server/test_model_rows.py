@@ -131,6 +131,22 @@ async def test_labels_in_any_order_give_the_same_accuracy(operator: httpx.AsyncC
     }
 
 
+@pytest.mark.parametrize("ahead", [3600.0, -3600.0, 2.0])
+async def test_rows_of_a_clock_that_is_wrong_are_set_right(ahead: float, operator: httpx.AsyncClient) -> None:
+    """An hour ahead they would be of the future, and of nobody's summary; below ten seconds nothing is changed."""
+    at = time.time() - 60
+    name, said = f"clock-{ahead:.0f}", {"Watchkeeper-Sent-At": f"{time.time() + ahead}"}
+    await send(operator, name, "records", [{"id": "a", "prediction": "card", "at": at + ahead}, {"id": "b"}], **said)
+    await send(operator, name, "labels", [{"id": "a", "label": "card", "at": at + ahead}], **said)
+
+    page = (await operator.get(f"/api/models/{name}/records")).json()["items"]
+
+    times = {each["id"]: datetime.fromisoformat(each["at"]).timestamp() for each in page}
+    assert times["a"] == pytest.approx(at if abs(ahead) > 10 else at + ahead, abs=5)
+    assert times["b"] == pytest.approx(at + 60, abs=30)  # it said none: when it came
+    assert (await summary_of(operator, name))["performance"]["accuracy"]["of"] == 1
+
+
 async def test_arrow_and_json_are_the_same_and_parquet_holds_them(
     operator: httpx.AsyncClient, runtime: Runtime
 ) -> None:

@@ -62,14 +62,24 @@ class Records:
         self.shelf = shelf
 
     async def take(
-        self, model: str, kind: str, process: str | None, sequence: int | None, form: str, body: bytes
+        self,
+        model: str,
+        kind: str,
+        process: str | None,
+        sequence: int | None,
+        form: str,
+        body: bytes,
+        skew: float = 0.0,
     ) -> TakenRows:
-        """Returns once it is on disk. Raises Refused, NoRoom, Busy, Conflict, StoreAway."""
+        """Returns once it is on disk. `skew`: by how many seconds the sender's clock is ahead of ours.
+
+        Raises Refused, NoRoom, Busy, Conflict, StoreAway.
+        """
         arrow.part("")
         numbered = process is not None and sequence is not None
         if process is not None and sequence is not None and await self._intake.known(process) >= sequence:
             return TakenRows(taken=False, rows=0)
-        table, told = await asyncio.to_thread(tables.read, kind, form, body, now().timestamp())
+        table, told = await asyncio.to_thread(tables.read, kind, form, body, now().timestamp(), skew)
         name = f"{process}-{sequence:012d}" if numbered else f"sent-{blake2b(body, digest_size=16).hexdigest()}"
         if table.num_rows:
             await asyncio.to_thread(self.shelf.write, model, kind, table, name)

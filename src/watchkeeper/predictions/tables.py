@@ -15,6 +15,8 @@ ROWS = 200_000
 LONGEST_ID, LONGEST_TEXT = 200, 10_000
 """Characters."""
 ARROW, JSON = "application/vnd.apache.arrow.stream", "application/json"
+SKEW = 10.0
+"""Seconds; what lies below may be how long the push was under way."""
 LARGEST_JSON = 4 << 20
 """Bytes: JSON takes many times its size in memory."""
 _EARLIEST, _LATEST = 946_684_800, 4_102_444_800
@@ -51,10 +53,11 @@ def schema_of(kind: str) -> Any:
     )
 
 
-def read(kind: str, form: str, body: bytes, at: float) -> tuple[Table, Counter[str]]:
+def read(kind: str, form: str, body: bytes, at: float, skew: float = 0.0) -> tuple[Table, Counter[str]]:
     """The rows that can be kept, and how many others there were, by reason. `at`: the time of rows that say none.
 
-    Raises Refused where none can, NotInstalled.
+    `skew`: by how many seconds the clock is ahead that the other rows' times are from; from `SKEW` on they are set
+    right. Raises Refused where none can, NotInstalled.
     """
     said = form.partition(";")[0].strip().lower()
     if said == ARROW:
@@ -65,7 +68,7 @@ def read(kind: str, form: str, body: bytes, at: float) -> tuple[Table, Counter[s
         raise Refused(f"{kind.capitalize()} come as {ARROW} or {JSON}, not as {said}.")
     if table.num_rows > ROWS:
         raise Refused(f"{table.num_rows} rows at once are too many: at most {ROWS}.")
-    found, told = _checked(_cast(kind, table, at))
+    found, told = _checked(_cast(kind, table, at, skew if abs(skew) >= SKEW else 0.0))
     if table.num_rows and not found.num_rows:
         raise Refused(f"None of {table.num_rows} {kind} can be kept: {told.most_common(1)[0][0]}.")
     return found, told
@@ -142,7 +145,7 @@ def _plain(kind: Any, value: Any) -> Any:
     return value
 
 
-def _cast(kind: str, table: Table, at: float) -> Table:
+def _cast(kind: str, table: Table, at: float, skew: float) -> Table:
     """With exactly the columns that are kept."""
     pa, schema = part(""), schema_of(kind)
     names: list[str] = table.schema.names
@@ -156,13 +159,13 @@ def _cast(kind: str, table: Table, at: float) -> Table:
     for field in schema:
         column = table[field.name] if field.name in names else pa.nulls(table.num_rows)
         try:
-            made.append(_time(column, at) if field.name == "at" else column.cast(field.type))
+            made.append(_time(column, at, skew) if field.name == "at" else column.cast(field.type))
         except (pa.ArrowException, ValueError, TypeError, OverflowError) as problem:
             raise _wrong(field.name, problem) from None
     return pa.table(made, schema=schema)
 
 
-def _time(column: Any, at: float) -> Any:
+def _time(column: Any, at: float, skew: float) -> Any:
     """Times, texts in ISO 8601, or seconds since 1970; now where there is none."""
     pa, pc = part(""), part("compute")
     kind = pa.timestamp("us", tz="UTC")
@@ -171,7 +174,8 @@ def _time(column: Any, at: float) -> Any:
         far = pc.or_(pc.invert(pc.is_finite(column)), pc.greater(pc.abs(column), 1e11))
         seconds = pc.if_else(pc.fill_null(far, False), 0.0, column)
         column = pc.cast(pc.round(pc.multiply(seconds, 1e6)), pa.int64())
-    return pc.fill_null(column.cast(kind), pa.scalar(round(at * 1e6), pa.int64()).cast(kind))
+    column = pc.subtract(column.cast(kind), pa.scalar(round(skew * 1e6), pa.duration("us")))
+    return pc.fill_null(column, pa.scalar(round(at * 1e6), pa.int64()).cast(kind))
 
 
 def _checked(table: Table) -> tuple[Table, Counter[str]]:

@@ -1,6 +1,7 @@
 """`/api/models/{name}/records` and `…/labels`: single predictions and their truth."""
 
 import math
+import time
 from datetime import datetime
 from typing import Annotated, Any
 
@@ -10,7 +11,7 @@ from pydantic import BaseModel, StringConstraints
 from watchkeeper.domain import now
 from watchkeeper.predictions import TakenRows, Where
 from watchkeeper.predictions import Version as VersionName
-from watchkeeper.server.models import Name, Segment, since_of
+from watchkeeper.server.models import Name, Segment, SentAt, since_of
 from watchkeeper.server.paging import After, Key, NoCursor, cursor_of, key_of
 from watchkeeper.server.security import Here, Pusher, Viewer
 from watchkeeper.server.views import Moment, Page
@@ -101,9 +102,10 @@ async def push_records(
     _: Pusher,
     process: ProcessIfAny = None,
     sequence: SequenceIfAny = None,
+    sent_at: SentAt = None,
 ) -> TakenRowsView:
     """Keep single predictions, as Arrow or as a list in JSON."""
-    return await _taken(name, "records", request, runtime, process, sequence)
+    return await _taken(name, "records", request, runtime, process, sequence, sent_at)
 
 
 @router.post("/{name}/labels", openapi_extra=_body(_LABEL, ["id", "label"]))
@@ -114,16 +116,24 @@ async def push_labels(
     _: Pusher,
     process: ProcessIfAny = None,
     sequence: SequenceIfAny = None,
+    sent_at: SentAt = None,
 ) -> TakenRowsView:
     """The truth of predictions, by their ids: before them, with them or days later; of several the latest counts."""
-    return await _taken(name, "labels", request, runtime, process, sequence)
+    return await _taken(name, "labels", request, runtime, process, sequence, sent_at)
 
 
 async def _taken(
-    name: str, kind: str, request: Request, runtime: Here, process: str | None, sequence: int | None
+    name: str,
+    kind: str,
+    request: Request,
+    runtime: Here,
+    process: str | None,
+    sequence: int | None,
+    sent_at: float | None,
 ) -> TakenRowsView:
     form = request.headers.get("content-type", "")
-    taken = await runtime.predictions.records.take(name, kind, process, sequence, form, await request.body())
+    skew = 0.0 if sent_at is None else sent_at - time.time()
+    taken = await runtime.predictions.records.take(name, kind, process, sequence, form, await request.body(), skew)
     return TakenRowsView.of(taken)
 
 

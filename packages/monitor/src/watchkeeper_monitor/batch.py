@@ -74,7 +74,7 @@ def record_batch(
     given = {"confidences": confidences, "latencies_seconds": latencies, "input_lengths": lengths}
     given |= {"true_labels": truths, "segments": segments}
     named = {name: array(column) for name, column in given.items() if column is not None}
-    features = {} if features is None else {name: array(each) for name, each in columns(features).items()}
+    features = {} if features is None else {bounded(name): array(each) for name, each in columns(features).items()}
     for name, column in (named | {f"feature {name}": each for name, each in features.items()}).items():
         if column.size != said.size:
             raise ValueError(f"{name} has {column.size} rows, and the predictions have {said.size}")

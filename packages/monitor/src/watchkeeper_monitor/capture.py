@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from zlib import crc32
 
 from watchkeeper_monitor.counts import Counts, bounded
+from watchkeeper_monitor.living import LOADING
 from watchkeeper_monitor.ranking import is_ranking, items, written
 
 if TYPE_CHECKING:
@@ -166,7 +167,8 @@ def encoded(rows: Sequence[Mapping[str, Any]]) -> tuple[str, bytes]:
 def _arrow(rows: Sequence[Mapping[str, Any]]) -> bytes:
     from importlib import import_module
 
-    pa: Any = import_module("pyarrow")
+    with LOADING:
+        pa: Any = import_module("pyarrow")
     table = pa.table({name: pa.array([row[name] for row in rows]) for name in rows[0]})
     sink = pa.BufferOutputStream()
     with pa.ipc.new_stream(sink, table.schema) as writer:

@@ -9,7 +9,7 @@ from itertools import count
 from queue import SimpleQueue
 from typing import TYPE_CHECKING, Any, cast
 
-from watchkeeper_monitor.living import closed_at_the_end, run
+from watchkeeper_monitor.living import LOADING, closed_at_the_end, run
 from watchkeeper_monitor.recent import FIRST_OF_BATCHES
 
 if TYPE_CHECKING:
@@ -114,7 +114,8 @@ class Collecting:
 
     def _state(self) -> "Folding":
         if self._folding is None:
-            from watchkeeper_monitor.folding import Folding  # NumPy is loaded here, not when a server starts
+            with LOADING:
+                from watchkeeper_monitor.folding import Folding  # NumPy is loaded here, not when a server starts
 
             if self._pusher is None:
                 self._folding = Folding(self.name, self.version, **self._options)

@@ -15,6 +15,7 @@ from watchkeeper_monitor.features import record_feature
 from watchkeeper_monitor.labelling import Labelling
 from watchkeeper_monitor.onset import ROWS, SECONDS, Streams
 from watchkeeper_monitor.profile import Profile, summed
+from watchkeeper_monitor.ranking import NoLabel
 from watchkeeper_monitor.rare import Extra
 from watchkeeper_monitor.segments import Segment
 from watchkeeper_monitor.words import counted
@@ -195,7 +196,7 @@ class Folding(Labelling):
 
     def _featured(self, named: Any, part: Segment | None, features: dict[str, list[Any]], told: Told) -> None:
         try:
-            given = {str(name): value for name, value in named.items()}
+            given = {bounded(str(name)): value for name, value in named.items()}
         except Exception as problem:  # no mapping, or a name of its own kind
             told[f"features: {type(problem).__name__}"] += 1
             return
@@ -211,7 +212,7 @@ class Folding(Labelling):
             else:
                 self.meet(handle, value)
         except Exception as problem:
-            told[f"label: {type(problem).__name__}"] += 1
+            told[f"label: {_why(problem)}"] += 1
 
     def segment(self, handle: int, segment: str) -> Segment | None:
         self.ring(handle).in_segment(handle, segment)
@@ -244,7 +245,7 @@ class Folding(Labelling):
         try:
             self._event(kind, subject, value, told)
         except Exception as problem:  # as for rows: a value whose own methods raise
-            told[f"{kind}: {type(problem).__name__}"] += 1
+            told[f"{kind}: {_why(problem)}"] += 1
         for reason, times in told.items():
             self.current.rejects.add(reason, times)
 
@@ -276,3 +277,8 @@ class Folding(Labelling):
     def lately(self) -> Profile:
         """The last predictions: between one and two windows of drift."""
         return summed(self.previous, self.settled, self.current)
+
+
+def _why(problem: Exception) -> str:
+    """What of our own is said; of others' exceptions only the type, for what they say may hold anything."""
+    return str(problem) if isinstance(problem, NoLabel) else type(problem).__name__

@@ -8,9 +8,11 @@ from typing import Any
 
 from watchkeeper_monitor.capture import Capture
 from watchkeeper_monitor.columns import Told
+from watchkeeper_monitor.counts import bounded
 from watchkeeper_monitor.naming import Naming
-from watchkeeper_monitor.ranking import Ranked, is_ranking, relevance, told_apart
+from watchkeeper_monitor.ranking import NoLabel, Ranked, is_ranking, relevance, told_apart
 from watchkeeper_monitor.recent import FIRST_OF_BATCHES, Codes, Recent
+from watchkeeper_monitor.recent import told_apart as of_label
 
 WAITING_LABELS = 10_000
 """Labels by id that came before their prediction, and are kept for it."""
@@ -78,7 +80,7 @@ class Labelling(Naming):
 
     def known_as(self, own_id: Any, handle: int) -> None:
         """A prediction has an id of the caller's; a label that waited for it is met."""
-        name = str(own_id)
+        name = bounded(str(own_id))
         if name not in self.ids and len(self.ids) >= self._remember:
             del self.ids[next(iter(self.ids))]
         self.ids[name] = handle
@@ -86,30 +88,30 @@ class Labelling(Naming):
             self.meet(handle, self.waiting.pop(name))
 
     def label(self, subject: Any, truth: Any) -> None:
-        """Meet a label with its prediction, by handle or by the caller's own id."""
+        """Meet a label with its prediction, by handle or by the caller's own id. Raises NoLabel."""
         try:
             given: int | str = operator.index(subject)
         except TypeError:
             given = str(subject)
-        handle = given if isinstance(given, int) else self.ids.get(given)
+        handle = given if isinstance(given, int) else self.ids.get(bounded(given))
         if self.capture is not None:
             self.capture.label(given, truth, self.clock(), met=handle is not None)
         if handle is not None:
             self.meet(handle, truth)
         elif isinstance(given, str):
-            self._wait(given, truth)
+            self._wait(bounded(given), truth)
 
     def _wait(self, name: str, truth: Any) -> None:
         """As of a prediction that is there, the first label stands."""
         if name in self.waiting:
-            same = bool(self.waiting[name] == truth)
+            same = bool(self.waiting[name] == _short(truth))
             self.current.truth.repeated += same
             self.current.truth.conflicting += not same
             return
         if len(self.waiting) >= WAITING_LABELS:
             del self.waiting[next(iter(self.waiting))]
             self.current.truth.unknown += 1
-        self.waiting[name] = truth
+        self.waiting[name] = _short(truth)
 
     def meet(self, handle: int, truth: Any) -> None:
         said = self.current.truth
@@ -124,14 +126,15 @@ class Labelling(Naming):
         if self.classes is not None and name not in self.classes:
             self.current.rejects.add("label: unknown class")
             return
-        if remembered.truth is not None:
-            said.repeated += remembered.truth == name
-            said.conflicting += remembered.truth != name
+        if remembered.truth:
+            same = remembered.truth == of_label(name)
+            said.repeated += same
+            said.conflicting += not same
             return
         if remembered.predicted is not None:
             self._judge(remembered.predicted, name, remembered.confidence, remembered.segment)
         elif remembered.value == remembered.value:
-            said.measured(float(truth), remembered.value)
+            said.measured(_number(truth), remembered.value)
             self.hour(self.clock()).labelled += 1
         elif self.ranked.ever and (isinstance(truth, Mapping) or is_ranking(truth)):
             said.unknown += 1  # a ranking that is no longer remembered
@@ -142,11 +145,7 @@ class Labelling(Naming):
         self.ring(handle).met(handle, name)
 
     def _rank(self, handle: int, ranking: tuple[str, ...] | int, truth: Any) -> None:
-        try:
-            gains = relevance(truth)
-        except ValueError as problem:
-            self.current.rejects.add(f"label: {problem}")
-            return
+        gains = relevance(truth)
         if isinstance(ranking, int):
             same = ranking == told_apart(gains)
             self.current.truth.repeated += same
@@ -165,3 +164,20 @@ class Labelling(Naming):
             self.current.segments_labelled.add(segment)
             if right:
                 self.current.segments_correct.add(segment)
+
+
+def _number(truth: Any) -> float:
+    try:
+        made = float(truth)
+    except (TypeError, ValueError, OverflowError):
+        raise NoLabel("not a number") from None
+    if made - made != 0:
+        raise NoLabel("not finite")
+    return made
+
+
+def _short(truth: Any) -> Any:
+    """A label that may wait for long: in bounded memory, and nothing that the caller may change."""
+    if isinstance(truth, Mapping | set | frozenset) or is_ranking(truth):
+        return relevance(truth)
+    return truth if isinstance(truth, int | float) else bounded(str(truth))

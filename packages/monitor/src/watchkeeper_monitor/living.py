@@ -3,6 +3,7 @@
 import atexit
 import os
 import sys
+import threading
 import weakref
 from contextlib import suppress
 from queue import Empty
@@ -13,6 +14,10 @@ if TYPE_CHECKING:
 
     from watchkeeper_monitor.monitor import Monitor
 
+LOADING = threading.RLock()
+"""Held by our threads while they load modules: a child that is forked in the middle would find half of them."""
+PATIENCE = 5.0
+"""Seconds that a fork waits for that at most."""
 EVERY = 1.0
 """Seconds after which what waits is folded, however little it is."""
 ALIVE: "weakref.WeakSet[Monitor]" = weakref.WeakSet()
@@ -45,7 +50,21 @@ def _close(of: "weakref.ref[Monitor]") -> None:
         monitor.close()
 
 
+_waited: list[bool] = []
+"""Whether each fork that is under way got `LOADING`."""
+
+
+def _before_fork() -> None:
+    _waited.append(LOADING.acquire(timeout=PATIENCE))
+
+
+def _after_fork() -> None:
+    if _waited.pop():
+        LOADING.release()
+
+
 def _in_child() -> None:
+    _after_fork()
     for monitor in list(ALIVE):
         monitor._begin()  # pyright: ignore[reportPrivateUsage]
 
@@ -56,5 +75,5 @@ def _at_exit() -> None:
 
 
 if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_in_child)
+    os.register_at_fork(before=_before_fork, after_in_parent=_after_fork, after_in_child=_in_child)
 atexit.register(_at_exit)

@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from watchkeeper_monitor.columns import Told, floats
-from watchkeeper_monitor.counts import bounded
+from watchkeeper_monitor.counts import LONGEST_NAME, bounded
 from watchkeeper_monitor.profile import Profile
 from watchkeeper_monitor.ranking import is_ranking
 from watchkeeper_monitor.recent import UNCODED, Codes
@@ -75,7 +75,8 @@ class Naming:
             told["prediction: unknown class"] += 1
             return UNCODED
         code = self.class_codes.code(name)
-        if code != UNCODED and len(self._raw) < 2 * len(self.class_codes.names):
+        short = not isinstance(raw, str | bytes) or len(raw) <= LONGEST_NAME
+        if code != UNCODED and short and len(self._raw) < 2 * len(self.class_codes.names):
             self._raw[raw] = code
         elif code == UNCODED:
             self.current.classes.add(name)

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from watchkeeper_monitor.capture import Capture, Texts, encoded
+from watchkeeper_monitor.living import LOADING
 from watchkeeper_monitor.sending import SECONDS, Answer, checked, send
 from watchkeeper_monitor.spool import Item, Spool, default_folder, folder_of
 
@@ -198,7 +199,8 @@ class Pusher:
         self._spool.add(Item(self.process, self._sequence, kind, form, rows, body, len(body)))
 
     def _content(self, monitor: "Monitor", profile: "Profile", seconds: float) -> dict[str, Any]:
-        from watchkeeper_monitor.summary import memory_bytes
+        with LOADING:
+            from watchkeeper_monitor.summary import memory_bytes
 
         up = max(1e-6, time.time() - monitor.began)
         return {

@@ -5,15 +5,15 @@ import math
 from collections.abc import Collection, Iterable, Mapping, Sequence, Sized
 from typing import TYPE_CHECKING, Any, cast
 
-import numpy as np
-from numpy.typing import NDArray
-
 from watchkeeper_monitor.counts import Counts, bounded
 from watchkeeper_monitor.figures import Share, mean
 from watchkeeper_monitor.numbers import Shares
 from watchkeeper_monitor.rare import DEPTH
 
 if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
     from watchkeeper_monitor.columns import Told
 
 REMEMBERED = 10_000
@@ -26,6 +26,10 @@ NDCG = "ndcg@10"
 """What stands for how good rankings are."""
 MEASURES = (*(f"ndcg@{k}" for k in AT), *(f"hit_rate@{k}" for k in AT), "map", "mrr")
 _SUMS = ("predictions", "empty", "judged", "irrelevant")
+
+
+class NoLabel(ValueError):
+    """What was given as a label cannot be one."""
 
 
 def is_ranking(prediction: Any) -> bool:
@@ -59,13 +63,15 @@ Judgeable = tuple[tuple[str, ...], Mapping[str, float]]
 """What was ranked, and the gains of the relevant items: above 0, and there must be one."""
 
 
-def scores(of: Sequence[Judgeable]) -> NDArray[np.float64]:
+def scores(of: Sequence[Judgeable]) -> "NDArray[np.float64]":
     """A row for each ranking, as `MEASURES` has them, each 0 to 1.
 
     NDCG (Järvelin and Kekäläinen, ACM TOIS 2002) with the gain itself, not 2^gain, over log2(place + 1). MAP and MRR
     are over all items that are kept; average precision is divided by the number of relevant items, of at most `DEPTH`
     (Manning, Raghavan, Schütze, "Introduction to Information Retrieval", 8.4).
     """
+    import numpy as np
+
     found, best = np.zeros((len(of), DEPTH)), np.zeros((len(of), AT[-1]))
     for row, (ranked, gains) in enumerate(of):
         found[row, : len(ranked)] = [gains.get(item, 0.0) for item in ranked]
@@ -84,7 +90,9 @@ def scores(of: Sequence[Judgeable]) -> NDArray[np.float64]:
     return np.minimum(made, 1.0)
 
 
-def _gained(gains: NDArray[np.float64]) -> NDArray[np.float64]:
+def _gained(gains: "NDArray[np.float64]") -> "NDArray[np.float64]":
+    import numpy as np
+
     places = np.arange(1, len(gains.T) + 1, dtype=np.float64)
     return np.cumsum(gains / np.log2(places + 1), axis=1)
 
@@ -113,8 +121,10 @@ class Rankings:
         if ranked:
             self.first.add(ranked[0])
 
-    def judge(self, rankings: Iterable[Judgeable]) -> NDArray[np.float64]:
+    def judge(self, rankings: Iterable[Judgeable]) -> "NDArray[np.float64]":
         """Count how good these were, each with its label's gains. Gives the scores of those with something relevant."""
+        import numpy as np
+
         made: list[Judgeable] = []
         for ranked, gains in rankings:
             if relevant := {item: gain for item, gain in gains.items() if gain > 0}:
@@ -125,7 +135,7 @@ class Rankings:
         self.scored(found)
         return found
 
-    def scored(self, found: NDArray[np.float64]) -> None:
+    def scored(self, found: "NDArray[np.float64]") -> None:
         """Count scores, a row for each ranking, as `MEASURES` has them."""
         self.judged += found.shape[0]
         self.sums = [a + b for a, b in zip(self.sums, found.sum(0).tolist(), strict=True)]
@@ -169,6 +179,8 @@ class Rankings:
 
 def of_all(found: Collection[Sequence[float]]) -> Rankings:
     """The scores of several rankings."""
+    import numpy as np
+
     made = Rankings()
     if len(found):
         made.scored(np.array(found))
@@ -235,7 +247,7 @@ def relevance(truth: Any) -> dict[str, float]:
     Raises ValueError for gains that are none, and for too many.
     """
     if isinstance(truth, Sized) and not isinstance(truth, str | bytes) and len(truth) > RELEVANT:
-        raise ValueError(f"more than {RELEVANT} items are relevant")
+        raise NoLabel(f"more than {RELEVANT} items are relevant")
     if isinstance(truth, Mapping):
         given = cast("Mapping[Any, Any]", truth)
         return {bounded(str(item)): _gain(gain) for item, gain in given.items()}
@@ -248,7 +260,7 @@ def _gain(value: Any) -> float:
     try:
         made = float(value)
     except (TypeError, ValueError, OverflowError):
-        raise ValueError("a gain is no number") from None
+        raise NoLabel("a gain is no number") from None
     if not 0 <= made < math.inf:
-        raise ValueError("a gain is below 0 or not finite")
+        raise NoLabel("a gain is below 0 or not finite")
     return made

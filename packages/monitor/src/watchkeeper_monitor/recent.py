@@ -1,6 +1,7 @@
 """The last predictions, remembered so that labels that come later can be met with them."""
 
 from typing import TYPE_CHECKING, NamedTuple
+from zlib import crc32
 
 if TYPE_CHECKING:
     import numpy as np
@@ -21,8 +22,13 @@ class Remembered(NamedTuple):
     """The predicted number; NaN for a class."""
     confidence: float | None
     segment: str | None
-    truth: str | None
-    """The label that it was met with before."""
+    truth: int
+    """What tells the label that it was met with before from others (`told_apart`); 0 where there was none."""
+
+
+def told_apart(truth: str) -> int:
+    """A number for a label; a code of its own would take the room of classes where labels are many."""
+    return crc32(truth.encode("utf-8", "surrogatepass")) or 1
 
 
 class Codes:
@@ -56,7 +62,7 @@ class Recent:
         self.values = np.full(self.size, np.nan)
         self.confidences = np.full(self.size, np.nan)
         self.segments = np.zeros(self.size, np.int16)
-        self.truths = np.zeros(self.size, np.int32)
+        self.truths = np.zeros(self.size, np.uint32)
         self.class_codes = class_codes
         self.segment_codes = segment_codes
 
@@ -95,9 +101,9 @@ class Recent:
             float(self.values[place]),
             confidence if confidence == confidence else None,
             self.segment_codes.names[self.segments[place]],
-            self.class_codes.names[self.truths[place]],
+            int(self.truths[place]),
         )
 
     def met(self, handle: int, truth: str) -> None:
         """Note its label, so that one that comes again is not counted twice."""
-        self.truths[handle & (self.size - 1)] = self.class_codes.code(truth)
+        self.truths[handle & (self.size - 1)] = told_apart(truth)

@@ -6,6 +6,8 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal, cast
 from urllib.parse import quote, urlsplit
 
+from watchkeeper_monitor.living import LOADING
+
 if TYPE_CHECKING:
     from watchkeeper_monitor.spool import Item
 
@@ -43,7 +45,8 @@ def checked(url: str, name: str) -> str:
 
 def send(server: str, token: str | None, model: str, item: "Item", seconds: float = SECONDS) -> Answer:
     """POST it. `seconds`: how long an answer may take."""
-    import http.client
+    with LOADING:
+        import http.client
 
     parts = urlsplit(server)
     try:

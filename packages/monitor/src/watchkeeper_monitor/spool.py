@@ -115,11 +115,13 @@ class Spool:
         if folder is None or item.body is None:
             return False
         path = folder / f"{item.sequence:012d}-{item.kind}-{item.form}-{item.rows}"
+        part = path.with_suffix(".part")
         try:
-            part = path.with_suffix(".part")
             part.write_bytes(item.body)
             part.replace(path)
         except OSError:
+            with suppress(OSError):
+                part.unlink()  # half of it would take room that others need
             return False
         item.path, item.body = path, None
         return True
