@@ -57,3 +57,23 @@ def test_an_empty_monitor_has_a_report_that_says_so() -> None:
     text = Monitor("bot").report()
     assert "no labels yet" in text
     assert "There is no reference" in text
+
+
+def test_a_model_that_ranks_is_headed_by_how_good_its_rankings_are() -> None:
+    monitor = Monitor("search", "7")
+    for _ in range(20):
+        monitor.track(["a", "b"], true_label="b")
+    page, said = monitor.report(), str(monitor.summary())
+    assert "<dt>ndcg@10</dt><dd>63.1%" in page
+    assert "<dt>accuracy, latest</dt>" not in page
+    assert "labels                       100.0% of the predictions" in said
+
+
+def test_names_are_whole_on_the_page_and_cut_in_a_terminal_and_figures_stand_below_each_other() -> None:
+    monitor, long = Monitor("bot"), "wrong_exchange_rate_for_cash_withdrawal_abroad_on_a_day_in_august"
+    monitor.track(long, true_label="card")
+    monitor.count(long)
+    said = str(monitor.summary()).splitlines()
+    assert long in monitor.report()
+    (row,) = [line for line in said if "wrong_exchange" in line and "taken for" not in line and "worst" not in line]
+    assert row == f"  {long[:59]}… 1"

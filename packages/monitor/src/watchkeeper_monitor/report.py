@@ -12,9 +12,10 @@ from numpy.typing import NDArray
 
 from watchkeeper_monitor.figures import Share
 from watchkeeper_monitor.profile import Profile
+from watchkeeper_monitor.ranking import NDCG
 from watchkeeper_monitor.reference import ColumnDrift, Reference
 from watchkeeper_monitor.summary import Summary
-from watchkeeper_monitor.table import milliseconds, number, parts
+from watchkeeper_monitor.table import milliseconds, moment, number, parts
 from watchkeeper_monitor.tabled import as_counted, table_of
 
 BINS, BARS = 30, 10
@@ -135,17 +136,21 @@ def _written(letter: str) -> str:
 
 def _tiles(summary: Summary) -> str:
     said, system = summary.performance, summary.system
-    tiles = [
-        ("accuracy, latest", _percent(said.accuracy), _interval(said.accuracy, "no labels yet")),
-        (
-            "accuracy, estimated",
-            _percent(said.estimate.accuracy),
+    tiles: list[tuple[str, str, str]] = []
+    if ranked := said.rankings.get(NDCG):
+        tiles.append((NDCG, _percent(ranked), _interval(ranked, "")))
+    if said.accuracy.of or not ranked:
+        tiles.append(("accuracy, latest", _percent(said.accuracy), _interval(said.accuracy, "no labels yet")))
+    if said.estimate.withdrawn or said.estimate.calibrated_by or not ranked:
+        more = (
             f"no estimate: {said.estimate.withdrawn}"
             if said.estimate.withdrawn
             else f"doubtful: {', '.join(said.estimate.doubts[:3])} changed"
             if said.estimate.doubts
-            else _interval(said.estimate.accuracy, "nothing to calibrate it by"),
-        ),
+            else _interval(said.estimate.accuracy, "nothing to calibrate it by")
+        )
+        tiles.append(("accuracy, estimated", _percent(said.estimate.accuracy), more))
+    tiles += [
         ("labels", "no data" if math.isnan(said.coverage) else f"{said.coverage:.1%}", "of the predictions"),
         ("latency p95", milliseconds(system.latency_p95_seconds), f"p99 {milliseconds(system.latency_p99_seconds)}"),
         ("errors", _percent(system.error_rate), _interval(system.error_rate, "")),
@@ -190,7 +195,7 @@ def _drift(summary: Summary, drawn: Sequence[Pair]) -> str:
 
 
 def _figure(pair: Pair, drift: ColumnDrift) -> str:
-    since = f", since {drift.since}" if drift.since else ""
+    since = f", since {moment(drift.since)}" if drift.since else ""
     said = f"PSI {drift.psi:.3f}{since}; unseen {drift.unseen:.1%}, missing {drift.missing:.1%}"
     drawing = _numeric(pair) if pair.numeric else _bars(pair)
     return (

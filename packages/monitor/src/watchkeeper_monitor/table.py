@@ -12,6 +12,19 @@ ROWS = 10
 """Classes, confusions and the like that are shown; the data has all."""
 
 
+WIDTH, WIDEST = 28, 60
+"""Characters of names, in a terminal."""
+
+
+def moment(at: str) -> str:
+    """RFC 3339 as people read it: to the minute, in UTC."""
+    return f"{at[:10]} {at[11:16]} UTC"
+
+
+def _cut(name: str, width: int) -> str:
+    return name if len(name) <= width else f"{name[: width - 1]}…"
+
+
 def number(value: float, unit: str = "") -> str:
     if not math.isfinite(value):
         return "no data"
@@ -27,7 +40,8 @@ def table(summary: "Summary") -> str:
     lines = [f"{summary.model} {summary.version}: {summary.predictions:,} predictions in {summary.seconds:,.0f} s"]
     for title, rows in parts(summary):
         lines += ["", title]
-        lines += [f"  {name:<28} {value}" for name, value in rows] or ["  no data"]
+        width = min(WIDEST, max([WIDTH, *(len(name) for name, _ in rows)]))
+        lines += [f"  {_cut(name, width):<{width}} {value}" for name, value in rows] or ["  no data"]
     return "\n".join(lines)
 
 
@@ -54,7 +68,7 @@ def _segments(summary: "Summary") -> list[tuple[str, str]]:
         known = [f"{name} {figure}" for name, figure in figures if figure != "no data"]
         return ", ".join([f"{each.predictions:,} predictions", *known])
 
-    return [(name[:28], told(each)) for name, each in list(summary.segments.items())[:ROWS]]
+    return [(name, told(each)) for name, each in list(summary.segments.items())[:ROWS]]
 
 
 def _performance(summary: "Summary") -> list[tuple[str, str]]:
@@ -70,6 +84,8 @@ def _performance(summary: "Summary") -> list[tuple[str, str]]:
             ("macro F1", number(said.macro_f1)),
             ("weighted F1", number(said.weighted_f1)),
         ]
+    elif said.rankings:
+        rows.append(("labels", f"{said.coverage:.1%} of the predictions"))
     if said.estimate.withdrawn:
         rows.append(("accuracy, estimated", f"no estimate: {said.estimate.withdrawn}"))
     elif said.estimate.calibrated_by:
@@ -95,7 +111,7 @@ def _performance(summary: "Summary") -> list[tuple[str, str]]:
         ]
     worst = sorted((each for each in said.classes if each.support), key=lambda each: (each.f1, each.name))[:ROWS]
     rows += [
-        (f"worst: {each.name}"[:28], f"F1 {each.f1:.2f} (precision {each.precision:.2f}, recall {each.recall:.2f})")
+        (f"worst: {each.name}", f"F1 {each.f1:.2f} (precision {each.precision:.2f}, recall {each.recall:.2f})")
         for each in worst
         if each.f1 < 1
     ]
@@ -103,7 +119,7 @@ def _performance(summary: "Summary") -> list[tuple[str, str]]:
         ("confused", f"{each.true} taken for {each.predicted}, {each.times} times") for each in said.confusions[:3]
     ]
     rows += [
-        (f"segment {name}"[:28], f"{each}, labels of {said.segment_coverage.get(name, math.nan):.1%}")
+        (f"segment {name}", f"{each}, labels of {said.segment_coverage.get(name, math.nan):.1%}")
         for name, each in list(said.segments.items())[:ROWS]
     ]
     odd = (("unknown", said.labels_unknown), ("repeated", said.labels_repeated))
@@ -121,7 +137,7 @@ def _system(summary: "Summary") -> list[tuple[str, str]]:
         ("predictions a second", number(said.predictions_per_second)),
         ("errors", str(said.error_rate)),
     ]
-    rows += [(f"  {name}"[:28], f"{times:,}") for name, times in list(said.errors.items())[:ROWS]]
+    rows += [(f"  {name}", f"{times:,}") for name, times in list(said.errors.items())[:ROWS]]
     rows += [("CPU", f"{said.cpu_ratio:.1%} of a core"), ("memory", f"{said.memory_bytes / 2**20:,.0f} MB")]
     rows += [
         ("log lines dropped", f"{each.dropped:,} of {each.sink}" + (f" ({each.problem})" if each.problem else ""))
@@ -138,29 +154,27 @@ def _quality(summary: "Summary") -> list[tuple[str, str]]:
         rows.append(("input length p50, p99", f"{said.input_length_p50:,.0f}, {said.input_length_p99:,.0f}"))
     if math.isfinite(said.oov_rate):
         rows.append(("words not in vocabulary", f"{said.oov_rate:.1%}"))
-    rows += [(f"missing: {name}"[:28], str(each)) for name, each in list(said.missing.items())[:ROWS]]
-    rows += [(f"invalid: {name}"[:28], f"{times:,}") for name, times in list(said.invalid.items())[:ROWS]]
+    rows += [(f"missing: {name}", str(each)) for name, each in list(said.missing.items())[:ROWS]]
+    rows += [(f"invalid: {name}", f"{times:,}") for name, times in list(said.invalid.items())[:ROWS]]
     rows += [(f"rejected: {name}", f"{times:,}") for name, times in said.rejects.items()]
+    rows += [(f"other: {name}", f"{times:,} counted together: too many names") for name, times in said.folded.items()]
     rows += [
-        (f"other: {name}"[:28], f"{times:,} counted together: too many names") for name, times in said.folded.items()
-    ]
-    rows += [
-        (f"drifted: {each.name}"[:28], f"{each.shift}, PSI {each.psi:.2f}{_since(each.since)}")
+        (f"drifted: {each.name}", f"{each.shift}, PSI {each.psi:.2f}{_since(each.since)}")
         for each in [each for each in said.drift if each.shift != "none"][:ROWS]
     ]
-    rows += [(f"changed: {each.stream}"[:28], _changed(each)) for each in said.changes[:ROWS]]
+    rows += [(f"changed: {each.stream}", _changed(each)) for each in said.changes[:ROWS]]
     if said.dropped:
         rows.append(("dropped", f"{said.dropped:,}: more came than could be counted"))
     return rows
 
 
 def _since(at: str | None) -> str:
-    return f", since {at}" if at else ""
+    return f", since {moment(at)}" if at else ""
 
 
 def _changed(change: "Change") -> str:
     means = f": {number(change.before)} → {number(change.after)}" if math.isfinite(change.after) else ""
-    return f"since {change.since}{means} (effect {change.effect:.2f})"
+    return f"since {moment(change.since)}{means} (effect {change.effect:.2f})"
 
 
 def _business(summary: "Summary") -> list[tuple[str, str]]:
@@ -172,4 +186,4 @@ def _business(summary: "Summary") -> list[tuple[str, str]]:
         rows.append(("cost per prediction", f"{number(said.cost_per_prediction)} (total {number(said.cost_total)})"))
     if said.satisfaction_count:
         rows.append(("satisfaction, mean", f"{number(said.satisfaction_mean)} (of {said.satisfaction_count:,})"))
-    return rows + [(name[:28], f"{times:,}") for name, times in said.counters.items()]
+    return rows + [(name, f"{times:,}") for name, times in said.counters.items()]
