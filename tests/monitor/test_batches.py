@@ -1,9 +1,15 @@
 """A batch counts as its rows would."""
 
+from collections.abc import Callable
+from typing import Any
+
 import numpy as np
+import pandas as pd
+import polars as pl
+import pyarrow as pa
 import pytest
 
-from watchkeeper_monitor import Monitor
+from watchkeeper_monitor import Monitor, Reference
 
 
 def test_a_batch_counts_as_its_rows_would() -> None:
@@ -67,3 +73,54 @@ def test_an_empty_batch_is_nothing() -> None:
     monitor = Monitor("bot")
     assert len(monitor.track_batch([])) == 0
     assert monitor.summary().predictions == 0
+
+
+SAID = ["card", "cash", "card", None]
+SURE = [0.9, 0.2, None, 0.3]
+GIVEN = {"age": [1, 2, None, 4], "country": ["de", "us", None, "de"], "flag": [True, False, True, None]}
+
+
+def masked(values: list[Any]) -> Any:
+    return np.ma.masked_array(
+        [values[0] if each is None else each for each in values], [each is None for each in values]
+    )
+
+
+TABLES: dict[str, tuple[Callable[[list[Any]], Any], Callable[[Any], Any]]] = {
+    "mapping": (list, dict),
+    "NumPy, masked": (masked, dict),
+    "pandas": (pd.Series, pd.DataFrame),
+    "pandas, nullable": (lambda values: pd.Series(values).convert_dtypes(), pd.DataFrame),
+    "pandas, categorical": (lambda values: pd.Series(pd.Categorical(values)), pd.DataFrame),
+    "Polars": (pl.Series, pl.DataFrame),
+    "Arrow": (pa.array, pa.table),
+    "Arrow, in chunks": (lambda values: pa.chunked_array([values[:2], values[2:]], pa.array(values).type), pa.table),
+    "Arrow, dictionary": (lambda values: pa.array(values).dictionary_encode(), pa.table),
+}
+
+
+@pytest.mark.parametrize("kind", TABLES)
+def test_columns_of_every_library_are_counted_alike_also_what_they_lack(kind: str) -> None:
+    column, table = TABLES[kind]
+    monitor = Monitor("bot")
+    features = table({name: column(values) for name, values in GIVEN.items()})
+    monitor.track_batch(column(SAID), confidences=column(SURE), features=features)
+    profile = monitor.profile()
+    assert profile.classes.kept == {"card": 2, "cash": 1}
+    assert profile.rejects.kept == {"prediction: missing": 1}
+    assert profile.confidence.count == 3
+    assert (profile.numbers["age"].count, profile.numbers["age"].invalid) == (3, 0)
+    assert profile.missing.kept == {"age": 1, "country": 1, "flag": 1}
+    assert profile.categories["country"].kept == {"de": 2, "us": 1}
+    assert profile.categories["flag"].kept == {"True": 2, "False": 1}
+
+
+@pytest.mark.parametrize("kind", TABLES)
+def test_a_reference_of_every_library_is_the_same(kind: str) -> None:
+    column, table = TABLES[kind]
+    many = {name: values * 100 for name, values in GIVEN.items() if name != "flag"}
+    reference = Reference.from_data(table({name: column(values) for name, values in many.items()}))
+    assert reference.categories == {"country": {"de": 200, "us": 100}}
+    assert sorted(set(reference.numbers["age"].values.tolist())) == [1, 2, 4]
+    drift = reference.compare(table({name: column(values) for name, values in many.items()}))
+    assert [(each.psi, each.missing) for each in drift.columns] == [(0, 0.25), (0, 0.25)]

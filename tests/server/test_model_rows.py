@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import httpx
+import polars as pl
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
@@ -161,6 +162,10 @@ async def test_arrow_and_json_are_the_same_and_parquet_holds_them(
     assert pq.read_table(path, partitioning=None).select(["id", "prediction"]).to_pylist() == [
         {"id": row["id"], "prediction": row["prediction"]} for row in rows
     ]
+    kept = runtime.settings.data / "predictions" / "as-arrow"
+    read, truth = (pl.scan_parquet(kept / kind / "*/*.parquet") for kind in ("records", "labels"))
+    right = read.join(truth, on="id").filter(pl.col("label") == pl.col("prediction")).collect()
+    assert right["id"].to_list() == ["r1"]
     holds = (await operator.get("/api/models/as-arrow")).json()["holds"]
     assert holds["first_day"] == "2026-11-20"
     assert holds["files"] == 2

@@ -19,18 +19,45 @@ AT_ONCE = 1 << 17
 """Rows counted before others get their turn, and what bounds the memory that is used meanwhile."""
 
 
-def array(column: Any) -> NDArray[Any]:
-    """One column as an array: of numbers where it holds numbers, else of objects or strings."""
+def array(column: Any, *, missing: bool = False) -> NDArray[Any]:
+    """One column as an array: of numbers where it holds numbers, else of objects or strings.
+
+    What is missing is None; among numbers NaN, unless they are wanted with None, too (`missing`), to be told apart from
+    what is no number.
+    """
+    if isinstance(column, np.ma.MaskedArray):
+        masked = cast("Any", column)
+        return _array(masked.filled(0), np.asarray(masked.mask), missing=missing)
     if isinstance(column, np.ndarray):
         return cast("NDArray[Any]", column)
-    if hasattr(column, "combine_chunks") or hasattr(column, "to_pylist"):  # Arrow
-        return np.asarray(column.to_numpy(zero_copy_only=False) if hasattr(column, "type") else column)
-    if hasattr(column, "to_numpy"):  # Polars, pandas
-        return np.asarray(column.to_numpy())
+    if hasattr(column, "to_pylist"):  # Arrow
+        if str(column.type).startswith("dictionary"):
+            column = column.cast(column.type.value_type)
+        gone = np.asarray(column.is_null()) if column.null_count else None
+        return _array(np.asarray(column.to_numpy(zero_copy_only=False)), gone, missing=missing)
+    if hasattr(column, "is_null"):  # Polars
+        gone = column.is_null().to_numpy() if column.null_count() else None
+        return _array(np.asarray(column.to_numpy()), gone, missing=missing)
+    if hasattr(column, "isna"):  # pandas
+        gone = np.asarray(column.isna())
+        return _array(np.asarray(column), gone if gone.any() else None, missing=missing)
     if hasattr(column, "__array__"):
         return np.asarray(column)
     made = np.empty(len(column), object)
     made[:] = list(column)
+    return made
+
+
+def _array(values: NDArray[Any], gone: NDArray[np.bool_] | None, *, missing: bool) -> NDArray[Any]:
+    """With None, or NaN, for what is `gone`."""
+    if gone is None:
+        return values
+    if values.dtype.kind in "fiu" and not missing:
+        made = values.astype(np.float64)
+        made[gone] = np.nan
+        return made
+    made = values.astype(object)
+    made[gone] = None
     return made
 
 
@@ -69,12 +96,13 @@ def record_batch(
     segments: Any,
     features: Any,
 ) -> range:
-    said = array(predictions)
+    said = array(predictions, missing=True)
     named: dict[str, NDArray[Any]] = {}
     given = {"confidences": confidences, "latencies_seconds": latencies, "input_lengths": lengths}
     given |= {"true_labels": truths, "segments": segments}
-    named = {name: array(column) for name, column in given.items() if column is not None}
-    features = {} if features is None else {bounded(name): array(each) for name, each in columns(features).items()}
+    named = {name: array(column, missing=True) for name, column in given.items() if column is not None}
+    table = {} if features is None else columns(features)
+    features = {bounded(name): array(each, missing=True) for name, each in table.items()}
     for name, column in (named | {f"feature {name}": each for name, each in features.items()}).items():
         if column.size != said.size:
             raise ValueError(f"{name} has {column.size} rows, and the predictions have {said.size}")

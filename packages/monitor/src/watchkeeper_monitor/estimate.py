@@ -52,7 +52,7 @@ class Estimate:
 
 
 NOTHING = Estimate(share(0, 0), 0, "", [])
-NO_INPUT = ("prediction", "latency_seconds", "accuracy", "error_rate", "escalation_rate")
+NO_INPUT = ("prediction", "latency_seconds", "accuracy", "ndcg@10", "error_rate", "escalation_rate")
 """What says nothing of inputs: a change of it alone is no doubt."""
 
 
