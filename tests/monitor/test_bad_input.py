@@ -8,13 +8,13 @@ import subprocess
 import sys
 import threading
 import tracemalloc
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
+from tests.disk import small_disk  # noqa: F401  (a fixture)
 from tests.monitor.test_processes import PATIENCE, run
 from watchkeeper_monitor import Monitor, Reference
 from watchkeeper_monitor.folding import Folding
@@ -173,18 +173,7 @@ def test_empty_windows_have_no_figures_and_break_nothing() -> None:
 # The disk ------------------------------------------------------------------------------------------------------------
 
 
-@pytest.fixture
-def small_disk(tmp_path: Path) -> Iterator[Path]:
-    place = tmp_path / "small"
-    place.mkdir()
-    mount = ["mount", "-t", "tmpfs", "-o", "size=64k", "none", str(place)]
-    if os.geteuid() != 0 or subprocess.run(mount, check=False, capture_output=True).returncode:
-        pytest.skip("mounting a small file system needs root")
-    yield place
-    subprocess.run(["umount", "-l", str(place)], check=True)
-
-
-def test_a_spool_on_a_full_disk_keeps_pushes_in_memory_and_tells_what_it_let_go(small_disk: Path) -> None:
+def test_a_spool_on_a_full_disk_keeps_pushes_in_memory_and_tells_what_it_let_go(small_disk: Path) -> None:  # noqa: F811
     """Nothing listens; the disk takes a few pushes, memory a few megabytes, and the oldest beyond are counted."""
     monitor = Monitor("bot", server="http://127.0.0.1:9", push_seconds=600, spool=small_disk)
     for number in range(40):
