@@ -125,6 +125,8 @@ async def _assembled(
     seat = Seat(timedelta(seconds=settings.mcp.wait), settings.mcp.then == "runbooks")
     planner = seat if settings.planner == "agents" else None
     decide = Decide(registry, policy, store, settings.maintenance, planner, settings.planner, settings.llm)
+    if decide.llm is not None:
+        await decide.llm.load()
     silences.windows = decide.windows.standing
     predictions = _predictions(settings, store)
     learner = Learner(store, decide)

@@ -6,6 +6,7 @@ from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
 from typing import Any
 
+from pydantic import TypeAdapter
 from pydantic_ai import Agent, ModelRetry, NativeOutput, RunContext, ToolOutput, UsageLimits
 from pydantic_ai.exceptions import AgentRunError, UserError
 from pydantic_ai.models import Model
@@ -13,7 +14,7 @@ from pydantic_ai.settings import ModelSettings as RequestSettings
 
 from watchkeeper.decide.model.account import Account, Unanswered
 from watchkeeper.decide.model.answer import Answer, Argument
-from watchkeeper.decide.model.providers import opened
+from watchkeeper.decide.model.providers import opened, trusted
 from watchkeeper.decide.model.recording import Recorded
 from watchkeeper.decide.model.tracing import thought, traced
 from watchkeeper.settings.llm import ModelSettings
@@ -35,6 +36,12 @@ class Asked:
     look: Look
     account: Account
     called: dict[str, int] = field(default_factory=dict[str, int])
+
+
+def load() -> None:
+    """What is made once, before it is needed."""
+    trusted()
+    TypeAdapter(Answer).json_schema()
 
 
 async def ask(instructions: str, prompt: str, asked: Asked) -> Answer:

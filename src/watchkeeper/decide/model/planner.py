@@ -25,7 +25,7 @@ from watchkeeper.domain import ConfigurationError, Diagnosis, Event, Fix, Incide
 from watchkeeper.domain.situation import Situation
 from watchkeeper.settings import LlmSettings
 from watchkeeper.settings.llm import ModelSettings
-from watchkeeper.store import Store, new_id
+from watchkeeper.store import Masker, Store, new_id
 from watchkeeper.store.scanning import Scanner
 
 log = structlog.get_logger(__name__)
@@ -68,6 +68,11 @@ class ModelPlanner:
         self._tools = tools
         self._store = store
         self._thoughts: dict[tuple[Any, ...], Thought] = {}
+
+    async def load(self) -> None:
+        """Load what speaks to models: over a second of work, which in the middle of an incident would hold up looks."""
+        if find_spec("pydantic_ai") is not None:
+            await asyncio.to_thread(_load)
 
     async def plan(self, incident: Incident, situation: Situation) -> Thought:
         """Within `deadline` seconds. What was thought before stands until something was tried or refused since."""
@@ -196,6 +201,12 @@ class ModelPlanner:
         await self._store.emit(
             Event(kind, incident.id, text, now(), incident=incident.id, resource=incident.root, data=data or {})
         )
+
+
+def _load() -> None:
+    import_module("watchkeeper.decide.model.conversing")
+    import_module("watchkeeper.decide.model.asking").load()
+    Scanner(Masker()).text("a line of words")  # its detectors
 
 
 FRAME = 1300

@@ -35,7 +35,7 @@ async def opened(said: ModelSettings, seconds: float, masker: Masker, stack: Asy
             base_url=said.url,
             httpx_async_client=http,
             client_args={"verify": trusted()},
-            async_client_args={"verify": trusted()},
+            async_client_args={"verify": trusted(), "ssl": trusted()},  # the latter is read anew for each client else
             timeout=int(seconds * 1000),
             retry_options=HttpRetryOptions(attempts=1),
         )
