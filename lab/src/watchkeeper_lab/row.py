@@ -32,7 +32,8 @@ class Seconds:
 @dataclass(frozen=True, slots=True)
 class Thinking:
     """What a language model took in a run: requests, tokens in and out, US dollars (`unpriced`: requests of which no
-    price is known, which count as free), its own seconds, and how often an answer was sent back."""
+    price is known, which count as free), its own seconds, and how often an answer was sent back. `prompt`: tokens of
+    the largest request with which a plan was first asked for. `prices`: where they are from, and of when."""
 
     calls: int = 0
     tokens_in: int = 0
@@ -41,6 +42,12 @@ class Thinking:
     unpriced: int = 0
     seconds: float = 0.0
     sent_back: int = 0
+    prompt: int = 0
+    prices: tuple[str, ...] = ()
+
+
+SUMMED = ("calls", "tokens_in", "tokens_out", "dollars", "unpriced", "seconds", "sent_back")
+"""What a model took in several runs is that of each, summed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -228,8 +235,10 @@ def summary(rows: Sequence[Row]) -> dict[str, Any]:
         "data_lost": sum(row.data_lost for row in rows),
         "requests": sum(row.requests for row in rows),
         "requests_failed": sum(row.requests_failed for row in rows),
-        "thinking": {
-            name: round(sum(getattr(row.thinking, name) for row in rows), 4) for name in Thinking.__dataclass_fields__
+        "thinking": {name: round(sum(getattr(row.thinking, name) for row in rows), 4) for name in SUMMED}
+        | {
+            "prompt": max((row.thinking.prompt for row in rows), default=0),
+            "prices": sorted({price for row in rows for price in row.thinking.prices}),
         },
         "median_seconds": {part: round(median(values), 3) if values else 0.0 for part, values in spans.items()},
         "worst_seconds": {part: max(values, default=0.0) for part, values in spans.items()},

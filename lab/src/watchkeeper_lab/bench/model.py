@@ -71,6 +71,7 @@ async def thinking(base_url: str) -> Thinking:
             before = page["next"]
             if before is None:
                 break
+    begun = {one["attempt"]: one["input_tokens"] for one in found}  # newest first: the first of each is kept
     return Thinking(
         calls=len(found),
         tokens_in=sum(one["input_tokens"] for one in found),
@@ -79,4 +80,6 @@ async def thinking(base_url: str) -> Thinking:
         unpriced=sum(one["cost"] is None for one in found),
         seconds=round(sum(one["seconds"] for one in found), 3),
         sent_back=sum(bool(one["checks"]) for one in found),
+        prompt=max(begun.values(), default=0),
+        prices=tuple(sorted({one["price"] for one in found if one["price"]})),
     )
