@@ -33,6 +33,7 @@ from watchkeeper.handing import nothing_left
 from watchkeeper.hindering import hinder, release
 from watchkeeper.incidents import Desk
 from watchkeeper.merging import Merging
+from watchkeeper.overruling import respecting
 from watchkeeper.people import People
 from watchkeeper.store import Store
 from watchkeeper.undoing import Undoing
@@ -140,7 +141,7 @@ class Loop:
                 reason = nothing_left(passed, known, tried)
                 return await self._desk.escalate(incident, reason, known=known)
             if agreed is None:
-                plan = await self._decide.respecting(plan)
+                plan = await respecting(plan, incident, at, self._store, self._watch, self._decide)
                 incident = await self._desk.diagnosed(incident, plan)
             who = agreed.requested_by if agreed else LOOP
             standing = await self._fixing.standing(plan, at, incident, agreed)

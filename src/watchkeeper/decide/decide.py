@@ -16,7 +16,7 @@ from watchkeeper.decide.lessons import Lessons
 from watchkeeper.decide.model import ModelPlanner, Thought
 from watchkeeper.decide.modes import Modes
 from watchkeeper.decide.policy import Facts, Policy
-from watchkeeper.decide.runbooks import known_cause, plan_from_runbooks
+from watchkeeper.decide.runbooks import RungSkipped, known_cause, plan_from_runbooks, step_of
 from watchkeeper.decide.seat import Seat
 from watchkeeper.decide.shell import by_hand
 from watchkeeper.decide.windows import Windows
@@ -32,6 +32,7 @@ from watchkeeper.domain import (
     Principal,
     Refused,
     Resource,
+    RungStep,
     Standing,
     Step,
     Stop,
@@ -122,6 +123,22 @@ class Decide:
         """The plan as the loop may have it: a person is asked where one took back what was done about the same."""
         said = await self.history.taken_back(plan)
         return replace(plan, confirm=f"{said}.") if said else plan
+
+    def tools_of(self, plan: Plan) -> list[Tool[Any]]:
+        """Those of its steps, and where it is a rung of a runbook, those of the whole ladder."""
+        ladders = [book.ladder for book in self._registry.runbooks if f"runbook:{book.name}#" in plan.author]
+        names = [step.tool for step in plan.steps] + [step.tool for rungs in ladders for rung in rungs for step in rung]
+        return [self.tools[name] for name in dict.fromkeys(names)]
+
+    def step(
+        self, tool: str, resource: str, arguments: Mapping[str, Any], situation: Situation, why: str
+    ) -> Step | None:
+        """One call of a tool, where it may be called so now; else None."""
+        rung = RungStep(tool, arguments, why=why)
+        try:
+            return step_of(rung, situation.resources[resource], situation, self.tool(tool))
+        except RungSkipped:
+            return None
 
     async def left_to_agents(self, incident: Incident) -> Hold | None:
         """Until when nothing is planned here, for an agent may still hand something in."""

@@ -30,6 +30,15 @@ class _Arguments(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
 
+@dataclass(frozen=True, slots=True)
+class Limit:
+    """What a tool raises: a setting, as changes name it, by one of its arguments; and the metric that it limits."""
+
+    setting: str
+    metric: str
+    argument: str = "value"
+
+
 @dataclass
 class Tool(Generic[S]):
     """One tool. `state` is recorded before acting; `settle` is how long, in seconds, its result may take to show.
@@ -58,6 +67,8 @@ class Tool(Generic[S]):
     rights: tuple[Right, ...] = ()
     """What it must be allowed besides what looking needs; its undo included."""
     undo_run: Callable[[S, Any], Awaitable[None]] | None = field(default=None)
+    limit: Limit | None = None
+    """The limit it raises. Where a person has just lowered that, they are asked first."""
 
     @property
     def revives(self) -> bool:
@@ -135,6 +146,7 @@ def tool(
     requires: tuple[Precondition, ...] = (),
     by_hand: ByHand = "",
     rights: tuple[Right, ...] = (),
+    limit: Limit | None = None,
 ) -> Callable[[Callable[..., Awaitable[Any]]], Tool[Any]]:
     """Make a tool of an async function whose first parameter is the session; its docstring is the description."""
 
@@ -163,6 +175,7 @@ def tool(
             requires=requires,
             by_hand=by_hand,
             rights=rights,
+            limit=limit,
         )
 
     return made

@@ -23,6 +23,7 @@ from watchkeeper.domain.unwatched import STARTED, gaps, unwatched
 from watchkeeper.incidents import ACTIVE
 from watchkeeper.loop import Submission
 from watchkeeper.notify import report_json, report_markdown
+from watchkeeper.overruling import respecting
 from watchkeeper.server import elsewhere
 from watchkeeper.server.chain import explained
 from watchkeeper.server.openapi import REPORT
@@ -249,6 +250,7 @@ async def trigger(body: Trigger, runtime: Here, who: Operator) -> Submitted:
             f"There is nothing it could do: {'; '.join(passed) or 'no runbook knows this'}.",
             f"`watchkeeper show {incident.id}` tells all of it; `watchkeeper tools` lists what you can call yourself.",
         )
+    plan = await respecting(plan, incident.forgetting_refusals(), at, runtime.store, runtime.watch, runtime.decide)
     return submitted(await runtime.loop.submit(plan, who, incident))
 
 

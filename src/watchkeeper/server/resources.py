@@ -12,6 +12,7 @@ from fastapi.responses import Response
 from watchkeeper import __version__
 from watchkeeper.decide import ALL
 from watchkeeper.domain import LOOP, Incident, LogLine, NotFound, Reading, Window, now
+from watchkeeper.overruling import respecting
 from watchkeeper.server import elsewhere
 from watchkeeper.server.listing import incidents_by_resource, line, names_after, page_of, page_written
 from watchkeeper.server.mode_views import mode_set
@@ -178,7 +179,8 @@ async def advice(runtime: Runtime, incident: Incident) -> AdviceView | None:
     plan, _ = await runtime.decide.next_plan(root, anew, at)
     if plan is None or plan.diagnosis is None:
         return None
-    cause, plan = plan.diagnosis.cause, await runtime.decide.respecting(plan)
+    plan = await respecting(plan, anew, at, runtime.store, runtime.watch, runtime.decide)
+    cause = plan.diagnosis.cause if plan.diagnosis else ""
     near = runtime.watch.neighbours(plan.resources)
     standing = await runtime.decide.standing(plan, at, near, incident=incident.id)
     decision = runtime.decide.permit(plan, at, LOOP, standing=standing)

@@ -20,6 +20,7 @@ from watchkeeper.connectors.redis.writes import redis_own_folder, redis_promote,
 from watchkeeper.domain import Effect, InBytes, Refused, Tool, WatchkeeperError, tool
 from watchkeeper.domain.rights import DECLARED, commands, machine
 from watchkeeper.domain.saying import say
+from watchkeeper.domain.tool import Limit
 from watchkeeper.hosts.rights import RESTARTS
 
 _CLI = "{inside}redis-cli{at}"
@@ -104,6 +105,7 @@ async def redis_memory_purge(redis: RedisSession) -> dict[str, float]:
     requires=(preconditions.leaves_room,),
     rights=commands("info", "config|get", "config|set"),
     by_hand=_CLI + " CONFIG SET maxmemory {value}",
+    limit=Limit("maxmemory", "used_memory_bytes"),
 )
 async def redis_set_maxmemory(redis: RedisSession, value: Annotated[int, Ge(1 << 20), InBytes()]) -> dict[str, int]:
     """Raise `maxmemory`, in bytes, within what the container leaves for fork and AOF. Until the next restart: the

@@ -1,0 +1,83 @@
+"""Nobody who has just lowered a limit is overruled in silence: real Redis, mode auto."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import redis
+
+from tests.conftest import RedisServer, start_redis
+from tests.crash.harness import Server, serving
+
+pytestmark = pytest.mark.crash
+MIB = 1 << 20
+
+
+@pytest.fixture
+def full(tmp_path: Path) -> Iterator[RedisServer]:
+    folder = tmp_path / "redis"
+    folder.mkdir()
+    server = start_redis(folder, "--maxmemory", "96mb")
+    yield server
+    server.stop()
+    assert server.process.stdout is not None
+    server.process.stdout.close()
+
+
+def fill(server: RedisServer, number: int) -> None:
+    with server.client() as client:
+        for key in range(number):
+            try:
+                client.set(f"basket:{key}", "x" * 65536)
+            except redis.ResponseError:  # full
+                return
+
+
+@pytest.fixture
+def watching(tmp_path: Path, full: RedisServer) -> Iterator[Server]:
+    config = tmp_path / "watchkeeper.yaml"
+    config.write_text(
+        "mode: auto\nonly: [cache]\n"
+        f"resources: [{{name: cache, kind: redis, url: '{full.url}', environment: lab, act: true,\n"
+        "              settings: {cache_keys: ['basket:*']}}]\n"
+    )
+    with serving(Server(tmp_path / "data", config)) as server:
+        yield server
+
+
+def test_who_lowered_a_limit_is_asked_and_what_it_was_is_proposed(watching: Server, full: RedisServer) -> None:
+    fill(full, 320)
+    started = watching.until_kind("server.started")["seq"]
+    watching.poll(lambda server: used(server) > 20 * MIB)
+    with full.client() as client:
+        client.config_set("maxmemory", 22 * MIB)
+        watching.until_kind("approval.requested", "fix.started", "incident.escalated", after=started)
+        (asked,) = watching.get("/api/approvals")["items"]
+        assert asked["plan"]["steps"][-1]["arguments"] == {"value": 96 * MIB}, asked["plan"]["diagnosis"]
+        assert "maxmemory 96 MiB → 22 MiB" in asked["plan"]["diagnosis"]["cause"]
+        assert "may have meant it" in asked["decision"]["reason"]
+        watching.post(f"/api/approvals/{asked['id']}/reject", {"note": "I meant it"})
+        watching.until(lambda event: event["kind"] == "approval.requested", after=asked_at(watching))
+        (again,) = watching.get("/api/approvals")["items"]  # no harsher step is done unasked, either
+        assert again["plan"]["steps"][0]["tool"] == "redis_expire_cache_keys"
+        assert client.config_get("maxmemory")["maxmemory"] == str(22 * MIB)
+        assert client.dbsize() == 320
+
+
+def used(server: Server) -> float:
+    reading = server.get("/api/resources/cache")["reading"]
+    return reading["metrics"].get("used_memory_bytes", 0.0) if reading else 0.0
+
+
+def asked_at(server: Server) -> int:
+    return server.until_kind("approval.rejected")["seq"]
+
+
+def test_data_that_grew_up_to_a_limit_that_was_lowered_are_healed_as_ever(watching: Server, full: RedisServer) -> None:
+    started = watching.until_kind("server.started")["seq"]
+    with full.client() as client:
+        client.config_set("maxmemory", 20 * MIB)
+        watching.until_kind("change.config", after=started)
+        fill(full, 300)
+    closed = watching.until_kind("incident.closed", "approval.requested", after=started)
+    assert closed["kind"] == "incident.closed", closed
