@@ -70,6 +70,17 @@ def test_where_few_come_three_bad_gateways_in_a_row_are_told_and_a_single_one_is
     assert metrics(traffic, 13.2)["bad_gateway_row"] == 1.0
 
 
+@pytest.mark.parametrize(("share", "down"), [(0.4, False), (0.6, True), (1.0, True)])
+def test_a_site_that_fails_for_most_of_its_visitors_is_critical(share: float, down: bool) -> None:
+    rule = next(rule for rule in NginxConnector.rules if rule.id == "nginx-failing")
+    assert (rule.severity, rule.for_seconds) == ("critical", 30.0)
+    traffic = Traffic()
+    for tenth in range(300):
+        traffic.line(tenth / 10, answered(500 if tenth % 10 < share * 10 else 200, ONE), [FORMAT])
+    known = NginxConnector.sample.metrics | metrics(traffic, 30.0)
+    assert rule.when.holds(replace(NginxConnector.sample, metrics=known).scope()) is down
+
+
 def test_three_bad_gateways_of_one_page_are_no_row() -> None:
     traffic = Traffic()
     for tenth in range(3):

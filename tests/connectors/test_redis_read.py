@@ -79,6 +79,20 @@ async def test_full_memory_is_seen_only_where_nothing_may_be_evicted(server: Mak
     assert firing(await connector.read(session, reading)) == set()
 
 
+async def test_more_memory_for_its_container_is_known_at_once_where_memory_is_short(
+    server: MakeServer, connect: Connect
+) -> None:
+    one = await server("--maxmemory", "20mb")
+    one.fill("cart", 17400)
+    host = ProcessHost(one, memory=32 << 20)
+    session = connect(one, host=host)
+    last = await looks_until(session, None, "safe_maxmemory_bytes", float(int(0.6 * (32 << 20))))
+    await connector.read(session, last)
+    host.memory = 128 << 20
+    async with asyncio.timeout(2.5):
+        await looks_until(session, last, "safe_maxmemory_bytes", float(int(0.6 * (128 << 20))))
+
+
 async def test_a_kept_session_sees_who_holds_the_connections(server: MakeServer, connect: Connect) -> None:
     one = await server("--maxclients", "20", "--protected-mode", "no")
     session = connect(one)

@@ -21,6 +21,8 @@ from watchkeeper.domain.rights import commands
 BUSY_THRESHOLD_SECONDS = 5.0
 """`busy-reply-threshold` by default: for so long a script makes the server silent before it says BUSY."""
 _CONFIGURATION_EVERY = 15.0
+_SHORT, _SHORT_EVERY = 0.9, 1.0
+"""From this share of maxmemory on its host's limits are asked for so often, in seconds."""
 _SAMPLE_EVERY = 5.0
 _CROWD_EVERY = 1.0
 _CROWDED = 0.7
@@ -105,7 +107,7 @@ async def _good(
     if isinstance(said, ServerSaid):
         raise trouble(said)
     told = info(said)
-    metrics |= of_info(told, await _memory_limit(session, metrics))
+    metrics |= of_info(told, await _memory_limit(session, metrics, last))
     metrics |= hosting.metrics_of(None) | {
         "up": 1.0,
         "responding": 1.0,
@@ -147,11 +149,14 @@ async def _good(
     facts["not_read"] = "; ".join(f"{_GIVES[right]} (needs `{right}`)" for right in sorted(session.lacks))
 
 
-async def _memory_limit(session: RedisSession, metrics: Mapping[str, float]) -> int | None:
-    """The host's memory limit; asked for seldom, for it costs a call of the engine."""
+async def _memory_limit(session: RedisSession, metrics: Mapping[str, float], last: Reading | None) -> int | None:
+    """The host's memory limit; asked for seldom, for it costs a call of the engine. Where memory is short somebody may
+    just have given it more, and what is decided rests on it."""
     if session.host is None:
         return None
-    if "memory_limit_bytes" in metrics and not session.due("limits", _CONFIGURATION_EVERY):
+    short = last is not None and last.metrics.get("used_memory_ratio", 0.0) > _SHORT
+    due = session.due("limits of what is short", _SHORT_EVERY) if short else session.due("limits", _CONFIGURATION_EVERY)
+    if "memory_limit_bytes" in metrics and not due:
         return int(metrics["memory_limit_bytes"])
     limits: Limits
     try:
