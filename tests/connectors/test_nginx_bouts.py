@@ -90,6 +90,16 @@ def test_three_bad_gateways_of_one_page_are_no_row() -> None:
     assert metrics(traffic, 100.0)["bad_gateway_row"] == 0.0
 
 
+def test_whose_an_error_is_is_only_said_where_the_log_tells() -> None:
+    silent, telling = Traffic(), Traffic()
+    for tenth in range(100):
+        silent.line(tenth / 10, '10.0.0.9 "GET / HTTP/1.1" 500', ['$remote_addr "$request" $status'])
+        telling.line(tenth / 10, answered(500, "-" if tenth % 2 else ONE), [FORMAT])
+    assert metrics(silent, 10.0)["server_errors_ratio"] == metrics(telling, 10.0)["server_errors_ratio"] == 1.0
+    assert "own_errors_ratio" not in metrics(silent, 10.0)
+    assert metrics(telling, 10.0)["own_errors_ratio"] == pytest.approx(0.5, abs=0.01)
+
+
 def test_silence_proves_nothing() -> None:
     traffic = failing()
     told = metrics(traffic, 10.0 + WINDOW / 2)

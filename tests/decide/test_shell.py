@@ -30,6 +30,25 @@ def test_a_statement_bears_the_role_the_database_and_literals_that_cannot_break_
     assert "secs => 5.0" in words[8]
 
 
+def test_a_password_is_taken_from_where_it_is_kept_and_never_said() -> None:
+    maxmemory = TOOLS["redis_set_maxmemory"]
+    boxed = resource(
+        "cache", runs_on="docker/lab/container/cache", settings={"password": "env:CACHE", "username": "ops"}
+    )
+    said = by_hand(maxmemory, boxed, {"value": 5}, {})
+    inside = "docker exec -e REDISCLI_AUTH cache redis-cli --user ops"
+    assert said == f'export REDISCLI_AUTH="$CACHE"; {inside} CONFIG SET maxmemory 5'
+    far = resource("cache", settings={"password": "file:/run/my secret", "url": "redis://10.0.0.5:6390"})
+    said = by_hand(maxmemory, far, {"value": 5}, {})
+    assert said == (
+        "export REDISCLI_AUTH=\"$(cat '/run/my secret')\"; redis-cli -h 10.0.0.5 -p 6390 CONFIG SET maxmemory 5"
+    )
+    orders = resource("orders", kind="postgres", runs_on="docker/lab/container/orders", settings={"password": "env:PG"})
+    assert by_hand(TOOLS["postgres_activity"], orders, {}, {}).startswith(
+        'docker exec -e PGPASSWORD="$PG" orders psql '
+    )
+
+
 def test_each_declared_pattern_has_its_command() -> None:
     where = resource("cache", runs_on="docker/lab/container/cache")
     said = by_hand(

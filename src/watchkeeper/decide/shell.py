@@ -7,18 +7,28 @@ from urllib.parse import urlsplit
 
 from watchkeeper.domain import Resource, Tool
 
+_SECRETS = {"redis-cli": "REDISCLI_AUTH", "psql": "PGPASSWORD"}
+"""The variable from which each client reads the password; in an argument it would show in `ps`."""
+
 
 def by_hand(tool: Tool[Any], resource: Resource, arguments: Mapping[str, Any], facts: Mapping[str, str]) -> str:
-    """The shell command that does the same: on what it runs on where that is known, else against its URL."""
+    """The shell command that does the same: on what it runs on where that is known, else against its URL; with the
+    password where it is kept, and never the password itself."""
+    template = _template(tool, arguments, facts)
+    secret = _secret(resource, template)
     host = quote(resource.runs_on.split("/", 3)[3] if resource.runs_on else resource.name)
     provider = (resource.runs_on or resource.id).split("/")[0]
     far = f"ssh {host.partition('/')[0]} " if provider == "ssh" else ""
-    inside = (f"docker exec {host} " if provider == "docker" else far) if resource.runs_on else ""
+    variable, secret = _secret(resource, template) if provider != "ssh" else ("", "")
+    passed = f"-e {variable} " if variable else ""
+    inside = (f"docker exec {passed}{host} " if provider == "docker" else far) if resource.runs_on else ""
     url = urlsplit(str(resource.settings.get("url") or ""))
     at = f" -h {quote(url.hostname)}" + (f" -p {url.port}" if url.port else "") if url.hostname and not inside else ""
     service = quote(resource.labels.get("com.docker.compose.service", "SERVICE"))
     if not at and (port := resource.labels.get("service.port")):
         at = f" -p {port}"
+    if (user := resource.settings.get("username")) and "redis-cli" in template:
+        at += f" --user {quote(str(user))}"
     unit = resource.labels.get("service.unit")
     given = {name: quote(str(value)) for name, value in arguments.items()}  # people paste it into a shell
     for name, there in (("restart", f"end {host} and start it again as it was"), ("start", f"start {host} as it was")):
@@ -31,7 +41,17 @@ def by_hand(tool: Tool[Any], resource: Resource, arguments: Mapping[str, Any], f
         )
         given.setdefault(name, manage)
     places = {"host": host, "service": service, "resource": resource.slug, "inside": inside, "at": at}
-    return _filled(_template(tool, arguments, facts), places | given)
+    command = _filled(template, places | given)
+    return f"export {variable}={secret}; {command}" if variable else command
+
+
+def _secret(resource: Resource, template: str) -> tuple[str, str]:
+    """The variable of the client, and in which variable or file the password stands; empty where none is known."""
+    variable = next((name for client, name in _SECRETS.items() if client in template), "")
+    source, _, name = str(resource.settings.get("password") or "").partition(":")
+    if not variable or not name or source not in ("env", "file"):
+        return "", ""
+    return variable, f'"${name}"' if source == "env" else f'"$(cat {quote(name)})"'
 
 
 def example(tool: Tool[Any]) -> str:

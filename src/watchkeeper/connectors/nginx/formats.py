@@ -15,6 +15,7 @@ _SHAPES = {
     "time_local": r"[^\]\"]+",
 }
 _KEPT = frozenset({*_SHAPES, "request", "request_uri", "uri", "http_user_agent"})
+_UPSTREAM = frozenset({"upstream_addr", "upstream_status", "upstream_response_time"})
 NAME = "watchkeeper"
 """What we call ourselves in requests: our own are not counted."""
 
@@ -28,6 +29,8 @@ class Entry:
     upstream_seconds: float | None = None
     upstream_status: int | None = None
     upstream: str = ""
+    handed_on: bool | None = None
+    """Whether something behind it was asked."""
     ours: bool = False
 
 
@@ -62,6 +65,7 @@ def entry(line: str, log_format: str) -> Entry | None:
         upstream_seconds=_sum(told.get("upstream_response_time")),
         upstream_status=int(upstream_status) if upstream_status.isdigit() else None,
         upstream=_last(told.get("upstream_addr")),
+        handed_on=any(told[name].strip(" -") for name in names) if (names := _UPSTREAM & told.keys()) else None,
         ours=(told.get("http_user_agent") or "").startswith(NAME),
     )
 

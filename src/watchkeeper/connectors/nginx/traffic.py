@@ -148,6 +148,8 @@ class Traffic:
             standing = self.bouts[name].standing
             count = sum(fails(request) and standing(when) for when, request in recent)
             shares[f"{name}_ratio"] = count / len(recent) if recent else 0.0
+        if recent and all(request.handed_on is None for _, request in recent):
+            del shares["own_errors_ratio"]  # no format of its logs tells whose an error is
         return shares
 
     def _of_upstreams(self, at: float) -> dict[str, float]:
@@ -170,7 +172,7 @@ _FAILS: dict[str, Callable[[Entry], bool]] = {
     "bad_gateway": lambda request: request.status in _GATEWAY,
     "server_errors": lambda request: request.status >= 500,
     "own_errors": lambda request: (
-        request.status >= 500 and request.status not in _GATEWAY and request.upstream_status is None
+        request.status >= 500 and request.status not in _GATEWAY and request.handed_on is False
     ),
 }
 
