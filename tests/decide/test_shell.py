@@ -44,9 +44,8 @@ def test_a_password_is_taken_from_where_it_is_kept_and_never_said() -> None:
         "export REDISCLI_AUTH=\"$(cat '/run/my secret')\"; redis-cli -h 10.0.0.5 -p 6390 CONFIG SET maxmemory 5"
     )
     orders = resource("orders", kind="postgres", runs_on="docker/lab/container/orders", settings={"password": "env:PG"})
-    assert by_hand(TOOLS["postgres_activity"], orders, {}, {}).startswith(
-        'docker exec -e PGPASSWORD="$PG" orders psql '
-    )
+    said = by_hand(TOOLS["postgres_activity"], orders, {}, {})
+    assert said.startswith('export PGPASSWORD="$PG"; docker exec -e PGPASSWORD orders psql ')
 
 
 def test_each_declared_pattern_has_its_command() -> None:
