@@ -190,8 +190,9 @@ def shop(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shop]:
     ]
     config = folder / "watchkeeper.yaml"
     config.write_text(yaml.safe_dump({"resources": resources, "rules": {"redis-busy-script": {"for": "200ms"}}}))
+    only = [word for name in servers for word in ("--only", name)]
     try:
-        with running(folder / "data", "--config", str(config), "--mode", "approve") as up:
+        with running(folder / "data", "--config", str(config), "--mode", "approve", *only) as up:
             up.until_line("What happens from here on")
             yield Shop(up, servers)
     finally:

@@ -29,6 +29,12 @@ def test_up_says_what_to_do_when_the_engine_cannot_be_reached_and_goes_on(shop: 
     assert "or set DOCKER_HOST" in said
 
 
+def test_doctor_asks_nobody_whom_the_server_that_runs_leaves_alone(shop: Shop, run: Run) -> None:
+    said = run(*shop.where, "doctor").out
+    assert "● ok      only          nothing but cache, carts, sessions is asked here" in said
+    assert "nothing but" not in run(*shop.where, "doctor", "--only", "*").out
+
+
 def test_status_shows_health_in_shape_and_word_and_the_metric_that_matters(shop: Shop, run: Run) -> None:
     said = run(*shop.where, "status")
 

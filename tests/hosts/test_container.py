@@ -4,11 +4,12 @@ import asyncio
 import os
 import signal
 import uuid
+from pathlib import Path
 
 import pytest
 from engine_fixtures import Run, docker, until_stopped
 
-from watchkeeper.domain import Host, NotFound, WatchkeeperError, now
+from watchkeeper.domain import Host, NotFound, Refused, WatchkeeperError, now
 from watchkeeper.hosts import Change, ContainerHost, Engine
 from watchkeeper.hosts.sockets import namespace
 
@@ -167,6 +168,19 @@ async def test_files_are_written_and_read_back_with_their_rights_kept(run: Run) 
     assert (await host.exec(["ls", "-l", "/tmp/secret.conf"])).stdout.startswith("-rw-------")
     with pytest.raises(NotFound):
         await host.read_file("/tmp/nothing")
+
+
+async def test_a_file_that_is_mounted_is_written_through_where_it_may_be(run: Run, tmp_path: Path) -> None:
+    theirs, fixed = tmp_path / "nginx.conf", tmp_path / "fixed.conf"
+    theirs.write_text("broken")
+    fixed.write_text("as it is")
+    host = await run("sleep", "60", options=["-v", f"{theirs}:/etc/their.conf", "-v", f"{fixed}:/etc/fixed.conf:ro"])
+    await host.write_file("/etc/their.conf", b"good")
+    assert theirs.read_text() == "good"
+    assert await host.read_file("/etc/their.conf") == b"good"
+    with pytest.raises(Refused, match=f"mounted read-only from {fixed}: change it there"):
+        await host.write_file("/etc/fixed.conf", b"good")
+    assert fixed.read_text() == "as it is"
 
 
 async def test_commands_give_their_output_and_exit_code(run: Run) -> None:

@@ -96,9 +96,13 @@ def examine(options: Options, only: Sequence[str] = ()) -> Iterator[Finding]:
     settings = None
     try:
         settings = options.settings()
-        if only:
-            settings = settings.model_copy(update={"only": list(only)})
+        theirs = [] if only or settings.only else running_only(options)
+        asked = list(only) or settings.only or theirs
+        settings = settings.model_copy(update={"only": asked})
         yield from configuration(options, settings)
+        if theirs:
+            said = f"nothing but {', '.join(theirs)} is asked here: the server that runs was started so"
+            yield Finding("only", "ok", said, "All that there is: watchkeeper doctor --only '*'")
     except ConfigurationError as problem:
         yield Finding("configuration", "broken", problem.what, problem.next_step)
     yield directory(settings.data if settings else options.data or default_data())
@@ -166,6 +170,17 @@ async def _store(url: str) -> str:
     from watchkeeper.store import inspect_store
 
     return await inspect_store(url)
+
+
+def running_only(options: Options) -> list[str]:
+    """What alone the server that runs looks at; empty where that is everything, or none runs."""
+    from watchkeeper.domain.errors import WatchkeeperError
+
+    try:
+        with options.client() as client:
+            return list(client.get("/api/settings")["settings"].get("only") or ())
+    except WatchkeeperError:
+        return []
 
 
 def server(options: Options) -> Finding:
@@ -283,7 +298,7 @@ def credentials(settings: "Settings") -> Iterator[Finding]:
     for name, reference in references:
         try:
             secret(reference)
-            yield Finding("credentials", "ok", f"{name}: {reference}")
+            yield Finding("credentials", "ok", f"{name}: {reference} is there")
         except ConfigurationError as problem:
             yield Finding("credentials", "broken", f"{name}: {problem.what}", problem.next_step)
 

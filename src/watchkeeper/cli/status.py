@@ -104,7 +104,7 @@ def show(screen: "Console", page: dict[str, Any], approvals: list[dict[str, Any]
     """The table; below it what is unwell, what waits, and what the watcher itself lacks."""
     from rich.text import Text
 
-    from watchkeeper.cli.screen import WORST_FIRST
+    from watchkeeper.cli.screen import WORST_FIRST, health
 
     items: list[dict[str, Any]] = page["items"]
     items = sorted(items, key=lambda item: WORST_FIRST.index(item["health"]))
@@ -121,6 +121,9 @@ def show(screen: "Console", page: dict[str, Any], approvals: list[dict[str, Any]
         if item["alerts"] or item["health"] in ("FAILED", "DEGRADED"):
             screen.print()
             _unwell(screen, item, waits.get(item["incident"]))
+        elif item["health"] == "UNKNOWN" and shortened(item["state"]) != item["state"]:
+            screen.print()
+            screen.print(health("UNKNOWN").append(f"  {item['slug']}", "bold").append(f"  {item['state']}"))
     for approval in approvals:
         if not approval["incident"]:
             screen.print()

@@ -1,7 +1,6 @@
 """A container as a host: how it is, what runs on it, and the handles on it."""
 
 import asyncio
-import io
 import posixpath
 import struct
 import tarfile
@@ -10,8 +9,18 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any, cast
 
-from watchkeeper.domain import ExecResult, HostState, Limits, Network, NotFound, StopCause, WatchkeeperError, now
-from watchkeeper.hosts import sockets
+from watchkeeper.domain import (
+    ExecResult,
+    HostState,
+    Limits,
+    Network,
+    NotFound,
+    Refused,
+    StopCause,
+    WatchkeeperError,
+    now,
+)
+from watchkeeper.hosts import sockets, tars
 from watchkeeper.hosts.answers import items, moment, part
 from watchkeeper.hosts.engine import Engine
 from watchkeeper.hosts.kept import FileStat
@@ -277,12 +286,9 @@ class ContainerHost:
     async def read_file(self, path: str) -> bytes:
         """The content of a regular file, also while it is stopped."""
         archive: bytes = await self._call("archive", params={"path": path}, timeout=30.0)
-        with tarfile.open(fileobj=io.BytesIO(archive)) as tar:
-            member = next((m for m in tar.getmembers() if m.isfile()), None)
-            content = tar.extractfile(member) if member else None
-            if content is None:
-                raise NotFound(f"{path} in {self._name} is not a regular file.")
-            return content.read()
+        if (content := tars.content(archive)) is None:
+            raise NotFound(f"{path} in {self._name} is not a regular file.")
+        return content
 
     async def stat_file(self, path: str) -> FileStat:
         """Size and time of a file, also while it is stopped. Raises NotFound."""
@@ -291,21 +297,39 @@ class ContainerHost:
             return FileStat.of(response.headers.get("X-Docker-Container-Path-Stat", ""))
 
     async def write_file(self, path: str, content: bytes) -> None:
-        """Put a file there; its folder must exist. Mode, owner and group of one that is there are kept."""
-        member = tarfile.TarInfo(posixpath.basename(path))
+        """Put a file there; its folder must exist. Mode, owner and group of one that is there are kept. One that is
+        mounted is written through to where it is mounted from. Raises Refused where that may only be read."""
         try:
-            archive: bytes = await self._call("archive", params={"path": path}, timeout=30.0)
-            with tarfile.open(fileobj=io.BytesIO(archive)) as tar:
-                before = tar.getmembers()[0]
-            member.mode, member.uid, member.gid = before.mode, before.uid, before.gid
+            before = tars.first(await self._call("archive", params={"path": path}, timeout=30.0))
         except NotFound:
-            member.mode = 0o644
-        member.size, member.mtime = len(content), int(now().timestamp())
-        packed = io.BytesIO()
-        with tarfile.open(fileobj=packed, mode="w") as tar:
-            tar.addfile(member, io.BytesIO(content))
-        folder = posixpath.dirname(path) or "/"
-        await self._call("archive", "PUT", params={"path": folder}, data=packed.getvalue(), timeout=30.0)
+            before = None
+        member = tars.like(before, posixpath.basename(path), len(content))
+        if mount := await self._mounted(path):
+            await self._write_through(path, member, content, mount)
+            return
+        await self._put(posixpath.dirname(path) or "/", member, content)
+
+    async def _put(self, folder: str, member: tarfile.TarInfo, content: bytes) -> None:
+        await self._call("archive", "PUT", params={"path": folder}, data=tars.packed(member, content), timeout=30.0)
+
+    async def _mounted(self, path: str) -> Mapping[str, Any] | None:
+        """The mount of just this file: the engine cannot replace one (EBUSY)."""
+        mounts: list[Mapping[str, Any]] = items(await self._call("json"), "Mounts")
+        return next((mount for mount in mounts if mount.get("Destination") == posixpath.normpath(path)), None)
+
+    async def _write_through(
+        self, path: str, member: tarfile.TarInfo, content: bytes, mount: Mapping[str, Any]
+    ) -> None:
+        source = mount.get("Source", "elsewhere")
+        if not mount.get("RW", True):
+            raise Refused(f"{path} is mounted read-only from {source}: change it there.")
+        member.name = f".watchkeeper-{member.name}"
+        await self._put("/tmp", member, content)
+        beside = f"/tmp/{member.name}"
+        done = await self.exec(["sh", "-c", 'cat "$0" >"$1"; code=$?; rm -f "$0"; exit $code', beside, path])
+        if done.exit_code:
+            said = (done.stderr or done.stdout).strip()
+            raise WatchkeeperError(f"{path}, which is mounted from {source}, cannot be written: {said}")
 
     async def logs(self, *, since: datetime | None = None) -> AsyncIterator[tuple[datetime, str]]:
         """Its log lines with their times, as they come; over stops and starts, until it is removed.

@@ -6,7 +6,7 @@ from watchkeeper.domain import Conflict
 
 PASSWORD_HELP = (
     "Give a user of its stats_users (to look) or admin_users (to act) as references: `username`, "
-    "`password: env:NAME` or `file:PATH` for this resource in watchkeeper.yaml, or the labels "
+    "`password: env:NAME` or `file:PATH` in its entry under `resources`, or the labels "
     "watchkeeper.pgbouncer.username and watchkeeper.pgbouncer.password."
 )
 
@@ -53,7 +53,7 @@ def trouble(problem: BaseException) -> Trouble:
     if category == "silent":
         return Trouble(category, "No answer in time.")
     if category == "password":
-        return Trouble(category, f"It does not let us into its console: {said} {PASSWORD_HELP}")
+        return Trouble(category, f"It does not let us into its console: {said.rstrip('.')}. {PASSWORD_HELP}")
     if category == "denied":
         return Trouble(category, f"The user may look and not act: it has to be among admin_users. ({said})")
     connecting = isinstance(problem, psycopg.OperationalError) and problem.sqlstate is None

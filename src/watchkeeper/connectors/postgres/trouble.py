@@ -9,8 +9,8 @@ from psycopg import errors
 from watchkeeper.domain import Conflict
 
 PASSWORD_HELP = (
-    "Give user and password as references: `username`, `password: env:NAME` or `file:PATH` for this resource in "
-    "watchkeeper.yaml, or the label watchkeeper.postgres.password."
+    "Give user and password as references: `username`, `password: env:NAME` or `file:PATH` in its entry "
+    "under `resources`, or the label watchkeeper.postgres.password."
 )
 
 
@@ -107,7 +107,7 @@ def trouble(problem: BaseException) -> Trouble:
     if not category and isinstance(problem, psycopg.OperationalError):
         category = next((name for words, name in _WORDS if words in said), "refused")
     if category == "password":
-        return Trouble("password", f"It does not let us in: {said} {PASSWORD_HELP}")
+        return Trouble("password", f"It does not let us in: {said.rstrip('.')}. {PASSWORD_HELP}")
     if category == "denied" and (right := lacking(said)):
         return denied(right, said)
     if category == "refused":

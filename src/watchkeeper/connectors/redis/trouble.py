@@ -6,7 +6,7 @@ from watchkeeper.connectors.redis.wire import ConnectionLost, ServerSaid
 from watchkeeper.domain import Conflict
 
 PASSWORD_HELP = (
-    "Give the right one as a reference: `password: env:NAME` or `file:PATH` for this resource in watchkeeper.yaml, "
+    "Give the right one as a reference: `password: env:NAME` or `file:PATH` in its entry under `resources`, "
     "or the label watchkeeper.redis.password."
 )
 RIGHTS_HELP = "`watchkeeper doctor` prints the line that gives it."
