@@ -36,6 +36,7 @@ STYLES = (
     ("breaker.opened", "▲", "bold yellow"),
     ("breaker.", "·", "none"),
     ("plan.", "▲", "yellow"),
+    ("watch.blind", "▲", "bold yellow"),
     ("resource.renamed", "▲", "yellow"),
     ("resource.", "·", "dim"),
     ("health.", "·", "dim"),

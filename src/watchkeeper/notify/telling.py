@@ -29,6 +29,8 @@ GROUPS: dict[str, Group] = {
     "connector.quarantined": "system",
     "connector.released": "system",
     "breaker.opened": "system",
+    "watch.blind": "system",
+    "watch.sees": "system",
     "source.silent": "system",
     "source.tells": "system",
     "silence.ended": "system",
@@ -58,6 +60,7 @@ OVER = frozenset({"incident.closed", "incident.merged", "incident.steady"})
 SERIOUS: dict[str, Severity] = {
     "connector.quarantined": "warning",
     "breaker.opened": "warning",
+    "watch.blind": "warning",
     "source.silent": "warning",
     "channel.silent": "warning",
     "notification.dead": "warning",

@@ -38,7 +38,7 @@ from watchkeeper.store import Masker, Store
 from watchkeeper.store.scanning import Scanner
 from watchkeeper.telemetry import Metrics
 from watchkeeper.telemetry.traces import tracing
-from watchkeeper.watch import Noticer, Outside, Turns, Watch
+from watchkeeper.watch import Noticer, Outside, Turns, Unseen, Watch
 
 log = structlog.get_logger(__name__)
 WORKFLOWS = "workflows.db"
@@ -140,6 +140,7 @@ async def _assembled(
         live, live_logs = _feeds(settings, store, watch, metrics)
         turns = Turns(store, lambda event, of: live.tell(Told(event, of.id, of.slug)))
         watch.turned = turns.turned
+        turns.also = Unseen(watch.watchers, turns.tell).turned
         desk.watch = watch
         desk.score = score = Scorekeeper(
             store, watch, Decide(registry, Policy(settings.policy, "auto"), store, settings.maintenance), settings.mode

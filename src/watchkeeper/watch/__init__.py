@@ -8,6 +8,7 @@ from watchkeeper.watch.ledger import drift
 from watchkeeper.watch.outside import Outside
 from watchkeeper.watch.overrides import overridden
 from watchkeeper.watch.turning import Turns
+from watchkeeper.watch.unseen import Unseen
 from watchkeeper.watch.watch import Watch
 
 __all__ = [
@@ -17,6 +18,7 @@ __all__ = [
     "Outside",
     "Provider",
     "Turns",
+    "Unseen",
     "Watch",
     "concerned",
     "drift",

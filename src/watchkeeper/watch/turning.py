@@ -25,6 +25,10 @@ class Turns:
     def __init__(self, store: Store, first: Callable[[Event, Resource], object] = _nobody) -> None:
         self._store = store
         self._first = first
+        self.also: Callable[[Resource, Health | None, Health, str], object] = lambda resource, before, after, state: (
+            None
+        )
+        """Whoever else wants to hear of each."""
         self._waiting: deque[Event] = deque()
         self._news = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
@@ -32,16 +36,25 @@ class Turns:
     def turned(self, resource: Resource, before: Health | None, after: Health, state: str) -> None:
         """Called after a look that found another health than the look before."""
         was = before.value if before else None
+        self.also(resource, before, after, state)
         text = f"{resource.slug} is {after.value}" + (f", was {was}" if was else "") + f": {state}"
         data: dict[str, object] = {"before": was, "after": after.value, "state": state}
         event = Event(KIND, resource.id, text, now(), resource=resource.id, data=data)
         if before is None:
             self._first(self._store.masker.value(event), resource)
-        elif len(self._waiting) < MOST:
+        else:
+            self._put(event)
+
+    def tell(self, kind: str, subject: str, text: str) -> None:
+        """Of more than one resource, in the order of what happened."""
+        self._put(Event(kind, subject, text, now()))
+
+    def _put(self, event: Event) -> None:
+        if len(self._waiting) < MOST:
             self._waiting.append(event)
             self._news.set()
         else:
-            log.warning("a change of health is not recorded: too many wait for the store", resource=resource.id)
+            log.warning("a change is not recorded: too many wait for the store", kind=event.kind, subject=event.subject)
 
     def start(self) -> None:
         self._task = asyncio.create_task(self._write(), name="changes of health")

@@ -24,6 +24,7 @@ NEEDS_A_PERSON = frozenset({"incident.escalated", "approval.requested", "approva
 BEGINS = frozenset({"incident.opened", "incident.reopened", "incident.flapping", "alert.firing"})
 TROUBLE = {
     "connector.quarantined": "connector.released",
+    "watch.blind": "watch.sees",
     "source.silent": "source.tells",
     "channel.silent": "channel.answers",
 }
