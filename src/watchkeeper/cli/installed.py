@@ -79,6 +79,7 @@ def _tool(tool: "Tool[Any]", kind: str) -> dict[str, Any]:
         "has_undo": tool.undo_run is not None,
         "timeout": tool.timeout,
         "settle": tool.settle,
+        "cost": tool.cost,
         "by_hand": example(tool),
         "input_schema": tool.arguments.model_json_schema(),
         "breakers": [],
