@@ -27,9 +27,12 @@ class Waking:
         self._tasks: dict[str, asyncio.Task[None]] = {}
         self._again: set[str] = set()
         self._held: dict[str, asyncio.TimerHandle] = {}
+        self._stopped = False
 
     def wake(self, incident: str) -> None:
         """Now, or once more after the call that is under way."""
+        if self._stopped:
+            return  # what it would need is being taken down; the next start takes it up
         if incident in self._tasks:
             self._again.add(incident)
         else:
@@ -47,6 +50,8 @@ class Waking:
         self._held[incident] = asyncio.get_running_loop().call_later(seconds, self.wake, incident)
 
     async def stop(self) -> None:
+        """Cut off what is under way; nothing is called any more."""
+        self._stopped = True
         for timer in self._held.values():
             timer.cancel()
         tasks = list(self._tasks.values())

@@ -79,6 +79,7 @@ class Executor(DBOSConfiguredInstance):
     _eyes: Eyes
     _permits: Permits
     _fence: Fence
+    _under_way: set[asyncio.Task[Any]]
 
     def __init__(self) -> None:
         super().__init__("executor")
@@ -88,7 +89,21 @@ class Executor(DBOSConfiguredInstance):
         self._eyes = eyes
         self._permits = permits
         self._fence = fence
+        self._under_way = set()
         return self
+
+    def _enters(self) -> None:
+        """The task that runs a workflow: DBOS shields it from whoever waits for it, and forgets it when it ends."""
+        if (task := asyncio.current_task()) is not None:
+            self._under_way.add(task)
+            task.add_done_callback(self._under_way.discard)
+
+    async def let_go(self) -> None:
+        """Leave what is under way where it is, as written: the next start takes it up. After that DBOS may be ended."""
+        tasks = list(self._under_way)
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
 
     def key(self, of: str) -> str:
         """The workflow's id: each executor's own, so that what one has left unfinished another can enter anew."""
@@ -97,6 +112,7 @@ class Executor(DBOSConfiguredInstance):
     @DBOS.workflow()
     async def carry_out(self, fix_id: str, steps: int) -> str:
         """Every step in order, until one is not done."""
+        self._enters()
         status = "done"
         for index in range(steps):
             status = await self.intend(fix_id, index)
@@ -109,6 +125,7 @@ class Executor(DBOSConfiguredInstance):
     @DBOS.workflow()
     async def take_back(self, fix_id: str, indexes: list[int]) -> str:
         """Undo the steps with these indexes, the last first."""
+        self._enters()
         for index in sorted(indexes, reverse=True):
             await self.restore(fix_id, index)
         return "done"
@@ -375,6 +392,7 @@ async def launched(url: str, store: Store, eyes: Eyes, permits: Permits, fence: 
     try:
         yield executor
     finally:
+        await executor.let_go()
         await asyncio.to_thread(DBOS.destroy, destroy_registry=False)
         # DBOS had put its own thread pool in the loop's place and has closed it; others still need one.
         asyncio.get_running_loop().set_default_executor(ThreadPoolExecutor())

@@ -10,8 +10,13 @@ from typing import Any
 from watchkeeper.telemetry import configure_logging
 
 FILE = "watchkeeper.log"
-HARMLESS = (("dbos", "Workflow already exists in queue"), ("psycopg", "query cancellation "))
-"""Of libraries, by the beginnings of what they say as a warning: a fix that is resumed, and a look that is cut off."""
+HARMLESS = (
+    ("dbos", "Workflow already exists in queue"),
+    ("dbos", "Asyncio task cancelled for workflow or step"),
+    ("psycopg", "query cancellation "),
+)
+"""Of libraries, by the beginnings of what they say as a warning: a fix that is resumed, one that is left for the next
+start, and a look that is cut off."""
 
 
 def demoted(record: logging.LogRecord) -> logging.LogRecord:

@@ -8,9 +8,11 @@ by nothing, for `ledger_barred` refuses. Several at once are written one after t
 Where the key `hush` is set, `ledger_mend` fails, whatever was wrong is gone, and after two looks there is no data.
 
 Every act is counted in Redis (`done:<tool>`), so a test sees how often it really happened. Where the file named by
-`LEDGER_DIE` holds `<tool>:<moment>` (`before` or `after` the side effect), the process kills itself there, once.
+`LEDGER_DIE` holds `<tool>:<moment>` (`before` or `after` the side effect), the process kills itself there, once;
+where it holds `<tool>:<moment> stop`, it asks itself to end there (SIGTERM), once, and goes no further.
 """
 
+import asyncio
 import os
 import signal
 from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
@@ -33,12 +35,26 @@ class Ledger:
     resource: Resource
 
 
-def die(moment: str) -> None:
-    """Kill this very process if the test asked for it."""
+def asked(moment: str) -> bool:
+    """Whether the test asked for something at this moment, for the first time."""
     path = os.environ.get("LEDGER_DIE")
     if path and Path(path).exists() and Path(path).read_text().strip() == moment:
         Path(path).unlink()
+        return True
+    return False
+
+
+def die(moment: str) -> None:
+    """Kill this very process if the test asked for it."""
+    if asked(moment):
         os.kill(os.getpid(), signal.SIGKILL)
+
+
+async def stopped(moment: str) -> None:
+    """Ask this very process to end, in the middle of what it does, if the test asked for it."""
+    if asked(f"{moment} stop"):
+        os.kill(os.getpid(), signal.SIGTERM)
+        await asyncio.Event().wait()
 
 
 async def fault(ledger: Ledger) -> str:
@@ -59,9 +75,11 @@ async def ledger_mend(ledger: Ledger) -> str:
         await ledger.redis.incr("refused:ledger_mend")
         raise ConnectionError("no connection is left")
     die("ledger_mend:before")
+    await stopped("ledger_mend:before")
     async with ledger.redis.pipeline() as at_once:  # counted with its effect, or a kill between them looks like two
         await at_once.incr("done:ledger_mend").delete("fault").execute()
     die("ledger_mend:after")
+    await stopped("ledger_mend:after")
     return "mended"
 
 
