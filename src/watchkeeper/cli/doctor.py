@@ -155,13 +155,21 @@ def directory(data: Path) -> Finding:
 
 
 def store(settings: "Settings") -> Iterator[Finding]:
-    """Whether PostgreSQL lets us in; SQLite is a file in the data directory."""
+    """Whether PostgreSQL lets us in; of SQLite whether what it holds can be read."""
     from watchkeeper.domain.errors import WatchkeeperError
 
-    if settings.store is None:
-        return
+    file = settings.data / "watchkeeper.db"
     try:
-        yield Finding("store", "ok", asyncio.run(_store(settings.database)))
+        if settings.store is not None:
+            yield Finding("store", "ok", asyncio.run(_store(settings.database)))
+        elif file.exists() and file.stat().st_size:
+            from watchkeeper.store import look_through
+
+            said, left_out = look_through(file)
+            yield Finding("store", "ok", said)
+            if left_out:
+                advice = "`up` leaves them out and goes on; what is looked at anew is written anew."
+                yield Finding("store", "missing", f"rows that cannot be read: {left_out}", advice)
     except WatchkeeperError as problem:
         yield Finding("store", "broken", problem.what, problem.next_step)
 

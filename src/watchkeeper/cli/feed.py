@@ -29,6 +29,7 @@ STYLES = (
     ("fix.step.unknown", "▲", "yellow"),
     ("fix.", "▸", "none"),
     ("change.", "△", "cyan"),
+    ("store.", "▲", "yellow"),
     ("paused", "▲", "bold yellow"),
     ("maintenance.", "▲", "yellow"),
     ("silence.", "▲", "yellow"),

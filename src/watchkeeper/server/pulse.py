@@ -3,14 +3,15 @@
 import asyncio
 import time
 from collections.abc import AsyncGenerator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 
 import structlog
 
-from watchkeeper.domain import now
+from watchkeeper.domain import Event, now
 from watchkeeper.notify import Heartbeat
 from watchkeeper.server.runtime import Runtime
 from watchkeeper.settings import secret
+from watchkeeper.store import StoreAway
 from watchkeeper.telemetry import systemd
 
 log = structlog.get_logger(__name__)
@@ -73,8 +74,12 @@ async def _beat(runtime: Runtime) -> None:
                 runtime.store.masker.learn(text)
         heartbeat = Heartbeat(url or "", failing)
     every = said.every if said else EVERY
+    left_out = ""
     while True:
         found = await problems(runtime)
+        if not found and left_out != (left_out := runtime.store.made.left_out):
+            with suppress(StoreAway):  # what is left out is in the log, too
+                await runtime.store.emit(Event("store.unreadable", runtime.sharing.name, left_out, now()))
         if found != runtime.unwell:
             log.log(30 if found else 20, "the pulse changed", problems=list(found))
             systemd.notify(f"STATUS={'; '.join(found) or 'watching'}")

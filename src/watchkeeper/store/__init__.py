@@ -2,6 +2,7 @@
 
 from watchkeeper.store.alive import renewed_at
 from watchkeeper.store.beside import fixes_beside
+from watchkeeper.store.examining import look_through
 from watchkeeper.store.later import Later
 from watchkeeper.store.lease import Lease, LeaseTaken
 from watchkeeper.store.masking import Masker
@@ -25,6 +26,7 @@ __all__ = [
     "Transaction",
     "fixes_beside",
     "inspect_store",
+    "look_through",
     "new_id",
     "rename",
     "renewed_at",

@@ -9,7 +9,6 @@ from watchkeeper.domain import Reading
 from watchkeeper.domain.trace import MOST
 from watchkeeper.store import schema
 from watchkeeper.store.store import Store
-from watchkeeper.store.transaction import adapter
 
 NEAR = timedelta(seconds=30)
 _AT_ONCE = 200
@@ -32,8 +31,9 @@ async def curve(
     found: list[Reading] = []
     for begin in range(0, len(chosen), _AT_ONCE):
         part = chosen[begin : begin + _AT_ONCE]
-        query = sa.select(table.c.body).where(table.c.resource == resource, table.c.at.in_(part)).order_by(table.c.at)
-        found += [adapter(Reading).validate_python(row["body"]) for row in await store.rows(query)]
+        query = sa.select(table.c.at, table.c.body).where(table.c.resource == resource, table.c.at.in_(part))
+        rows = await store.rows(query.order_by(table.c.at))
+        found += store.made.all(Reading, table.name, (((resource, row["at"]), row["body"]) for row in rows))
     return found, len(times)
 
 

@@ -23,7 +23,8 @@ from watchkeeper.store.masking import Masker
 from watchkeeper.store.opening import as_json, pragmas, up_to_date
 from watchkeeper.store.outage import Outage
 from watchkeeper.store.told import Told
-from watchkeeper.store.transaction import TABLES, E, Kept, Transaction, adapter
+from watchkeeper.store.transaction import TABLES, E, Kept, Transaction
+from watchkeeper.store.unreadable import Rows
 
 log = structlog.get_logger(__name__)
 
@@ -44,6 +45,8 @@ class Store:
         self._outage = Outage()
         self.files = Files()
         """What must stay where it is for anything to be recorded."""
+        self.made = Rows(engine.url)
+        """Makes values of rows, and knows what could not be made."""
         self._listeners: list[Callable[[Event], None]] = []
         self.guard: Callable[[AsyncConnection], Awaitable[None]] | None = None
         """Asked in each transaction once nobody else writes: raises where this process may write no more."""
@@ -167,7 +170,7 @@ class Store:
     async def find(self, kind: type[E], key: str) -> E | None:
         table, _ = TABLES[kind]
         found = await self.rows(sa.select(table.c.body).where(table.c.id == key))
-        return adapter(kind).validate_python(found[0]["body"]) if found else None
+        return self.made.made(kind, table.name, key, found[0]["body"]) if found else None
 
     async def get(self, kind: type[E], key: str) -> E:
         """Raises NotFound."""
@@ -183,14 +186,14 @@ class Store:
     ) -> list[E]:
         """Newest first, by equal columns (a sequence: any of); `before`: only what is older."""
         table, _ = TABLES[kind]
-        query = sa.select(table.c.body).order_by(table.c.at.desc()).limit(limit)
+        query = sa.select(table.c.id, table.c.body).order_by(table.c.at.desc()).limit(limit)
         if before is not None:
             query = query.where(table.c.at < before)
         for column, value in where.items():
             query = query.where(
                 table.c[column] == value if value is None or isinstance(value, str) else table.c[column].in_(value)
             )
-        return [adapter(kind).validate_python(row["body"]) for row in await self.rows(query)]
+        return self.made.all(kind, table.name, ((row["id"], row["body"]) for row in await self.rows(query)))
 
     async def events(
         self,
@@ -269,24 +272,26 @@ class Store:
 
     async def resources(self) -> list[Resource]:
         """Every resource that was seen and is not gone."""
-        query = sa.select(schema.resources.c.body).where(schema.resources.c.gone_at.is_(None))
-        return [adapter(Resource).validate_python(row["body"]) for row in await self.rows(query)]
+        table = schema.resources
+        query = sa.select(table.c.id, table.c.body).where(table.c.gone_at.is_(None))
+        return self.made.all(Resource, table.name, ((row["id"], row["body"]) for row in await self.rows(query)))
 
     async def resource(self, key: str) -> Resource | None:
         """One by its id, also where it is gone."""
         table = schema.resources
         found = await self.rows(sa.select(table.c.body).where(table.c.id == key))
-        return adapter(Resource).validate_python(found[0]["body"]) if found else None
+        return self.made.made(Resource, table.name, key, found[0]["body"]) if found else None
 
     async def readings(self, resource: str, *, since: datetime, until: datetime, limit: int = 5000) -> list[Reading]:
         table = schema.readings
         query = (
-            sa.select(table.c.body)
+            sa.select(table.c.at, table.c.body)
             .where(table.c.resource == resource, table.c.at >= since, table.c.at <= until)
             .order_by(table.c.at)
             .limit(limit)
         )
-        return [adapter(Reading).validate_python(row["body"]) for row in await self.rows(query)]
+        found = await self.rows(query)
+        return self.made.all(Reading, table.name, (((resource, row["at"]), row["body"]) for row in found))
 
     async def logs(self, resource: str, *, since: datetime | None = None, limit: int = 200) -> list[LogLine]:
         """The last lines kept of a resource, oldest first."""
