@@ -36,9 +36,16 @@ class Client(AbstractContextManager["Client"]):
     """Use as a context manager. Each call gives JSON as it came; raises WatchkeeperError."""
 
     def __init__(
-        self, url: str, token: str = "", token_file: Path | None = None, trusted: SSLContext | None = None
+        self,
+        url: str,
+        token: str = "",
+        token_file: Path | None = None,
+        trusted: SSLContext | None = None,
+        data: Path | None = None,
     ) -> None:
+        """`data`: the directory of the server that is meant, which may tell why it does not answer."""
         self.url = url
+        self._data = data
         self.token = token
         self._token_file = token_file
         if urlsplit(url).scheme not in ("http", "https") or not urlsplit(url).hostname:
@@ -164,7 +171,11 @@ class Client(AbstractContextManager["Client"]):
             return []
 
     def _unreachable(self) -> Unreachable:
-        return Unreachable(f"No server runs at {self.url}.", "`watchkeeper up` starts it; --url names another one.")
+        from watchkeeper.cli.whereabouts import whereabouts
+
+        known = whereabouts(self._data) if self._data is not None else ""
+        advice = "`watchkeeper up` starts it; --url names another one."
+        return Unreachable(f"No server runs at {self.url}.", f"{known}\n{advice}" if known else advice)
 
 
 def _problem(answer: httpx.Response) -> Answered:

@@ -17,6 +17,7 @@ import uvicorn
 from watchkeeper.cli.greeting import Greeting, Teller, greet
 from watchkeeper.cli.logs import begin_log
 from watchkeeper.cli.options import ADDRESS, listening_at
+from watchkeeper.cli.whereabouts import LAST
 from watchkeeper.server import Runtime, configured, create_app, running
 from watchkeeper.server.pulse import beating
 from watchkeeper.server.serving import impatient
@@ -91,7 +92,8 @@ async def _serve(runtime: Runtime, listener: socket.socket, stop: asyncio.Event,
         if served.done():  # nobody asked it to end
             served.result()
     finally:
-        address.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):  # the whole directory may be gone
+            address.rename(address.with_name(LAST))
         server.should_exit = True
         greets.cancel()
         for task in ends[1:]:

@@ -133,7 +133,7 @@ def report(
 
 
 def write(output: Path, text: str) -> None:
-    """Raises WatchkeeperError where that cannot be."""
+    """And say so. Raises WatchkeeperError where that cannot be."""
     from watchkeeper.domain.errors import WatchkeeperError
 
     try:
@@ -142,6 +142,7 @@ def write(output: Path, text: str) -> None:
         raise WatchkeeperError(
             f"{output} cannot be written: {problem.strerror}.", "Choose another: --output FILE."
         ) from None
+    typer.echo(f"Written to {output}.", err=True)
 
 
 def approvals(

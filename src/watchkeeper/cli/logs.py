@@ -20,7 +20,9 @@ start, and a look that is cut off."""
 
 
 def demoted(record: logging.LogRecord) -> logging.LogRecord:
-    """What is harmless is no warning."""
+    """What is harmless is no warning; of what a database said to DBOS the first line is enough, without its SQL."""
+    if record.name.startswith("dbos") and not record.exc_info:
+        record.msg, record.args = record.getMessage().partition("\n")[0], ()
     if any(record.name.startswith(name) and record.getMessage().startswith(said) for name, said in HARMLESS):
         record.levelno, record.levelname = logging.DEBUG, "DEBUG"
     return record

@@ -70,14 +70,15 @@ class Options:
 
         from watchkeeper.cli.client import Client
 
+        meant = None if self.url else self.settings().data
         if own := os.environ.get(TOKEN, "").strip():
-            return Client(self.address(), own, trusted=self.trusted())
+            return Client(self.address(), own, trusted=self.trusted(), data=meant)
         file = self.settings().data / "token"
         try:
             token = file.read_text().strip()
         except OSError:
             token = ""
-        return Client(self.address(), token, file, trusted=self.trusted())
+        return Client(self.address(), token, file, trusted=self.trusted(), data=meant)
 
     def trusted(self) -> "SSLContext | None":
         """What proves that it is the server of this configuration: its certificate and no other, whatever the name."""

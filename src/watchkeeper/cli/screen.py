@@ -18,9 +18,22 @@ OUTCOME = {"allow": ("✓", "green"), "ask": ("?", "yellow"), "deny": ("✖", "r
 WORST_FIRST = ("FAILED", "DEGRADED", "UNKNOWN", "HEALTHY")
 
 
+class Screen(Console):
+    """Where nobody looks at a terminal, lines end with their last word: a column is not filled up to its width."""
+
+    def print(self, *what: Any, **how: Any) -> None:
+        if self.is_terminal:
+            super().print(*what, **how)
+            return
+        with self.capture() as captured:
+            super().print(*what, **how)
+        self.file.write("\n".join(line.rstrip(" ") for line in captured.get().split("\n")))
+        self.file.flush()
+
+
 def console(*, stderr: bool = False) -> Console:
     """A console that respects NO_COLOR; never highlights, never reads markup in what it prints."""
-    made = Console(stderr=stderr, highlight=False, markup=False, emoji=False, soft_wrap=False)
+    made = Screen(stderr=stderr, highlight=False, markup=False, emoji=False, soft_wrap=False)
     if not made.is_terminal:
         made.width = PLAIN_WIDTH
     return made
