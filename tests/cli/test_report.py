@@ -69,7 +69,8 @@ def test_what_changed_stands_in_the_incident(observed: Shop, run: Run) -> None:
 def test_a_page_is_written_to_a_file_with_the_chart_of_what_was_read(observed: Shop, run: Run, tmp_path: Path) -> None:
     (incident,) = run(*observed.where, "incidents", "--json").json["items"]
     page, week = tmp_path / "incident.html", tmp_path / "week.html"
-    assert run(*observed.where, "report", incident["id"], "--output", str(page)).code == 0
+    written = run(*observed.where, "report", incident["id"], "--output", str(page))
+    assert (written.code, written.out, written.err) == (0, "", f"Written to {page}.\n")
     assert run(*observed.where, "report", "--since", "7d", "--format", "html", "--output", str(week)).code == 0
     one, other = parse(page.read_text()), parse(week.read_text())
 

@@ -12,7 +12,7 @@ import structlog
 from watchkeeper.domain import Event, Fix, Incident, Reading, Resource, now
 from watchkeeper.domain.change import CREATED, STARTED, Difference, Fingerprint, compare, made_by, merged
 from watchkeeper.domain.spoken import spoken
-from watchkeeper.store import Store
+from watchkeeper.store import Store, StoreAway
 from watchkeeper.watch.correlation import ties
 
 log = structlog.get_logger(__name__)
@@ -77,6 +77,8 @@ class Noticer:
             resource, reading = await self._heard.get()
             try:
                 await self._compare(resource, reading)
+            except StoreAway as problem:  # the next look compares again
+                log.warning("a change could not be recorded", resource=resource.id, problem=problem.what)
             except Exception:
                 log.exception("a change could not be recorded", resource=resource.id)
             finally:
