@@ -44,8 +44,15 @@ _RECORD = {
     "text": _TEXT,
     "features": _TEXT,
 }
-_SEVERAL = "of a ranking an item, a list of items, or a mapping of items to gains"
-_LABEL_OF = {"type": ["string", "number", "array", "object"], "description": _SEVERAL}
+_LABEL_OF = {
+    "description": "of a ranking an item, a list of items, or a mapping of items to gains",
+    "anyOf": [
+        {"type": "string"},
+        {"type": "number"},
+        {"type": "array", "items": {"type": "string"}},
+        {"type": "object", "additionalProperties": {"type": "number"}},
+    ],
+}
 _LABEL = {"id": {"type": "string"}, "label": _LABEL_OF, "at": {"type": ["string", "null"]}}
 
 
