@@ -50,21 +50,22 @@ def _close(of: "weakref.ref[Monitor]") -> None:
         monitor.close()
 
 
-_waited: list[bool] = []
-"""Whether each fork that is under way got `LOADING`."""
+_waited: dict[int, bool] = {}
+"""Whether each thread that is forking got `LOADING`."""
 
 
 def _before_fork() -> None:
-    _waited.append(LOADING.acquire(timeout=PATIENCE))
+    _waited[threading.get_ident()] = LOADING.acquire(timeout=PATIENCE)
 
 
 def _after_fork() -> None:
-    if _waited.pop():
+    if _waited.pop(threading.get_ident(), False):
         LOADING.release()
 
 
 def _in_child() -> None:
-    _after_fork()
+    _waited.clear()
+    LOADING._at_fork_reinit()  # pyright: ignore  # whoever held it is not there any more, as for locks of `logging`
     for monitor in list(ALIVE):
         monitor._begin()  # pyright: ignore[reportPrivateUsage]
 
