@@ -34,7 +34,7 @@ bench: setup ## Every fault and control, several runs, twenty healthy minutes, t
 	@$(BIN)/python -m benchmarks.crash --kills 200 --json benchmarks/results/crash.json
 	@$(BIN)/watchkeeper bench all --runs 5 --json benchmarks/results/lab.json
 	@$(BIN)/watchkeeper bench second --runs 3 --json benchmarks/results/second.json
-	-@$(BIN)/watchkeeper bench unforeseen --no-baselines --json benchmarks/results/unforeseen-runbooks.json
+	-@$(BIN)/watchkeeper bench unforeseen --planner scripted --beside runbooks --json benchmarks/results/unforeseen.json
 	@$(BIN)/python scripts/inspect-mcp
 
 clean: ## Remove what `make` made here

@@ -145,7 +145,15 @@ def _diagnosis(screen: Console, diagnosis: dict[str, Any], chain: dict[str, Any]
     for key, why in chain["refused"].items():
         prose(screen, f"- refused: {key}: {why}", 2)
     if asked := chain["interactions"]:
-        prose(screen, f"A model was asked {counted(len(asked), 'time')}: watchkeeper llm show {asked[-1]}", 2)
+        prose(screen, f"A model was asked {counted(len(asked), 'time')}, {_took(chain['took'])}.", 2)
+        screen.print(Text(f"    watchkeeper llm show {asked[-1]}    its last answer; `llm interactions` lists all"))
+
+
+def _took(took: dict[str, Any]) -> str:
+    tokens = f"{took['input_tokens']:,} tokens in and {took['output_tokens']:,} out"
+    cost = "of unknown price" if took["cost"] is None else f"${took['cost']:.4f}"
+    back = f"; {counted(took['sent_back'], 'answer')} did not pass the checks" if took["sent_back"] else ""
+    return f"{tokens}, {cost}, {took['seconds']:.1f} s of its own{back}"
 
 
 def _kept(evidence: dict[str, Any]) -> str:
@@ -165,6 +173,8 @@ def _fix(screen: Console, fix: dict[str, Any], note: str, events: Sequence[dict[
     records = {record["index"]: record for record in fix["steps"]}
     for index, step in enumerate(fix["plan"]["steps"]):
         _step(screen, step, records.get(index), events)
+        if step["why"] and fix["plan"]["author"].startswith("llm:"):
+            prose(screen, f"why: {step['why']}", 6)
     for record in fix["undo"]:
         screen.print(Text(f"  undone: {record['tool']} {record['status']} {record['error'] or ''}".rstrip()))
     for reason in verdict["reasons"] if verdict else ():

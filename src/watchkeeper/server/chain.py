@@ -1,6 +1,7 @@
 """`/api/incidents/{key}/chain`: each decision from the evidence to its outcome."""
 
 import re
+from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 
@@ -62,6 +63,18 @@ class Decided(BaseModel):
     reasons: list[str]
 
 
+class Took(BaseModel):
+    """What a model took for an incident. `cost` in US dollars, None where no price is known; `seconds` are its own;
+    `sent_back`: answers that a check refused."""
+
+    requests: int
+    input_tokens: int
+    output_tokens: int
+    cost: float | None
+    seconds: float
+    sent_back: int
+
+
 class Chain(BaseModel):
     """Evidence, hypotheses ruled out, plans with what policy said and how each ended, and what a model was asked."""
 
@@ -78,6 +91,8 @@ class Chain(BaseModel):
     refused: dict[str, str]
     interactions: list[str]
     """Ids of `/api/llm/interactions`, in order."""
+    took: Took | None
+    """None where no model was asked."""
 
 
 @router.get("/incidents/{key}/chain")
@@ -100,6 +115,19 @@ async def chain(key: str, runtime: Here, _: Viewer) -> Chain:
         decisions=[_decided(fix) for fix in reversed(fixes)],
         refused=dict(incident.refusals),
         interactions=[one.id for one in reversed(asked)],
+        took=_took(asked) if asked else None,
+    )
+
+
+def _took(asked: Sequence[Interaction]) -> Took:
+    known = [one.cost for one in asked if one.cost is not None]
+    return Took(
+        requests=len(asked),
+        input_tokens=sum(one.input_tokens for one in asked),
+        output_tokens=sum(one.output_tokens for one in asked),
+        cost=sum(known) if len(known) == len(asked) else None,
+        seconds=round(sum(one.seconds for one in asked), 3),
+        sent_back=sum(bool(one.checks) for one in asked),
     )
 
 
