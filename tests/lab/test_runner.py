@@ -9,7 +9,7 @@ import pytest
 from watchkeeper_lab.api import Watchkeeper
 from watchkeeper_lab.narrate import Narrator
 from watchkeeper_lab.oracle import Judgement
-from watchkeeper_lab.runner import Watched, as_expected, mark
+from watchkeeper_lab.runner import Watched, as_expected, mark, until_quiet
 from watchkeeper_lab.scenario import scenario
 
 from .stub import stub
@@ -58,6 +58,28 @@ async def test_an_incident_from_before_is_not_of_this_run_unless_it_is_reopened(
 def judged(*reasons: str, **untouched: float | str) -> Judgement:
     facts = {name.replace("__", " "): value for name, value in untouched.items()}
     return Judgement(0.0, reasons, untouched=facts)
+
+
+async def test_nothing_is_broken_while_a_person_is_called_still() -> None:
+    """What was a false alarm is over by itself soon, and must not be taken for what was then broken."""
+    asked: list[str] = []
+    shown = incident("called", None, 1) | {"status": "escalated"}
+
+    def incidents() -> list[dict[str, Any]]:
+        asked.append(shown["status"])
+        if len(asked) > 2:
+            shown.update(incident("called", 5, 1) | {"outcome": "recovered"})
+        return [shown.copy()]
+
+    labels = {"com.docker.compose.project": "p", "com.docker.compose.service": "redis"}
+    answers: dict[str, Any] = {
+        "/api/resources": lambda: [{"id": REDIS, "kind": "redis", "labels": labels}],
+        "/api/resources/status": lambda: [{"id": REDIS, "health": "HEALTHY"}],
+        "/api/incidents": incidents,
+    }
+    async with stub(answers) as url, Watchkeeper(url, "p") as server:
+        await until_quiet(server)
+    assert shown["status"] == "closed"
 
 
 @pytest.mark.parametrize(

@@ -197,12 +197,13 @@ async def control_length(server: Watchkeeper, scenario: Scenario) -> float:
 
 
 async def until_quiet(server: Watchkeeper) -> None:
-    """Wait until Watchkeeper sees every resource of the lab healthy and has nothing open on it."""
+    """Wait until Watchkeeper sees every resource of the lab healthy and has nothing open on it, nor anything that a
+    person was called for: it closes by itself then, and would be taken for what is about to be broken."""
     deadline = time.monotonic() + QUIET_SECONDS
     while True:
         health = await server.health()
         unwell = [f"{name} is {state}" for name, state in health.items() if state.upper() != "HEALTHY"]
-        unwell += [f"incident {one.id} is {one.status}" for one in await server.incidents() if not one.ended]
+        unwell += [f"incident {one.id} is {one.status}" for one in await server.incidents() if one.status != "closed"]
         if health and not unwell:
             return
         if time.monotonic() > deadline:
