@@ -109,6 +109,9 @@ async def test_what_no_runbook_knows_is_planned_by_the_model_and_learned_from_it
         (decided,) = told.decisions
         assert (decided.author, decided.verdict) == ("llm:google:gemini-2.5-pro#1", "healed")
         assert (decided.decision.policy, told.interactions) == ("lab/reversible", [asked.id])
+        assert told.took is not None
+        assert (told.took.requests, told.took.input_tokens, told.took.sent_back) == (1, 1000, 0)
+        assert told.took.cost is None  # of a server of one's own no price is known
         assert (asked.incident, asked.checks) == (incident.id, ())
         assert not model.wrong
         page = await report(incident.id, runtime, runtime.operator, "md")

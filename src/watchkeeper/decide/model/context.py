@@ -105,7 +105,9 @@ def _incident(case: Case, fence: Fence, shown: Shown) -> list[str]:
         slug, at = case.situation.resources[alert.resource].slug, alert.firing_at or alert.pending_at
         value = "" if alert.value is None else f" ({alert.value:.4g})"
         text = f"{alert.rule} on {fence.clean(slug)}, {alert.severity}{value}: {fence.clean(alert.why)}"
-        key = shown.add("A", Evidence(alert.resource, at, f"{alert.rule}{value}: {fence.clean(alert.why)}"))
+        key = shown.add(
+            "A", Evidence(alert.resource, at, f"{alert.rule} on {fence.clean(slug)}{value}: {fence.clean(alert.why)}")
+        )
         lines.append(f"[{key}] {_time(at)} {text}")
     return lines
 
