@@ -29,9 +29,9 @@ from watchkeeper.handing import handing, taking_up, told_of, what_to_do
 from watchkeeper.score import Scorekeeper
 from watchkeeper.store import LeaseLost, Store, StoreAway, new_id
 from watchkeeper.waking import Waking
-from watchkeeper.watch import Watch, incident_for, lately, relapse_of, root_of, told_lately
+from watchkeeper.watch import Watch, incident_for, lately, relapse_of, told_lately
 from watchkeeper.watch.clues import grounded, unexplained
-from watchkeeper.watch.correlation import suffering
+from watchkeeper.watch.correlation import standing, suffering
 from watchkeeper.watch.joining import keep, unclaimed
 
 log = structlog.get_logger(__name__)
@@ -89,7 +89,7 @@ class Desk:
         name = resources[alert.resource].slug if alert.resource in resources else alert.resource
         told = _told("alert.firing", alert, f"{alert.rule} fires on {name}")
         active = await self._store.select(Incident, status=ACTIVE)
-        known = incident_for(alert, active, resources, at, await self._roots(active))
+        known = incident_for(alert, active, resources, at, *await self._standing(active))
         if known is None:
             closed = await self._store.select(Incident, status="closed", limit=50)
             known = relapse_of(alert, closed, await self._store.select(Alert, resource=alert.resource, limit=100), at)
@@ -121,11 +121,10 @@ class Desk:
             await watch.keep_ring(key, at - BEFORE)
         return alert
 
-    async def _roots(self, active: Sequence[Incident]) -> dict[str, str]:
-        """By incident, the root of what fires now."""
+    async def _standing(self, active: Sequence[Incident]) -> tuple[dict[str, str], frozenset[str]]:
         resources = self._seen_by().fleet.resources
         fires = {i.id: await self._store.select(Alert, incident=i.id, status="firing") for i in active}
-        return {key: root_of(alerts, resources) for key, alerts in fires.items() if alerts}
+        return standing(fires, resources)
 
     async def vanished(self, resource: Resource) -> None:
         """Removed on purpose, or called otherwise now: its incidents are over."""

@@ -8,7 +8,16 @@ from hypothesis import strategies as st
 from tests.domain.making import after, alert, incident, resource
 from watchkeeper.domain import Alert, Health, Incident, Resource
 from watchkeeper.watch import incident_for, reach, relapse_of, root_of
-from watchkeeper.watch.correlation import WINDOW, neighbours, roots_of, served, suffering, upstream
+from watchkeeper.watch.correlation import (
+    WINDOW,
+    cause_of,
+    neighbours,
+    roots_of,
+    served,
+    standing,
+    suffering,
+    upstream,
+)
 
 Graph = dict[str, Resource]
 
@@ -380,3 +389,32 @@ def test_more_of_what_is_wrong_with_a_root_joins_its_own_incident_not_that_of_a_
     found = incident_for(again, [first, second], resources, after(9), fires)
     assert found is not None
     assert found.id == "inc-2"
+
+
+def test_a_broken_file_of_its_own_is_explained_by_nothing_it_needs() -> None:
+    web, db = named("web"), named("db")
+    resources = graph("web>db")
+    broken = replace(alert(web, rule="configuration-broken"), own_cause=True)
+    full = alert(db, rule="connections-exhausted", id="full")
+    slow = alert(web, rule="errors", id="slow")
+    mine, theirs = incident(web, id="inc-web"), incident(db, id="inc-db", at=after(1))
+    apart = frozenset({"inc-web"})
+    assert incident_for(full, [mine], resources, after(5), {"inc-web": web}, apart) is None
+    assert incident_for(full, [mine], resources, after(5), {"inc-web": web}) is mine  # with a cause that may be there
+    assert incident_for(broken, [theirs], resources, after(5), {"inc-db": db}) is None
+    assert incident_for(slow, [theirs], resources, after(5), {"inc-db": db}) is theirs
+    assert incident_for(broken, [mine], resources, after(5), {"inc-web": web}, apart) is mine
+    firing = {"inc-web": [broken, slow], "inc-db": [full]}
+    assert cause_of(mine, [mine, theirs], firing, resources) is None
+    assert cause_of(mine, [mine, theirs], {"inc-web": [slow], "inc-db": [full]}, resources) is theirs
+    assert standing(firing, resources) == ({"inc-web": web, "inc-db": db}, apart)
+
+
+def test_what_a_thing_runs_on_may_explain_its_broken_file() -> None:
+    web, box = named("web"), named("box")
+    resources = graph("web", carriers="web:box")
+    broken = replace(alert(web, rule="configuration-broken"), own_cause=True)
+    stopped = alert(box, rule="stopped", id="stopped", health=Health.FAILED)
+    assert stopped.covers_services
+    assert incident_for(stopped, [incident(web)], resources, after(5), {}, {incident(web).id}) is not None
+    assert incident_for(broken, [incident(box)], resources, after(5)) is not None

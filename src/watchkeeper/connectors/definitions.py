@@ -44,6 +44,7 @@ class _RuleFile(BaseModel):
     confirm: bool = False
     explains_host: bool = False
     explains_services: bool = False
+    own_cause: bool = False
     metric: str = ""
     threshold: float | None = None
     detail: str = ""
@@ -146,6 +147,7 @@ def _rule(entry: Any, kind: str, sample: Reading, where: str) -> Rule:
         confirm=file.confirm,
         explains_host=file.explains_host,
         explains_services=file.explains_services,
+        own_cause=file.own_cause,
         metric=file.metric,
         threshold=file.threshold,
         detail=file.detail,

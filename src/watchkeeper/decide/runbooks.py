@@ -132,7 +132,7 @@ def _seen(alerts: Sequence[Alert], kind: str) -> Any:
 
 def diagnose(root: str, situation: Situation, runbook: Runbook, ruled_out: tuple[str, ...], author: str) -> Diagnosis:
     """What a runbook says of the cause, with the readings it rests on."""
-    others = sorted({a.resource for a in situation.firing if a.resource != root})
+    others = sorted({a.resource for a in situation.firing if a.resource != root and not a.own_cause})
     mine = situation.alerts_of(root)
     reasoning = f"{', '.join(a.rule for a in mine)} on {situation.resources[root].slug}"
     if others:

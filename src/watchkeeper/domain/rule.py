@@ -34,6 +34,8 @@ class Rule:
     """True where it explains why what it runs on has ended (a full disk): then its own tools go first."""
     explains_services: bool = False
     """True where it explains what alerts on what runs on it, though it has not failed itself (its network)."""
+    own_cause: bool = False
+    """True where its cause can only lie in the thing itself (its own configuration): nothing it needs explains it."""
     metric: str = ""
     """The metric to show beside it, and `threshold` to show it against."""
     threshold: float | None = None
@@ -60,6 +62,7 @@ class Alert:
     confirm: bool = False
     explains_host: bool = False
     explains_services: bool = False
+    own_cause: bool = False
 
     @property
     def covers_services(self) -> bool:

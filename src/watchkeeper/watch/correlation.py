@@ -1,6 +1,6 @@
 """Which alerts belong together, and which of them explains the rest. Pure."""
 
-from collections.abc import Iterable, Mapping, Sequence, Set
+from collections.abc import Container, Iterable, Mapping, Sequence, Set
 from datetime import datetime, timedelta
 
 from watchkeeper.domain import Alert, Incident, Resource
@@ -92,30 +92,42 @@ def neighbours(of: Sequence[str], resources: Mapping[str, Resource]) -> tuple[st
     return tuple(key for key in near if key not in of and key in resources)
 
 
+def standing(
+    firing: Mapping[str, Sequence[Alert]], resources: Mapping[str, Resource]
+) -> tuple[dict[str, str], frozenset[str]]:
+    """By incident the root of what fires now; and those with an alert whose cause can only lie in the thing itself."""
+    roots = {key: root_of(alerts, resources) for key, alerts in firing.items() if alerts}
+    return roots, frozenset(key for key, alerts in firing.items() if any(alert.own_cause for alert in alerts))
+
+
 def incident_for(
     alert: Alert,
     active: Iterable[Incident],
     resources: Mapping[str, Resource],
     at: datetime,
     roots: Mapping[str, str] | None = None,
+    apart: Container[str] = (),
 ) -> Incident | None:
     """The incident an alert joins, which is active (a fix under way included): one whose root it needs, or whose root
     needs it. That both are needed by the same third, which suffers, joins nothing: each has a cause of its own.
 
-    `roots`: by incident, the root of what fires now; without it the incident's own.
+    What has its cause in the thing itself is explained by nothing elsewhere.
+
+    `roots`: by incident, the root of what fires now; without it the incident's own. `apart`: those with such an alert.
     """
     known = ties(resources)
-    needed = known.needs(alert.resource)
+    needed = _explaining(alert.resource, resources) if alert.own_cause else known.needs(alert.resource)
     active = sorted(active, key=lambda one: one.opened_at)
     for incident in active:
         if alert.resource in (incident.root, (roots or {}).get(incident.id)):
             return incident  # more of the same, whoever else suffers from it
     for incident in active:
         root = (roots or {}).get(incident.id)
-        if alert.resource in incident.resources or root in needed:
+        if root in needed or (alert.resource in incident.resources and not alert.own_cause):
             return incident  # what it needs is ill now, for however long
         root = root or incident.root
-        explains = alert.resource != root and alert.resource in known.needs(root)
+        above = _explaining(root, resources) if incident.id in apart else known.needs(root)
+        explains = alert.resource != root and alert.resource in above
         if (explains or root in needed) and at - incident.opened_at <= WINDOW:
             return incident
     return None
@@ -138,6 +150,8 @@ def cause_of(
         return None
     root, known = root_of(mine, resources), ties(resources)
     needed = known.needs(root) - {root}
+    if any(alert.own_cause for alert in mine):
+        needed &= _explaining(root, resources)
     for other in sorted(active, key=lambda one: (one.opened_at, one.id)):
         theirs = firing.get(other.id)
         if other.id == incident.id or not theirs or (above := root_of(theirs, resources)) not in needed:
@@ -215,6 +229,11 @@ def _candidates(alerts: Sequence[Alert], resources: Mapping[str, Resource]) -> d
 def _unexplained(needs: Mapping[str, Set[str]]) -> list[str]:
     """Those that need none of the others, unless that one needs them too."""
     return [key for key in needs if all(key in needs[up] for up in needs[key] & needs.keys())]
+
+
+def _explaining(resource: str, resources: Mapping[str, Resource]) -> Set[str]:
+    """What may explain what has its cause in the thing itself: it, and what it runs on."""
+    return place(resource, resources) & ties(resources).needs(resource) if resource in resources else {resource}
 
 
 def _closure(start: str, edges: Mapping[str, Sequence[str]]) -> set[str]:

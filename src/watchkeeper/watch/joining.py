@@ -23,6 +23,7 @@ def unclaimed(
         if alert.status == "firing"
         and alert.incident is None
         and alert.id != cause.id
+        and (not alert.own_cause or alert.resource in place(cause.resource, resources))
         and at - (alert.firing_at or alert.pending_at) <= WINDOW
     ]
 

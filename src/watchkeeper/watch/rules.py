@@ -28,6 +28,7 @@ def next_alert(rule: Rule, alert: Alert | None, reading: Reading, within: Scope,
             confirm=rule.confirm,
             explains_host=rule.explains_host,
             explains_services=rule.explains_services,
+            own_cause=rule.own_cause,
             value=reading.metrics.get(rule.metric) if rule.metric else None,
         )
         return alert.fire(at) if rule.for_seconds <= 0 else alert
