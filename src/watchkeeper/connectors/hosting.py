@@ -64,6 +64,29 @@ def metrics_of(state: HostState | None, *, answered: bool = True) -> dict[str, f
     return {name: float(value) for name, value in flags.items()} | {"host_ended_seconds": ended}
 
 
+def ended(state: HostState, *, before_watch: bool) -> str:
+    """How it ended, in a few words: the same of a container, a service, and what runs in them."""
+    if before_watch:
+        return "stopped before it was watched"
+    if state.status == "created":
+        return "never started"
+    code = "" if state.exit_code is None else f" (exit code {state.exit_code})"
+    return {
+        "on_purpose": "stopped on purpose",
+        "killed": f"killed{code}",
+        "oom": "killed for lack of memory",
+        "exited": f"ended by itself{code}",
+        "unknown": f"stopped; why it ended was not seen{code}",
+    }.get(state.stopped_by, state.status)
+
+
+def stopped(host: Host, state: HostState, metrics: Mapping[str, float]) -> str:
+    """What is told of a server whose host does not run; `metrics` as `metrics_of` gave them."""
+    if state.status in ("paused", "restarting", "unreachable", "gone"):
+        return f"its {host.kind} is {state.status}"
+    return f"its {host.kind} does not run: {ended(state, before_watch=metrics.get('host_stopped_before_watch') == 1.0)}"
+
+
 def _started_for(state: HostState) -> float:
     """For how many seconds it has run; for ever where that is not told."""
     return max(0.0, (now() - state.started_at).total_seconds()) if state.started_at else math.inf

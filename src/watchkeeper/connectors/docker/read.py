@@ -72,7 +72,8 @@ async def look(session: ContainerSession, last: Reading | None) -> Reading:
     metrics["crashes"] = float(_crashes(session, state, at))
     if not metrics["running"]:
         off = bool(metrics["stopped_on_purpose"] or metrics["stopped_before_watch"] or state.status == "created")
-        return replace(reading(metrics, facts, _stopped(state, metrics)), off=off)
+        said = hosting.ended(state, before_watch=metrics["stopped_before_watch"] == 1.0)
+        return replace(reading(metrics, facts, said), off=off)
     try:
         metrics |= _of_use(await host.stats(), await host.limits(), last, at, state)
     except (WatchkeeperError, TimeoutError) as problem:
@@ -218,20 +219,6 @@ def _going(state: HostState) -> str:
     if state.status == "restarting":
         return f"restarting: it ended by itself{_code(state)}"
     return "paused" if state.status == "paused" else state.health or "running"
-
-
-def _stopped(state: HostState, metrics: Mapping[str, float]) -> str:
-    if metrics["stopped_before_watch"]:
-        return "stopped before it was watched"
-    if state.status == "created":
-        return "created, never started"
-    return {
-        "on_purpose": "stopped on purpose",
-        "killed": f"killed{_code(state)}",
-        "oom": "killed for lack of memory",
-        "exited": f"ended by itself{_code(state)}",
-        "unknown": f"stopped, nobody knows why{_code(state)}",
-    }.get(state.stopped_by, state.status)
 
 
 async def try_out(session: ContainerSession) -> Probe:

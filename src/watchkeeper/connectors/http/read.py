@@ -115,9 +115,7 @@ async def _failed(
     facts = {"error": health.failure, "dependency": "", "parts": ""}
     if session.host is None or state is None or state.status == "running":
         return facts, "starting" if starting else health.said
-    return facts, f"its {session.host.kind} is {state.status}" + (
-        ", stopped on purpose" if host.get("host_stopped_on_purpose") else ""
-    )
+    return facts, hosting.stopped(session.host, state, host)
 
 
 def _starting(session: HttpSession, state: HostState | None, at: datetime) -> bool:

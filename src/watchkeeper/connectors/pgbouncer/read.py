@@ -261,9 +261,7 @@ async def _failed(session: PgbouncerSession, found: Trouble, metrics: dict[str, 
         metrics["clients_ratio"] = 1.0
     if session.host is None or state is None or state.status == "running":
         return found.category
-    return f"its {session.host.kind} is {state.status}" + (
-        ", stopped on purpose" if host.get("host_stopped_on_purpose") else ""
-    )
+    return hosting.stopped(session.host, state, host)
 
 
 def _summary(metrics: Mapping[str, float]) -> str:

@@ -343,9 +343,7 @@ async def _failed(session: PostgresSession, found: Trouble, metrics: dict[str, f
         metrics |= {"connections_exhausted": 1.0, "connections_ratio": 1.0}
     if session.host is None or state is None or state.status == "running":
         return _SAID.get(found.category, found.category)
-    return f"its {session.host.kind} is {state.status}" + (
-        ", stopped on purpose" if host.get("host_stopped_on_purpose") else ""
-    )
+    return hosting.stopped(session.host, state, host)
 
 
 def _by(facts: Mapping[str, str]) -> str:

@@ -237,9 +237,7 @@ async def _failed(session: RedisSession, found: Trouble, metrics: dict[str, floa
         await _crowd_by_sockets(session, state, metrics, facts)
     if session.host is None or state is None or state.status == "running":
         return {"busy": "a script blocks it", "exhausted": "all connections taken"}.get(found.category, found.category)
-    return f"its {session.host.kind} is {state.status}" + (
-        ", stopped on purpose" if host.get("host_stopped_on_purpose") else ""
-    )
+    return hosting.stopped(session.host, state, host)
 
 
 async def _crowd_by_sockets(

@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 
+from watchkeeper.connectors import hosting
 from watchkeeper.connectors.service.policy import healers
 from watchkeeper.domain import HostState, Probe, Reading, Resource, WatchkeeperError, now
 from watchkeeper.domain.healer import Healer
@@ -55,7 +56,8 @@ async def look(session: ServiceSession, last: Reading | None) -> Reading:
     metrics["restarts_total"] = float(host.restarts)
     if not metrics["running"]:
         off = bool(metrics["stopped_on_purpose"] or metrics["stopped_before_watch"] or state.status == "created")
-        return replace(reading(metrics, facts, _stopped(state, metrics)), off=off)
+        said = hosting.ended(state, before_watch=metrics["stopped_before_watch"] == 1.0)
+        return replace(reading(metrics, facts, said), off=off)
     try:
         metrics |= await _of_use(session, last, at, state)
     except (WatchkeeperError, TimeoutError) as problem:
@@ -128,21 +130,6 @@ async def _of_use(session: ServiceSession, last: Reading | None, at: datetime, s
     if last and same and seconds > 0.05 and "cpu_seconds_total" in last.metrics:
         metrics["cpu_ratio"] = max(0.0, used.cpu_seconds - last.metrics["cpu_seconds_total"]) / seconds
     return metrics
-
-
-def _stopped(state: HostState, metrics: Mapping[str, float]) -> str:
-    if metrics["stopped_before_watch"]:
-        return "stopped before it was watched"
-    if state.status == "created":
-        return "never started"
-    code = "" if state.exit_code is None else f" (exit code {state.exit_code})"
-    return {
-        "on_purpose": "stopped on purpose",
-        "killed": f"killed{code}",
-        "oom": "killed for lack of memory",
-        "exited": f"ended by itself{code}",
-        "unknown": "gone; why it ended was not seen",
-    }.get(state.stopped_by, state.status)
 
 
 async def try_out(session: ServiceSession) -> Probe:
