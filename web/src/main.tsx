@@ -3,7 +3,7 @@ import "@mantine/spotlight/styles.css";
 import "./app.css";
 import "./pieces.css";
 import "./practice.css";
-import { createTheme, MantineProvider } from "@mantine/core";
+import { createTheme, MantineProvider, Modal } from "@mantine/core";
 import { QueryClientProvider } from "@tanstack/react-query";
 import { RouterProvider } from "@tanstack/react-router";
 import { setNonce } from "get-nonce";
@@ -21,6 +21,11 @@ const theme = createTheme({
   primaryShade: { light: 8, dark: 8 },
   fontFamily: "system-ui, -apple-system, 'Segoe UI', Roboto, sans-serif",
   respectReducedMotion: true,
+  components: {
+    Modal: Modal.extend({
+      defaultProps: { closeButtonProps: { "aria-label": "Close" }, attributes: { header: { role: "presentation" } } },
+    }),
+  },
 });
 
 const root = document.getElementById("root");

@@ -33,7 +33,7 @@ export function Chart(charted: Charted) {
   const last = charted.points.findLast((point) => point.metrics[charted.metric] !== undefined);
   return (
     <figure className="card" style={{ margin: 0 }}>
-      <figcaption className="figure" style={{ fontSize: 14, marginBottom: 6 }}>
+      <figcaption className="figure" style={{ fontSize: "0.875rem", marginBottom: 6 }}>
         <b>{words(charted.metric)}</b> {charted.says ?? figure(charted.metric, last?.metrics[charted.metric])}
         {charted.limits.map((limit) => (
           <span key={limit.value} style={{ color: "var(--quiet)" }}>

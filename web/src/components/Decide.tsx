@@ -1,16 +1,17 @@
 import { Group, Stack, Text } from "@mantine/core";
 import { api, type Approval, ask } from "~/api/client";
 import { Act } from "./Act";
-import { short } from "./figures";
+import { useNames } from "./names";
 import { Picture } from "./Picture";
 import { Steps } from "./Steps";
 import { When } from "./When";
 
 /** What waits for a person: what would happen, why it asks, and the two buttons. */
 export function Decide({ approval }: { approval: Approval }) {
+  const nameOf = useNames();
   const path = { params: { path: { key: approval.id } } };
   const what = approval.plan.steps
-    .map((step) => `${step.tool} on ${short(step.resource)} (${step.effect})`)
+    .map((step) => `${step.tool} on ${nameOf(step.resource)} (${step.effect})`)
     .join(", then ");
   return (
     <Stack gap="sm">

@@ -7,6 +7,8 @@ const LOOKS = {
   fix: { sign: "●", stroke: "var(--mantine-color-anchor)" },
   change: { sign: "◆", stroke: "var(--quiet)" },
 };
+/** Pixels a `rem`, against the usual 16: on a wall letters are larger. */
+const scale = (): number => parseFloat(getComputedStyle(document.documentElement).fontSize) / 16;
 const clock = (at: number) => new Date(at).toLocaleTimeString("en-GB");
 
 export default function Drawn({ metric, points, limits, marks, spans = [] }: Charted) {
@@ -16,7 +18,7 @@ export default function Drawn({ metric, points, limits, marks, spans = [] }: Cha
   const near = (at: number) => shown.filter((mark) => Math.abs(Date.parse(mark.at) - at) <= (last - first) / 60);
   return (
     <ResponsiveContainer width="100%" height="100%">
-      <LineChart data={data} margin={{ top: 16, right: 6, bottom: 0, left: 0 }} accessibilityLayer={false}>
+      <LineChart data={data} margin={{ top: 16 * scale(), right: 6, bottom: 0, left: 0 }} accessibilityLayer={false}>
         <XAxis
           dataKey="at"
           type="number"
@@ -26,7 +28,7 @@ export default function Drawn({ metric, points, limits, marks, spans = [] }: Cha
           stroke="var(--line)"
         />
         <YAxis
-          width={64}
+          width={64 * scale()}
           tickFormatter={(value: number) => figure(metric, value)}
           stroke="var(--line)"
           domain={["auto", "auto"]}
@@ -39,7 +41,7 @@ export default function Drawn({ metric, points, limits, marks, spans = [] }: Cha
           contentStyle={{
             background: "var(--surface)",
             border: "1px solid var(--line)",
-            fontSize: 13,
+            fontSize: "0.8125rem",
             maxWidth: 340,
             whiteSpace: "normal",
           }}
@@ -69,7 +71,7 @@ export default function Drawn({ metric, points, limits, marks, spans = [] }: Cha
             x={Date.parse(mark.at)}
             stroke={LOOKS[mark.kind].stroke}
             strokeDasharray={mark.kind === "change" ? "2 3" : undefined}
-            label={{ value: LOOKS[mark.kind].sign, position: "top", fontSize: 11 }}
+            label={{ value: LOOKS[mark.kind].sign, position: "top", fontSize: "0.7rem" }}
           />
         ))}
         <Line

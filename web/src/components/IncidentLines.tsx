@@ -8,7 +8,7 @@ export function IncidentLines({ incidents }: { incidents: Incident[] }) {
   return (
     <ul className="story">
       {incidents.map((incident) => (
-        <li key={incident.id} style={{ gridTemplateColumns: "76px 1fr auto" }}>
+        <li key={incident.id} style={{ gridTemplateColumns: "4.75rem 1fr auto" }}>
           <When at={incident.opened_at} />
           <Link to="/incidents/$key" params={{ key: incident.id }} className="said">
             {incident.title}

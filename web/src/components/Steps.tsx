@@ -2,7 +2,8 @@ import { Code, Group, Stack, Text } from "@mantine/core";
 import { useQuery } from "@tanstack/react-query";
 import type { Effect, Event, Schemas } from "~/api/client";
 import { asked } from "~/api/queries";
-import { bytes, seconds, short } from "./figures";
+import { bytes, seconds } from "./figures";
+import { useNames } from "./names";
 import { useNow } from "./When";
 
 const EFFECTS: Record<Effect, string> = {
@@ -53,6 +54,7 @@ interface Told {
 /** A plan, step by step: what it would do, its cost, the command that does the same by hand; and what it says and gives
  * once it is at work. */
 export function Steps({ steps, records = [], said }: Told) {
+  const nameOf = useNames();
   return (
     <ol className="steps">
       {steps.map((step, index) => {
@@ -65,7 +67,7 @@ export function Steps({ steps, records = [], said }: Told) {
                   {step.tool}
                 </Text>
                 <Text size="sm" c="dimmed">
-                  on {short(step.resource)}
+                  on {nameOf(step.resource)}
                 </Text>
                 <EffectBadge effect={step.effect} />
                 {record && <span className={`step step-${record.status}`}>{record.status}</span>}
@@ -122,9 +124,9 @@ function Cost({ tool: name }: { tool: string }) {
   const parts = [
     typeof median === "number"
       ? `usually ${seconds(median)} (median of ${known?.seconds.count} here)`
-      : "never called here yet",
+      : "not called here yet",
     `at most ${seconds(tool.timeout)}`,
-    `shows within ${seconds(tool.settle)}`,
+    `${seconds(tool.settle)} more until it shows`,
     typeof tool.cost === "number" ? `$${tool.cost} more a month` : "changes no bill",
   ];
   return (

@@ -2,12 +2,13 @@ import { useQuery } from "@tanstack/react-query";
 import { Link } from "@tanstack/react-router";
 import { asked } from "~/api/queries";
 import { Decide } from "~/components/Decide";
-import { short } from "~/components/figures";
+import { useNames } from "~/components/names";
 import { Empty, Loaded } from "~/components/States";
 import { Title } from "~/components/Title";
 import { When } from "~/components/When";
 
 export function Approvals() {
+  const nameOf = useNames();
   const approvals = useQuery(asked.approvals());
   return (
     <>
@@ -22,9 +23,9 @@ export function Approvals() {
                 <section key={approval.id} className="card">
                   <h2>
                     {approval.plan.steps.map((step) => step.tool).join(", ")} on{" "}
-                    {short(approval.plan.steps[0]?.resource ?? "")}
+                    {nameOf(approval.plan.steps[0]?.resource ?? "")}
                   </h2>
-                  <p style={{ margin: "0 0 10px", fontSize: 14 }}>
+                  <p style={{ margin: "0 0 10px", fontSize: "0.875rem" }}>
                     {approval.plan.diagnosis?.cause} Asked by {approval.requested_by.name},{" "}
                     <When at={approval.created_at} />.{" "}
                     {approval.incident && (

@@ -3,7 +3,8 @@ import { Link, useRouter } from "@tanstack/react-router";
 import { type MouseEvent, useState } from "react";
 import type { Schemas } from "~/api/client";
 import { Act } from "~/components/Act";
-import { seconds, short } from "~/components/figures";
+import { seconds } from "~/components/figures";
+import { useNames } from "~/components/names";
 import { given, Steps } from "~/components/Steps";
 import { type Citation, pieces, plainly, type Proposed, type Turn } from "./talk";
 
@@ -54,7 +55,8 @@ export function Answer({ turn, streams }: { turn: Turn; streams: boolean }) {
       )}
       {turn.unsupported?.map((one, index) => (
         <Text key={index} size="sm" className="bad" mt="xs">
-          <span aria-hidden="true">▲</span> {one.figure} does not stand in [{one.marks.join(", ")}], which it cites for it.
+          <span aria-hidden="true">▲</span> {one.figure} does not stand in [{one.marks.join(", ")}], which it cites for
+          it.
         </Text>
       ))}
       {turn.model && (
@@ -94,8 +96,9 @@ function Cited({ one }: { one: Citation }) {
 /** What it proposes: nothing of it was done. The button goes the way of any other fix. */
 function Proposal({ plan, streams }: { plan: Proposed; streams: boolean }) {
   const [said, setSaid] = useState<Schemas["Submitted"] | null>(null);
+  const nameOf = useNames();
   const refused = plan.steps.flatMap((step) => step.refused || []);
-  const what = plan.steps.map((step) => `${step.tool} on ${short(step.resource)} (${step.effect})`).join(", then ");
+  const what = plan.steps.map((step) => `${step.tool} on ${nameOf(step.resource)} (${step.effect})`).join(", then ");
   return (
     <section className="proposal" aria-label="Proposed fix">
       <Stack gap="sm">

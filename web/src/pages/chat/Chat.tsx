@@ -186,7 +186,7 @@ function Earlier({ current }: { current: string | null }) {
   return (
     <section className="card">
       <Group justify="space-between" mb="xs">
-        <h2 style={{ margin: 0, fontSize: 15 }}>Conversations</h2>
+        <h2 style={{ margin: 0, fontSize: "0.9375rem" }}>Conversations</h2>
         {current && <Link to="/chat">New one</Link>}
       </Group>
       {!data?.items.length && (

@@ -4,7 +4,8 @@ import { Link, useNavigate, useSearch } from "@tanstack/react-router";
 import { useState } from "react";
 import type { Fix, Schemas } from "~/api/client";
 import { asked } from "~/api/queries";
-import { seconds, short } from "~/components/figures";
+import { seconds } from "~/components/figures";
+import { useNames } from "~/components/names";
 import { Empty, Loaded, Older } from "~/components/States";
 import { Verdict } from "~/components/Status";
 import { Title } from "~/components/Title";
@@ -148,6 +149,7 @@ function OverTime({ groups, bucket }: { groups: Schemas["Group"][]; bucket: stri
 
 /** What fixes what: by tool, by cause, by whatever the evaluation groups by. */
 function WhatFixes({ by }: { by: Schemas["EvaluationView"]["by"] }) {
+  const nameOf = useNames();
   const names = Object.keys(by).filter((name) => (by[name]?.length ?? 0) > 0);
   const [chosen, setChosen] = useState<string | null>(null);
   const name = chosen ?? names[0];
@@ -155,7 +157,7 @@ function WhatFixes({ by }: { by: Schemas["EvaluationView"]["by"] }) {
   return (
     <section className="card" style={{ marginBottom: 16 }}>
       <Group justify="space-between" mb="sm">
-        <h2 style={{ margin: 0, fontSize: 15 }}>What fixes what</h2>
+        <h2 style={{ margin: 0, fontSize: "0.9375rem" }}>What fixes what</h2>
         <SegmentedControl
           size="xs"
           aria-label="By"
@@ -179,7 +181,7 @@ function WhatFixes({ by }: { by: Schemas["EvaluationView"]["by"] }) {
               const median = Object.values(group.seconds).at(-1)?.median;
               return (
                 <Table.Tr key={group.name}>
-                  <Table.Td>{group.name}</Table.Td>
+                  <Table.Td>{name === "resource" ? nameOf(group.name) : group.name}</Table.Td>
                   <Table.Td>{group.fixes.said}</Table.Td>
                   <Table.Td>{median === null || median === undefined ? "–" : seconds(median)}</Table.Td>
                 </Table.Tr>
@@ -207,6 +209,7 @@ const VERDICTS = [
 function Tried({ by, days }: { by: Schemas["EvaluationView"]["by"]; days: number }) {
   const filter = useSearch({ from: "/fixes" });
   const { resource, author } = filter;
+  const nameOf = useNames();
   const verdict = VERDICTS.find((one) => one === filter.verdict);
   const query = useInfiniteQuery(asked.fixes({ days, resource, author, verdict }));
   const items = query.data?.items ?? [];
@@ -216,7 +219,9 @@ function Tried({ by, days }: { by: Schemas["EvaluationView"]["by"]; days: number
     <Select
       aria-label={label}
       placeholder={label}
-      data={[...new Set([...data, ...(filter[name] ? [filter[name]] : [])])].sort()}
+      data={[...new Set([...data, ...(filter[name] ? [filter[name]] : [])])]
+        .sort()
+        .map((value) => ({ value, label: name === "resource" ? nameOf(value) : value }))}
       searchable={data.length > 10}
       value={filter[name] ?? null}
       clearable
@@ -263,7 +268,7 @@ function Tried({ by, days }: { by: Schemas["EvaluationView"]["by"]; days: number
                     fix.plan.steps.map((step) => step.tool).join(", ")
                   )}
                 </Table.Td>
-                <Table.Td>{resources(fix).map(short).join(", ")}</Table.Td>
+                <Table.Td>{resources(fix).map(nameOf).join(", ")}</Table.Td>
                 <Table.Td>{fix.plan.author}</Table.Td>
                 <Table.Td title={fix.verdict?.reasons.join("\n")}>
                   <Verdict fix={fix} />

@@ -3,7 +3,8 @@ import { useInfiniteQuery } from "@tanstack/react-query";
 import { Link } from "@tanstack/react-router";
 import type { Schemas } from "~/api/client";
 import { asked } from "~/api/queries";
-import { seconds, short } from "~/components/figures";
+import { seconds } from "~/components/figures";
+import { useNames } from "~/components/names";
 import { Older } from "~/components/States";
 import { given } from "~/components/Steps";
 import { When } from "~/components/When";
@@ -50,6 +51,7 @@ export function Foregone({ days }: { days: number }) {
 }
 
 function One({ one }: { one: Proposal }) {
+  const nameOf = useNames();
   return (
     <Table.Tr style={{ verticalAlign: "top" }}>
       <Table.Td style={{ whiteSpace: "nowrap" }}>
@@ -64,7 +66,7 @@ function One({ one }: { one: Proposal }) {
             <Link to="/incidents/$key" params={{ key: one.incident }}>
               {step.tool}
             </Link>{" "}
-            on {short(step.resource)} {given(step.arguments, step.in_bytes)}
+            on {nameOf(step.resource)} {given(step.arguments, step.in_bytes)}
           </div>
         ))}
         <Text size="xs" c="dimmed">

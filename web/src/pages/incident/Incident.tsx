@@ -6,7 +6,7 @@ import { type Event, type Fix, type Schemas } from "~/api/client";
 import { asked } from "~/api/queries";
 import { credentials } from "~/api/token";
 import { Decide } from "~/components/Decide";
-import { short } from "~/components/figures";
+import { useNames } from "~/components/names";
 import { Loaded } from "~/components/States";
 import { IncidentStatus, Verdict } from "~/components/Status";
 import { EffectBadge, sayings, Steps } from "~/components/Steps";
@@ -101,6 +101,7 @@ function Told({ detail }: { detail: Detail }) {
 }
 
 function Diagnosed({ diagnosis }: { diagnosis: Schemas["Diagnosis"] }) {
+  const nameOf = useNames();
   return (
     <section className="card">
       <h2>Diagnosis</h2>
@@ -112,7 +113,7 @@ function Diagnosed({ diagnosis }: { diagnosis: Schemas["Diagnosis"] }) {
       </Text>
       <dl className="pairs">
         <dt>Root</dt>
-        <dd>{short(diagnosis.root)}</dd>
+        <dd>{nameOf(diagnosis.root)}</dd>
         <dt>By</dt>
         <dd>{diagnosis.author}</dd>
         {typeof diagnosis.confidence === "number" && (
@@ -129,7 +130,7 @@ function Diagnosed({ diagnosis }: { diagnosis: Schemas["Diagnosis"] }) {
                 <div key={`${one.at}${one.what}`}>
                   {one.what}{" "}
                   <Text span size="xs" c="dimmed">
-                    ({short(one.resource)}, <When at={one.at} />)
+                    ({nameOf(one.resource)}, <When at={one.at} />)
                   </Text>
                 </div>
               ))}
@@ -165,7 +166,7 @@ function Tried({ fix, events }: { fix: Fix; events: Event[] }) {
       </Group>
       <Text size="sm" mb="sm">
         By {fix.plan.author}; policy {fix.decision.policy}: {fix.decision.outcome}.{" "}
-        {fix.approved_by && `Approved by ${fix.approved_by}. `}
+        {fix.approved_by && `Approved by ${fix.approved_by.replace(/^\w+:/, "")}. `}
         Begun <When at={fix.started_at} />.
       </Text>
       <Steps steps={fix.plan.steps} records={fix.steps} said={sayings(events, fix.id)} />
@@ -179,16 +180,17 @@ function Tried({ fix, events }: { fix: Fix; events: Event[] }) {
           <Text size="sm" fw={600} mt="sm">
             Verification
           </Text>
-          <ul style={{ margin: "4px 0 0", paddingLeft: 20, fontSize: 14 }}>
+          <ul style={{ margin: "4px 0 0", paddingLeft: 20, fontSize: "0.875rem" }}>
             {fix.verdict.reasons.map((reason) => (
               <li key={reason}>{reason}</li>
             ))}
-            {fix.verdict.probe && (
-              <li>
-                Probe: {fix.verdict.probe.what},{" "}
-                {fix.verdict.probe.ok ? "passed" : (fix.verdict.probe.error ?? "failed")}
-              </li>
-            )}
+            {fix.verdict.probe &&
+              !fix.verdict.reasons.some((reason) => reason.includes(fix.verdict?.probe?.what ?? "")) && (
+                <li>
+                  Probe: {fix.verdict.probe.what},{" "}
+                  {fix.verdict.probe.ok ? "passed" : (fix.verdict.probe.error ?? "failed")}
+                </li>
+              )}
           </ul>
         </>
       )}
@@ -203,10 +205,10 @@ function Changed({ events }: { events: Event[] }) {
   if (events.length === 0) return null;
   return (
     <section className="card">
-      <h2>What changed before</h2>
+      <h2>What changed</h2>
       <ul className="story">
         {(all ? events : events.slice(0, FEW)).map((event) => (
-          <li key={event.seq} style={{ gridTemplateColumns: "76px 1fr" }}>
+          <li key={event.seq} style={{ gridTemplateColumns: "4.75rem 1fr" }}>
             <When at={event.at} />
             <span className="said">{event.text}</span>
           </li>

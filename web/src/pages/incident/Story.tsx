@@ -12,7 +12,7 @@ export function dot(kind: string): string {
 
 /** In their order; of what a step says on and on, the last. */
 export function inOrder(events: Event[]): Event[] {
-  const ordered = [...events].sort((one, other) => one.seq - other.seq);
+  const ordered = [...events].sort((one, other) => Date.parse(one.at) - Date.parse(other.at) || one.seq - other.seq);
   const said = ({ kind, subject }: Event) => (kind === "fix.step.said" ? subject : "");
   return ordered.filter((event, index) => {
     const next = ordered[index + 1];

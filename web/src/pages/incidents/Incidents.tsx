@@ -2,13 +2,15 @@ import { Table } from "@mantine/core";
 import { useInfiniteQuery } from "@tanstack/react-query";
 import { Link } from "@tanstack/react-router";
 import { asked } from "~/api/queries";
-import { seconds, short } from "~/components/figures";
+import { seconds } from "~/components/figures";
+import { useNames } from "~/components/names";
 import { Empty, Loaded, Older } from "~/components/States";
 import { IncidentStatus } from "~/components/Status";
 import { Title } from "~/components/Title";
 import { When } from "~/components/When";
 
 export function Incidents() {
+  const nameOf = useNames();
   const incidents = useInfiniteQuery(asked.incidents());
   return (
     <>
@@ -40,7 +42,7 @@ export function Incidents() {
                       <Table.Td>
                         <IncidentStatus incident={incident} />
                       </Table.Td>
-                      <Table.Td>{short(incident.root)}</Table.Td>
+                      <Table.Td>{nameOf(incident.root)}</Table.Td>
                       <Table.Td>
                         <When at={incident.opened_at} />
                       </Table.Td>

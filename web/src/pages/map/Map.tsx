@@ -116,7 +116,7 @@ function Listed({ view }: { view: Schemas["MapView"] }) {
   return (
     <details className="card">
       <summary>The same as a list</summary>
-      <ul style={{ fontSize: 14 }}>
+      <ul style={{ fontSize: "0.875rem" }}>
         {view.nodes.map((node) => {
           const needs = view.edges.filter((edge) => edge.source === node.id);
           return (

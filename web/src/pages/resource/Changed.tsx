@@ -32,7 +32,7 @@ export function Changed({ slug }: { slug: string }) {
   return (
     <section className="card">
       <div style={{ display: "flex", justifyContent: "space-between", gap: 8, marginBottom: 8 }}>
-        <h2 style={{ margin: 0, fontSize: 15 }}>What changed</h2>
+        <h2 style={{ margin: 0, fontSize: "0.9375rem" }}>What changed</h2>
         <SegmentedControl
           size="xs"
           aria-label="Changes of the last"
@@ -49,7 +49,7 @@ export function Changed({ slug }: { slug: string }) {
       )}
       <ul className="story" aria-label="What changed">
         {changes.slice(0, MOST).map((event) => (
-          <li key={event.seq} style={{ gridTemplateColumns: "76px 1fr" }}>
+          <li key={event.seq} style={{ gridTemplateColumns: "4.75rem 1fr" }}>
             <When at={event.at} />
             <span className="said">{event.text}</span>
           </li>

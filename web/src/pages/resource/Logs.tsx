@@ -46,7 +46,7 @@ export function Logs({ slug }: { slug: string }) {
   return (
     <section className="card">
       <Group justify="space-between" mb="xs">
-        <h2 style={{ margin: 0, fontSize: 15 }}>Log</h2>
+        <h2 style={{ margin: 0, fontSize: "0.9375rem" }}>Log</h2>
         <Group gap="sm">
           <TextInput
             size="xs"
@@ -91,7 +91,7 @@ export function Logs({ slug }: { slug: string }) {
       )}
       {templates && templates.items.length > 0 && (
         <details style={{ marginTop: 10 }}>
-          <summary style={{ fontSize: 14 }}>What its log usually says</summary>
+          <summary style={{ fontSize: "0.875rem" }}>What its log usually says</summary>
           <ul className="log" tabIndex={0} aria-label="Templates">
             {templates.items.map((one) => (
               <li key={one.text} style={{ gridTemplateColumns: "60px 1fr" }}>

@@ -193,7 +193,7 @@ function Tools({ kind, slug }: { kind: string; slug: string }) {
           <Link
             to="/tools"
             search={{ tool: tool.name, resource: slug }}
-            style={{ fontSize: 14, overflowWrap: "anywhere" }}
+            style={{ fontSize: "0.875rem", overflowWrap: "anywhere" }}
           >
             {tool.name}
           </Link>

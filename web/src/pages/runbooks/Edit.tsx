@@ -84,7 +84,7 @@ export function History({ runbook }: { runbook: Runbook }) {
           .map((change, index) => ({ change, index }))
           .reverse()
           .map(({ change, index }) => (
-            <li key={change.at} style={{ gridTemplateColumns: "76px 1fr" }}>
+            <li key={change.at} style={{ gridTemplateColumns: "4.75rem 1fr" }}>
               <When at={change.at} />
               <span className="said">
                 {change.by}{" "}

@@ -17,24 +17,23 @@ type Outcome = "allow" | "ask" | "deny";
 
 const EFFECTS: Effect[] = ["read", "reversible", "disruptive", "destructive"];
 const OUTCOMES: Record<Outcome, string> = { allow: "does it", ask: "asks first", deny: "never does it" };
-const CHOICES = Object.entries(OUTCOMES).map(([value, label]) => ({ value, label }));
+const CHOICES = Object.entries(OUTCOMES).map(([value, label]) => ({ value, label: `${label} (${value})` }));
 const WORDS: Record<Effect, string> = {
-  read: "look",
-  reversible: "change what can be set back",
-  disruptive: "interrupt without losing anything",
-  destructive: "lose data",
+  read: "looking",
+  reversible: "changes that can be set back",
+  disruptive: "interruptions that lose nothing",
+  destructive: "what loses data",
 };
-const STANDS: Record<Outcome, string> = { allow: "may by itself", ask: "asks before it would", deny: "may never" };
+const STANDS: Record<Outcome, string> = { allow: "By itself", ask: "After a yes", deny: "Never" };
 
 /** One row of the table as a sentence. */
 export function sentence(row: Record<string, string>): string {
   return (Object.keys(STANDS) as Outcome[])
     .flatMap((outcome) => {
       const what = EFFECTS.filter((effect) => row[effect] === outcome).map((effect) => WORDS[effect]);
-      const last = what.pop();
-      return last ? [`${STANDS[outcome]} ${what.length ? `${what.join(", ")} and ` : ""}${last}`] : [];
+      return what.length > 0 ? [`${STANDS[outcome]}: ${what.join(", ")}.`] : [];
     })
-    .join("; it ");
+    .join(" ");
 }
 
 /** What it may do where, in plain words; an admin changes it here. */
@@ -46,7 +45,7 @@ export function Policy({ view }: { view: View }) {
   return (
     <section className="card" aria-label="Policy">
       <Group justify="space-between" mb="sm">
-        <h2 style={{ margin: 0, fontSize: 15 }}>Policy</h2>
+        <h2 style={{ margin: 0, fontSize: "0.9375rem" }}>Policy</h2>
         {may && !edits && (
           <Button size="xs" variant="default" onClick={() => setEdits(true)}>
             Change policy
@@ -78,7 +77,7 @@ function Words({ view }: { view: View }) {
         {Object.entries(view.table).map(([environment, row]) => (
           <div key={environment} style={{ display: "contents" }}>
             <dt>{environment === "production" ? "production, and all that have no line" : environment}</dt>
-            <dd>It {sentence(row)}.</dd>
+            <dd>{sentence(row)}</dd>
           </div>
         ))}
         <dt>Limits</dt>
@@ -164,7 +163,7 @@ function Change({ view, done }: { view: View; done: () => void }) {
                     <Select
                       aria-label={`${environment}, ${effect}`}
                       size="xs"
-                      miw={130}
+                      miw={150}
                       allowDeselect={false}
                       data={CHOICES}
                       value={cells[effect] ?? null}
@@ -306,7 +305,7 @@ function Changed({ view, may }: { view: View; may: boolean }) {
       ))}
       <ul className="story">
         {[...changes].reverse().map((event) => (
-          <li key={event.seq} style={{ gridTemplateColumns: "76px 1fr" }}>
+          <li key={event.seq} style={{ gridTemplateColumns: "4.75rem 1fr" }}>
             <When at={event.at} />
             <span className="said">{event.text}</span>
           </li>

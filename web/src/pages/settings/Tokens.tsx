@@ -27,7 +27,7 @@ export function Tokens() {
   return (
     <section className="card">
       <Group justify="space-between" mb="sm">
-        <h2 style={{ margin: 0, fontSize: 15 }}>Tokens</h2>
+        <h2 style={{ margin: 0, fontSize: "0.9375rem" }}>Tokens</h2>
         {may && <Make />}
       </Group>
       {!may ? (
@@ -124,7 +124,7 @@ function Make() {
             <Group justify="flex-end">
               <CopyButton value={made.token}>
                 {({ copied, copy }) => (
-                  <Button onClick={copy} data-autofocus>
+                  <Button onClick={copy} autoFocus>
                     {copied ? "Copied" : "Copy it"}
                   </Button>
                 )}

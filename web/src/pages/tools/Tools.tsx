@@ -51,7 +51,11 @@ export function Tools() {
                       to="/tools"
                       search={{ tool: one.name }}
                       aria-current={one.name === name ? "true" : undefined}
-                      style={{ fontSize: 14, overflowWrap: "anywhere", fontWeight: one.name === name ? 600 : 400 }}
+                      style={{
+                        fontSize: "0.875rem",
+                        overflowWrap: "anywhere",
+                        fontWeight: one.name === name ? 600 : 400,
+                      }}
                     >
                       {one.name}
                     </Link>

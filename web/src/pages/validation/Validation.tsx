@@ -178,7 +178,7 @@ function One({ run }: { run: Run }) {
       ))}
       {run.told.length > 0 && (
         <details style={{ marginTop: 8 }} open={run.status === "running"}>
-          <summary style={{ fontSize: 14 }}>What was seen</summary>
+          <summary style={{ fontSize: "0.875rem" }}>What was seen</summary>
           <pre className="told" tabIndex={0}>
             {run.told.join("\n")}
           </pre>

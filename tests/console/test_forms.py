@@ -1,0 +1,181 @@
+"""What people fill in and decide in the console, by keyboard alone; heard by who does not see; nobody stumbles."""
+
+import re
+
+from playwright.sync_api import Page, expect
+
+from tests.console.conftest import Site
+from tests.console.test_console import press, row, without_stumbling
+
+MIB = 1 << 20
+
+
+def tab_to(page: Page, name: str) -> None:
+    """With the Tab key alone."""
+    for _ in range(150):
+        page.keyboard.press("Tab")
+        told = page.evaluate("[document.activeElement.getAttribute('aria-label'), document.activeElement.textContent]")
+        if name in told:
+            return
+    raise AssertionError(f"the Tab key does not lead to {name}")
+
+
+def test_what_gets_full_is_heard_of_and_approved_by_keyboard_alone(site: Site, operator: Page) -> None:
+    operator.goto("/")
+    expect(row(operator, "cache")).to_contain_text("Healthy")
+    operator.keyboard.press("?")
+    expect(operator.get_by_role("dialog", name="Keyboard")).to_contain_text("Search for anything")
+    assert without_stumbling(operator) == []
+    operator.keyboard.press("Escape")
+    expect(operator.get_by_role("dialog")).to_have_count(0)
+    heard = operator.locator("[aria-live=polite]")
+    expect(heard).to_have_text("")
+
+    site.fill("cache")
+
+    expect(heard).to_contain_text("cache")
+    operator.keyboard.press("g")
+    operator.keyboard.press("a")
+    expect(operator.get_by_text("redis_expire_cache_keys on cache").first).to_be_visible()
+    expect(operator.get_by_text("Cost: not called here yet, at most 60 s, 2 s more until it shows")).to_be_visible()
+    tab_to(operator, "Approve")
+    operator.keyboard.press("Enter")
+    expect(operator.get_by_role("dialog").get_by_role("button", name="Approve")).to_be_focused()
+    operator.keyboard.press("Enter")
+    expect(operator.get_by_text("Nothing waits")).to_be_visible()
+    operator.keyboard.press("g")
+    operator.keyboard.press("i")
+    expect(operator.locator(".status-healed").first).to_be_visible()
+    tab_to(operator, "redis-memory-full on cache")
+    operator.keyboard.press("Enter")
+    expect(operator.get_by_role("list", name="What redis_expire_cache_keys says")).to_contain_text(
+        re.compile(r"\d+ keys removed, memory at \d+% of maxmemory")
+    )
+    operator.go_back()
+    expect(operator.get_by_role("heading", name="Incidents", level=1)).to_be_visible()
+
+
+def test_policy_tells_what_becomes_looser_before_an_admin_sets_it(site: Site, operator: Page) -> None:
+    operator.goto("/settings")
+    policy = operator.get_by_role("region", name="Policy", exact=True)
+    expect(policy).to_contain_text("After a yes: changes that can be set back, interruptions that lose nothing.")
+    policy.get_by_role("button", name="Change policy").click()
+    operator.get_by_role("combobox", name="production, reversible").focus()
+    operator.keyboard.press("Enter")
+    operator.keyboard.press("ArrowUp")
+    operator.keyboard.press("Enter")
+    told = operator.get_by_role("status", name="What would change")
+    expect(told).to_contain_text("production/reversible: ask → allow")
+    expect(told).to_contain_text("production/reversible would be allow, the configuration says ask")
+    assert without_stumbling(operator) == []
+    with site.up.client as client:
+        assert client.get("/api/policy")["changed"] is None
+
+    policy.get_by_role("button", name="Set it, though it is looser").click()
+    dialog = operator.get_by_role("dialog")
+    expect(dialog).to_contain_text("More permissive than the configuration")
+    expect(dialog.get_by_role("button", name="Set it, though it is looser")).to_be_disabled()
+    dialog.get_by_role("textbox", name="Why (needed)").fill("the migration")
+    dialog.get_by_role("button", name="Set it, though it is looser").click()
+    expect(policy).to_contain_text("Looser than the configuration: production/reversible would be allow")
+    expect(policy).to_contain_text("the migration")
+    with site.up.client as client:
+        assert client.get("/api/policy")["table"]["production"]["reversible"] == "allow"
+    press(operator, "As configured")
+    expect(policy).to_contain_text("As configured; it was changed before")
+    with site.up.client as client:
+        assert client.get("/api/policy")["changed"] is None
+
+
+def test_what_a_person_healed_by_hand_is_reviewed_as_a_diff_and_becomes_a_runbook(site: Site, operator: Page) -> None:
+    site.fill("carts")
+    operator.goto("/approvals")
+    expect(operator.get_by_text("redis_expire_cache_keys on carts").first).to_be_visible()
+    body = {"resource": "carts", "arguments": {"value": 64 * MIB}}
+    bearer = {"Authorization": f"Bearer {site.token}"}
+    answer = operator.request.post(f"{site.address}/api/mcp/tools/redis_set_maxmemory", data=body, headers=bearer)
+    assert answer.ok, answer.text()
+    expect(operator.get_by_text("Nothing waits")).to_be_visible()
+
+    operator.goto("/runbooks")
+    draft = operator.get_by_role("region", name="Drafts").locator("section").first
+    expect(draft).to_contain_text("Learned")
+    diff = draft.get_by_role("region", name=re.compile("^Diff of"))
+    expect(diff).to_contain_text("redis_set_maxmemory")
+    assert re.search(r"^\+ ", diff.inner_text(), re.MULTILINE)
+    draft.get_by_role("switch", name="Improve it first").click()
+    text = draft.get_by_role("textbox", name=re.compile("^Text of"))
+    text.fill(text.input_value().rstrip() + "\n\nAsk Ada first.\n")
+    expect(diff).to_contain_text("+ Ask Ada first.")
+    assert without_stumbling(operator) == []
+    draft.get_by_role("button", name="Accept").click()
+    operator.get_by_role("dialog").get_by_role("button", name="Accept").click()
+    expect(operator.get_by_role("region", name="Drafts")).to_have_count(0)
+    learned = operator.locator("summary", has_text="learned").first
+    learned.click()
+    expect(operator.get_by_role("main")).to_contain_text("Ask Ada first.")
+    site.empty("carts")
+
+
+def test_a_rule_that_was_changed_says_so_with_who_and_what_it_was(site: Site, operator: Page) -> None:
+    bearer = {"Authorization": f"Bearer {site.token}"}
+    body = {"threshold": 0.9, "note": "earlier, please"}
+    answer = operator.request.put(f"{site.address}/api/rules/redis-memory-full", data=body, headers=bearer)
+    assert answer.ok, answer.text()
+    operator.goto("/alerts")
+    changed = operator.get_by_role("region", name="Changed rules")
+    expect(changed).to_contain_text("earlier, please")
+    expect(changed).to_contain_text("redis-memory-full")
+    assert without_stumbling(operator) == []
+    changed.get_by_role("button", name="redis-memory-full as configured").click()
+    operator.get_by_role("dialog").get_by_role("button", name="As configured").click()
+    expect(changed).to_have_count(0)
+
+
+def test_what_it_would_have_done_is_listed_with_policy_and_what_then_happened(site: Site, operator: Page) -> None:
+    bearer = {"Authorization": f"Bearer {site.token}"}
+    operator.request.put(f"{site.address}/api/mode", data={"mode": "observe"}, headers=bearer)
+    site.fill("cache")
+    operator.goto("/fixes")
+    listed = operator.get_by_role("region", name="Plans that were not carried out")
+    expect(listed).to_contain_text("it is not well yet")
+    expect(listed).to_contain_text("would have allowed it")
+    site.empty("cache")
+    expect(listed).to_contain_text(re.compile("it recovered by itself|people did something else"))
+    expect(listed.get_by_role("link", name="redis_expire_cache_keys").first).to_be_visible()
+    assert without_stumbling(operator) == []
+    operator.request.delete(f"{site.address}/api/mode", headers=bearer)
+
+
+def test_runbooks_are_edited_and_tokens_made_by_keyboard_and_nobody_stumbles_there(operator: Page) -> None:
+    operator.goto("/runbooks")
+    expect(operator.locator("summary", has_text="memory-full").first).to_be_visible()
+    operator.keyboard.press("/")
+    operator.keyboard.type("data outgrew")
+    operator.locator("summary", has_text="memory-full").first.focus()
+    operator.keyboard.press("Enter")
+    tab_to(operator, "Edit")
+    operator.keyboard.press("Enter")
+    text = operator.get_by_role("textbox", name="Text of memory-full")
+    text.focus()
+    operator.keyboard.press("Control+End")
+    operator.keyboard.type("\nAsk Ada.")
+    expect(operator.get_by_role("region", name="Diff of memory-full")).to_contain_text("+ Ask Ada.")
+    assert without_stumbling(operator) == []
+    tab_to(operator, "Leave it")
+    operator.keyboard.press("Enter")
+
+    operator.goto("/settings")
+    expect(operator.get_by_role("button", name="New token")).to_be_visible()
+    tab_to(operator, "New token")
+    operator.keyboard.press("Enter")
+    dialog = operator.get_by_role("dialog", name="New token")
+    expect(dialog.get_by_role("textbox", name="For whom")).to_be_focused()
+    assert without_stumbling(operator) == []
+    operator.keyboard.type("bob")
+    operator.keyboard.press("Enter")
+    expect(dialog.get_by_role("button", name="Copy it")).to_be_focused()
+    assert without_stumbling(operator) == []
+    operator.keyboard.press("Escape")
+    expect(operator.get_by_role("region", name="Tokens")).to_contain_text("bob")
+    expect(operator.get_by_role("button", name="New token")).to_be_focused()
