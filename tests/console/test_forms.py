@@ -179,3 +179,18 @@ def test_runbooks_are_edited_and_tokens_made_by_keyboard_and_nobody_stumbles_the
     operator.keyboard.press("Escape")
     expect(operator.get_by_role("region", name="Tokens")).to_contain_text("bob")
     expect(operator.get_by_role("button", name="New token")).to_be_focused()
+
+
+def test_a_wrong_token_is_refused_with_a_word_and_can_be_corrected(site: Site, page: Page) -> None:
+    page.goto("/")
+    page.get_by_role("button", name="Sign in").click()
+    dialog = page.get_by_role("dialog")
+    expect(dialog).to_contain_text(f"{site.up.data}/token")
+    dialog.get_by_role("textbox", name="Token").fill("wrong")
+    page.keyboard.press("Enter")
+    expect(dialog).to_contain_text("The token is not known")
+    assert without_stumbling(page) == []
+    dialog.get_by_role("textbox", name="Token").fill(site.token)
+    page.keyboard.press("Enter")
+    expect(dialog).to_have_count(0)
+    expect(page.get_by_role("button", name="Sign in")).to_have_count(0)

@@ -16,7 +16,9 @@ export type Effect = Schemas["Effect"];
 export const api = createClient<paths>({ baseUrl: globalThis.location?.origin ?? "" });
 api.use({
   onRequest({ request }) {
-    for (const [name, value] of Object.entries(credentials())) request.headers.set(name, value);
+    for (const [name, value] of Object.entries(credentials())) {
+      if (!request.headers.has(name)) request.headers.set(name, value);
+    }
     return request;
   },
 });

@@ -7,7 +7,7 @@ import { EffectBadge } from "./Steps";
 const MEANS: Record<Effect, string> = {
   read: "is only looked at",
   reversible: "is set differently, and can be set back",
-  disruptive: "is interrupted; nothing is lost",
+  disruptive: "is interrupted in what it does; nothing that is stored is lost",
   destructive: "loses data",
 };
 const WORST: Effect[] = ["read", "reversible", "disruptive", "destructive"];
@@ -42,7 +42,10 @@ export function Picture({ approval }: { approval: Approval }) {
             <div className={`box box-${worst}`}>
               <b>{own.map((step) => step.tool).join(", ")}</b>
               <span>
-                <EffectBadge effect={worst} /> it {MEANS[worst]}
+                <EffectBadge effect={worst} /> it{" "}
+                {worst === "disruptive" && item?.health === "FAILED"
+                  ? "does not work now: nothing more is interrupted by it"
+                  : MEANS[worst]}
               </span>
               {own.flatMap((step) => (step.expected ? [<span key={step.tool}>expected: {step.expected}</span>] : []))}
             </div>

@@ -1,24 +1,25 @@
 import { Button, Group, PasswordInput, Text } from "@mantine/core";
+import { useQuery } from "@tanstack/react-query";
 import { useState } from "react";
 import { ask, api } from "~/api/client";
 import { live } from "~/api/live";
-import { client } from "~/api/queries";
+import { asked, client } from "~/api/queries";
 import { token } from "~/api/token";
 
 /** Takes a token once the server knows it. */
 export function TokenForm({ done }: { done?: () => void }) {
+  const { data } = useQuery(asked.settings());
   const [value, setValue] = useState("");
   const [problem, setProblem] = useState("");
   async function take() {
-    const before = token.get();
-    token.set(value.trim());
+    setProblem("");
     try {
-      await ask(api.GET("/api/me"));
+      await ask(api.GET("/api/me", { headers: { Authorization: `Bearer ${value.trim()}` } }));
     } catch (error) {
-      token.set(before);
       setProblem((error as Error).message);
       return;
     }
+    token.set(value.trim());
     live.again();
     await client.invalidateQueries();
     done?.();
@@ -33,7 +34,12 @@ export function TokenForm({ done }: { done?: () => void }) {
       <Group align="flex-end" gap="xs">
         <PasswordInput
           label="Token"
-          description="Of the operator: `token` in the data directory; of others: `watchkeeper token new`."
+          description={
+            <>
+              Of the operator: the file <code>{data ? `${String(data.settings.data)}/token` : "token"}</code>
+              {!data && " in the data directory"}; of others: <code>watchkeeper token new</code>.
+            </>
+          }
           autoComplete="off"
           value={value}
           error={problem}

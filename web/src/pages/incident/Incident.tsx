@@ -205,7 +205,7 @@ function Changed({ events }: { events: Event[] }) {
   if (events.length === 0) return null;
   return (
     <section className="card">
-      <h2>What changed</h2>
+      <h2>What changed, before it and since</h2>
       <ul className="story">
         {(all ? events : events.slice(0, FEW)).map((event) => (
           <li key={event.seq} style={{ gridTemplateColumns: "4.75rem 1fr" }}>
