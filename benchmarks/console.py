@@ -4,7 +4,8 @@ Run: .venv/bin/python -m benchmarks.console --json benchmarks/results/console.js
 
 What the first page loads; the time between frames while the overview is scrolled by the wheel; and the same while
 something happens twenty times a second. Beside each, how long the page's main thread was busy in a second of it: on a
-machine that does much else, that says more than the time between frames.
+machine that does much else, that says more than the time between frames. A long task is one of 50 ms or more (W3C).
+The figures of all resources move with each look, so that what is told is news to the rows, too.
 """
 
 import argparse
@@ -29,6 +30,10 @@ from benchmarks.many import installed
 from watchkeeper import __version__
 
 FRAMES = """() => {
+    window.long_ = []; window.sees_?.disconnect();
+    window.sees_ = new PerformanceObserver((list) =>
+        list.getEntries().forEach(({duration}) => window.long_.push(duration)));
+    window.sees_.observe({type: 'longtask'});
     window.frames_ = []; window.counts_ = true; let last = performance.now();
     const next = (now) => {
         window.frames_.push(now - last); last = now;
@@ -66,12 +71,14 @@ def watched(page: Page, devtools: CDPSession, seconds: float, scrolls: bool) -> 
             page.mouse.wheel(0, WHEEL if turn // 60 % 2 == 0 else -WHEEL)
         page.wait_for_timeout(1000 * EVERY)
     frames: list[float] = page.evaluate("() => { window.counts_ = false; return window.frames_; }")
+    long: list[float] = page.evaluate("window.long_")
     spent, lasted = busy(devtools), time.monotonic() - began
     return {
         "seconds": round(lasted, 1),
         "frames": len(frames),
         "between_frames": quantiles([one / 1000 for one in frames]),
         "frames_over_50_ms": sum(one > 50 for one in frames),
+        "long_tasks": {"count": len(long), "longest_ms": round(max(long, default=0.0), 1)},
         "main_thread_ms_per_second": {name: round(1000 * (spent[name] - before[name]) / lasted, 1) for name in before},
     }
 
@@ -160,7 +167,7 @@ def main() -> None:
         folder = Path(name)
         config = folder / "watchkeeper.yaml"
         config.write_text(yaml.safe_dump({"only": ["m*"], "server": {"limits": {"changes_per_minute": 6000}}}))
-        environment = {"PYTHONPATH": str(installed(folder)), "MANY": str(given.number)}
+        environment = {"PYTHONPATH": str(installed(folder)), "MANY": str(given.number), "MANY_MOVE": "1"}
         environment |= {"WATCHKEEPER_WATCH__QUICK": "1", "WATCHKEEPER_WATCH__INTERVAL": "5"}
         server = Server(folder / "data", config, environment, fresh=True)
         harness.PATIENCE = 300.0

@@ -29,10 +29,12 @@ CONNECTOR = """
 import os
 from contextlib import asynccontextmanager
 from dataclasses import replace
+from random import random
 from watchkeeper.connectors.redis import connector as redis
 from watchkeeper.domain import Probe, Resource, now
 
 NUMBER = int(os.environ["MANY"])
+MOVE = bool(os.environ.get("MANY_MOVE"))
 
 class Many:
     kind = "many"
@@ -49,6 +51,8 @@ class Many:
 
     async def read(self, session, last):
         metrics = {name: value + 0.0 for name, value in self.sample.metrics.items()}
+        if MOVE:
+            metrics[self.metric] = 0.3 + 0.2 * random()
         return replace(self.sample, metrics=metrics, facts=dict(self.sample.facts))
 
     async def probe(self, session):

@@ -265,17 +265,28 @@ export function touched(event: Pick<Event, "kind" | "incident" | "subject">): st
 }
 
 const GATHER_MS = 300;
+const SCROLLS_MS = 150;
+const LATEST_MS = 1_200;
 
-/** Asks again for what an event has changed; of many events at once, once. */
+/** Asks again for what an event has changed; of many events at once, once; while somebody scrolls, a little later. */
 export function keepCurrent(): void {
   const waiting = new Map<string, string[]>();
+  let scrolled = 0;
+  let first = 0;
+  window.addEventListener("scroll", () => (scrolled = Date.now()), { passive: true });
+  function flush() {
+    if (Date.now() - scrolled < SCROLLS_MS && Date.now() - first < LATEST_MS) {
+      setTimeout(flush, SCROLLS_MS);
+      return;
+    }
+    const keys = [...waiting.values()];
+    waiting.clear();
+    keys.forEach((queryKey) => void client.invalidateQueries({ queryKey }));
+  }
   live.follow((event) => {
     if (waiting.size === 0) {
-      setTimeout(() => {
-        const keys = [...waiting.values()];
-        waiting.clear();
-        keys.forEach((queryKey) => void client.invalidateQueries({ queryKey }));
-      }, GATHER_MS);
+      first = Date.now();
+      setTimeout(flush, GATHER_MS);
     }
     touched(event).forEach((key) => waiting.set(key.join("/"), key));
   });
