@@ -8,14 +8,17 @@ from tests.console.conftest import Site
 from tests.console.test_console import press, row, without_stumbling
 
 MIB = 1 << 20
+FOCUSED = """() => {
+    const {textContent, placeholder} = document.activeElement;
+    return [document.activeElement.getAttribute('aria-label'), textContent, placeholder];
+}"""
 
 
 def tab_to(page: Page, name: str) -> None:
     """With the Tab key alone."""
     for _ in range(150):
         page.keyboard.press("Tab")
-        told = page.evaluate("[document.activeElement.getAttribute('aria-label'), document.activeElement.textContent]")
-        if name in told:
+        if name in page.evaluate(FOCUSED):
             return
     raise AssertionError(f"the Tab key does not lead to {name}")
 

@@ -14,6 +14,7 @@ from tests.cli.conftest import WATCHKEEPER, running
 from tests.conftest import free_port
 from tests.console.conftest import ARGUMENTS, AXE, CHROMIUM, reachable
 from tests.console.test_console import without_stumbling
+from tests.console.test_forms import tab_to
 from watchkeeper_lab.lab import Lab
 from watchkeeper_lab.serve.benchmarks import kept
 
@@ -68,11 +69,15 @@ def test_a_benchmark_begun_from_the_page_is_seen_step_by_step_and_kept_on_the_sc
             assert without_stumbling(page) == []
 
             page.get_by_role("link", name="Validation").click()
-            page.get_by_placeholder("the whole suite").click()
-            page.get_by_role("option", name="redis-killed", exact=True).click()
+            tab_to(page, "the whole suite")
+            page.keyboard.type("redis-killed")
+            page.keyboard.press("ArrowDown")
+            page.keyboard.press("Enter")
             page.keyboard.press("Escape")
-            page.get_by_role("button", name="Run benchmark").click()
-            page.get_by_role("dialog").get_by_role("button", name="Run benchmark").click()
+            tab_to(page, "Run benchmark")
+            page.keyboard.press("Enter")
+            expect(page.get_by_role("dialog").get_by_role("button", name="Run benchmark")).to_be_focused()
+            page.keyboard.press("Enter")
             expect(page.get_by_role("dialog")).to_have_count(0)
             run = page.get_by_role("region", name="redis-killed")
             expect(run).to_contain_text("running")
