@@ -197,3 +197,24 @@ def test_a_wrong_token_is_refused_with_a_word_and_can_be_corrected(site: Site, p
     page.keyboard.press("Enter")
     expect(dialog).to_have_count(0)
     expect(page.get_by_role("button", name="Sign in")).to_have_count(0)
+
+
+def test_an_incident_is_taken_over_handed_on_tried_again_and_ended_from_its_page(site: Site, operator: Page) -> None:
+    site.fill("cache")
+    operator.goto("/")
+    row(operator, "cache").locator(".doing").click()
+    stands = operator.locator("main .status").first
+    expect(stands).to_have_text("waits for approval")
+    press(operator, "Acknowledge")
+    expect(operator.get_by_text("root looks after it").first).to_be_visible()
+    press(operator, "Stop")
+    expect(stands).to_have_text("handed to a person")
+    press(operator, "Retry")
+    expect(stands).to_have_text("waits for approval")
+    site.empty("cache")
+    operator.get_by_role("main").get_by_role("button", name="Close", exact=True).click()
+    dialog = operator.get_by_role("dialog")
+    expect(dialog.get_by_role("button", name="Close", exact=True).last).to_be_disabled()
+    dialog.get_by_role("textbox", name="Why (needed)").fill("emptied by hand")
+    dialog.get_by_role("button", name="Close", exact=True).last.click()
+    expect(stands).to_have_text(re.compile("ended by a person|recovered by itself"))

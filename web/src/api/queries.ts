@@ -162,7 +162,11 @@ export const asked = {
       queryFn: () => ask(api.GET("/api/incidents/{key}", { params: { path: { key } } })),
     }),
   approvals: () =>
-    queryOptions({ queryKey: ["approvals"], refetchInterval: 15_000, queryFn: () => ask(api.GET("/api/approvals")) }),
+    queryOptions({
+      queryKey: ["approvals"],
+      refetchInterval: 15_000,
+      queryFn: () => ask(api.GET("/api/approvals", { params: { query: { limit: 500 } } })),
+    }),
   fixes: ({ days, ...filter }: FixFilter) =>
     older(["fixes", days, filter], (before) =>
       ask(api.GET("/api/fixes", { params: { query: { ...filter, limit: 100, before, since: ago(days) } } })),
@@ -216,7 +220,9 @@ export const asked = {
   channels: () => queryOptions({ queryKey: ["channels"], queryFn: () => ask(api.GET("/api/notify/channels")) }),
   llm: () => queryOptions({ queryKey: ["llm"], staleTime: SELDOM_MS, queryFn: () => ask(api.GET("/api/llm")) }),
   interactions: () =>
-    queryOptions({ queryKey: ["interactions"], queryFn: () => ask(api.GET("/api/llm/interactions")) }),
+    older(["interactions"], (before) =>
+      ask(api.GET("/api/llm/interactions", { params: { query: { limit: 50, before } } })),
+    ),
   failures: () =>
     queryOptions({
       queryKey: ["failures"],

@@ -1,15 +1,15 @@
 import { Text } from "@mantine/core";
-import { useQuery } from "@tanstack/react-query";
+import { useInfiniteQuery, useQuery } from "@tanstack/react-query";
 import { Link } from "@tanstack/react-router";
 import { asked } from "~/api/queries";
 import { seconds } from "~/components/figures";
-import { Empty, Loaded } from "~/components/States";
+import { Empty, Loaded, Older } from "~/components/States";
 import { Output } from "~/components/Steps";
 import { Title } from "~/components/Title";
 import { When } from "~/components/When";
 
 export function Interactions() {
-  const interactions = useQuery(asked.interactions());
+  const interactions = useInfiniteQuery(asked.interactions());
   const llm = useQuery(asked.llm());
   return (
     <>
@@ -64,6 +64,7 @@ export function Interactions() {
           )
         }
       </Loaded>
+      <Older query={interactions} name="requests" />
     </>
   );
 }
