@@ -3,7 +3,9 @@
 import asyncio
 import os
 import socket
+import subprocess
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 from nginx_fixtures import SLOTS, Behind, Clients, Eye, Nginx, firing, free_ports, until
@@ -17,6 +19,14 @@ from watchkeeper.hosts import Machine
 
 HALF = b"GET / HTTP/1.1\r\nHost: front\r\nX-Slow: "
 WHOLE = b"GET / HTTP/1.1\r\nHost: front\r\n\r\n"
+
+
+def certified(folder: Path) -> str:
+    """The rest of a `listen` that speaks TLS, with a certificate made for it."""
+    names = [str(folder / name) for name in ("key.pem", "cert.pem")]
+    made = ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-subj", "/CN=front", "-days", "1"]
+    subprocess.run([*made, "-keyout", names[0], "-out", names[1]], check=True, capture_output=True)
+    return f"ssl; ssl_certificate {names[1]}; ssl_certificate_key {names[0]};"
 
 
 def needs_root() -> None:
@@ -222,15 +232,16 @@ async def test_an_upstream_that_is_gone_is_not_nginx_fault(see: Eye, clients: Cl
     assert "would not help" in (hands.nginx_restart.refusal(reading, {}) or "")
 
 
+@pytest.mark.parametrize("tls", [False, True])
 async def test_one_that_waits_for_what_is_behind_it_is_told_apart_from_one_that_hangs(
-    see: Eye, front_server: Nginx
+    see: Eye, front_server: Nginx, tls: bool
 ) -> None:
     await until(see, lambda r: r.metrics.get("configuration_valid") == 1.0)
     hanging = socket.create_server(("127.0.0.1", 0))  # takes connections, and answers nobody
     (port,) = free_ports(1)
     named = front_server.folder / "conf.d" / "waits.conf"
     named.write_text(
-        f"server {{ listen 127.0.0.1:{port}; "
+        f"server {{ listen 127.0.0.1:{port} {certified(front_server.folder) if tls else ';'} "
         f"location / {{ proxy_pass http://127.0.0.1:{hanging.getsockname()[1]}; }} }}"
     )
     try:
@@ -239,10 +250,10 @@ async def test_one_that_waits_for_what_is_behind_it_is_told_apart_from_one_that_
             while not await status.answers_itself("127.0.0.1", port):  # noqa: ASYNC110
                 await asyncio.sleep(0.05)  # nothing tells when the new workers listen
         with pytest.raises(TimeoutError):
-            await status.ask("127.0.0.1", port, "/")
-        await asking.answered("127.0.0.1", port, "", tls=False)
+            await status.ask("127.0.0.1", port, "/", tls=tls)
+        await asking.answered("127.0.0.1", port, "", tls=tls)
         with pytest.raises(TimeoutError):
-            await asking.answered("127.0.0.1", hanging.getsockname()[1], "", tls=False)
+            await asking.answered("127.0.0.1", hanging.getsockname()[1], "", tls=tls)
     finally:
         named.unlink()
         front_server.reload()

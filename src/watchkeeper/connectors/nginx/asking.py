@@ -95,11 +95,8 @@ async def knock(session: NginxSession, metrics: dict[str, float]) -> None:
 
 async def answered(address: str, port: int, name: str, *, tls: bool) -> None:
     """A page; where it takes too long that may be what is behind it, and then it alone is asked. Raises OSError."""
-    if tls:
-        await status.ask(address, port, "/", name=name, tls=True)
-        return
     try:
-        await status.ask(address, port, "/", name=name, timeout=status.SECONDS * 0.7)
+        await status.ask(address, port, "/", name=name, tls=tls, timeout=status.SECONDS * 0.7)
     except TimeoutError:
         if not await status.answers_itself(address, port):
             raise

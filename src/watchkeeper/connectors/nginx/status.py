@@ -107,7 +107,8 @@ async def ask(
 
 
 async def answers_itself(address: str, port: int) -> bool:
-    """Whether a worker answers what it hands on to nobody: no request at all, which it calls bad (400)."""
+    """Whether a worker answers what it hands on to nobody: no request at all, which it calls bad (400). So it does
+    where it speaks TLS: it looks at the first byte (nginx.org, "ngx_http_ssl_module", error 497)."""
     try:
         async with asyncio.timeout(SECONDS * 0.3):
             reader, writer = await asyncio.open_connection(address, port)
