@@ -124,7 +124,7 @@ def test_a_proposed_fix_is_a_button_and_nothing_is_done_before_it_is_pressed(tal
     tab.get_by_role("dialog").get_by_role("button", name="Submit this fix").click()
     expect(proposal.get_by_role("status")).to_be_visible()
     tab.goto("/fixes")
-    expect(tab.get_by_role("region", name="Fixes", exact=True)).to_contain_text("healed")
+    expect(tab.get_by_role("region", name="Fixes", exact=True)).to_contain_text("still well")
     with talking.redis["cache"].client() as client:
         assert client.config_get("maxmemory") == {"maxmemory": str(48 << 20)}
     tab.goto("/interactions")
