@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from tests.domain.making import after, alert, incident, resource
 from watchkeeper.domain import Alert, Health, Incident, Resource
-from watchkeeper.watch import incident_for, reach, relapse_of, root_of
+from watchkeeper.watch import incident_for, reach, root_of
 from watchkeeper.watch.correlation import (
     WINDOW,
     cause_of,
@@ -280,42 +280,6 @@ def test_of_several_incidents_the_oldest_is_joined() -> None:
     younger = incident(named("orders"), id="inc-2", at=after(5))
     older = incident(named("cache"), id="inc-1")
     assert incident_for(alert(named("shop")), [younger, older], resources, after(9)) is older
-
-
-def closed(outcome: str = "healed", **more: object):
-    return replace(incident(named("cache")), status="closed", outcome=outcome, closed_at=after(60), **more)
-
-
-OLD = alert(named("cache"), incident="inc-1", status="resolved")
-
-
-def test_the_same_fault_soon_after_healing_is_a_relapse() -> None:
-    assert relapse_of(alert(named("cache")), [closed()], [OLD], after(90)) == closed()
-
-
-def test_the_same_fault_much_later_is_a_new_incident() -> None:
-    assert relapse_of(alert(named("cache")), [closed()], [OLD], after(60 + 601)) is None
-
-
-def test_another_fault_is_no_relapse() -> None:
-    assert relapse_of(alert(named("cache"), rule="down"), [closed()], [OLD], after(90)) is None
-    assert relapse_of(alert(named("orders")), [closed()], [OLD], after(90)) is None
-
-
-def test_what_only_suffered_then_may_suffer_from_something_else_now() -> None:
-    suffered = alert(named("shop"), incident="inc-1", status="resolved")
-    assert relapse_of(alert(named("shop")), [closed()], [OLD, suffered], after(90)) is None
-
-
-def test_what_recovered_by_itself_or_was_removed_does_not_relapse() -> None:
-    for outcome in ("recovered", "gone", "by_human"):
-        assert relapse_of(alert(named("cache")), [closed(outcome)], [OLD], after(90)) is None
-
-
-def test_a_relapse_reopens_and_still_knows_what_was_tried() -> None:
-    again = closed(tried=("runbook:full#1@x",)).reopen()
-    assert (again.status, again.outcome, again.closed_at, again.reopened) == ("open", None, None, 1)
-    assert again.tried == ("runbook:full#1@x",)
 
 
 def test_in_a_circle_with_victims_the_root_is_of_the_circle() -> None:
