@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from tests.domain.making import CACHE, T0, reading, rule
 from watchkeeper.domain import Probe, Reading, Resource
-from watchkeeper.store.store import adapter
+from watchkeeper.store.transaction import adapter
 from watchkeeper.watch import checked
 from watchkeeper.watch.checked import Garbage
 

@@ -6,7 +6,8 @@ from watchkeeper.domain import Conflict
 
 PASSWORD_HELP = (
     "Give a user of its stats_users (to look) or admin_users (to act) as references: `username`, "
-    "`password: env:NAME` or `file:PATH` in its entry under `resources`, or the labels "
+    "`password: env:NAME` or `file:PATH` in its entry under `resources` in "
+    "watchkeeper.yaml, or the labels "
     "watchkeeper.pgbouncer.username and watchkeeper.pgbouncer.password."
 )
 

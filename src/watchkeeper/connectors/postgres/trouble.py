@@ -10,7 +10,7 @@ from watchkeeper.domain import Conflict
 
 PASSWORD_HELP = (
     "Give user and password as references: `username`, `password: env:NAME` or `file:PATH` in its entry "
-    "under `resources`, or the label watchkeeper.postgres.password."
+    "under `resources` in watchkeeper.yaml, or the label watchkeeper.postgres.password."
 )
 
 

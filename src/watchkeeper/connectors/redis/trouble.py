@@ -6,8 +6,8 @@ from watchkeeper.connectors.redis.wire import ConnectionLost, ServerSaid
 from watchkeeper.domain import Conflict
 
 PASSWORD_HELP = (
-    "Give the right one as a reference: `password: env:NAME` or `file:PATH` in its entry under `resources`, "
-    "or the label watchkeeper.redis.password."
+    "Give the right one as a reference: `password: env:NAME` or `file:PATH` in its entry under `resources` in "
+    "watchkeeper.yaml, or the label watchkeeper.redis.password."
 )
 RIGHTS_HELP = "`watchkeeper doctor` prints the line that gives it."
 _COMMAND = re.compile(r"run the '([^']+)' command")
