@@ -5,13 +5,15 @@ from datetime import timedelta
 from typing import Any
 
 import httpx
+import pytest
 
 from tests.server.conftest import Thing
 from tests.server.test_acts import changed
 from tests.server.test_approvals import closed
 from tests.server.test_door import problem
-from watchkeeper.domain import Fix
+from watchkeeper.domain import Event, Fix
 from watchkeeper.server import Runtime, searching
+from watchkeeper.store import Store, StoreAway
 
 Client = httpx.AsyncClient
 
@@ -65,3 +67,24 @@ async def test_what_a_step_says_is_told_while_it_is_at_work_and_what_it_took_aft
     assert took["memo_slow"]["seconds"]["median"] > 0
     told = (await viewer.get("/api/mcp/tools/memo_slow")).json()
     assert (told["settle"], told["timeout"], told["cost"]) == (3.0, 30.0, None)
+
+
+async def test_a_step_whose_words_cannot_be_kept_is_done_all_the_same(
+    thing: Thing, operator: Client, runtime: Runtime, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    emit, refused = Store.emit, list[str]()
+
+    async def no_room(store: Store, *events: Event) -> None:
+        if any(event.kind == "fix.step.said" for event in events):
+            refused.append(events[0].text)
+            raise StoreAway("There is no room.")
+        await emit(store, *events)
+
+    monkeypatch.setattr(Store, "emit", no_room)
+    body = {"resource": thing.slug, "arguments": {"value": 0.3}}
+    key = (await operator.post("/api/mcp/tools/memo_slow", json=body)).json()["fix_id"]
+    await thing.event("fix.step.acting")
+    thing.let_go()
+    await closed(runtime, key)
+    assert refused
+    assert [record.status for record in (await runtime.store.get(Fix, key)).steps] == ["done"]

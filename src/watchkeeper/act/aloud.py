@@ -4,10 +4,13 @@ import asyncio
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager, suppress
 
+import structlog
+
 from watchkeeper.domain import Event, Fix, StepRecord, now
 from watchkeeper.domain.saying import heard
 from watchkeeper.store import Store
 
+log = structlog.get_logger(__name__)
 SAID = "fix.step.said"
 EVERY = 0.25
 """Seconds between two events."""
@@ -35,7 +38,11 @@ async def aloud(store: Store, fix: Fix, record: StepRecord, resource: str) -> As
             data: dict[str, object] = {"tool": record.tool, "index": record.index, "said": new}
             text = f"{record.tool} on {resource}: {new[-1]}"
             by, about = fix.principal.id, record.resource
-            await store.emit(Event(SAID, fix.id, text, now(), by, incident=fix.incident, resource=about, data=data))
+            event = Event(SAID, fix.id, text, now(), by, incident=fix.incident, resource=about, data=data)
+            try:
+                await store.emit(event)
+            except Exception as problem:  # what is done is not undone by a word that cannot be kept
+                log.warning("what a step says cannot be told", tool=record.tool, fix=fix.id, problem=str(problem))
 
     async def listen() -> None:
         while not over.is_set():
