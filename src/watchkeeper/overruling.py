@@ -3,6 +3,7 @@ the cause. A person is asked then, whatever the mode, and what it was before is 
 
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from typing import cast
 
 from watchkeeper.decide import Decide
 from watchkeeper.domain import Incident, Plan, now
@@ -66,8 +67,8 @@ async def _by_others(root: str, difference: Difference, since: datetime, store: 
     """Whether the last change of it is told, and no fix of ours made it."""
     events = await store.happened(CHANGES, since=since, resources=(root,))
     for event in reversed(events):
-        changes: object = event.data.get("changes")
-        if difference.setting in str(changes):
+        changes = cast("list[dict[str, str]]", event.data.get("changes") or [])
+        if any(change["setting"] == difference.setting for change in changes):
             return not event.data.get("fix")
     return False
 
