@@ -1,8 +1,6 @@
 """The disk under our own database is full while a Redis is: said, nothing done, and healed once there is room."""
 
-import os
 import sqlite3
-import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -13,27 +11,14 @@ from benchmarks.flood import fill
 
 from tests.conftest import RedisServer
 from tests.crash.harness import Server, serving
+from tests.disk import mounted, to_the_last_byte
 
 
 @pytest.fixture
 def small_disk(tmp_path: Path) -> Iterator[Path]:
     """A file system of 24 megabytes."""
-    place = tmp_path / "small"
-    place.mkdir()
-    mount = ["mount", "-t", "tmpfs", "-o", "size=24m", "none", str(place)]
-    if os.geteuid() != 0 or subprocess.run(mount, check=False, capture_output=True).returncode:
-        pytest.skip("mounting a small file system is not permitted here; it needs root")
-    yield place
-    subprocess.run(["umount", "-l", str(place)], check=True)
-
-
-def to_the_last_byte(ballast: Path) -> None:
-    with ballast.open("wb", buffering=0) as file:
-        try:
-            while file.write(b"x" * 4096):
-                pass
-        except OSError:
-            pass
+    with mounted(tmp_path / "small", "24m") as place:
+        yield place
 
 
 def ready(server: Server) -> int:

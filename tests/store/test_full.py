@@ -1,13 +1,12 @@
 """A disk that is full under the database: said, survived, and over by itself when there is room again."""
 
 import asyncio
-import os
-import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from tests.disk import mounted, to_the_last_byte
 from tests.domain.making import T0
 from watchkeeper.domain import Event
 from watchkeeper.store import Store, StoreAway
@@ -16,26 +15,13 @@ from watchkeeper.store import Store, StoreAway
 @pytest.fixture
 def small_disk(tmp_path: Path) -> Iterator[Path]:
     """A file system of two megabytes."""
-    place = tmp_path / "small"
-    place.mkdir()
-    if (
-        os.geteuid() != 0
-        or subprocess.run(["mount", "-t", "tmpfs", "-o", "size=2m", "none", place], check=False).returncode
-    ):
-        pytest.skip("mounting a small file system needs root")
-    yield place
-    subprocess.run(["umount", "-l", place], check=True)
+    with mounted(tmp_path / "small", "2m") as place:
+        yield place
 
 
 def fill(place: Path) -> Path:
-    """To the last byte."""
     ballast = place / "ballast"
-    with ballast.open("wb", buffering=0) as file:
-        try:
-            while file.write(b"x" * 4096):
-                pass
-        except OSError:
-            pass
+    to_the_last_byte(ballast)
     return ballast
 
 
