@@ -125,6 +125,6 @@ async def test_renaming_every_service_changes_neither_the_map_nor_the_root(tmp_p
             await asyncio.to_thread(until_mapped, server, back, f"http://{address}/products")
             docker("pause", names[to["redis"]])
             incident = await asyncio.to_thread(until_joined, server, to["shop"])
-            assert to["redis"] in incident["root"]
+            assert to["redis"] in incident["root"], server.get(f"/api/incidents/{incident['id']}")
     finally:
         await remove_project(project)
