@@ -1,5 +1,6 @@
 """What every test may use: real servers, started here and stopped here."""
 
+import gc
 import os
 import socket
 import subprocess
@@ -24,6 +25,11 @@ settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "steady"))
 
 # What happens to run on this machine is no part of a test that does not ask for it.
 os.environ.setdefault("WATCHKEEPER_HOSTS__LOCAL__ENABLED", "false")
+
+
+def pytest_collection_finish() -> None:
+    gc.collect()
+    gc.freeze()  # thousands of tests, and all they import, stay until the end: not to be looked through time and again
 
 
 def free_port() -> int:

@@ -276,9 +276,10 @@ class Desk:
         return await self.change(incident.id, lambda i: i.diagnosed(found), "incident.diagnosed", text)
 
     async def puzzled(self, incident: Incident, root: str, passed: Sequence[str], known: Diagnosis | None) -> Incident:
-        """Nothing knows what to do, or can do it: what there is to go on is written down for whoever takes it."""
-        told = incident.diagnosis
-        if told is not None and (known is None or (told.author, told.root) == (known.author, known.root)):
+        """Nothing knows what to do, or can do it: what there is to go on is written down for whoever takes it. What a
+        runbook supposes of the cause, none of whose rungs can help, does not replace what was told before."""
+        told, supposed = incident.diagnosis, known is None or known.author.startswith("runbook:")
+        if told and (supposed or (known and (told.author, told.root) == (known.author, known.root))):
             return incident
         alerts = await self._store.select(Alert, incident=incident.id, status="firing")
         found = await self._grounded(incident, known or unexplained(root, alerts, passed))

@@ -136,7 +136,8 @@ class Loop:
                 continue
             if plan is None:
                 known = self._decide.known(root, at, incident)
-                incident = await self._desk.puzzled(incident, root, passed, known)
+                told = known or self._decide.supposed(root, at, passed)
+                incident = await self._desk.puzzled(incident, root, passed, told)
                 tried = (await self._store.select(Fix, incident=incident.id))[::-1]
                 reason = nothing_left(passed, known, tried)
                 return await self._desk.escalate(incident, reason, known=known)

@@ -9,7 +9,7 @@ import pytest
 from annotated_types import Ge, Le
 
 from tests.domain.making import CACHE, alert, incident, reading, resource, situation
-from watchkeeper.decide.runbooks import plan_from_runbooks
+from watchkeeper.decide.runbooks import plan_from_runbooks, supposed_cause
 from watchkeeper.decide.shell import by_hand
 from watchkeeper.domain import (
     Alert,
@@ -117,12 +117,24 @@ def test_a_rung_that_needs_what_is_not_known_is_skipped() -> None:
     plan, passed = planned(runbook((rung("grow", value="= reading.room"),), (rung("purge"),)))
     assert plan is not None
     assert plan.author == "runbook:full#2"
-    assert "value is not known here" in passed[0]
+    assert "reading.room is not known of cache" in passed[0]
 
 
 @pytest.mark.parametrize("room", [5.0, 1000.0, float("inf"), float("nan")])
 def test_a_rung_whose_argument_is_out_of_bounds_is_skipped(room: float) -> None:
     assert author(runbook((rung("grow", value="= reading.room"),), (rung("purge"),)), room=room) == "runbook:full#2"
+
+
+def test_a_cause_is_no_less_known_where_no_rung_can_help() -> None:
+    book = runbook((rung("grow", value="= reading.room"),))
+    plan, passed = planned(book)
+    told = supposed_cause(
+        CACHE.id, situation(CACHE, readings=(reading(CACHE),), alerts=(alert(CACHE),)), [book], passed
+    )
+    assert plan is None
+    assert told is not None
+    assert told.cause == book.cause
+    assert told.ruled_out == ("grow: value cannot be worked out: reading.room is not known of cache",)
 
 
 def test_an_argument_that_is_no_number_is_skipped() -> None:

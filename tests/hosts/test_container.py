@@ -215,7 +215,7 @@ async def test_logs_are_followed_over_a_restart(run: Run) -> None:
 async def test_usage_limits_and_addresses(run: Run) -> None:
     host = await run(*REDIS, options=["-m", "64m", "--cpus", "0.5", "-p", "127.0.0.1::6379", "-e", "TOKEN=x=y"])
     limits = await host.limits()
-    assert (limits.memory_bytes, limits.cpus) == (64 << 20, 0.5)
+    assert (limits.memory_bytes, limits.cpus, limits.room_bytes) == (64 << 20, 0.5, 64 << 20)
     stats = await host.stats()
     assert 0 < stats.memory_used_bytes < 64 << 20
     assert stats.pids >= 1
@@ -226,6 +226,13 @@ async def test_usage_limits_and_addresses(run: Run) -> None:
     assert any(command.startswith("redis-server") for command in await host.processes())
     await host.update_limits(memory_bytes=96 << 20)
     assert (await host.limits()).memory_bytes == 96 << 20
+
+
+async def test_without_a_limit_there_is_what_its_machine_has_left(run: Run) -> None:
+    limits = await (await run(*REDIS)).limits()
+    assert limits.memory_bytes is None
+    assert limits.room_bytes is not None
+    assert 0 < limits.room_bytes < os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
 
 
 async def test_the_command_of_a_stopped_container_is_its_entry_point(run: Run) -> None:

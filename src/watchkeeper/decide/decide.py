@@ -16,7 +16,7 @@ from watchkeeper.decide.lessons import Lessons
 from watchkeeper.decide.model import ModelPlanner, Thought
 from watchkeeper.decide.modes import Modes
 from watchkeeper.decide.policy import Facts, Policy
-from watchkeeper.decide.runbooks import RungSkipped, known_cause, plan_from_runbooks, step_of
+from watchkeeper.decide.runbooks import RungSkipped, known_cause, plan_from_runbooks, step_of, supposed_cause
 from watchkeeper.decide.seat import Seat
 from watchkeeper.decide.shell import by_hand
 from watchkeeper.decide.windows import Windows
@@ -149,6 +149,10 @@ class Decide:
         if self.model is not None and incident is not None and (said := self.model.known(incident)):
             return said
         return known_cause(root, situation, self._registry.runbooks)
+
+    def supposed(self, root: str, situation: Situation, passed: tuple[str, ...]) -> Diagnosis | None:
+        """What a runbook says of the cause where all it could do was passed over."""
+        return supposed_cause(root, situation, self._registry.runbooks, passed)
 
     def permit(
         self,

@@ -104,6 +104,14 @@ def known_cause(root: str, situation: Situation, runbooks: Sequence[Runbook]) ->
     return diagnose(root, situation, found, elsewhere, f"runbooks show {found.name}")
 
 
+def supposed_cause(
+    root: str, situation: Situation, runbooks: Sequence[Runbook], passed: tuple[str, ...]
+) -> Diagnosis | None:
+    """What the first runbook for the root says where none of its rungs can help: the cause is no less known for it."""
+    found = next(iter(matching(root, situation, runbooks)), None)
+    return diagnose(root, situation, found, passed, f"runbook:{found.name}") if found else None
+
+
 def matching(root: str, situation: Situation, runbooks: Sequence[Runbook]) -> list[Runbook]:
     kind = situation.resources[root].kind
     seen = _seen(situation.alerts_of(root), kind)
@@ -163,7 +171,7 @@ def step_of(rung: RungStep, resource: Resource, situation: Situation, tool: Tool
     for name, expression in rung.expressions.items():
         value = expression.value(within)
         if value is None or value == "":
-            raise RungSkipped(f"{name} is not known here ({expression.source})")
+            raise RungSkipped(f"{name} cannot be worked out: {expression.source} is not known of {resource.slug}")
         if isinstance(value, float) and tool.arguments.model_fields[name].annotation is int:
             value = int(value)
         arguments[name] = value

@@ -87,6 +87,13 @@ class Limits:
     memory_bytes: int | None = None
     cpus: float | None = None
     pids: int | None = None
+    spare_bytes: int | None = None
+    """Without a limit of memory: what it uses, and half of what its machine has left, where that can be told."""
+
+    @property
+    def room_bytes(self) -> int | None:
+        """How much memory it may come to use; None where nobody can tell."""
+        return self.memory_bytes or self.spare_bytes
 
 
 @dataclass(frozen=True, slots=True)

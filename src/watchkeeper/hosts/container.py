@@ -23,6 +23,7 @@ from watchkeeper.domain import (
 from watchkeeper.hosts import sockets, tars
 from watchkeeper.hosts.answers import items, moment, part
 from watchkeeper.hosts.engine import Engine
+from watchkeeper.hosts.granted import Room, of_container
 from watchkeeper.hosts.kept import FileStat
 from watchkeeper.hosts.networks import described, seen_here
 from watchkeeper.hosts.story import Story
@@ -47,9 +48,9 @@ class ContainerHost:
         self._name = name
         self._labels = dict(labels)
         self._shown: dict[str, Any] | None = None
-        self._shown_at = now()
+        self._shown_at = self._sockets_at = now()
         self._sockets: list[sockets.Socket] | WatchkeeperError | None = None
-        self._sockets_at = now()
+        self._room = Room()
 
     def __repr__(self) -> str:
         return f"<container {self._name} {self._incarnation[:12]}>"
@@ -212,12 +213,12 @@ class ContainerHost:
         return self._sockets
 
     async def limits(self) -> Limits:
-        config = part(await self.inspect(fresh=False), "HostConfig")
-        cpus = (config.get("NanoCpus") or 0) / 1e9
-        if not cpus and config.get("CpuQuota"):
-            cpus = config["CpuQuota"] / (config.get("CpuPeriod") or 100_000)
-        pids = config.get("PidsLimit") or 0
-        return Limits(config.get("Memory") or None, cpus or None, pids if pids > 0 else None)
+        """As the engine tells them. Without one for memory, on this machine, also what there is for it."""
+        shown = await self.inspect(fresh=False)
+        limits = of_container(part(shown, "HostConfig"))
+        if limits.memory_bytes or not (uses := from_cgroup(int(shown["State"].get("Pid") or 0), self._incarnation)):
+            return limits
+        return replace(limits, spare_bytes=self._room.beside(uses.memory_used_bytes))
 
     async def stats(self) -> ContainerStats:
         """What it has used since its start; quick on this machine, a second with a remote engine."""

@@ -18,6 +18,7 @@ from watchkeeper.domain import (
 from watchkeeper.hosts.answers import journal_entry
 from watchkeeper.hosts.ending import OomKills, of_unit, start_count
 from watchkeeper.hosts.exits import cause
+from watchkeeper.hosts.granted import Room
 from watchkeeper.hosts.machine import Machine
 from watchkeeper.hosts.proc import Process, Survey
 from watchkeeper.hosts.recipe import Recipe, recipe_of, supervisor
@@ -63,7 +64,7 @@ class ServiceHost:
         self._finished: datetime | None = None
         self._end: tuple[StopCause, int | None] = ("unknown", None)
         self._ooms = OomKills()
-        self._granted = 0
+        self._room = Room()
 
     def __repr__(self) -> str:
         return f"<{'unit' if self.unit else 'process'} {self.id}>"
@@ -230,10 +231,7 @@ class ServiceHost:
         found = [limit for limit in found if 0 < limit < survey.memory_bytes]
         if found:
             return Limits(min(found))
-        free = self._uses(survey).memory_used_bytes + survey.available_bytes // 2
-        if not 0.75 * self._granted <= free <= 1.25 * self._granted:
-            self._granted = free
-        return Limits(self._granted)
+        return Limits(self._room.bytes(self._uses(survey).memory_used_bytes, survey.available_bytes))
 
     async def usage(self) -> ServiceUsage:
         """What it uses now. Raises NotFound where it does not run."""

@@ -265,7 +265,7 @@ async def _limits(session: NginxSession, metrics: dict[str, float]) -> None:
     try:
         _, hard = await asyncio.to_thread(workers.files_limits, session.family.serving[0].pid)
         assert session.host is not None
-        memory = (await session.host.limits()).memory_bytes
+        memory = (await session.host.limits()).room_bytes
     except (OSError, WatchkeeperError):
         return
     safe = hard // 2

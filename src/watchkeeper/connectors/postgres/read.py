@@ -310,7 +310,7 @@ async def _of_the_host(session: PostgresSession, metrics: dict[str, float]) -> N
     assert session.host is not None
     try:
         async with asyncio.timeout(hosting.HOST_SECONDS):
-            limit = (await session.host.limits()).memory_bytes
+            limit = (await session.host.limits()).room_bytes
     except (WatchkeeperError, TimeoutError):
         return  # with the next one
     if limit:

@@ -150,8 +150,8 @@ async def _good(
 
 
 async def _memory_limit(session: RedisSession, metrics: Mapping[str, float], last: Reading | None) -> int | None:
-    """The host's memory limit; asked for seldom, for it costs a call of the engine. Where memory is short somebody may
-    just have given it more, and what is decided rests on it."""
+    """How much memory its host leaves it; asked for seldom, for it costs a call of the engine. Where memory is short
+    somebody may just have given it more, and what is decided rests on it."""
     if session.host is None:
         return None
     short = last is not None and last.metrics.get("used_memory_ratio", 0.0) > _SHORT
@@ -164,7 +164,7 @@ async def _memory_limit(session: RedisSession, metrics: Mapping[str, float], las
             limits = await session.host.limits()
     except (WatchkeeperError, TimeoutError):
         return int(metrics["memory_limit_bytes"]) if "memory_limit_bytes" in metrics else None
-    return limits.memory_bytes
+    return limits.room_bytes
 
 
 async def _sample(session: RedisSession, last: Reading | None, metrics: dict[str, float]) -> None:

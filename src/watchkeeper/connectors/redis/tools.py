@@ -111,7 +111,7 @@ async def redis_set_maxmemory(redis: RedisSession, value: Annotated[int, Ge(1 <<
     """Raise `maxmemory`, in bytes, within what the container leaves for fork and AOF. Until the next restart: the
     configuration file is not changed."""
     before = await maxmemory(redis)
-    limit = (await redis.host.limits()).memory_bytes if redis.host else None
+    limit = (await redis.host.limits()).room_bytes if redis.host else None
     if limit and value > limit:
         raise Refused(f"{value} bytes is more than the container may use ({limit}).")
     used = int(info(await redis.call("INFO", "memory"))["used_memory"])
