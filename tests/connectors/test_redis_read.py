@@ -1,6 +1,7 @@
 """What one look at a Redis tells, above all when it fails."""
 
 import asyncio
+import functools
 import signal
 import time
 
@@ -121,6 +122,19 @@ async def test_a_refused_slot_tells_that_it_is_exhausted_and_by_whom(server: Mak
     assert reading.facts["top_client_address"] == "127.0.0.9"
     assert reading.metrics["top_client_connections"] == 15
     assert firing(reading) == {"redis-clients-exhausted"}
+
+
+async def test_a_server_in_protected_mode_is_not_taken_for_one_that_is_down(
+    server: MakeServer, connect: Connect, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    session = connect(await server())
+    from_elsewhere = functools.partial(asyncio.open_connection, local_addr=("127.0.0.9", 0))
+    monkeypatch.setattr("watchkeeper.connectors.redis.wire.asyncio.open_connection", from_elsewhere)
+    for _ in range(5):
+        reading = await connector.read(session, None)
+        assert "protected mode" in str(reading.error)
+        assert reading.metrics["up"] == 1.0
+        assert not firing(reading)
 
 
 async def test_a_busy_script_names_itself_and_nothing_else(server: MakeServer, connect: Connect) -> None:

@@ -171,7 +171,9 @@ def step_of(rung: RungStep, resource: Resource, situation: Situation, tool: Tool
     for name, expression in rung.expressions.items():
         value = expression.value(within)
         if value is None or value == "":
-            raise RungSkipped(f"{name} cannot be worked out: {expression.source} is not known of {resource.slug}")
+            raise RungSkipped(
+                f"{name} cannot be worked out: {expression.source.strip()} is not known of {resource.slug}"
+            )
         if isinstance(value, float) and tool.arguments.model_fields[name].annotation is int:
             value = int(value)
         arguments[name] = value

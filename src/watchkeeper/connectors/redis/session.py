@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 
 from watchkeeper.connectors.redis import access
 from watchkeeper.connectors.redis.part import Part
-from watchkeeper.connectors.redis.trouble import Trouble, lacking, trouble
+from watchkeeper.connectors.redis.trouble import NO_PASSWORD, Trouble, lacking, trouble
 from watchkeeper.connectors.redis.wire import Command, ConnectionLost, ServerSaid, Wire
 from watchkeeper.domain import ConfigurationError, Host, Resource, WatchkeeperError, now
 
@@ -190,10 +190,11 @@ class RedisSession:
             self.granted(replies[-1], "client|setname")
             for said in replies:
                 # A name is not worth failing for (it is refused while a script blocks the server, or by an ACL).
-                if isinstance(said, ServerSaid) and trouble(said).category in ("password", "exhausted", "denied"):
-                    if "no password is set" in str(said) or trouble(said).category == "denied":
-                        continue
-                    raise said
+                # That it has no password is none, either, unless it turns everybody away for that.
+                if isinstance(said, ServerSaid) and said.code != "NOPERM":
+                    found = trouble(said).category
+                    if found in ("exhausted", "denied") or (found == "password" and NO_PASSWORD not in str(said)):
+                        raise said
         except BaseException:
             wire.close()
             raise

@@ -10,6 +10,13 @@ PASSWORD_HELP = (
     "watchkeeper.yaml, or the label watchkeeper.redis.password."
 )
 RIGHTS_HELP = "`watchkeeper doctor` prints the line that gives it."
+PROTECTED = (
+    "Its protected mode turns away who comes from elsewhere, for its default user has no password. Set one "
+    "(`requirepass`) and name it under `resources`; or, where only your own network reaches it, "
+    "`CONFIG SET protected-mode no`."
+)
+NO_PASSWORD = "no password is set"
+"""What it says to a password that it does not ask for, and where its protected mode turns somebody away."""
 _COMMAND = re.compile(r"run the '([^']+)' command")
 
 
@@ -49,15 +56,15 @@ def trouble(problem: Exception) -> Trouble:
             return Trouble("busy", "A script blocks the server.")
         if code == "LOADING":
             return Trouble("loading", "It is loading its data.")
-        if code in ("WRONGPASS", "NOAUTH") or "invalid password" in said or "no password is set" in said:
+        if code == "DENIED":
+            return Trouble("denied", PROTECTED if "protected mode" in said else said)
+        if code in ("WRONGPASS", "NOAUTH") or "invalid password" in said or NO_PASSWORD in said:
             given = "It asks for a password." if code == "NOAUTH" else "It does not accept the password."
             return Trouble("password", f"{given} {PASSWORD_HELP}")
         if code == "NOPERM":
             right = lacking(problem)
             what = "the keys it asked for" if right == "a key" else f"`{right}`"
             return Trouble("denied", f"Its user there may not use {what}. {RIGHTS_HELP} ({said})", right)
-        if code == "DENIED":
-            return Trouble("denied", said)
         return Trouble("said", said)
     if isinstance(problem, TimeoutError):
         return Trouble("silent", "No answer in time.")
