@@ -29,7 +29,7 @@ from watchkeeper.domain import (
 )
 from watchkeeper.domain.incident import NO_FAULT
 from watchkeeper.domain.situation import Situation, effect_of
-from watchkeeper.hindering import hindered, hindering
+from watchkeeper.hindering import credited, hindered, hindering
 from watchkeeper.incidents import Desk
 from watchkeeper.store import Later, Store, fixes_beside, new_id
 from watchkeeper.verify import Subject, judge
@@ -80,7 +80,7 @@ class Fixing:
 
     async def _told(self, fix: Fix, verdict: Verdict) -> Verdict:
         """The verdict, and before its reasons what it must not be taken for."""
-        if verdict.outcome in ("not_healed", "inconclusive") and not fix.stopped:
+        if (verdict := credited(verdict, fix)).outcome in ("not_healed", "inconclusive") and not fix.stopped:
             verdict = replace(verdict, reasons=(*filter(None, (fix.broke_off,)), *verdict.reasons))
             return hindered(verdict, await hindering(self._store, fix))
         if verdict.outcome != "healed" or fix.incident is not None:

@@ -84,6 +84,8 @@ def _ended(fix: Fix) -> str:
 
 def told_of(verdict: Verdict) -> str:
     """The kind of the event that tells an incident's history of a verdict."""
+    if verdict.recovered:
+        return "incident.closed"
     if verdict.outcome == "inconclusive":
         return "plan.failed" if verdict.hindered else "incident.escalated"
     return {"healed": "incident.closed", "not_tried": "plan.refused"}.get(verdict.outcome, "plan.failed")

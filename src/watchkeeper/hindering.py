@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from watchkeeper.domain import Alert, Fix, Incident, Verdict, now
+from watchkeeper.domain.incident import NO_CREDIT
 from watchkeeper.domain.situation import Situation
 from watchkeeper.incidents import Desk
 from watchkeeper.store import Store
@@ -27,6 +28,13 @@ async def hindering(store: Store, fix: Fix) -> list[Alert]:
         and alert.pending_at <= until
         and (alert.resolved_at or now()) >= since
     ]
+
+
+def credited(verdict: Verdict, fix: Fix) -> Verdict:
+    """The verdict on a plan; where all that was begun of it failed, what became well is not put down to it."""
+    if verdict.outcome != "healed" or not fix.broke_off or any(one.status in ("done", "unknown") for one in fix.steps):
+        return verdict
+    return replace(verdict, outcome="inconclusive", reasons=(NO_CREDIT, *verdict.reasons))
 
 
 def hindered(verdict: Verdict, others: Sequence[Alert]) -> Verdict:

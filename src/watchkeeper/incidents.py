@@ -300,8 +300,9 @@ class Desk:
     async def judged(self, incident: Incident, fix: Fix, verdict: Verdict) -> Incident:
         firing = await self._store.select(Alert, incident=incident.id, status="firing")
         more = [alert for alert in firing if alert.severity != "info"]
-        if verdict.outcome == "healed" and more:
-            reason = f"{fix.plan.author} healed, but {more[0].rule} {more[0].beside(fix.started_at)}"
+        if (verdict.outcome == "healed" or verdict.recovered) and more:
+            how = "failed, and it is well again" if verdict.recovered else "healed"
+            reason = f"{fix.plan.author} {how}, but {more[0].rule} {more[0].beside(fix.started_at)}"
             return await self.change(incident.id, lambda i: i.going_on(fix, reason), "incident.goes_on", reason)
         text = f"{verdict.said}: {'; '.join((*verdict.reasons, *fix.standing))}"
         to_do = what_to_do(incident, firing, self._seen_by().rulebook.recommended)

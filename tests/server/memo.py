@@ -10,7 +10,7 @@ from annotated_types import Ge, Le
 
 from watchkeeper.connectors.definitions import parse_rules, parse_runbook
 from watchkeeper.connectors.redis.wire import Wire
-from watchkeeper.domain import Effect, Level, Probe, Reading, Resource, now, tool
+from watchkeeper.domain import Effect, Level, Probe, Reading, Resource, WatchkeeperError, now, tool
 from watchkeeper.domain.saying import say
 
 PATIENCE = 60.0
@@ -84,6 +84,18 @@ async def memo_slow(memo: Memo, value: Annotated[float, Ge(0), Le(2)]) -> None:
 memo_slow.undo(restore)
 
 
+@tool(Effect.REVERSIBLE, state=level, settle=3.0, timeout=30.0)
+async def memo_stuck(memo: Memo) -> None:
+    """Say that it has begun, wait to be let go, and change nothing."""
+    await memo.call("RPUSH", f"{memo.name}:begun", 1)
+    waiting = await Wire.open("127.0.0.1", memo.port)
+    try:
+        await waiting.call([("BLPOP", f"{memo.name}:go", 0)], timeout=PATIENCE)
+    finally:
+        waiting.close()
+    raise WatchkeeperError("It did not move.")
+
+
 @tool(Effect.DESTRUCTIVE, state=level, settle=3.0)
 async def memo_wipe(memo: Memo) -> None:
     """Forget everything."""
@@ -124,6 +136,14 @@ RULES = """
   health: DEGRADED
   why: It is worn, and nothing is known to help.
   source: a test
+- rule: memo-stuck
+  when: reading.level > 0.5 && reading.level < 0.55
+  for: 0s
+  severity: critical
+  health: DEGRADED
+  why: It is stuck.
+  source: a test
+  runbook: stuck
 - rule: memo-odd
   when: reading.level > 0.6 && reading.level < 0.65
   for: 0s
@@ -152,6 +172,14 @@ healed: reading.level < 0.5
 ---
 # Slow
 """
+STUCK = """---
+when: alerts.exists(a, a.rule == "memo-stuck")
+cause: It does not move.
+ladder:
+  - [{tool: memo_stuck}]
+---
+# Stuck
+"""
 
 
 class MemoConnector:
@@ -161,11 +189,11 @@ class MemoConnector:
 
     def __init__(self, port: int) -> None:
         self.port = port
-        self.tools: Sequence[Any] = (memo_show, memo_hang, memo_set, memo_slow, memo_wipe)
+        self.tools: Sequence[Any] = (memo_show, memo_hang, memo_set, memo_slow, memo_stuck, memo_wipe)
         self.rules = parse_rules(RULES, kind=self.kind, sample=SAMPLE, where="rules.yaml")
         self.runbooks = [
             parse_runbook(text, name=name, kind=self.kind, sample=SAMPLE, tools=self.tools)
-            for name, text in (("high", HIGH), ("slow", SLOW))
+            for name, text in (("high", HIGH), ("slow", SLOW), ("stuck", STUCK))
         ]
         self.there: dict[str, Resource] = {}
 

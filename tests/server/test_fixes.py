@@ -88,3 +88,20 @@ async def test_a_step_whose_words_cannot_be_kept_is_done_all_the_same(
     await closed(runtime, key)
     assert refused
     assert [record.status for record in (await runtime.store.get(Fix, key)).steps] == ["done"]
+
+
+async def test_what_became_well_while_every_step_failed_is_not_put_down_to_the_fix(
+    thing: Thing, operator: Client, viewer: Client
+) -> None:
+    thing.put(0.52)
+    asked = await thing.approval()
+    await operator.post(f"/api/approvals/{asked['id']}/approve", json={})
+    await thing.begun()
+    thing.put(0.1)  # by somebody else
+    thing.let_go()
+    await thing.event("incident.closed")
+    incident = await thing.incident()
+    assert incident["outcome"] == "recovered"
+    fix = (await viewer.get(f"/api/fixes/{incident['fixes'][-1]}")).json()
+    assert (fix["said"], fix["verdict"]["outcome"]) == ("recovered", "inconclusive")
+    assert "memo_stuck failed: It did not move" in fix["verdict"]["reasons"][0]

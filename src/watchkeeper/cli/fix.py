@@ -169,6 +169,7 @@ def _said(fix: dict[str, Any], verdict: str | None) -> str:
     if verdict == "still well":
         return f"Carried out: {reasons}."
     word = {
+        "recovered": "Failed; it is well there all the same",
         "healed": "Carried out, and all is well there",
         "not healed": "Taken back, for it is not well there" if undone else "Carried out; it is not well there",
     }.get(verdict, "Carried out; nothing tells whether it is well there")

@@ -14,6 +14,7 @@ from watchkeeper.cli.status import show_advice, show_waiting
 VERDICT = {
     "healed": ("●", "green"),
     "still well": ("●", "green"),
+    "recovered": ("●", "green"),
     "not healed": ("✖", "red"),
     "not tried": ("·", "yellow"),
     "inconclusive": ("▲", "yellow"),

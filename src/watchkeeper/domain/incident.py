@@ -18,6 +18,7 @@ StepStatus = Literal["intended", "acting", "done", "failed", "refused", "unknown
 FixStatus = Literal["running", "executed", "undoing", "closed"]
 VerdictOutcome = Literal["healed", "not_healed", "inconclusive", "not_tried"]
 NO_FAULT = "nothing was wrong before, and it is still well"
+NO_CREDIT = "it is well again since, and whether by this nothing can tell"
 """Why a verdict that is well heals nothing."""
 LASTS = 2
 """Relapses in which what healed before is done again; from then on it counts as what does not help."""
@@ -61,7 +62,14 @@ class Verdict:
     @property
     def said(self) -> str:
         """The outcome in a word or two: what was not ill is not healed."""
+        if self.recovered:
+            return "recovered"
         return "still well" if NO_FAULT in self.reasons else self.outcome.replace("_", " ")
+
+    @property
+    def recovered(self) -> bool:
+        """Whether it is well again though no step was carried out to its end: that proves nothing of the plan."""
+        return NO_CREDIT in self.reasons
 
 
 @dataclass(frozen=True, slots=True)
@@ -348,6 +356,8 @@ class Incident:
             tried = again if self.reopened < LASTS else self.tried
             wanted = tuple(key for key in self.refused if key != fix.plan.key)  # who refused it has asked for it since
             return replace(done, tried=tried, refused=wanted).close("healed", at, reason)
+        if verdict.recovered:
+            return done.close("recovered", at, reason)
         if verdict.outcome == "inconclusive" and not verdict.hindered:
             how = "was not carried out to its end" if fix.broke_off else "was carried out"
             carried = f"{fix.plan.author} {how}, but nothing can tell whether it helped: {reason}"

@@ -12,7 +12,16 @@ from watchkeeper.server.views import FixView, Moment, Page
 
 router = APIRouter(prefix="/api", tags=["fixes"])
 Said = Literal[
-    "healed", "still well", "not healed", "not tried", "inconclusive", "running", "executed", "undoing", "closed"
+    "healed",
+    "still well",
+    "recovered",
+    "not healed",
+    "not tried",
+    "inconclusive",
+    "running",
+    "executed",
+    "undoing",
+    "closed",
 ]
 """As in `said` of each."""
 

@@ -218,8 +218,9 @@ class FixView(View):
 
     id: str
     said: str
-    """How it ended, in a word or two: `healed`, `still well` (nothing was wrong before), `not healed`, `not tried`
-    (refused before anything was done), `inconclusive`; before its end how far it is."""
+    """How it ended, in a word or two: `healed`, `still well` (nothing was wrong before), `recovered` (though every
+    step failed), `not healed`, `not tried` (refused before anything was done), `inconclusive`; before its end how far
+    it is."""
     incident: str | None
     plan: Plan
     principal: Principal

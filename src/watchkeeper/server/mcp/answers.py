@@ -144,7 +144,8 @@ class FixView(Answer):
     undone: list[Step] = []
     verdict: str | None = Field(
         default=None,
-        description="healed, still well (nothing was wrong before), not healed, inconclusive: from readings and probe "
+        description="healed, still well (nothing was wrong before), recovered (though every step failed), not healed, "
+        "inconclusive: from readings and probe "
         "alone; or not tried: it was refused, and nothing was done",
     )
     reasons: list[str] = []

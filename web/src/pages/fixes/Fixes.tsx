@@ -197,6 +197,7 @@ function WhatFixes({ by }: { by: Schemas["EvaluationView"]["by"] }) {
 const VERDICTS = [
   "healed",
   "still well",
+  "recovered",
   "not healed",
   "not tried",
   "inconclusive",
