@@ -112,6 +112,24 @@ async def test_one_that_hangs_is_silent_until_it_goes_on(web: Service, web_sessi
     await until(web_session, lambda r: r.ok)
 
 
+async def test_one_that_answers_after_its_look_has_gone_is_slow_and_does_not_hang(
+    web: Service, web_host: ServiceHost
+) -> None:
+    settings = {"port": web.port, "health": "/health", "timeout": "200ms", "slow": "300ms"}
+    resource = Resource("docker/lab/http/web", "web", ports=(web.port,), settings=settings)
+    async with connector.connect(resource, web_host) as session:  # type: ignore[arg-type]
+        await web.tell("/health", 200, {"status": "ok"}, delay=0.6)
+        first = await connector.read(session, None)
+        assert first.error == "no answer within 0.2 s"
+        reading = await until(session, lambda r: r.ok)
+        assert (reading.metrics["responding"], reading.metrics["unresponsive_seconds"]) == (1.0, 0.0)
+        assert reading.metrics["answer_seconds"] >= 0.6
+        assert firing(reading) == {"http-slow"}
+        assert (await connector.probe(session)).ok is True
+        await web.tell("/health", 500, "no")  # what it says late is no longer asked for
+        assert "http-errors" in firing(await connector.read(session, reading))
+
+
 async def test_one_that_takes_longer_than_it_may_is_slow(web: Service, web_host: ServiceHost) -> None:
     settings = {"port": web.port, "health": "/health", "slow": "100ms"}
     resource = Resource("docker/lab/http/web", "web", ports=(web.port,), settings=settings)

@@ -12,17 +12,19 @@ from watchkeeper.domain import HostState, Probe, Reading, now
 from watchkeeper.settings.expect import Expect
 
 _ANY = Expect()
+_PROBE_SECONDS = 2.5
+"""Who is slow serves all the same."""
 _CARRIED = ("certificate_days",)
 
 
 async def look(session: HttpSession, last: Reading | None) -> Reading:
-    """Health and readiness, asked for at the same time. 1.3 s at most by default, also where it does not answer."""
+    """Health and readiness, asked for at the same time. 1 s at most by default, also where it does not answer."""
     begun, at = time.perf_counter(), now()
     metrics = {name: last.metrics[name] for name in _CARRIED if last and name in last.metrics}
     metrics["host_known"] = float(session.host is not None)
     wanted = session.wanted
     apart = wanted.ready is not None and wanted.ready != wanted.health
-    asked = [session.get(wanted.health)] + ([session.get(str(wanted.ready))] if apart else [])
+    asked = [session.hear(wanted.health)] + ([session.hear(str(wanted.ready))] if apart else [])
     answers = await asyncio.gather(*asked)
     health, ready = answers[0], answers[1] if apart else answers[0] if wanted.ready else None
     if health.certificate_days is not None:
@@ -130,10 +132,12 @@ def _starting(session: HttpSession, state: HostState | None, at: datetime) -> bo
 async def try_out(session: HttpSession) -> Probe:
     """A real request, and whether it is ready to serve."""
     begun, at = time.perf_counter(), now()
-    health = await session.get(session.wanted.health)
-    wrong = unmet(health, session.wanted.settings.expect)
-    ready = session.wanted.ready
-    if not wrong and ready is not None and ready != session.wanted.health:
-        wrong = unmet(await session.get(ready), _ANY)
+    ready, seconds = session.wanted.ready, max(_PROBE_SECONDS, session.wanted.settings.timeout)
+    asked = [session.get(session.wanted.health, timeout=seconds)]
+    if ready is not None and ready != session.wanted.health:
+        asked.append(session.get(ready, timeout=seconds))
+    health, *others = await asyncio.gather(*asked)
+    unready = next(filter(None, (unmet(one, _ANY) for one in others)), "")
+    wrong = unmet(health, session.wanted.settings.expect) or unready
     what = f"GET {session.wanted.health}" + (f" and {ready}" if ready else "")
     return Probe(session.resource.id, at, not wrong, time.perf_counter() - begun, what, wrong or None)

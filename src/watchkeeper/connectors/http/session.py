@@ -2,13 +2,14 @@
 
 import asyncio
 import time
-from collections import deque
+from collections import defaultdict, deque
 from datetime import datetime
 from urllib.parse import urlunsplit
 
 import httpx
 
 from watchkeeper.connectors.asking import Answer, ask, client
+from watchkeeper.connectors.http.patience import PATIENT, Patience
 from watchkeeper.connectors.http.wanted import Wanted, joined, wanted
 from watchkeeper.domain import Host, Resource, WatchkeeperError
 
@@ -34,8 +35,11 @@ class HttpSession:
         self.answered_at: datetime | None = None
         self._took: deque[tuple[float, float]] = deque(maxlen=4000)
         self._client: httpx.AsyncClient | None = None
+        self._patience: defaultdict[str, Patience] = defaultdict(Patience)
 
     async def aclose(self) -> None:
+        for patience in self._patience.values():
+            patience.end()
         if self._client is not None:
             await self._client.aclose()
             self._client = None
@@ -70,6 +74,14 @@ class HttpSession:
         if answer.failure == "lost":  # a kept connection that it had closed meanwhile: once more on a new one
             answer = await ask(self._client, url, timeout=timeout)
         return answer
+
+    async def hear(self, path: str) -> Answer:
+        """One GET that is waited for no longer than `timeout`. Of one that takes longer, its last late answer counts:
+        who is slow does not hang."""
+        seconds = self.wanted.settings.timeout
+        request = self.get(path, timeout=max(PATIENT, seconds))
+        heard = await self._patience[path].hear(request, seconds)
+        return heard or Answer(path, 0, seconds, failure="silent", said=f"no answer within {seconds:g} s")
 
     def took(self, seconds: float) -> None:
         """An answer came after so many seconds."""

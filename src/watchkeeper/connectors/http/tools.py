@@ -9,6 +9,7 @@ from annotated_types import MaxLen
 
 from watchkeeper.connectors import hosting
 from watchkeeper.connectors.asking import unmet
+from watchkeeper.connectors.http.patience import PATIENT
 from watchkeeper.connectors.http.session import HttpSession
 from watchkeeper.domain import Effect, Reading, Refused, Tool, WatchkeeperError, tool
 from watchkeeper.domain.rights import machine
@@ -78,13 +79,13 @@ async def http_restart(session: HttpSession) -> dict[str, Any]:
     await session.host.restart()
     await session.aclose()
     begun = time.perf_counter()
-    answer = await session.get(session.wanted.health)
+    answer = await session.get(session.wanted.health, timeout=PATIENT)
     while not answer.answered:
         if time.perf_counter() - begun > session.wanted.settings.start_period:
             raise WatchkeeperError(f"It was restarted and does not answer: {answer.said}.", "Read its log.")
         say(f"not yet: {answer.said}")
         await asyncio.sleep(_POLL_SECONDS)
-        answer = await session.get(session.wanted.health)
+        answer = await session.get(session.wanted.health, timeout=PATIENT)
     wrong = unmet(answer, Expect())
     return {**await start_count(session), "answered": wrong or f"{answer.status}"}
 
