@@ -92,6 +92,13 @@ def _started_for(state: HostState) -> float:
     return max(0.0, (now() - state.started_at).total_seconds()) if state.started_at else math.inf
 
 
+def up_for(state: HostState) -> float:
+    """For how many seconds it has run without an end; 0 where it does not run, an hour where its start is not told."""
+    if state.status not in ("running", "paused"):
+        return 0.0
+    return min(_started_for(state), 1e9) if state.started_at else 3600.0
+
+
 def ended_for(state: HostState) -> float:
     """For how many seconds it has not run."""
     return max(0.0, (now() - state.finished_at).total_seconds()) if state.finished_at else 0.0

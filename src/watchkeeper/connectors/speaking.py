@@ -27,7 +27,7 @@ async def connected(
 
     Raises psycopg.OperationalError, OSError (a TimeoutError where it is silent).
     """
-    last: Exception = ConnectionRefusedError("it has no address while it is stopped")
+    last: Exception = ConnectionRefusedError("it has no address while it does not run")
     for host, port in addresses:
         try:
             async with asyncio.timeout(CONNECT_SECONDS):

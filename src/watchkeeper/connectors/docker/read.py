@@ -128,6 +128,7 @@ def _of_state(state: HostState, last: Reading | None, at: datetime) -> tuple[dic
         "oom_killed": float(cause == "oom"),
         "health_failing": float(state.health == "unhealthy"),
         "start_count": float(state.start_count),
+        "up_seconds": hosting.up_for(state),
     }
     if state.exit_code is not None:
         metrics["exit_code"] = float(state.exit_code)
@@ -260,6 +261,7 @@ SAMPLE = Reading(
         "oom_killed": 0.0,
         "health_failing": 0.0,
         "start_count": 1767225600000.0,
+        "up_seconds": 86400.0,
         "exit_code": 0.0,
         "ended_seconds": 0.0,
         "restarts": 0.0,

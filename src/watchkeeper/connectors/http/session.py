@@ -54,7 +54,7 @@ class HttpSession:
             raise WatchkeeperError(f"{self.resource.slug} has no address.", "Name it with a `url`.")
         there = await self.host.endpoints(port)
         if not there:
-            raise WatchkeeperError("it has no address while it is stopped")
+            raise WatchkeeperError("it has no address while it does not run")
         address, number = there[0]
         return urlunsplit(
             (settings.scheme, f"[{address}]:{number}" if ":" in address else f"{address}:{number}", "/", "", "")

@@ -90,7 +90,7 @@ async def knock(session: NginxSession, metrics: dict[str, float]) -> None:
             if isinstance(problem, TimeoutError):
                 break
     session.soon("request")
-    raise last or ConnectionRefusedError("it has no address while it is stopped")
+    raise last or ConnectionRefusedError("it has no address while it does not run")
 
 
 async def answered(address: str, port: int, name: str, *, tls: bool) -> None:

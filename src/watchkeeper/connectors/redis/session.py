@@ -156,7 +156,7 @@ class RedisSession:
 
     async def _connect(self) -> Wire:
         """Connect, authenticate, say who we are. Raises OSError, ServerSaid, ConfigurationError."""
-        last: Exception = ConnectionRefusedError("it has no address while it is stopped")
+        last: Exception = ConnectionRefusedError("it has no address while it does not run")
         addresses = await self.addresses()
         self.at = tuple(addresses) or self.at
         for address in addresses:

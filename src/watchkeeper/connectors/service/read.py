@@ -84,6 +84,7 @@ def _of_state(
         "failed": float(cause in ("killed", "oom") or (cause == "exited" and state.exit_code != 0)),
         "oom_killed": float(cause == "oom"),
         "start_count": float(state.start_count),
+        "up_seconds": hosting.up_for(state),
     }
     if state.exit_code is not None:
         metrics["exit_code"] = float(state.exit_code)
@@ -158,6 +159,7 @@ SAMPLE = Reading(
         "failed": 0.0,
         "oom_killed": 0.0,
         "start_count": 1767225600000.0,
+        "up_seconds": 86400.0,
         "exit_code": 0.0,
         "crashes": 0.0,
         "restarts_total": 0.0,
