@@ -167,6 +167,15 @@ async def test_what_changed_lately_is_told_of_what_it_needs_too_nearest_first(st
         assert told_lately(found, opened).startswith("Changed lately: cache: timeout 0 → 1, not by Watchkeeper (0")
 
 
+def test_what_starts_again_and_again_hides_no_change_that_may_be_why() -> None:
+    at = now()
+    starts = [Event("change.restart", CACHE.id, "cache: restarted", at - timedelta(seconds=n)) for n in range(1, 6)]
+    deploy = Event("change.deploy", CACHE.id, "cache was made anew: image", at - timedelta(seconds=60))
+
+    told = "cache was made anew: image (1 min before); cache: restarted (1.0 s before, the last of 5 times)"
+    assert told_lately([*starts, deploy], at) == f"Changed lately: {told}."
+
+
 async def test_what_changed_the_day_before_yesterday_is_not_lately(store: Store) -> None:
     async with watching(store) as scene:
         await scene.look(timeout="0")

@@ -20,6 +20,7 @@ from watchkeeper.domain import (
     now,
 )
 from watchkeeper.domain.unwatched import STARTED, gaps, unwatched
+from watchkeeper.handing import sentence
 from watchkeeper.incidents import ACTIVE
 from watchkeeper.loop import Submission
 from watchkeeper.notify import report_json, report_markdown
@@ -255,7 +256,7 @@ async def trigger(body: Trigger, runtime: Here, who: Operator) -> Submitted:
         plan, _ = await runtime.decide.next_plan(incident.root, incident.anew(), at)
     if plan is None:
         raise Conflict(
-            f"There is nothing it could do: {'; '.join(passed) or 'no runbook knows this'}.",
+            sentence(f"There is nothing it could do: {'; '.join(passed) or 'no runbook knows this'}"),
             f"`watchkeeper show {incident.id}` tells all of it; `watchkeeper tools` lists what you can call yourself.",
         )
     plan = await respecting(plan, incident.forgetting_refusals(), at, runtime.store, runtime.watch, runtime.decide)

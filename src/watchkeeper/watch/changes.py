@@ -1,6 +1,7 @@
 """Changes are noticed: what a look says of the configuration is compared with what was known, also over a restart."""
 
 import asyncio
+from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
@@ -191,6 +192,10 @@ def _event(
     return Event(kind, resource.id, text, now(), by=by, incident=incident, resource=resource.id, data=data)
 
 
+AGAIN = 3
+"""So many starts within a day are one thing that goes on, and hardly the cause of it."""
+
+
 def _when(unwatched: bool) -> str:
     return " (while it was not watched)" if unwatched else ""
 
@@ -229,9 +234,19 @@ async def lately(
 
 
 def told_lately(changes: Sequence[Event], at: datetime, *, most: int = 3) -> str:
-    """The last of them in one sentence; empty where there are none."""
-    if not changes:
-        return ""
-    said = [f"{change.text} ({spoken(max(0.0, (at - change.at).total_seconds()))} before)" for change in changes[:most]]
-    more = f"; and {len(changes) - most} more" if len(changes) > most else ""
-    return f"Changed lately: {'; '.join(said)}{more}."
+    """The last of them in one sentence; empty where there are none. What starts again and again is told once, and after
+    the changes that may be why."""
+    starts: defaultdict[str, list[Event]] = defaultdict(list)
+    for change in changes:
+        if change.kind == "change.restart":
+            starts[change.subject].append(change)
+    often = {subject: events for subject, events in starts.items() if len(events) >= AGAIN}
+    others = [one for one in changes if one.kind != "change.restart" or one.subject not in often]
+    told = [_ago(one, at) for one in others] + [_ago(many[0], at, len(many)) for many in often.values()]
+    more = f"; and {len(told) - most} more" if len(told) > most else ""
+    return f"Changed lately: {'; '.join(told[:most])}{more}." if told else ""
+
+
+def _ago(change: Event, at: datetime, times: int = 1) -> str:
+    again = f", the last of {times} times" if times > 1 else ""
+    return f"{change.text} ({spoken(max(0.0, (at - change.at).total_seconds()))} before{again})"
