@@ -1,6 +1,9 @@
 """When failures are over: shown by what was answered since. Pure."""
 
+from collections import deque
+from collections.abc import Sequence
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
@@ -79,6 +82,48 @@ def test_a_site_that_fails_for_most_of_its_visitors_is_critical(share: float, do
         traffic.line(tenth / 10, answered(500 if tenth % 10 < share * 10 else 200, ONE), [FORMAT])
     known = NginxConnector.sample.metrics | metrics(traffic, 30.0)
     assert rule.when.holds(replace(NginxConnector.sample, metrics=known).scope()) is down
+
+
+COMBINED = '$remote_addr "$request" $status "$http_user_agent"'
+
+
+def down(lines: Sequence[tuple[float, str]], at: float) -> list[bool | None]:
+    """Whether the condition of a site that is down holds, second by second for as long as its rule wants it to."""
+    rule = next(rule for rule in NginxConnector.rules if rule.id == "nginx-failing")
+    traffic, found, todo = Traffic(), list[bool | None](), deque(sorted(lines))
+    for second in range(int(at) + 1):
+        while todo and todo[0][0] <= second:
+            traffic.line(*todo.popleft(), [COMBINED])
+        known = NginxConnector.sample.metrics | metrics(traffic, float(second))
+        found.append(rule.when.holds(replace(NginxConnector.sample, metrics=known).scope()))
+    return found[-int(rule.for_seconds) :]
+
+
+def visits(every: float, until: float, status: int, path: str = "/", who: str = "Mozilla/5.0", since: float = 0.0):
+    return [
+        (since + n * every, f'10.0.0.9 "GET {path} HTTP/1.1" {status} "{who}"')
+        for n in range(int((until - since) / every))
+    ]
+
+
+def test_a_site_with_few_visitors_of_whom_none_is_served_is_down_within_a_minute() -> None:
+    assert all(down(visits(2.0, 60.0, 500), 60.0))
+    assert all(down([*visits(2.0, 300.0, 200), *visits(2.0, 362.0, 500, since=300.0)], 360.0))  # it was well before
+    assert not any(down([*visits(2.0, 60.0, 500), *visits(2.0, 120.0, 200, since=60.0)], 120.0))  # and is again
+
+
+@pytest.mark.parametrize(
+    "more",
+    [
+        visits(2.0, 60.0, 503, "/healthz?full=1"),  # a health check, and nobody else
+        visits(2.0, 60.0, 503, "/", "kube-probe/1.29"),
+        [*visits(1.0, 60.0, 503, "/api/ready/"), *visits(5.0, 60.0, 200)],  # and a few visitors who are served
+        visits(0.05, 1.0, 500),  # one page whose parts all failed, and nobody came since
+        visits(10.0, 60.0, 500),  # too few to say so
+    ],
+)
+def test_what_only_a_health_check_is_told_or_one_visitor_saw_is_no_site_that_is_down(more: list[Any]) -> None:
+    assert not all(down(more, 60.0))
 
 
 def test_three_bad_gateways_of_one_page_are_no_row() -> None:

@@ -1,6 +1,7 @@
 """Access log lines, read by the format they are written in. Pure."""
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -16,6 +17,24 @@ _SHAPES = {
 }
 _KEPT = frozenset({*_SHAPES, "request", "request_uri", "uri", "http_user_agent"})
 _UPSTREAM = frozenset({"upstream_addr", "upstream_status", "upstream_response_time"})
+CHECKED = frozenset(
+    {
+        "health",
+        "healthz",
+        "healthcheck",
+        "health-check",
+        "health_check",
+        "healthy",
+        "live",
+        "livez",
+        "liveness",
+        "ready",
+    }
+    | {"readyz", "readiness", "ping", "up", "status", "metrics", "nginx_status", "stub_status", "server-status"}
+)
+"""How paths end that machines ask again and again, whether or not anybody else comes."""
+_MACHINES = ("kube-probe/", "ELB-HealthChecker/", "GoogleHC/", "Consul Health Check")
+"""What callers are named that only check (Kubernetes, Elastic Load Balancing, Google Cloud, Consul)."""
 NAME = "watchkeeper"
 """What we call ourselves in requests: our own are not counted."""
 
@@ -32,6 +51,8 @@ class Entry:
     handed_on: bool | None = None
     """Whether something behind it was asked."""
     ours: bool = False
+    check: bool = False
+    """Whether it is a machine's question whether it is well, and nobody's visit."""
 
 
 @lru_cache(maxsize=64)
@@ -67,7 +88,15 @@ def entry(line: str, log_format: str) -> Entry | None:
         upstream=_last(told.get("upstream_addr")),
         handed_on=any(told[name].strip(" -") for name in names) if (names := _UPSTREAM & told.keys()) else None,
         ours=(told.get("http_user_agent") or "").startswith(NAME),
+        check=(told.get("http_user_agent") or "").startswith(_MACHINES) or _path(told).rpartition("/")[2] in CHECKED,
     )
+
+
+def _path(told: Mapping[str, str | None]) -> str:
+    """What was asked for, without its question: from the request's line, else from a field of its own."""
+    words = (told.get("request") or "").split()
+    asked = words[1] if len(words) > 1 else told.get("request_uri") or told.get("uri") or ""
+    return asked.partition("?")[0].rstrip("/").lower()
 
 
 def _last(text: str | None) -> str:

@@ -60,6 +60,9 @@ def level(line: str) -> Level | None:
     return "WARNING" if _OUR_DOING.search(found["text"]) else _LEVELS.get(found["level"])
 
 
+FEW = 20
+"""Visits from which the share that fails is told where fewer come within WINDOW: the last ones, of up to FEW_WINDOW."""
+FEW_WINDOW = 300.0
 ROW_WINDOW = 60.0
 """Seconds for which failures in a row tell something where nothing is asked for any more."""
 
@@ -125,7 +128,7 @@ class Traffic:
         if access:
             recent = [(when, request) for when, request in self.requests if when > at - WINDOW]
             metrics |= _of_requests([request for _, request in recent], max(1.0, min(WINDOW, at - since)))
-            metrics |= self._of_failures(recent)
+            metrics |= self._of_failures(recent) | self._of_visits(at)
             number, first, last = self.row if self.row[2] > at - ROW_WINDOW else (0, at, at)
             metrics |= {"bad_gateway_row": float(number), "bad_gateway_row_seconds": last - first}
         if errors:
@@ -151,6 +154,21 @@ class Traffic:
         if recent and all(request.handed_on is None for _, request in recent):
             del shares["own_errors_ratio"]  # no format of its logs tells whose an error is
         return shares
+
+    def _of_visits(self, at: float) -> dict[str, float]:
+        """Of the last visits, the share that failed: those of WINDOW, or FEW of a longer time; without checks."""
+        visits, standing = list[tuple[float, bool]](), self.bouts["server_errors"].standing
+        for when, request in reversed(self.requests):
+            if when <= at - (WINDOW if len(visits) >= FEW else FEW_WINDOW):
+                break
+            if not request.check:
+                visits.append((when, request.status >= 500 and standing(when)))
+        failed = [when for when, fails in visits if fails]
+        return {
+            "visits": float(len(visits)),
+            "visits_failing_ratio": len(failed) / len(visits) if visits else 0.0,
+            "visits_failed_ago_seconds": at - failed[0] if failed else FEW_WINDOW,
+        }
 
     def _of_upstreams(self, at: float) -> dict[str, float]:
         """Failures of upstreams that are not over."""
