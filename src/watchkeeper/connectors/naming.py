@@ -1,6 +1,7 @@
 """How a resource found on a host is named, and whether its labels permit changes."""
 
 from collections.abc import Mapping, Sequence
+from fnmatch import fnmatchcase
 from typing import Any
 
 from watchkeeper.domain import Host, Resource
@@ -32,6 +33,13 @@ def resource_on(host: Host, *, kind: str, suffix: str = "", runs_on: str | None 
         may_act=labels.get(f"{LABEL}act", "").strip().lower() in ("true", "1", "yes"),
         settings=_settings(labels, kind),
     )
+
+
+def chosen(resource: Resource, only: Sequence[str]) -> bool:
+    """Whether it is to be watched: `only`, where anything is said, names its id, slug or compose project (globs)."""
+    project = resource.labels.get("com.docker.compose.project", "")
+    known = (resource.id, resource.slug, project)
+    return not only or any(fnmatchcase(text, pattern) for pattern in only for text in known)
 
 
 Found = tuple[Resource, Sequence[tuple[str, int]]]

@@ -6,18 +6,19 @@ import re
 import time
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
-from fnmatch import fnmatchcase
 from typing import Any, Protocol
 
 import structlog
 
 from watchkeeper.connectors import Registry
+from watchkeeper.connectors.naming import chosen
 from watchkeeper.domain import Connector, Host, NotFound, Resource
 from watchkeeper.domain.dependency import Dependency, Unknown
 from watchkeeper.settings import ResourceSettings, Settings
 from watchkeeper.sources import only_seen, said
 from watchkeeper.watch.conduct import untold
 from watchkeeper.watch.graph import Graph, names
+from watchkeeper.watch.remaining import Remaining
 from watchkeeper.watch.supervision import Supervision
 
 log = structlog.get_logger(__name__)
@@ -62,6 +63,7 @@ class Fleet:
         self._resources: dict[str, Resource] = {}
         self.graph = Graph()
         self.problems: dict[str, str] = {}
+        self.remaining = Remaining()
         self._seen: dict[int, set[str]] = {}
         self._matched: set[int] = set()
         """Which entries of the configuration are about something that was found."""
@@ -84,19 +86,22 @@ class Fleet:
         """
         hosts, unseen = await self._hosts()
         by_incarnation = {host.incarnation: host for host in hosts}
+        self.remaining.forget(by_incarnation.keys() | unseen)
         before = {key: (self.graph.resources.get(key, r), h, c) for key, (r, h, c) in self.found.items()}
         found: Found = {}
         self._matched, self.left_out = set(), set()
         renamed: dict[str, str] = {}
         for connector in self._registry:
             entries = [r.model_dump() for r in self._settings.resources if r.kind == connector.kind]
-            given = {"resources": entries, "checks": self._settings.checks}
+            given = {"resources": entries, "checks": self._settings.checks, "only": self._settings.only}
             conduct = self._supervision.of(connector.kind)
             if conduct.quarantined:
                 self.problems.pop(connector.kind, None)
                 found |= {key: value for key, value in before.items() if value[2] is connector}
                 continue
             listed, problem = await conduct.discover(connector, hosts, given, DISCOVERY)
+            if problem is None:
+                listed = await self.remaining.with_those(connector.kind, listed, by_incarnation)
             for number, resource in enumerate(listed, 1):
                 kept = self._configured(resource)
                 if kept is not None:
@@ -196,15 +201,10 @@ class Fleet:
 
     def _configured(self, resource: Resource) -> Resource | None:
         """The resource with what the configuration says of it; None where it is not to be watched."""
-        project = resource.labels.get("com.docker.compose.project", "")
         about = [number for number, entry in enumerate(self._settings.resources) if names(entry, resource)]
         self._matched.update(about)
         self._about[resource.kind, resource.name] = about
-        if self._settings.only and not any(
-            fnmatchcase(text, pattern)
-            for pattern in self._settings.only
-            for text in (resource.id, resource.slug, project)
-        ):
+        if not chosen(resource, self._settings.only):
             self.left_out.add((resource.provider, resource.kind, resource.name))
             return None
         for number in about:

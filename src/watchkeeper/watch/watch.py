@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import AsyncGenerator, Awaitable, Callable, Collection, Sequence
 from contextlib import AsyncExitStack
 from datetime import datetime
+from itertools import count
 from typing import Any
 
 import structlog
@@ -102,6 +103,7 @@ class Watch:
 
     async def start(self) -> None:
         self.supervision.start()
+        self.fleet.remaining.recall(await self._store.resources())
         await self.fleet.discover()
         await renew(self._store, self.fleet, self._vanished)
         await self.rulebook.load()  # after that: what people have altered may be about what is called otherwise now
@@ -362,8 +364,7 @@ class Watch:
 
     async def _mind_for_ever(self) -> None:
         """The clock is followed, unless somebody holds it; connectors' tasks are counted."""
-        counted = 0
-        while True:
+        for counted in count(1):
             await asyncio.sleep(1.0)  # nothing tells that a clock was set
             self.pace.follow(len(self.watchers), 1.0)
             if jump := clock.follow():
@@ -372,7 +373,6 @@ class Watch:
                 for watcher in self.watchers.values():
                     watcher.clock_moved(jump)
                 self._tell("clock.set", "watchkeeper", f"the system's clock was set by {jump:+.0f} s")
-            counted += 1
             if counted % 10 == 0:
                 self.supervision.count(Counter(watcher.resource.kind for watcher in self.watchers.values()))
 

@@ -1,4 +1,4 @@
-"""Which services speak HTTP: named, labelled, by their own health check, or by what a published port answers."""
+"""Which services speak HTTP: named, labelled, by their own health check, or by what a port of theirs answers."""
 
 import asyncio
 import posixpath
@@ -11,7 +11,7 @@ from typing import Any
 from watchkeeper.connectors.addressed import Addresses, address_of, with_host
 from watchkeeper.connectors.asking import Answer, ask, client
 from watchkeeper.connectors.http.wanted import EXAMPLE, from_labels, port_of, wanted
-from watchkeeper.connectors.naming import Found, service_on
+from watchkeeper.connectors.naming import Found, chosen, service_on
 from watchkeeper.domain import ConfigurationError, Host, Resource, WatchkeeperError
 from watchkeeper.hosts import ContainerHost
 from watchkeeper.hosts.answers import items, part
@@ -31,6 +31,14 @@ _SECONDS = 0.5
 _AT_ONCE = 8
 _LONGEST = 600.0
 _MOST_PORTS = 3
+_WEB = (80, 8000, 8080, 3000, 5000, 443)
+_FIRST_EPHEMERAL = 32768
+"""Ports from here on are handed out by the kernel: nobody is told of them (the engine's resolver has one)."""
+OTHER_PORTS = frozenset(
+    {21, 22, 23, 25, 53, 110, 143, 389, 465, 587, 636, 993, 995, 1433, 1521, 1883, 2181, 3306, 5432, 5433, 5672, 6379}
+    | {6432, 8883, 9042, 9092, 11211, 16379, 26379, 27017}
+)
+"""Of protocols that are not HTTP (IANA's, and of well-known servers): where one is only listened on it is not asked."""
 _ADDRESSES = Addresses("http", "an HTTP service", {"http": 80, "https": 443}, EXAMPLE, keeps=("url",), check=wanted)
 
 
@@ -56,7 +64,7 @@ class Discovery:
 
         Raises ConfigurationError, at the end, for settings or labels that are not valid.
         """
-        answers = await asyncio.gather(*(self._on(host) for host in hosts), return_exceptions=True)
+        answers = await asyncio.gather(*(self._on(host, settings) for host in hosts), return_exceptions=True)
         found = [answer for answer in answers if isinstance(answer, tuple)]
         there = {host.incarnation for host in hosts}
         self._tried = {key: tried for key, tried in self._tried.items() if key in there}
@@ -72,7 +80,7 @@ class Discovery:
         if wrong:
             raise wrong[0]
 
-    async def _on(self, host: Host) -> Found | None:
+    async def _on(self, host: Host, settings: Mapping[str, Any]) -> Found | None:
         labels = host.labels
         if labels.get("watchkeeper.http", "").strip().lower() in ("false", "no", "0"):
             return None
@@ -83,7 +91,9 @@ class Discovery:
             if resource.settings:
                 said = from_labels(resource.settings, f"labels watchkeeper.http.… of {host.name}")
             elif isinstance(host, ContainerHost):
-                said = await _health_check(host) or await self._asked(host, ports)
+                said = await _health_check(host)
+                if said is None and chosen(resource, settings.get("only") or ()):
+                    said = await self._asked(host, ports)
             if said is None:
                 return None
             port = int(said.get("port") or _usual(ports))
@@ -95,14 +105,15 @@ class Discovery:
             return None
 
     async def _asked(self, host: ContainerHost, ports: Sequence[int]) -> Mapping[str, Any] | None:
-        """By its answers to GETs of conventional paths, where it publishes a port and is nothing known."""
+        """By its answers to GETs of conventional paths, where it is nothing known: at the ports it publishes or
+        declares, else at those it listens on, on the container's own address."""
         shown = await host.inspect(fresh=False)
         state = part(shown, "State")
         start = str(state.get("StartedAt"))
         tried = self._tried.get(host.incarnation)
         if tried is not None and tried.found is not None:
             return tried.found  # also while it is down
-        if not state.get("Running") or state.get("Paused") or not ports:
+        if not state.get("Running") or state.get("Paused"):
             return None
         if tried is None or tried.start != start:
             tried = self._tried[host.incarnation] = _Tried(start)
@@ -113,7 +124,7 @@ class Discovery:
             tried.next_at = time.monotonic() + _LONGEST
             return None
         async with self._asking:
-            for port in ports[:_MOST_PORTS]:
+            for port in (ports or await _listening(host))[:_MOST_PORTS]:
                 for address in (await host.endpoints(port))[:1]:
                     if found := await question(f"http://{address[0]}:{address[1]}"):
                         tried.found = {**found, "port": port}
@@ -170,8 +181,14 @@ async def _ports(host: Host) -> list[int]:
     return sorted({int(key.partition("/")[0]) for key in keys if key.endswith("/tcp") or key.isdigit()})
 
 
+async def _listening(host: Host) -> list[int]:
+    """TCP ports that others may reach it at, though it says so nowhere; the usual ones first."""
+    found = {port for port in (await host.network()).listening if port < _FIRST_EPHEMERAL} - OTHER_PORTS
+    return sorted(found, key=lambda port: (port not in _WEB, port))
+
+
 def _usual(ports: Sequence[int]) -> int:
-    return next((port for port in (80, 8000, 8080, 3000, 5000, 443) if port in ports), ports[0] if ports else 80)
+    return next((port for port in _WEB if port in ports), ports[0] if ports else 80)
 
 
 async def _with_hands(resource: Resource, hosts: Sequence[Host], found: Sequence[Found]) -> Resource:
