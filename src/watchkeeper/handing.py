@@ -5,6 +5,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 from watchkeeper.domain import Alert, Diagnosis, Event, Fix, Incident, Verdict, now
+from watchkeeper.watch.stopped import AUTHOR as STOPPED
+from watchkeeper.watch.stopped import TO_DO
 
 
 def taking_up(
@@ -68,6 +70,8 @@ def what_to_do(
     what is recommended about the worst alert."""
     if known is not None and known.author.startswith("runbooks show "):
         return f"`watchkeeper {known.author}` tells how to mend it."
+    if known is not None and known.author == STOPPED:
+        return TO_DO
     worst = worst_of(incident, firing)
     return sentence(recommended(worst.rule)) if worst else ""
 

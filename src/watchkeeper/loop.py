@@ -38,7 +38,8 @@ from watchkeeper.people import People
 from watchkeeper.store import Store
 from watchkeeper.undoing import Undoing
 from watchkeeper.verify import Subject, judge
-from watchkeeper.watch import Watch, root_of
+from watchkeeper.watch import Watch, root_of, stopped_cause
+from watchkeeper.watch.stopped import given_up
 
 BLIND = timedelta(seconds=60)
 """An incident whose root gives no data for so long is handed to a person."""
@@ -122,7 +123,9 @@ class Loop:
             if agreed is None and (left := await self._decide.left_to_agents(incident)):
                 return await self._desk.hold(incident, left.reason, left.until)
             plan, passed = None, ()
-            if agreed is None:  # runbook rungs first, then the model; knows past fixes
+            firing = self._desk.firing(incident, at)
+            bereft = given_up(root, firing, self._watch.watchers)
+            if agreed is None and bereft is None:  # runbook rungs first, then the model; knows past fixes
                 plan, passed = await self._decide.next_plan(root, incident, at, ask=True)
             if plan is not None and made_by_model(plan) and plan.created_at - at.at > STALE:
                 continue  # it took its time: look again, and see whether the plan still fits
@@ -131,11 +134,12 @@ class Loop:
                     incident = await self._desk.void(incident, agreed, "things have changed since it was approved")
                     continue
                 plan = agreed.plan
-            if plan is None and await self._fixing.subsides(incident, self._desk.firing(incident, at)):
+            if plan is None and await self._fixing.subsides(incident, firing):
                 await self._watch.next_look(root, quickly=False)
                 continue
             if plan is None:
-                known = self._decide.known(root, at, incident)
+                known = bereft or self._decide.known(root, at, incident)
+                known = known or stopped_cause(root, firing, self._watch.watchers)
                 told = known or self._decide.supposed(root, at, passed)
                 incident = await self._desk.puzzled(incident, root, passed, told)
                 tried = (await self._store.select(Fix, incident=incident.id))[::-1]

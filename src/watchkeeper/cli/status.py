@@ -245,6 +245,8 @@ def _unwell(screen: "Console", item: dict[str, Any], approval: dict[str, Any] | 
         since = ago(alert["firing_at"] or alert["pending_at"])
         told = f" (silenced: {item['silenced'][alert['rule']]})" if alert["rule"] in item["silenced"] else ""
         prose(screen, f"{alert['rule']} {alert['status']} for {since}{told}: {alert['why']}", 2)
+    if item["stopped"]:
+        prose(screen, f"Cause: {item['stopped']}", 2)
     for tended in item["tended_by"]:
         prose(screen, f"Tended by {tended}", 2)
     advice = item["advice"]

@@ -32,7 +32,7 @@ from watchkeeper.server.views import (
     steps_view,
     window_view,
 )
-from watchkeeper.watch import root_of
+from watchkeeper.watch import root_of, stopped_cause
 from watchkeeper.watch.watcher import Watcher
 
 router = APIRouter(prefix="/api/resources", tags=["resources"])
@@ -120,6 +120,8 @@ async def _status(
     threshold = next((r.threshold for r in rules if r.metric == name and r.threshold is not None), None)
     value = watcher.last.metrics.get(name) if watcher.last and name else None
     metric = MetricView(name=name, value=value, threshold=threshold)
+    alone = [a for a in watcher.alerts.values() if a.status == "firing"] if incident is None else []
+    stopped = stopped_cause(key, alone, runtime.watch.watchers)
     return StatusView(
         id=key,
         slug=watcher.resource.slug,
@@ -132,6 +134,7 @@ async def _status(
         metric=metric if name else None,
         alerts=list(watcher.alerts.values()),
         incident=incident.id if incident else None,
+        stopped=stopped.cause if stopped else "",
         escalated=incident.reason if incident and incident.status == "escalated" else None,
         to_do=incident.to_do if incident and incident.status == "escalated" else "",
         held=hold.reason if incident and (hold := incident.held(now())) else None,

@@ -31,10 +31,12 @@ class StatusView(View):
     metric: MetricView | None
     alerts: list[Alert]
     incident: str | None
+    stopped: str = ""
+    """What it needs and somebody stopped on purpose, in words, where it alerts and has no incident."""
     escalated: str | None = None
+    """Why its incident was handed to a person: nothing more is done by itself."""
     to_do: str = ""
     """What a person should do next, where it was handed to one."""
-    """Why its incident was handed to a person: nothing more is done by itself."""
     held: str | None = None
     """What keeps the hands still in its incident, until when, and how a person insists."""
     maintenance: str | None

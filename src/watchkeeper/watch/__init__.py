@@ -7,6 +7,7 @@ from watchkeeper.watch.fleet import Fleet, Provider
 from watchkeeper.watch.ledger import drift
 from watchkeeper.watch.outside import Outside
 from watchkeeper.watch.overrides import overridden
+from watchkeeper.watch.stopped import stopped_cause
 from watchkeeper.watch.turning import Turns
 from watchkeeper.watch.unseen import Unseen
 from watchkeeper.watch.watch import Watch
@@ -28,5 +29,6 @@ __all__ = [
     "reach",
     "relapse_of",
     "root_of",
+    "stopped_cause",
     "told_lately",
 ]

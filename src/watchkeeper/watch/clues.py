@@ -32,7 +32,8 @@ async def grounded(
     calls = [
         a for a in alerts if a.status == "firing" and (a.severity == "critical" or watch.rulebook.has_runbook(a.rule))
     ]
-    others = tuple(key for key in roots_of(calls, resources) if key != diagnosis.root)
+    needing = ties(resources).needing(diagnosis.root)
+    others = tuple(key for key in roots_of(calls, resources) if key not in needing)
     last = await last_words(diagnosis.root, watch, masked)
     return replace(diagnosis, evidence=(*diagnosis.evidence, *evidence, *last), against=found, others=others)
 

@@ -137,7 +137,7 @@ class Watcher:
         error = self.last.error or ""
         if self.health is Health.UNKNOWN and error.lower().startswith("no answer") and not any(r.ok for r in self.ring):
             return "no answer yet"
-        return error or self.last.state
+        return self.last.state if self.last.off else error or self.last.state
 
     @property
     def health(self) -> Health:
