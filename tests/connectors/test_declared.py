@@ -1,5 +1,8 @@
 """Drift is found, and its patch applies, keeps everything else and ends it."""
 
+import asyncio
+import os
+import signal
 import subprocess
 from collections.abc import Iterator
 from dataclasses import replace
@@ -13,6 +16,7 @@ from watchkeeper.connectors.compose import Compose, Place, of
 from watchkeeper.connectors.redis import connector
 from watchkeeper.domain import Event
 from watchkeeper.domain.drift import Declared, Edit, patches, size
+from watchkeeper.hosts import LocalShell, Machine
 from watchkeeper.watch.ledger import drifted
 
 FILE = """\
@@ -167,6 +171,26 @@ def test_a_change_that_is_over_is_no_drift(events: list[Event]) -> None:
 
 def test_what_is_as_declared_does_not_drift_whoever_changed_it() -> None:
     assert drifted(replace(UNDECLARED, declared="9"), CACHE, [change()]) is None
+
+
+async def test_what_a_redis_has_written_over_is_not_called_undeclared(tmp_path: Path) -> None:
+    port = free_port()
+    line = f"setsid redis-server --port {port} --save '' --maxmemory 32mb --dir {tmp_path} >/dev/null 2>&1 </dev/null &"
+    await (await asyncio.create_subprocess_shell(line)).wait()
+    async with Machine(LocalShell()) as machine, asyncio.timeout(30):
+        while not (hosts := [host for host in await machine.hosts() if port in host.ports]):
+            pass  # a survey takes its time
+        of_it = resource("real", provider="local", settings={"url": f"redis://127.0.0.1:{port}"})
+        async with connector.connect(of_it, hosts[0]) as session:
+            found = next(one for one in await connector.declared(session) if one.key == "maxmemory")
+    os.kill(hosts[0].pid, signal.SIGKILL)
+    assert (found.declared, found.live, found.lost, found.line) == (None, "32 MiB", True, "--maxmemory 32mb")
+    data: dict[str, object] = {"changes": [{"setting": "maxmemory", "before": str(32 << 20), "after": str(64 << 20)}]}
+    changed = Event("change.config", CACHE.id, "", T0, resource=CACHE.id, by="others", data=data, seq=1)
+    told = drifted(replace(found, live="64 MiB"), CACHE, [changed])
+    assert told is not None
+    assert told.text == "maxmemory: 32 MiB before it was changed, live 64 MiB, not by Watchkeeper"
+    assert "title over its command line" in told.why_not
 
 
 @pytest.fixture

@@ -55,6 +55,11 @@ class Difference:
     after: str
 
     @property
+    def was(self) -> str:
+        """What it was before, in words."""
+        return _said(self.setting, self.before)
+
+    @property
     def kind(self) -> str:
         """`change.image`, `change.limits`, `change.restart`, else `change.config`."""
         return _KINDS.get(self.setting, "change.config")

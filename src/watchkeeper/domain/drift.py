@@ -40,6 +40,8 @@ class Declared:
     """Why there is no patch."""
     certain: bool = True
     """False where live and declared may differ without anybody having changed it."""
+    lost: bool = False
+    """It may be declared where nobody can read it any more: on a command line that the server has written over."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,11 +58,14 @@ class Drift:
     since: datetime | None = None
     fix: str | None = None
     by: str = ""
+    was: str = ""
+    """What it was before it was first seen to change, where what is declared cannot be read any more."""
 
     @property
     def text(self) -> str:
         who = f"by {self.fix}" if self.fix else "not by Watchkeeper" if self.by else "by whom is not known"
-        declared = "not declared" if self.declared is None else f"declared {self.declared}"
+        declared = f"declared {self.declared}" if self.declared is not None else "not declared"
+        declared = f"{self.was} before it was changed" if self.was else declared
         return f"{self.setting}: {declared}, live {self.live}, {who}"
 
 

@@ -18,6 +18,8 @@ class UndeclaredView(BaseModel):
     since: datetime | None
     fix: str | None
     by: str
+    was: str = ""
+    """What it was before it was first seen to change, where what is declared cannot be read any more."""
     text: str
 
 

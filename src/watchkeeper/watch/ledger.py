@@ -8,6 +8,7 @@ from typing import Any, cast
 import structlog
 
 from watchkeeper.domain import Event, Resource, WatchkeeperError, now
+from watchkeeper.domain.change import Difference
 from watchkeeper.domain.drift import Declared, Drift, Edit
 from watchkeeper.store import Store
 from watchkeeper.watch.changes import KINDS
@@ -59,7 +60,7 @@ async def drift(store: Store, watchers: Mapping[str, Watcher]) -> tuple[list[Dri
 def drifted(one: Declared, resource: Resource, events: list[Event]) -> Drift | None:
     """The drift of one setting; None where it is as declared. What is declared nowhere drifts only where it was seen to
     change since the last start: else it is what it was started with."""
-    last = _last(one.key, resource, events)
+    first, last = _changed(one.key, resource, events)
     if one.declared == one.live or (last is None and (one.declared is None or not one.certain)):
         return None
     fix = str(last.data["fix"]) if last and last.data.get("fix") else None
@@ -74,13 +75,14 @@ def drifted(one: Declared, resource: Resource, events: list[Event]) -> Drift | N
         since=last.at if last else None,
         fix=fix,
         by=last.by if last else "",
+        was=first.was if first and one.lost and one.declared is None else "",
     )
 
 
-def _last(key: str, resource: Resource, events: list[Event]) -> Event | None:
-    """The last change of the setting since the last start, unless it was taken back."""
+def _changed(key: str, resource: Resource, events: list[Event]) -> tuple[Difference | None, Event | None]:
+    """The first change of the setting since the last start, and the last one's event; none where it was taken back."""
     anew = ("change.restart", "change.deploy") if not key.endswith(("_bytes", "cpus", "pids")) else ("change.deploy",)
-    first: str | None = None
+    first: Difference | None = None
     last: Event | None = None
     after = ""
     for event in sorted(events, key=lambda known: known.seq):
@@ -88,6 +90,6 @@ def _last(key: str, resource: Resource, events: list[Event]) -> Event | None:
             first, last = None, None
         for change in cast("list[dict[str, str]]", event.data.get("changes") or []):
             if event.resource == resource.id and change["setting"] == key and event.kind not in anew:
-                first = change["before"] if first is None else first
+                first = first or Difference(key, change["before"], change["after"])
                 last, after = event, change["after"]
-    return None if last is None or after == first else last
+    return (None, None) if first is None or after == first.before else (first, last)

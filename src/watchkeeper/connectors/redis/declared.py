@@ -2,6 +2,7 @@
 
 import posixpath
 import re
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,8 +13,10 @@ from watchkeeper.connectors.redis.session import RedisSession
 from watchkeeper.domain import WatchkeeperError
 from watchkeeper.domain.change import mebibytes
 from watchkeeper.domain.drift import Declared, Edit, size
+from watchkeeper.hosts import ServiceHost
 
 SETTINGS = ("maxmemory", "maxmemory-policy", "maxclients", "appendonly", "appendfsync", "timeout")
+_TITLED = "Redis writes a title over its command line: what that declares cannot be read any more"
 
 
 async def declared(session: RedisSession) -> list[Declared]:
@@ -23,6 +26,7 @@ async def declared(session: RedisSession) -> list[Declared]:
     host = session.host
     commands = [c for c in (await host.processes() if host else ()) if "--" in c]
     text, file, why = await _conf(session, conf)
+    titled = isinstance(host, ServiceHost) and host.needs_telling
     made: list[Declared] = []
     for name in SETTINGS:
         if name not in live:
@@ -32,7 +36,10 @@ async def declared(session: RedisSession) -> list[Declared]:
         if found and host is not None:
             made.append(_by_command(name, live[name], new, found[1], dict(host.labels)))
         else:
-            made.append(_by_file(name, live[name], new, text, file, why))
+            one = _by_file(name, live[name], new, text, file, why)
+            if titled and not conf:
+                one = replace(one, line=f"--{name} {new}", where="its command line", why_not=_TITLED, lost=True)
+            made.append(one)
     return made
 
 
