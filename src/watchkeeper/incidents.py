@@ -36,6 +36,8 @@ from watchkeeper.watch.joining import keep, unclaimed
 
 log = structlog.get_logger(__name__)
 ACTIVE = ("open", "diagnosing", "awaiting_approval", "fixing", "verifying", "escalated")
+LATEST = 50
+"""Fixes looked through for what they made logs say."""
 BEFORE = timedelta(minutes=2)
 """How much of the readings from before an incident is kept at full rate."""
 
@@ -287,7 +289,8 @@ class Desk:
 
     async def _grounded(self, incident: Incident, diagnosis: Diagnosis) -> Diagnosis:
         alerts = await self._store.select(Alert, incident=incident.id)
-        return await grounded(diagnosis, alerts, self._seen_by(), now(), self._store.masker.text)
+        fixes = await self._store.select(Fix, limit=LATEST)
+        return await grounded(diagnosis, alerts, self._seen_by(), now(), self._store.masker.text, fixes)
 
     async def refuse(self, incident: Incident, plan: Plan, reason: str) -> Incident:
         if self.score is not None:

@@ -1,14 +1,16 @@
 import random
 import string
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import datetime, timedelta
 from math import comb
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tests.domain.making import T0, after, alert, resource
-from watchkeeper.domain import Level
+from tests.domain.making import T0, after, alert, fix, resource
+from watchkeeper.domain import Level, StepRecord, Verdict
 from watchkeeper.store import Masker
 from watchkeeper.watch.clues import logged
 from watchkeeper.watch.listening import MOST, Listening
@@ -228,6 +230,32 @@ def test_the_log_of_what_runs_in_a_container_is_the_containers() -> None:
     miner = Miner(T0)
     every(miner, "cannot allocate {n}", 1000, 1003, 1, "ERROR")
     assert len(logged(box.id, [alert(box, at=after(1000))], known, heard(cache=miner), after(1010))) == 1
+
+
+@pytest.mark.parametrize(
+    ("line", "level", "helped", "told"),
+    [
+        ("Memory overcommit must be enabled", "WARNING", True, False),
+        ("Memory overcommit must be enabled", "WARNING", False, False),
+        ("FATAL: cannot open the append only file", "ERROR", True, False),
+        ("FATAL: cannot open the append only file", "ERROR", False, True),  # why it did not help
+    ],
+)
+def test_what_a_log_says_of_a_restart_of_ours_is_no_evidence_of_what_was_before_it(
+    line: str, level: Level, helped: bool, told: bool
+) -> None:
+    cache, miner = resource("cache"), Miner(T0)
+    every(miner, "cannot allocate {n}", 1000, 1003, 1, "ERROR")
+    say(miner, line, after(1012), level)
+    done = StepRecord(0, "redis_restart", cache.id, {}, "done", started_at=after(1010), finished_at=after(1011))
+    verdict = Verdict("healed" if helped else "not_healed", ())
+    ours = replace(fix(), steps=(done,), verdict=verdict, finished_at=after(1015))
+    alerts = [alert(cache, at=after(1000))]
+    said = [one.what for one in logged(cache.id, alerts, {cache.id: cache}, heard(cache=miner), after(1060), [ours])]
+    assert "cannot allocate" in said[0]
+    assert any(line in one for one in said) is told
+    without = logged(cache.id, alerts, {cache.id: cache}, heard(cache=miner), after(1060))
+    assert any(line in one.what for one in without)
 
 
 def test_more_than_a_few_remarkable_templates_are_counted() -> None:

@@ -5,10 +5,10 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 
-from watchkeeper.domain import Alert, Diagnosis, Evidence, Reading, Resource, WatchkeeperError
+from watchkeeper.domain import Alert, Diagnosis, Evidence, Fix, Reading, Resource, WatchkeeperError
 from watchkeeper.watch.contradictions import against
 from watchkeeper.watch.correlation import roots_of, ties
-from watchkeeper.watch.listening import Listening, quoted
+from watchkeeper.watch.listening import Listening, doings, quoted
 from watchkeeper.watch.watch import Watch
 
 LEFT = " leaves it to a person: "
@@ -21,12 +21,17 @@ EARLIER = timedelta(minutes=1)
 
 
 async def grounded(
-    diagnosis: Diagnosis, alerts: Sequence[Alert], watch: Watch, at: datetime, masked: Callable[[str], str]
+    diagnosis: Diagnosis,
+    alerts: Sequence[Alert],
+    watch: Watch,
+    at: datetime,
+    masked: Callable[[str], str],
+    fixes: Sequence[Fix] = (),
 ) -> Diagnosis:
     """The diagnosis with what the logs say (of its root, of what alerts, and of what the root needs at once), and with
-    what speaks against it."""
+    what speaks against it. `fixes`: the latest, for what came of them is evidence of nothing."""
     resources = watch.fleet.resources
-    evidence = logged(diagnosis.root, alerts, resources, watch.listening, at)
+    evidence = logged(diagnosis.root, alerts, resources, watch.listening, at, fixes)
     edges, apart = watch.fleet.graph.edges(), timedelta(seconds=watch.interval)
     found = against(diagnosis.root, alerts, resources, edges, watch.health, at, apart)
     calls = [
@@ -73,7 +78,12 @@ def unexplained(root: str, alerts: Sequence[Alert], passed: Sequence[str]) -> Di
 
 
 def logged(
-    root: str, alerts: Sequence[Alert], resources: Mapping[str, Resource], heard: Listening, at: datetime
+    root: str,
+    alerts: Sequence[Alert],
+    resources: Mapping[str, Resource],
+    heard: Listening,
+    at: datetime,
+    fixes: Sequence[Fix] = (),
 ) -> tuple[Evidence, ...]:
     needed = resources[root].upstream if root in resources else ()
     around = tuple(dict.fromkeys((root, *(alert.resource for alert in alerts), *needed)))
@@ -83,4 +93,4 @@ def logged(
         if key in resources and (carrier := resources[key].runs_on):
             places[carrier] = None
     first = min((alert.pending_at for alert in alerts), default=at)
-    return heard.evidence(places, first - EARLIER, at)
+    return heard.evidence(places, first - EARLIER, at, doings(fixes, places))

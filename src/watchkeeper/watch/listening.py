@@ -1,10 +1,11 @@
 """What logs say: each host's is followed, what is worth keeping is kept, and its templates are learnt."""
 
 import asyncio
-from collections.abc import Collection, Iterable
-from datetime import datetime
+from collections.abc import Collection, Container, Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
 
-from watchkeeper.domain import Evidence, Level, LogLine, now
+from watchkeeper.domain import Evidence, Fix, Level, LogLine, now
 from watchkeeper.store import Store
 from watchkeeper.watch.logs import LogFollower
 from watchkeeper.watch.templates import Miner, Remarkable
@@ -12,8 +13,38 @@ from watchkeeper.watch.watcher import Watcher
 
 MOST = 5
 """Remarkable templates that are made evidence of; how many there are besides is said."""
+AFTERMATH = timedelta(seconds=15)
+"""What was started anew goes on to say what it says at its start for so long; ours."""
+_ACTED = ("acting", "done", "failed", "unknown")
 QUOTED = 200
 """Characters of a log line in a sentence."""
+
+
+@dataclass(frozen=True, slots=True)
+class Doing:
+    """When a fix of ours was at work, until it was through (None: it is still). What logs say then is of that, and no
+    evidence of what was before; but where it did not help, an error may say why."""
+
+    since: datetime
+    until: datetime | None
+    helped: bool
+
+    def explains(self, at: datetime, level: Level | None) -> bool:
+        """Whether what a log began to say at that time may come of it."""
+        within = self.since <= at and (self.until is None or at <= self.until + AFTERMATH)
+        return within and (self.helped or level not in ("ERROR", "CRITICAL"))
+
+
+def doings(fixes: Iterable[Fix], places: Container[str]) -> tuple[Doing, ...]:
+    """Of these fixes those that changed something there."""
+    found: list[Doing] = []
+    for fix in fixes:
+        acted = [one for one in (*fix.steps, *fix.undo) if one.status in _ACTED and one.started_at is not None]
+        if any(one.resource in places for one in acted):
+            since = min(one.started_at for one in acted if one.started_at is not None)
+            helped = fix.verdict is None or fix.verdict.outcome == "healed"
+            found.append(Doing(since, fix.finished_at, helped))
+    return tuple(found)
 
 
 class Listening:
@@ -59,13 +90,17 @@ class Listening:
         async with self._store.transaction() as transaction:
             await transaction.keep_logs([line])
 
-    def evidence(self, resources: Iterable[str], begin: datetime, until: datetime) -> tuple[Evidence, ...]:
-        """What is new or sharply more frequent in their logs within the time; what weighs most first."""
+    def evidence(
+        self, resources: Iterable[str], begin: datetime, until: datetime, doings: Sequence[Doing] = ()
+    ) -> tuple[Evidence, ...]:
+        """What is new or sharply more frequent in their logs within the time, and did not come of what we did ourselves
+        (`doings`); what weighs most first."""
         found = [
             (order, key, told)
             for order, key in enumerate(resources)
             if key in self.miners
             for told in self.miners[key].remarkable(begin, until)
+            if not any(doing.explains(told.at, told.template.level) for doing in doings)
         ]
         found.sort(key=lambda one: (one[2].rank, one[0]))
         told = [Evidence(key, one.at, _said(one)) for _, key, one in found[:MOST]]
