@@ -1,5 +1,6 @@
-"""Nobody is overruled in silence: where somebody has just lowered a limit, and what it limits has not grown, that is
-the cause. A person is asked then, whatever the mode, and what it was before is proposed."""
+"""Nobody is overruled in silence: where somebody has just tightened a limit, and what it limits has not grown, that is
+the cause. A person is asked then, whatever the mode, and what it was before is proposed. It rests on the changes that
+are told, and so holds over a restart of ours, too."""
 
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
@@ -15,9 +16,11 @@ from watchkeeper.store import Store
 from watchkeeper.watch import Watch
 
 JUST = timedelta(minutes=10)
-"""Who lowered it longer ago has seen what came of it, or was told."""
+"""Who tightened it longer ago has seen what came of it, or was told."""
 GROWN = 1.1
 """What has grown by more than a tenth since then would have come to its former limit, too, or may have."""
+KEPT = timedelta(minutes=3)
+"""How far back a look is found in the store: of what is well one a minute is kept."""
 AS_IT_WAS = "as-it-was"
 """In place of a rung's number."""
 CHANGES = ("change.config", "change.limits")
@@ -25,7 +28,7 @@ CHANGES = ("change.config", "change.limits")
 
 @dataclass(frozen=True, slots=True)
 class Lowered:
-    """That somebody else has lowered a limit, and when it was last seen as it was before."""
+    """That somebody else has tightened a limit, and when that was told."""
 
     limit: Limit
     difference: Difference
@@ -36,7 +39,7 @@ async def respecting(plan: Plan, incident: Incident, at: Situation, store: Store
     """The plan as the loop may have it: a person is asked where one took back what was done about the same, or has just
     lowered what it would raise. Of a ladder that has such a step no other is done unasked, either."""
     plan = await decide.respecting(plan)
-    limits = {tool.limit for tool in decide.tools_of(plan) if tool.limit is not None}
+    limits = {limit for tool in decide.tools_of(plan) for limit in tool.limits}
     for limit in sorted(limits, key=lambda one: one.setting):
         lowered = await _lowered(plan.resources[0], limit, at, store, watch)
         if lowered is not None:
@@ -45,58 +48,68 @@ async def respecting(plan: Plan, incident: Incident, at: Situation, store: Store
 
 
 async def _lowered(root: str, limit: Limit, at: Situation, store: Store, watch: Watch) -> Lowered | None:
-    watcher, reading = watch.watchers.get(root), at.readings.get(root)
-    if watcher is None or reading is None:
+    told = await _by_others(root, limit, store)
+    if told is None:
         return None
-    told = [(one, (one.configuration or {}).get(limit.setting)) for one in reversed(watcher.ring)]
-    known = [(one, value) for one, value in told if value is not None]
-    present = known[0][1] if known else ""
-    former, value = next(((one, value) for one, value in known if value != present), (None, ""))
-    if former is None or now() - former.at > JUST:
-        return None
-    load, before = reading.metrics.get(limit.metric), former.metrics.get(limit.metric)
-    if load is None or before is None or load > GROWN * before:
-        return None
-    difference = Difference(limit.setting, value, present)
-    if not _lower(difference) or not await _by_others(root, difference, former.at, store):
-        return None
-    return Lowered(limit, difference, former.at)
+    reading = at.readings.get(root)
+    load = reading.metrics.get(limit.metric) if reading is not None and limit.metric else None
+    before = await _load(root, limit, told.at, store, watch)
+    return None if load is not None and before is not None and load > GROWN * before else told
 
 
-async def _by_others(root: str, difference: Difference, since: datetime, store: Store) -> bool:
-    """Whether the last change of it is told, and no fix of ours made it."""
-    events = await store.happened(CHANGES, since=since, resources=(root,))
+async def _by_others(root: str, limit: Limit, store: Store) -> Lowered | None:
+    """The latest changes of it together, where others made them, and it is tighter since."""
+    found: Lowered | None = None
+    events = await store.happened(CHANGES, since=now() - JUST, resources=(root,))
     for event in reversed(events):
         changes = cast("list[dict[str, str]]", event.data.get("changes") or [])
-        if any(change["setting"] == difference.setting for change in changes):
-            return not event.data.get("fix")
-    return False
+        change = next((one for one in changes if one["setting"] == limit.setting), None)
+        if change is None:
+            continue
+        if event.data.get("fix"):
+            break
+        after = found.difference.after if found is not None else change["after"]
+        difference = Difference(limit.setting, change["before"], after)
+        if not limit.tightened(difference.before, difference.after):
+            break
+        found = Lowered(limit, difference, event.at)
+    return found
 
 
-def _lower(difference: Difference) -> bool:
-    """Whether the limit is tighter now; 0 is none."""
-    try:
-        before, after = float(difference.before), float(difference.after)
-    except ValueError:
-        return False
-    return 0 < after < (before or float("inf"))
+async def _load(root: str, limit: Limit, at: datetime, store: Store, watch: Watch) -> float | None:
+    """What was used of it when it was tightened: as it was last looked at before, here or before a start of ours."""
+    watcher = watch.watchers.get(root)
+    seen = [one for one in watcher.ring if one.at <= at] if watcher is not None else []
+    looks = seen or await store.readings(root, since=at - KEPT, until=at)
+    return next((one.metrics[limit.metric] for one in reversed(looks) if limit.metric in one.metrics), None)
 
 
 def _asking(plan: Plan, lowered: Lowered, incident: Incident, at: Situation, decide: Decide) -> Plan:
     """What it was before, as long as nobody has refused that and it was not tried; then the ladder, asked for."""
     limit, root = lowered.limit, plan.resources[0]
     ago = spoken(max(0.0, (now() - lowered.at).total_seconds()))
-    said = f"{lowered.difference.text} within the last {ago}, not by Watchkeeper; {limit.metric} has hardly grown since"
+    grown = f"; {limit.metric} has hardly grown since" if limit.metric else ""
+    said = f"{lowered.difference.text} within the last {ago}, not by Watchkeeper{grown}"
     cause = f"Somebody has lowered a limit below what is used: {said}."
+    if not limit.metric:
+        cause = f"Somebody has tightened what it may do: {said}."
     if plan.diagnosis is not None:
         passed = (*plan.diagnosis.ruled_out, f"not so: {plan.diagnosis.cause}")
         plan = replace(plan, diagnosis=replace(plan.diagnosis, cause=cause, ruled_out=passed))
-    confirm = f"{at.resources[root].slug}: {said}. Whoever lowered it may have meant it."
+    confirm = f"{at.resources[root].slug}: {said}. Whoever did it may have meant it."
     plan = replace(plan, confirm=confirm)
     back = replace(plan, author=f"{plan.author.partition('#')[0]}#{AS_IT_WAS}")
-    if back.key in (*incident.tried, *incident.refused) or not float(lowered.difference.before):
+    name = limit.by or next(tool.name for tool in decide.tools_of(plan) if limit in tool.limits)
+    value = _number(lowered.difference.before)
+    if back.key in (*incident.tried, *incident.refused) or not value or name not in decide.tools:
         return plan
-    given = {limit.argument: int(float(lowered.difference.before))}
-    name = next(tool.name for tool in decide.tools_of(plan) if tool.limit == limit)
-    step = decide.step(name, root, given, at, "As it was until somebody lowered it.")
+    step = decide.step(name, root, {limit.argument: value}, at, "As it was until somebody lowered it.")
     return replace(back, steps=(step,)) if step else plan
+
+
+def _number(text: str) -> int:
+    """0 where it is none."""
+    try:
+        return int(float(text))
+    except ValueError:
+        return 0

@@ -12,12 +12,17 @@ from watchkeeper.connectors.postgres import admittance, connector
 from watchkeeper.connectors.postgres.disk import _tell
 from watchkeeper.connectors.postgres.session import PostgresSession
 from watchkeeper.domain import Reading, Refused
+from watchkeeper.domain.change import Difference, Fingerprint, compare
 
 WRITES, CONNECTIONS = admittance.postgres_allow_writes, admittance.postgres_allow_connections
 
 
 def firing(reading: Reading) -> set[str]:
     return {rule.id for rule in connector.rules if rule.when.holds(reading.scope())}
+
+
+def _known(reading: Reading) -> Fingerprint:
+    return Fingerprint(reading.resource, "", reading.configuration or {}, reading.at)
 
 
 async def test_one_that_was_left_read_only_takes_writes_again_and_that_can_be_taken_back(
@@ -30,9 +35,15 @@ async def test_one_that_was_left_read_only_takes_writes_again_and_that_can_be_ta
 
     well = await look()
     assert WRITES.refusal(well, {}) == "It takes writes."
+    assert well.configuration is not None
+    assert {"started", "statement_timeout", "max_wal_size"} <= well.configuration.keys()
+    assert (await connector.read(session, well)).configuration is None  # it is not asked for with each look
     orders.run("ALTER SYSTEM SET default_transaction_read_only = on")
     orders.run("SELECT pg_reload_conf()")
-    reading = await until(look, lambda r: r.metrics["read_only"] > 0)
+    reading = await connector.read(session, well)
+    while reading.metrics["read_only"] < 1 or reading.configuration is None:
+        reading = await connector.read(session, reading)  # what was changed is told with the next look
+    assert compare(_known(well), _known(reading)) == (Difference("default_transaction_read_only", "off", "on"),)
     assert "postgres-read-only" in firing(reading)
     assert WRITES.refusal(reading, {}) is None
     assert (await connector.probe(session)).ok is False

@@ -73,6 +73,7 @@ async def use(session: RedisSession, name: str) -> None:
     given["redis_kill_clients"] = {"address": "127.0.0.9", "min_idle_seconds": 1}
     given["redis_set_min_replicas"] = {"value": 0}
     given["redis_set_repl_backlog"] = {"value": 2 << 20}
+    given["redis_set_maxclients"] = {"value": 5000}
     tool = TOOLS[name]
     if name == "redis_end_client":
         await session.call("PING")

@@ -81,3 +81,27 @@ def test_data_that_grew_up_to_a_limit_that_was_lowered_are_healed_as_ever(watchi
         fill(full, 300)
     closed = watching.until_kind("incident.closed", "approval.requested", after=started)
     assert closed["kind"] == "incident.closed", closed
+
+
+def test_who_lowered_it_while_nobody_watched_is_asked_too(watching: Server, full: RedisServer) -> None:
+    held = [full.client() for _ in range(30)]
+    for one in held:
+        one.ping()
+    seen = watching.until_kind("server.started")["seq"]
+    watching.poll(lambda server: used(server) > 0)
+    watching.stop()
+    former = int(held[0].config_get("maxclients")["maxclients"])
+    held[0].config_set("maxclients", 32)
+    watching.start()
+    watching.until_kind("approval.requested", "fix.started", "incident.escalated", after=seen)
+    (asked,) = watching.get("/api/approvals")["items"]
+    (step,) = asked["plan"]["steps"]
+    assert (step["tool"], step["arguments"]) == ("redis_set_maxclients", {"value": former})
+    assert f"maxclients {former} → 32" in asked["plan"]["diagnosis"]["cause"]
+    watching.post(f"/api/approvals/{asked['id']}/approve", {})
+    closed = watching.until_kind("incident.closed", "incident.escalated", after=seen)
+    assert closed["kind"] == "incident.closed", closed
+    assert held[0].config_get("maxclients")["maxclients"] == str(former)
+    assert all(one.ping() for one in held)  # nobody was thrown out
+    for one in held:
+        one.close()

@@ -65,6 +65,13 @@ def test_a_value_that_our_step_recorded_is_our_change() -> None:
     assert made_by(RAISED, T0, [ours], MINE) == ours
 
 
+def test_a_setting_among_what_our_step_recorded_is_our_change() -> None:
+    ours = done(before={"value": True, "altered": False}, after_={"value": False, "altered": True})
+
+    assert made_by(Difference("default_transaction_read_only", "on", "off"), T0, [ours], MINE) == ours
+    assert made_by(Difference("default_transaction_read_only", "off", "on"), T0, [ours], MINE) is None
+
+
 def test_a_step_that_was_cut_off_counts_by_what_it_was_to_set() -> None:
     cut_off = done(before=8388608, status="unknown", arguments={"value": 12582912})
 

@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, cast
 
 from watchkeeper.domain.incident import Fix, StepRecord
 
@@ -31,6 +31,8 @@ _WORDS = {
     "restart_policy": "restart policy",
 }
 _BYTES = ("memory_bytes", "memory_and_swap_bytes", "maxmemory")
+_SETTING = ("value", "server")
+"""Where a step that records more than a plain figure has the setting itself."""
 _LONGEST = 60
 _BESIDE = timedelta(seconds=2)
 """How far the clocks of two machines may be apart for a start to count as that of our step."""
@@ -158,18 +160,26 @@ def _started_it(record: StepRecord, at: datetime) -> bool:
 
 
 def _set_it(record: StepRecord, difference: Difference) -> bool:
-    wanted = _plain(difference.after)
-    if record.after is not None and not isinstance(record.after, Mapping):
-        return _plain(record.after) == wanted and _plain(record.before) == _plain(difference.before)
+    before: Any = record.before
+    after: Any = record.after
+    turned, wanted = (_plain(difference.before), _plain(difference.after)), _plain(difference.after)
+    if after is not None and not isinstance(after, Mapping):
+        return (_plain(before), _plain(after)) == turned
+    if isinstance(before, Mapping) and isinstance(after, Mapping):
+        known = cast("tuple[Mapping[str, Any], Mapping[str, Any]]", (before, after))
+        if any(tuple(_plain(one.get(key)) for one in known) == turned for key in _SETTING):
+            return True
     return any(_plain(value) == wanted for value in record.arguments.values())
 
 
 def _plain(value: Any) -> str:
     """
-    >>> _plain(5.0) == _plain("5")
-    True
+    >>> _plain(5.0) == _plain("5"), _plain(True) == _plain("on")
+    (True, True)
     """
+    if isinstance(value, bool):
+        return "on" if value else "off"
     try:
-        return repr(float(value)) if not isinstance(value, bool) else str(value)
+        return repr(float(value))
     except (TypeError, ValueError):
         return str(value)

@@ -32,11 +32,27 @@ class _Arguments(BaseModel):
 
 @dataclass(frozen=True, slots=True)
 class Limit:
-    """What a tool raises: a setting, as changes name it, by one of its arguments; and the metric that it limits."""
+    """What a tool raises, or works around: a setting, as changes name it; and the metric that it limits, where there is
+    one."""
 
     setting: str
-    metric: str
+    metric: str = ""
     argument: str = "value"
+    """Of the tool that sets it."""
+    by: str = ""
+    """That tool, where it is another one; `nobody`: there is none."""
+    tight: frozenset[str] = frozenset()
+    """Values that are tighter than any other; empty where they are numbers, of which the lower is, and 0 is none."""
+
+    def tightened(self, before: str, after: str) -> bool:
+        """Whether the second value is tighter than the first."""
+        if self.tight:
+            return after in self.tight and before not in self.tight
+        try:
+            was, now = float(before), float(after)
+        except ValueError:
+            return False
+        return 0 < now < (was or float("inf"))
 
 
 @dataclass
@@ -67,8 +83,8 @@ class Tool(Generic[S]):
     rights: tuple[Right, ...] = ()
     """What it must be allowed besides what looking needs; its undo included."""
     undo_run: Callable[[S, Any], Awaitable[None]] | None = field(default=None)
-    limit: Limit | None = None
-    """The limit it raises. Where a person has just lowered that, they are asked first."""
+    limits: tuple[Limit, ...] = ()
+    """What it raises or works around. Where a person has just tightened that, they are asked first."""
 
     @property
     def revives(self) -> bool:
@@ -146,7 +162,7 @@ def tool(
     requires: tuple[Precondition, ...] = (),
     by_hand: ByHand = "",
     rights: tuple[Right, ...] = (),
-    limit: Limit | None = None,
+    limits: tuple[Limit, ...] = (),
 ) -> Callable[[Callable[..., Awaitable[Any]]], Tool[Any]]:
     """Make a tool of an async function whose first parameter is the session; its docstring is the description."""
 
@@ -175,7 +191,7 @@ def tool(
             requires=requires,
             by_hand=by_hand,
             rights=rights,
-            limit=limit,
+            limits=limits,
         )
 
     return made

@@ -11,6 +11,7 @@ from watchkeeper.connectors.docker.restore import docker_restore_config
 from watchkeeper.connectors.docker.scale import docker_scale
 from watchkeeper.domain import Effect, InBytes, Reading, Refused, Tool, tool
 from watchkeeper.domain.rights import calls
+from watchkeeper.domain.tool import Limit
 from watchkeeper.hosts.answers import items, part
 from watchkeeper.hosts.rights import INSPECT, LOGS, RESTART, START, STATS, UNPAUSE, UPDATE
 
@@ -120,6 +121,7 @@ async def docker_restart(session: ContainerSession) -> None:
     requires=(must_hold_what_is_used,),
     rights=calls(INSPECT, STATS, *UPDATE),
     by_hand="docker update --memory {memory_bytes} {host}",
+    limits=(Limit("memory_bytes", "memory_used_bytes", "memory_bytes"),),
 )
 async def docker_update_limits(
     session: ContainerSession, memory_bytes: Annotated[int, Ge(16 << 20), Le(1 << 42), InBytes()]

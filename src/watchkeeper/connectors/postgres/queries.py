@@ -69,6 +69,11 @@ SELECT format('%I.%I', s.schemaname, s.relname) AS name, n_dead_tup::float8 AS d
 FROM pg_stat_user_tables s JOIN pg_class c ON c.oid = s.relid WHERE n_dead_tup >= 1000 ORDER BY n_dead_tup DESC LIMIT 1
 """
 
+SETTINGS = """
+SELECT name, reset_val AS value FROM pg_settings WHERE name = ANY(%(names)s) AND reset_val IS NOT NULL
+UNION ALL SELECT 'started', pg_postmaster_start_time()::text
+"""
+
 SELDOM = """
 SELECT current_setting('autovacuum')::bool AS autovacuum,
   current_setting('superuser_reserved_connections')::int AS reserved_connections,

@@ -8,7 +8,15 @@ from datetime import datetime
 from typing import Any
 
 from watchkeeper.connectors import hosting
-from watchkeeper.connectors.postgres import checkpoints, horizon, poolers, queries, replication, statements
+from watchkeeper.connectors.postgres import (
+    checkpoints,
+    configuration,
+    horizon,
+    poolers,
+    queries,
+    replication,
+    statements,
+)
 from watchkeeper.connectors.postgres.disk import LOOK_FROM_RATIO, look_at_disk
 from watchkeeper.connectors.postgres.figures import crowd_of, head_of, is_protected, normalised
 from watchkeeper.connectors.postgres.session import PostgresSession
@@ -130,7 +138,8 @@ async def look(session: PostgresSession, last: Reading | None) -> Reading:
         state = await _failed(session, found, metrics, facts)
         error = str(found)
     off = any(metrics.get(name) for name in hosting.OFF)
-    return Reading(session.resource.id, at, time.perf_counter() - begun, metrics, facts, state, error, off)
+    took, configured, session.configured = time.perf_counter() - begun, session.configured, None
+    return Reading(session.resource.id, at, took, metrics, facts, state, error, off, configured)
 
 
 async def _good(session: PostgresSession, at: datetime, metrics: dict[str, float], facts: dict[str, str]) -> None:
@@ -145,6 +154,8 @@ async def _good(session: PostgresSession, at: datetime, metrics: dict[str, float
         "unresponsive_seconds": 0.0,
         "answer_seconds": time.perf_counter() - asked,
     }
+    if any(metrics.get(name, row[name]) != float(row[name]) for name in ("max_connections", "read_only")):
+        session.soon("seldom")  # somebody has set it
     metrics |= {name: float(value) for name, value in row.items()}
     slots = metrics["max_connections"]
     metrics["connections_ratio"] = metrics["connections"] / slots
@@ -252,6 +263,7 @@ async def _crowd(session: PostgresSession, metrics: dict[str, float], facts: dic
 
 async def _seldom(session: PostgresSession, metrics: dict[str, float], facts: dict[str, str]) -> None:
     """What a right is missing for is left out; everything else is told."""
+    session.configured = await configuration.ask(session)
     (row,) = await session.query(queries.SELDOM)
     metrics |= {
         "autovacuum_enabled": float(row["autovacuum"]),

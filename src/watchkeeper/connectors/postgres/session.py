@@ -47,6 +47,8 @@ class PostgresSession:
         self.silent_since: float | None = None
         """Loop time since when it has not answered though it ought to."""
         self.answered = False
+        self.configured: dict[str, str] | None = None
+        """What it was found to be configured with, until a reading has told it."""
         self.tables: dict[str, list[Row]] = {}
         """By database, the table with the most dead rows, as it was when that database was last looked at."""
         self.autovacuum = True

@@ -23,6 +23,7 @@ from watchkeeper.connectors.postgres.tables import postgres_enable_autovacuum, p
 from watchkeeper.connectors.postgres.trouble import Trouble, denied
 from watchkeeper.domain import Effect, Refused, Tool, tool
 from watchkeeper.domain.rights import calls, grants, machine
+from watchkeeper.domain.tool import Limit
 from watchkeeper.hosts.rights import EXEC, RESTARTS
 
 Seconds = Annotated[float, Ge(1), Le(86400)]
@@ -247,6 +248,7 @@ async def postgres_restart(session: PostgresSession) -> dict[str, Any]:
     requires=(hosting.has_a_host, preconditions.leaves_memory),
     rights=(*grants("pg_read_all_settings", "ALTER SYSTEM ON PARAMETER max_connections"), *RESTARTS),
     by_hand=psql("ALTER SYSTEM SET max_connections = {value}", then=" && {restart}"),
+    limits=(Limit("max_connections", "connections"),),
 )
 async def postgres_scale_connections(
     session: PostgresSession, value: Annotated[int, Ge(20), Le(10000)]

@@ -27,6 +27,12 @@ _CLI = "{inside}redis-cli{at}"
 _POLL_SECONDS = 0.05
 
 
+_MAXMEMORY = Limit("maxmemory", "used_memory_bytes")
+_POLICY = Limit("maxmemory-policy", by="nobody", tight=frozenset({"noeviction"}))
+"""No tool makes it evict: what that removes is gone."""
+_MAXCLIENTS = Limit("maxclients", "connected_clients", by="redis_set_maxclients")
+
+
 async def maxmemory(redis: RedisSession) -> int:
     """The present limit in bytes; 0 is without."""
     return int(pairs(await redis.call("CONFIG", "GET", "maxmemory"))["maxmemory"])
@@ -105,7 +111,7 @@ async def redis_memory_purge(redis: RedisSession) -> dict[str, float]:
     requires=(preconditions.leaves_room,),
     rights=commands("info", "config|get", "config|set"),
     by_hand=_CLI + " CONFIG SET maxmemory {value}",
-    limit=Limit("maxmemory", "used_memory_bytes"),
+    limits=(_MAXMEMORY, _POLICY),
 )
 async def redis_set_maxmemory(redis: RedisSession, value: Annotated[int, Ge(1 << 20), InBytes()]) -> dict[str, int]:
     """Raise `maxmemory`, in bytes, within what the container leaves for fork and AOF. Until the next restart: the
@@ -195,6 +201,34 @@ async def redis_flush(redis: RedisSession) -> dict[str, int]:
     return {"removed": removed}
 
 
+async def maxclients(redis: RedisSession) -> int:
+    """The present limit."""
+    return int(pairs(await redis.call("CONFIG", "GET", "maxclients"))["maxclients"])
+
+
+@tool(
+    Effect.REVERSIBLE,
+    state=maxclients,
+    settle=1.0,
+    timeout=5.0,
+    rights=commands("config|get", "config|set"),
+    by_hand=_CLI + " CONFIG SET maxclients {value}",
+    limits=(_MAXCLIENTS,),
+)
+async def redis_set_maxclients(redis: RedisSession, value: Annotated[int, Ge(1), Le(1_000_000)]) -> dict[str, int]:
+    """Let so many clients connect (`maxclients`): for where somebody has lowered that; a leak only takes longer. Until
+    the next restart: the configuration file is not changed."""
+    before = await maxclients(redis)
+    await redis.call("CONFIG", "SET", "maxclients", value)
+    return {"before": before, "now": await maxclients(redis)}
+
+
+@redis_set_maxclients.undo
+async def restore_maxclients(redis: RedisSession, before: int) -> None:
+    """The limit as it was."""
+    await redis.call("CONFIG", "SET", "maxclients", before)
+
+
 @tool(
     Effect.DISRUPTIVE,
     state=exhausted,
@@ -206,6 +240,7 @@ async def redis_flush(redis: RedisSession) -> dict[str, int]:
         *machine("root", "the program nsenter", "the program ss", gives="a way in where every connection is taken"),
     ),
     by_hand=_CLI + " CLIENT KILL ADDR {address}:PORT   # for each idle one in CLIENT LIST",
+    limits=(_MAXCLIENTS,),
 )
 async def redis_kill_clients(
     redis: RedisSession, address: str, min_idle_seconds: Annotated[int, Ge(1), Le(86400)] = 2
@@ -295,6 +330,7 @@ TOOLS: tuple[Tool[RedisSession], ...] = (
     redis_slowlog,
     redis_memory_purge,
     redis_set_maxmemory,
+    redis_set_maxclients,
     redis_expire_cache_keys,
     redis_flush,
     redis_kill_clients,
