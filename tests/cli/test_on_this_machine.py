@@ -14,7 +14,7 @@ import pytest
 import redis
 import yaml
 
-from tests.cli.conftest import PATIENCE, running
+from tests.cli.conftest import PATIENCE, Run, running
 from tests.conftest import free_port
 
 pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="why a process ended is told to root alone")
@@ -43,6 +43,18 @@ def client(port: int) -> "redis.Redis":
 
 def pid_of(port: int) -> int:
     return int(client(port).info("server")["process_id"])
+
+
+def test_doctor_asks_for_the_rights_of_what_runs_here(
+    plain: int, tmp_path: Path, run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    name = f"redis-{plain}"
+    monkeypatch.setenv("PLAIN", "hunter2")
+    monkeypatch.setenv("WATCHKEEPER_HOSTS__LOCAL__ENABLED", "true")
+    said = {"only": [name], "resources": [{"name": name, "kind": "redis", "password": "env:PLAIN"}]}
+    (tmp_path / "watchkeeper.yaml").write_text(yaml.safe_dump(said))
+    told = run("doctor", "--url", "http://127.0.0.1:1").out
+    assert f"{name:<13} as the user default; can look: ✓; can probe: ✓; may not act (not named for it)" in told
 
 
 def test_a_killed_server_is_started_again_as_it_was_and_one_stopped_on_purpose_is_left_alone(

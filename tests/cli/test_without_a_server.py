@@ -354,7 +354,7 @@ def test_doctor_says_which_right_is_missing_and_the_line_that_gives_it(
 ) -> None:
     monkeypatch.setenv("CACHE_PASSWORD", "hunter22")
     (tmp_path / "watchkeeper.yaml").write_text(
-        "only: [local/*]\nresources:\n"
+        "only: [local/*/redis/cache]\nresources:\n"
         f"  - {{name: cache, kind: redis, url: '{redis_server.url}', username: keeper, password: 'env:CACHE_PASSWORD',"
         " act: true, settings: {cache_keys: 'page:*'}}\n"
     )

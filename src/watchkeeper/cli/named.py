@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from watchkeeper.cli.finding import Finding
+from watchkeeper.cli.within_reach import within_reach
 
 if TYPE_CHECKING:
     from watchkeeper.connectors import Registry
@@ -74,19 +75,5 @@ def misnamed(settings: "Settings", registry: "Registry") -> Iterator[Finding]:
 
 
 async def _misnamed(settings: "Settings", registry: "Registry") -> str:
-    from contextlib import AsyncExitStack
-
-    from watchkeeper.domain.errors import WatchkeeperError
-    from watchkeeper.hosts import Engine
-    from watchkeeper.server.machines import machines_of
-    from watchkeeper.watch.fleet import Fleet
-
-    async with AsyncExitStack() as stack:
-        try:
-            machines = machines_of(settings.hosts)
-        except WatchkeeperError:
-            machines = []  # told where machines are
-        providers = [await stack.enter_async_context(one) for one in (Engine(), *machines)]
-        fleet = Fleet(registry, settings, providers)
-        await fleet.discover()
+    async with within_reach(registry, settings) as (fleet, _):
         return fleet.misnamed

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from watchkeeper.cli.finding import Finding
+from watchkeeper.cli.within_reach import within_reach
 
 if TYPE_CHECKING:
     from watchkeeper.connectors import Registry
@@ -160,13 +161,10 @@ def examined(settings: "Settings", registry: "Registry") -> list[Finding]:
 
 
 async def _examined(settings: "Settings", registry: "Registry") -> AsyncIterator[Finding]:
-    from watchkeeper.hosts import Engine
     from watchkeeper.sources.sources import PROVIDER
-    from watchkeeper.watch.fleet import Fleet
 
-    async with Engine() as engine:
-        fleet = Fleet(registry, settings, [engine])
-        found = await fleet.discover()
+    async with within_reach(registry, settings) as (fleet, engine):
+        found = fleet.found
         if engine.problem is None:
             acts = any(resource.may_act for resource, _, _ in found.values())
             for finding in await of_engine(engine, registry, acts):

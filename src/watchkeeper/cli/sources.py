@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from watchkeeper.cli.finding import Finding
+from watchkeeper.cli.within_reach import within_reach
 
 if TYPE_CHECKING:
     from watchkeeper.settings import Settings
@@ -32,12 +33,8 @@ def sources(settings: "Settings") -> Iterator[Finding]:
 
 async def _examined(settings: "Settings") -> "list[Found]":
     from watchkeeper.connectors import Registry
-    from watchkeeper.hosts import Engine
     from watchkeeper.sources import Sources, examine
-    from watchkeeper.watch.fleet import Fleet
 
     registry = Registry.installed()
-    async with Engine() as engine:
-        found = await Fleet(registry, settings, [engine]).discover()
-        made = Sources(settings, registry)
-        return await examine(made, list(found.values()), SECONDS)
+    async with within_reach(registry, settings) as (fleet, _):
+        return await examine(Sources(settings, registry), list(fleet.found.values()), SECONDS)

@@ -1,7 +1,9 @@
 """The least rights of Watchkeeper's user at a Redis: the line that gives them, and which of them it has."""
 
+import re
 import secrets
-from collections.abc import Iterable, Mapping, Sequence
+import string
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 
 from watchkeeper.connectors.redis import access
@@ -48,6 +50,9 @@ _BEYOND: Sequence[Sequence[str]] = (
     ("set", "some-other-key", "x"),
     ("config", "set", "maxmemory", "1"),
 )
+_ESCAPED = re.compile(r"\\.")
+_CLASS = re.compile(r"\[([^\]\\]+)\]")
+"""Of a glob of Redis: a character after a backslash stands for itself; one of several."""
 _SINCE_7 = frozenset({"function|kill"})
 
 
@@ -128,7 +133,7 @@ def _rules(rights: Sequence[Right], major: int) -> list[str]:
 async def _by_dry_run(session: RedisSession, name: str, wanted: Sequence[Right], version: str) -> Held:
     rights: dict[Right, bool | None] = {}
     for right in wanted:
-        command = _command(right, _ARGUMENTS)
+        command = _command(right, _ARGUMENTS, matching)  # nothing is carried out: it may be a key that there is
         reply = (await session.pipeline([("ACL", "DRYRUN", name, *command)]))[0] if command else None
         # An error reply is about the command, which this server may not know; a refusal is an answer.
         rights[right] = None if reply is None or isinstance(reply, ServerSaid) else reply == "OK"
@@ -169,7 +174,7 @@ def _by_entry(name: str, wanted: Sequence[Right], entry: Mapping[str, object], v
 async def _by_trying(session: RedisSession, name: str, wanted: Sequence[Right], version: str) -> Held:
     rights: dict[Right, bool | None] = {}
     for right in wanted:
-        command = _command(right, {**_ARGUMENTS, **_HARMLESS}) if right.what not in _NEVER_TRIED else None
+        command = _command(right, {**_ARGUMENTS, **_HARMLESS}, nobodys) if right.what not in _NEVER_TRIED else None
         reply = (await session.pipeline([command]))[0] if command else None
         rights[right] = None if command is None else not (isinstance(reply, ServerSaid) and bool(lacking(reply)))
     asking = f"redis-cli ACL DRYRUN {name} …"
@@ -179,15 +184,46 @@ async def _by_trying(session: RedisSession, name: str, wanted: Sequence[Right], 
     return Held(f"the user {name}", rights, (), notes if any(held is None for held in rights.values()) else (), version)
 
 
-def _command(right: Right, arguments: Mapping[str, Sequence[object]]) -> list[str] | None:
-    key = key_like(right.on.partition("~")[2]) if right.on else ""
+def _command(
+    right: Right, arguments: Mapping[str, Sequence[object]], made: Callable[[str], str | None]
+) -> list[str] | None:
+    key = made(right.on.partition("~")[2]) if right.on else ""
     if key is None:
         return None
     return [*right.what.split("|"), *(key if word is _KEY else str(word) for word in arguments.get(right.what, ()))]
 
 
-def key_like(glob: str) -> str | None:
-    """A key that matches a glob and that nobody has; None where that is not plain to make."""
-    if "*" not in glob or any(mark in glob for mark in "[\\"):
-        return None
-    return glob.replace("*", f"watchkeeper-{secrets.token_hex(8)}").replace("?", "0")
+def nobodys(glob: str) -> str | None:
+    """A key that matches a glob and that nobody has; None where that is not plain to make.
+
+    >>> nobodys("count") is None, nobodys("page:*").startswith("page:watchkeeper-")
+    (True, True)
+    """
+    return matching(glob) if "*" in _CLASS.sub("", _ESCAPED.sub("", glob)) else None
+
+
+def matching(glob: str) -> str:
+    """A key that matches a glob as Redis understands it.
+
+    >>> matching("count"), matching("[ab]?:x"), matching("[^a]"), matching(r"\\*")
+    ('count', 'a0:x', '0', '*')
+    """
+    made, rest = "", glob
+    while rest:
+        if one := _ESCAPED.match(rest):
+            made += one[0][1]
+        elif one := _CLASS.match(rest):
+            made += _member(one[1])
+        else:
+            made += {"*": f"watchkeeper-{secrets.token_hex(8)}", "?": "0"}.get(rest[0], rest[0])
+        rest = rest[one.end() if one else 1 :]
+    return made
+
+
+def _member(said: str) -> str:
+    """A character of a class, of which this is what stands between the brackets."""
+    if not said.startswith("^"):
+        return said[0]
+    ranges = [(one[0], one[-1]) for one in re.findall(r".-.|.", said[1:])]
+    others = string.digits + string.ascii_letters + string.punctuation
+    return next((one for one in others if not any(low <= one <= high for low, high in ranges)), "0")
