@@ -6,8 +6,8 @@ from typing import Any
 import pytest
 
 from tests.domain.making import alert, reading
-from watchkeeper.cli.greeting import at_first_sight
-from watchkeeper.domain import Alert, Health
+from watchkeeper.cli.greeting import at_first_sight, moved
+from watchkeeper.domain import Alert, Health, Resource
 
 
 def seen(health: Health = Health.HEALTHY, *alerts: Alert, **metrics: float) -> Any:
@@ -30,3 +30,13 @@ CRASHED = alert(rule="container-killed", status="pending", firing_at=None, healt
 )
 def test_what_has_just_ended_is_not_called_healthy_because_no_alert_has_lasted_yet(watcher: Any, shown: Health) -> None:
     assert at_first_sight(watcher) is shown
+
+
+def test_what_is_in_another_environment_by_the_configuration_is_one_line() -> None:
+    names = [
+        f"docker/{environment}/redis/{name}" for environment, name in (("staging", "a"), ("staging", "b"), ("lab", "c"))
+    ]
+    assert list(moved([Resource(name, name[-1]) for name in names])) == [
+        "2 resources are in staging now; their history goes with them.",
+        "c is in lab now; its history goes with it.",
+    ]

@@ -14,7 +14,7 @@ from watchkeeper.connectors import Registry
 from watchkeeper.domain import Alert, ConfigurationError, Reading, Resource, now
 from watchkeeper.settings import Settings
 from watchkeeper.store import Store
-from watchkeeper.watch import Watch, overridden
+from watchkeeper.watch import Watch, lately, overridden
 from watchkeeper.watch.watch import MORE_LOOKS
 
 
@@ -117,6 +117,8 @@ async def test_what_is_called_otherwise_since_the_last_start_takes_its_history_a
         assert {known.id for known in await scene.store.resources()} == {renamed.id, away.id}
         (told,) = await scene.store.events(kinds=("resource.renamed",))
         assert told.text.startswith(f"cache is called {renamed.id} now, and was {CACHE.id}")
+        assert [one.id for one in scene.watch.fleet.renamed] == [renamed.id]
+        assert await lately(scene.store, {renamed.id: renamed}, [renamed.id], now()) == []  # of the system nothing did
         assert not await scene.store.readings(CACHE.id, since=fired[CACHE.id].pending_at, until=now())
 
 

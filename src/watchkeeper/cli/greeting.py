@@ -3,7 +3,7 @@
 import asyncio
 import contextlib
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from queue import SimpleQueue
@@ -16,7 +16,7 @@ from watchkeeper.cli import feed
 from watchkeeper.cli.named import misspelt_environments, unknown_environments
 from watchkeeper.cli.options import MOST, listening_at
 from watchkeeper.cli.screen import WORST_FIRST, console, health, table
-from watchkeeper.domain import Approval, Event, Health, Incident
+from watchkeeper.domain import Approval, Event, Health, Incident, Resource
 
 if TYPE_CHECKING:
     from watchkeeper.server import Runtime
@@ -91,6 +91,8 @@ async def greet(runtime: "Runtime", teller: Teller, said: Greeting) -> None:
     log = f", its log in {said.log}." if said.log else "."
     teller.say(Text(f"It listens at {address}; its data are in {settings.data}{log}"))
     teller.say(Text(f"Its configuration is {said.file or 'the default: there is no watchkeeper.yaml here'}."))
+    for line in moved(runtime.watch.fleet.renamed):
+        teller.say(Text(line))
     if not said.quiet:
         teller.follow()
     with contextlib.suppress(TimeoutError):
@@ -139,6 +141,22 @@ def at_first_sight(watcher: "Watcher") -> Health:
     again = watcher.last is not None and watcher.last.metrics.get("restarting")
     found = [watcher.health, *pending, *([Health.DEGRADED] if again else [])]
     return max(found, key=lambda one: one.rank)
+
+
+def moved(renamed: Sequence[Resource]) -> Iterator[str]:
+    """What is in another environment since the last end, in a line for each environment.
+
+    >>> list(moved([Resource("docker/staging/redis/cache", "cache")]))
+    ['cache is in staging now; its history goes with it.']
+    """
+    by_environment: dict[str, list[str]] = {}
+    for resource in renamed:
+        by_environment.setdefault(resource.environment, []).append(resource.slug)
+    for environment, slugs in by_environment.items():
+        if len(slugs) == 1:
+            yield f"{slugs[0]} is in {environment} now; its history goes with it."
+        else:
+            yield f"{len(slugs):,} resources are in {environment} now; their history goes with them."
 
 
 def _acts(runtime: "Runtime", every: int, acting: int) -> str:

@@ -29,7 +29,6 @@ KINDS = (
     "change.restart",
     "change.deploy",
     "resource.gone",
-    "resource.renamed",
 )
 _MAY_BE_LATE = timedelta(minutes=10)
 """A fix of ours may be that much older than the look before, and still be what made a change."""

@@ -69,6 +69,8 @@ class Fleet:
         """Which entries of the configuration are about something that was found."""
         self.left_out: set[tuple[str, str, str]] = set()
         """Provider, kind and name of what is there, and `only` leaves out."""
+        self.renamed: Sequence[Resource] = ()
+        """What is in another environment now than at the last end."""
         self._about: dict[tuple[str, str], list[int]] = {}
         """By kind and name: the entries that were about it when it was last found."""
 

@@ -3,13 +3,9 @@
 from collections import Counter
 from collections.abc import Awaitable, Callable, Container, Mapping
 
-import structlog
-
 from watchkeeper.domain import LOOP, Alert, Approval, Event, Incident, Resource, now
 from watchkeeper.store import Store, rename
 from watchkeeper.watch.fleet import Fleet
-
-log = structlog.get_logger(__name__)
 
 Vanished = Callable[[Resource], Awaitable[None]]
 ENGINE = "Engine"
@@ -18,14 +14,14 @@ ENGINE = "Engine"
 
 async def renew(store: Store, fleet: Fleet, vanished: Vanished) -> None:
     """Before anything is watched: what is called otherwise keeps its history, what is gone has an end."""
-    await follow(store, fleet.resources)
+    fleet.renamed = await follow(store, fleet.resources)
     if not store.shared and ENGINE not in fleet.problems:  # another executor's engine is asked by that one
         await retire(store, fleet.resources, fleet.problems, fleet.left_out, vanished)
 
 
-async def follow(store: Store, found: Mapping[str, Resource]) -> int:
+async def follow(store: Store, found: Mapping[str, Resource]) -> list[Resource]:
     """Where the same thing is found under another environment, all that is known of it goes with it: what people
-    rejected and took back there stays so. Before it is watched. How many there were.
+    rejected and took back there stays so. Before it is watched. What they are now.
 
     What is merely not found now stays: its host may be away. Where both were watched, they are two things.
     """
@@ -35,7 +31,7 @@ async def follow(store: Store, found: Mapping[str, Resource]) -> int:
     old = [resource for key, resource in known.items() if key not in found and _same(resource) in present]
     for resource in old:
         await _follow(store, resource, present[_same(resource)])
-    return len(old)
+    return [present[_same(resource)] for resource in old]
 
 
 async def retire(
@@ -76,7 +72,6 @@ async def _follow(store: Store, was: Resource, present: Resource) -> None:
         await rename(transaction.connection, was.id, present.id)
         text = f"{told}; policy treats it as {present.environment}"
         await transaction.emit(Event("resource.renamed", present.id, text, at, resource=present.id))
-    log.warning("a resource is called otherwise", id=present.id, was=was.id, policy=present.environment)
 
 
 def _same(resource: Resource) -> tuple[str, str, str]:
