@@ -17,6 +17,7 @@ from watchkeeper.connectors.redis import connector as redis
 from watchkeeper.connectors.redis.session import RedisSession
 from watchkeeper.connectors.redis.tools import redis_restart
 from watchkeeper.domain import Reading, Refused, now
+from watchkeeper.domain.change import CREATED, STARTED
 from watchkeeper.hosts import ContainerHost, Engine
 from watchkeeper.hosts.ends import Ends
 from watchkeeper.hosts.kept import Kept
@@ -246,9 +247,26 @@ async def test_a_memory_limit_is_set_and_restored_but_never_below_what_is_used(r
         await update.run(session, memory_bytes=17 << 20)
     before = await hands.memory_limit(session)
     assert await update.run(session, memory_bytes=128 << 20) == {"before": 64 << 20, "now": 128 << 20}
+    limit = next(one for one in await connector.declared(session) if one.key == "memory_bytes")
+    assert (limit.line, limit.where) == ("--memory 128m", "the command that makes the container")
     assert update.undo_run
     await update.undo_run(session, before)
     assert (await host.limits()).memory_bytes == 64 << 20
+
+
+async def test_labels_and_options_are_part_of_what_a_container_is_configured_with(run: Run) -> None:
+    async def configured(*options: str) -> dict[str, str]:
+        session = await session_with(await run("sleep", "600", options=options))
+        said = (await connector.read(session, None)).configuration
+        return {name: value for name, value in (said or {}).items() if name not in (STARTED, CREATED)}
+
+    labels = ["-l", "watchkeeper.http.port=8000", "-l", "watchkeeper.redis.password=hunter2"]
+    plain, again = await configured(), await configured()
+    assert plain == again
+    treated, other, capable = [await configured(*more) for more in (labels, ["-l", "team=a"], ["--cap-drop", "KILL"])]
+    assert treated["labels"] == "watchkeeper.http.port=8000 watchkeeper.redis.password=***"
+    differ = [{name for name in plain if one[name] != plain[name]} for one in (treated, other, capable)]
+    assert differ == [{"labels"}, {"other_labels"}, {"options"}]
 
 
 async def test_no_look_up_shows_a_secret(run: Run) -> None:

@@ -88,7 +88,7 @@ async def greet(runtime: "Runtime", teller: Teller, said: Greeting) -> None:
         told = f"{about} was set by {one.said.told}; the configuration says {settings.mode}"
         again = "watchkeeper mode --as-configured" + (f" --resource {one.resource}" if one.resource else "")
         teller.say(Text(f"▲ {told}. `{again}` takes it back.", "yellow"))
-    log = f", its log in {said.log}." if said.log else "."
+    log = f", its log in {said.log}." if said.log else "; its log goes to standard error."
     teller.say(Text(f"It listens at {address}; its data are in {settings.data}{log}"))
     teller.say(Text(f"Its configuration is {said.file or 'the default: there is no watchkeeper.yaml here'}."))
     for line in moved(runtime.watch.fleet.renamed):

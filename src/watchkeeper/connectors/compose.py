@@ -96,12 +96,17 @@ class Compose:
         return Place(None, None, f"the command does not set it: add --{name} {new}")
 
 
+def made(labels: Mapping[str, str]) -> bool:
+    """Whether compose made the container with these labels."""
+    return bool(labels.get(f"{_LABEL}project.config_files") and labels.get(f"{_LABEL}service"))
+
+
 def of(labels: Mapping[str, str]) -> tuple[list[Compose], str]:
     """The compose files of a container that can be read from here, the last first, for it wins; and why there are
     none. What a file holds is never in the reason."""
-    names, service = labels.get(f"{_LABEL}project.config_files", ""), labels.get(f"{_LABEL}service", "")
-    if not names or not service:
+    if not made(labels):
         return [], "it was not made by compose"
+    names, service = labels[f"{_LABEL}project.config_files"], labels[f"{_LABEL}service"]
     folder = labels.get(f"{_LABEL}project.working_dir", "")
     found: list[Compose] = []
     why = ""

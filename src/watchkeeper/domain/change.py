@@ -29,6 +29,8 @@ _WORDS = {
     "cpus": "CPU limit",
     "pids": "process limit",
     "restart_policy": "restart policy",
+    "other_labels": "other labels (hash)",
+    "options": "other options (hash)",
 }
 _BYTES = ("memory_bytes", "memory_and_swap_bytes", "maxmemory")
 _SETTING = ("value", "server")

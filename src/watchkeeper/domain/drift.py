@@ -33,7 +33,7 @@ class Declared:
     live: str
     declared: str | None
     where: str
-    """The file, or in words what would have to be changed."""
+    """The file, or in words what `line` would have to stand in."""
     line: str
     edit: Edit | None = None
     why_not: str = ""

@@ -12,6 +12,16 @@ from watchkeeper.hosts.answers import items, moment, part
 
 FLAG = re.compile(r"(--?\S*(?:pass|secret|token|key|auth)\S*?)(=|\s+)(\S+)", re.IGNORECASE)
 _COMPOSE = "com.docker.compose."
+_OURS = "watchkeeper."
+_SECRET = re.compile(r"pass|secret|token", re.IGNORECASE)
+_REFERENCES = ("env:", "file:")
+_OPTIONS = ("User", "WorkingDir", "Healthcheck", "StopSignal", "StopTimeout")
+_HOST_OPTIONS = (
+    *("Privileged", "CapAdd", "CapDrop", "SecurityOpt", "Devices", "GroupAdd", "UsernsMode", "ReadonlyRootfs", "Tmpfs"),
+    *("Dns", "DnsOptions", "DnsSearch", "ExtraHosts", "Sysctls", "Ulimits", "ShmSize", "LogConfig", "Init", "Runtime"),
+    *("CpuShares", "CpusetCpus", "MemoryReservation", "OomKillDisable", "OomScoreAdj", "PortBindings", "RestartPolicy"),
+)
+"""What else `docker run` is told: only that it is another is shown. Not what holds ids of other containers."""
 
 
 def configuration(shown: Mapping[str, Any]) -> dict[str, str]:
@@ -40,9 +50,24 @@ def configuration(shown: Mapping[str, Any]) -> dict[str, str]:
         "mounts": " ".join(mounts),
         "networks": " ".join(sorted(part(shown, "NetworkSettings", "Networks"))),
         "ports": " ".join(_ports(part(host, "PortBindings"))),
+        "labels": " ".join(sorted(_label(name, str(said)) for name, said in labels.items() if name.startswith(_OURS))),
+        "other_labels": digest(sorted(item for item in labels.items() if not item[0].startswith((_OURS, _COMPOSE)))),
+        "options": digest(_options(config, host, items(shown, "Mounts"))),
         STARTED: started.isoformat() if started else "",
         CREATED: created.isoformat() if created else "",
     }
+
+
+def _label(name: str, said: str) -> str:
+    """One that says how Watchkeeper is to treat it; references are no secrets."""
+    return f"{name}={'***' if _SECRET.search(name) and not said.startswith(_REFERENCES) else said}"
+
+
+def _options(config: Mapping[str, Any], host: Mapping[str, Any], mounts: list[Any]) -> dict[str, Any]:
+    """What is not as by default; an engine that knows more options than the last one changes nothing."""
+    said = {name: config.get(name) for name in _OPTIONS} | {name: host.get(name) for name in _HOST_OPTIONS}
+    writable = sorted(str(mount.get("Destination")) for mount in mounts if mount.get("RW"))
+    return {name: value for name, value in {**said, "writable": writable}.items() if value}
 
 
 _NAMELESS = re.compile(r"[0-9a-f]{64}")

@@ -23,8 +23,10 @@ async def declared(session: ContainerSession) -> list[Declared]:
     for key, (name, option, under_deploy) in _LIMITS.items():
         new = _written(key, live[key])
         if not found:
-            where = f"make the container anew with {option} {new}" if why.startswith("it was not") else why
-            made.append(Declared(key, name, _said(key, live[key]), None, where, f"{option} {new}", why_not=why))
+            by_compose = compose.made(session.host.labels)
+            where = "its compose file" if by_compose else "the command that makes the container"
+            line = f"{name}: {new}" if by_compose else f"{option} {new}"
+            made.append(Declared(key, name, _said(key, live[key]), None, where, line, why_not=why))
             continue
         place, file = compose.first(found, name, new)
         if place.value is None and under_deploy:

@@ -58,7 +58,8 @@ def _by_command(name: str, live: str, new: str, given: str, labels: dict[str, st
 def _by_file(name: str, live: str, new: str, text: str | None, file: str, why: str) -> Declared:
     line = f"{name} {new}"
     if text is None:
-        return _made(name, live, None, file or "its configuration", line, None, why)
+        where, line = (file, line) if file else ("its command line", f"--{line}")
+        return _made(name, live, None, where, line, None, why)
     found = list(re.finditer(rf"^[ \t]*{name}[ \t]+([^\s#]+)[^\n]*$", text, re.MULTILINE | re.IGNORECASE))
     if found:
         span = found[-1].span(1)
