@@ -103,6 +103,8 @@ def test_a_restart_policy_is_given_its_time_and_nothing_is_done(up: Up, containe
     assert "recovered" in closed["text"]
     with up.client as asked:
         assert asked.get("/api/fixes")["items"] == []
+    docker("kill", name)
+    until(lambda: "it does not apply after `docker kill`" in str(status(up, "container", name)["tended_by"]))
 
 
 def test_a_container_of_kubernetes_is_left_to_it(up: Up, containers: dict[str, str]) -> None:

@@ -14,8 +14,8 @@ class Healer:
 
     `name` is for people. `wait`: seconds it is given before anything here starts or restarts what it tends. `hangs`: it
     also acts on what runs and does not answer, not only on what has ended. `owns`: what it tends is started and
-    restarted by it alone. `done`: it has done its part, or will do nothing (a container ended through the engine):
-    nothing is waited for. `instead`: what a person would do through it.
+    restarted by it alone. `done`: why nothing is waited for, where it has done its part or will do nothing (a container
+    ended through the engine); else empty. `instead`: what a person would do through it.
     """
 
     kind: str
@@ -23,7 +23,7 @@ class Healer:
     wait: float = 10.0
     hangs: bool = False
     owns: bool = False
-    done: bool = False
+    done: str = ""
     instead: str = ""
     refuses: str = ""
     """Why nothing may be restarted now; empty where it may."""
@@ -34,7 +34,7 @@ class Healer:
         if self.owns:
             return f"{self.name}: it alone starts and restarts it"
         if self.done:
-            return self.name
+            return f"{self.name}: {self.done}"
         if self.wait <= 0:
             return self.name
         return f"{self.name}: given {self.wait:g} s"

@@ -37,12 +37,14 @@ def _restart_policy(shown: Mapping[str, Any], state: HostState, story: Story) ->
         return ()
     times = f", at most {most} times" if most else ""
     spent = bool(most) and int(shown.get("RestartCount") or 0) >= most
-    gave_up = state.status in ("exited", "dead") and (
-        state.stopped_by == "on_purpose"
-        or (state.finished_at is not None and story.ended_through_engine(state.finished_at))
-        or (name == "on-failure" and (spent or state.exit_code == 0))
-    )
-    return (Healer("docker", f"Docker's restart policy ({name}{times})", WAIT_SECONDS, done=gave_up),)
+    done = ""
+    if state.status in ("exited", "dead"):
+        ended = state.finished_at
+        if state.stopped_by == "on_purpose" or (ended is not None and story.ended_through_engine(ended)):
+            done = "it does not apply after `docker kill` or `docker stop`"
+        elif name == "on-failure" and (spent or state.exit_code == 0):
+            done = "it has given up" if spent else "it does not apply to an end without an error"
+    return (Healer("docker", f"Docker's restart policy ({name}{times})", WAIT_SECONDS, done=done),)
 
 
 def _patroni(shown: Mapping[str, Any], state: HostState) -> tuple[Healer, ...]:

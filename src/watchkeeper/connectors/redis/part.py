@@ -23,6 +23,7 @@ ELSEWHERE = frozenset({"MOVED", "ASK", "TRYAGAIN"})
 """What a node of a cluster answers where another one has the slot."""
 SLOTS = 16384
 LATELY_SECONDS = 600.0
+FOLLOWS = "it brings no replica back"
 REFUSED_SECONDS = 5.0
 """So long after the last refusal it is told of: clients do not write in every second."""
 _SENTINELS_EVERY = 10.0
@@ -205,12 +206,16 @@ def healers(part: Part) -> Sequence[Healer]:
             f"{name} watches this primary, and would fail over in the middle of it. Let it fail over first "
             "(sentinel_failover on a Sentinel), then it is a replica."
         )
-    return (Healer("sentinel", name, wait, hangs=True, done=part.replica, refuses=refuses),)
+    return (Healer("sentinel", name, wait, hangs=True, done=FOLLOWS if part.replica else "", refuses=refuses),)
 
 
 def _by_cluster(part: Part) -> Sequence[Healer]:
     if part.replica or not part.stand_ins:
-        return (Healer("cluster", "Redis Cluster", done=True),)
+        return (
+            Healer(
+                "cluster", "Redis Cluster", done=FOLLOWS if part.replica else "it has no replica that could take over"
+            ),
+        )
     refuses = ""
     if part.answers:
         refuses = (

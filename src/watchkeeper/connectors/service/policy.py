@@ -9,6 +9,9 @@ from watchkeeper.hosts import ServiceHost
 
 START_SECONDS = 15.0
 """Beyond `RestartSec=` for the service to come up; ours."""
+LEFT = "it does not start it again by itself now"
+"""One whose turn is still to come is `activating (auto-restart)`: one that has ended was stopped, ended in a way that
+`Restart=` leaves out, or came to its start limit (systemd.service(5))."""
 _SPAN = re.compile(r"(\d+(?:\.\d+)?)(us|ms|s|min|h)\b")
 _UNITS = {"us": 1e-6, "ms": 1e-3, "s": 1.0, "min": 60.0, "h": 3600.0}
 
@@ -23,7 +26,7 @@ def healers(host: ServiceHost, state: HostState) -> tuple[Healer, ...]:
     how = unit.said.get("Restart", "no")
     if how not in ("", "no"):
         wait = span(unit.said.get("RestartUSec", "")) + START_SECONDS
-        found.append(Healer("systemd", f"systemd (Restart={how})", wait, done=state.status == "exited"))
+        found.append(Healer("systemd", f"systemd (Restart={how})", wait, done=LEFT if state.status == "exited" else ""))
     if host.unit.startswith("patroni"):
         found.append(patroni(runs=state.status == "running"))
     return tuple(found)
