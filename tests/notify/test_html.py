@@ -231,6 +231,21 @@ def test_a_page_begins_with_what_happened_for_how_long_and_what_fixed_it() -> No
     assert "fixed with the approval of ada by “set maxmemory”" in headline(approved)
 
 
+def test_nothing_is_called_automatic_where_a_person_had_a_word_in_what_was_changed() -> None:
+    agreed = replace(healed(approved_by="person:ada"), id="fix-0", started_at=after(4.2))
+    assert "fixed with the approval of ada by" in headline(story(fixes=[agreed, healed()]))
+
+
+def test_what_changed_since_it_opened_stands_apart_from_what_may_be_why() -> None:
+    told = [Event("change.config", "cache", f"limit {when}", after(at)) for when, at in (("before", -60), ("since", 5))]
+    page = incident_html(story(changes=told))
+    before, since = page.split("Changed before it opened")[1].split("Changed since")
+    assert "limit before" in before
+    assert "limit since" not in before
+    assert "limit since" in since.split("<h3>")[0]
+    assert "Changed since" not in incident_html(story(changes=told[:1]))
+
+
 def test_what_is_not_over_or_ended_otherwise_is_not_called_fixed() -> None:
     open_alert = [replace(story().alerts[0], status="firing", resolved_at=None)]
     waits = replace(story().incident, status="escalated", outcome=None, closed_at=None, reason="nothing left")

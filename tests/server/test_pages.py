@@ -5,8 +5,10 @@ from collections.abc import Callable
 from typing import Any
 
 import httpx
+import pytest
 
 from tests.server.conftest import PATIENCE, Thing
+from watchkeeper.domain import Event, now
 from watchkeeper.server import Runtime
 
 
@@ -74,3 +76,51 @@ async def test_a_page_that_was_given_a_moment_ago_shows_what_has_changed_since(
             break
     found = (await first.event("incident.opened")).incident
     assert (await page())[first.id]["incident"] == found
+
+
+async def test_what_waits_is_read_page_by_page(viewer: httpx.AsyncClient, things: Callable[..., Any]) -> None:
+    made: list[Thing] = [await things(), await things()]
+    for thing in made:
+        thing.put(1.0)
+    wanted = {(await thing.approval())["id"] for thing in made}
+    found: list[str] = []
+    before: dict[str, str] = {}
+    while True:
+        page = (await viewer.get("/api/approvals", params={"limit": 1, **before})).raise_for_status().json()
+        found += [item["id"] for item in page["items"]]
+        if page["next"] is None:
+            break
+        before = {"before": page["next"]}
+    assert wanted <= set(found)
+    assert len(found) == len(set(found))
+
+
+async def test_a_long_story_has_its_beginning_its_end_and_a_word_of_what_is_left_out_between(
+    viewer: httpx.AsyncClient, thing: Thing, runtime: Runtime, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("watchkeeper.server.incidents.BEGINNING", 3)
+    monkeypatch.setattr("watchkeeper.server.incidents.NEWEST", 4)
+    thing.put(1.0)
+    key = (await thing.approval())["incident"]
+    async with runtime.store.transaction() as transaction:
+        for number in range(20):
+            await transaction.emit(Event("fix.step.said", key, f"line {number}", now(), incident=key))
+    story = (await viewer.get(f"/api/incidents/{key}")).json()
+    gap = story["events_left_out_after"]
+    assert [event["seq"] for event in story["events"]].index(gap) == 2
+    assert [event["text"] for event in story["events"]][3:] == [f"line {number}" for number in range(16, 20)]
+
+    between = (await viewer.get(f"/api/events?incident={key}&after={gap}&limit=1000")).json()["items"]
+    assert "line 15" in [event["text"] for event in between]
+    report = (await viewer.get(f"/api/incidents/{key}/report")).text
+    assert all(f"line {number}\n" in report for number in range(20))
+
+
+async def test_what_happened_to_a_resource_is_read_page_by_page(viewer: httpx.AsyncClient, thing: Thing) -> None:
+    thing.put(1.0)
+    await thing.approval()
+    path = f"/api/resources/{thing.slug}/events"
+    whole = [event["seq"] for event in (await viewer.get(path)).json()["items"]]
+    first = (await viewer.get(f"{path}?limit=1")).json()
+    second = (await viewer.get(f"{path}?limit=1&before={first['next']}")).json()
+    assert [event["seq"] for event in (*first["items"], *second["items"])] == whole[:2]

@@ -89,7 +89,7 @@ def _said(context: typer.Context, key: str, verb: str, body: dict[str, Any], sai
     if options.json:
         return print_json(incident)
     said = f"{incident['waits_for']}." if verb in ("escalate", "close") and incident["waits_for"] else said
-    return typer.echo(f"{incident['id']}: {said} ({incident['status'].replace('_', ' ')})")
+    return typer.echo(f"{incident['id']}: {said} ({incident['said']})")
 
 
 def undo(

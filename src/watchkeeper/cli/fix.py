@@ -152,16 +152,17 @@ def _ended(client: "Client", screen: "Console", key: str, print_json: "Callable[
     for record in fix["steps"]:
         if record["output"] is not None:
             screen.print(f"{record['tool']} gave: {json.dumps(record['output'], ensure_ascii=False)}", markup=False)
-    screen.print(_said(fix, verdict), style="bold", markup=False)
+    screen.print(_said(ended, verdict), style="bold", markup=False)
     if fix["incident"] and verdict not in WELL:
         screen.print(f"`watchkeeper show {fix['incident']}` tells all of it.")
     return 0 if verdict in WELL else 1
 
 
-def _said(fix: dict[str, Any], verdict: str | None) -> str:
+def _said(ended: dict[str, Any], verdict: str | None) -> str:
     """How it ended, in a sentence; `healed` is said of an incident alone."""
-    if fix["incident"] or verdict is None:
-        return f"{verdict or fix['status']}.".replace("_", " ").capitalize()
+    fix, incident = ended["fix"], ended["incident"]
+    if incident or verdict is None:
+        return f"{incident['said'] if incident else fix['status']}.".capitalize()
     reasons = "; ".join(fix["verdict"]["reasons"])
     if not any(record["status"] in ("done", "unknown") for record in fix["steps"]):
         return f"It was not carried out: {reasons}."

@@ -55,12 +55,12 @@ def standing(incident: dict[str, Any]) -> "Text":
 
     from watchkeeper.cli.screen import clock
 
-    said = str(incident["outcome"] or incident["status"])
+    how = str(incident["outcome"] or incident["status"])
     if incident.get("held"):
         return Text(f"▲ held until {clock(incident['held']['until'])}", "yellow")
     ends = {"healed": ("●", "green"), "recovered": ("●", "green"), "escalated": ("▲", "bold red")}
-    shape, style = ends.get(said, ("·", "none") if incident["status"] == "closed" else ("▸", "yellow"))
-    return Text(f"{shape} {said.replace('_', ' ')}", style)
+    shape, style = ends.get(how, ("·", "none") if incident["status"] == "closed" else ("▸", "yellow"))
+    return Text(f"{shape} {incident['said']}", style)
 
 
 def show(

@@ -74,6 +74,8 @@ def tell(screen: Console, detail: dict[str, Any], chain: dict[str, Any]) -> None
     for event in detail["events"]:
         told = {**event, "text": _once(event["text"], proofs)}
         screen.print(feed.line(told, screen.width if screen.is_terminal else None))
+        if event["seq"] == detail["events_left_out_after"]:
+            screen.print(Text(f"… more between: watchkeeper report {incident['id']} has all of it", "dim"))
 
 
 def who(said: dict[str, Any]) -> str:
@@ -123,13 +125,19 @@ def _heading(screen: Console, text: str) -> None:
 
 
 def _changes(screen: Console, changes: list[dict[str, Any]], opened_at: str) -> None:
-    _heading(screen, "Changed lately")
-    for change in changes:
-        at, opened = moment(change["at"]), moment(opened_at)
-        seconds = (opened - at).total_seconds() if at and opened else 0.0
-        prose(screen, f"{lasted(abs(seconds))} {'before' if seconds >= 0 else 'after'} it opened: {change['text']}", 2)
-    if not changes:
+    opened = moment(opened_at)
+    ages = [((opened - at).total_seconds() if opened and (at := moment(one["at"])) else 0.0, one) for one in changes]
+    _heading(screen, "Changed before it opened")
+    for seconds, change in ages:
+        if seconds >= 0:
+            prose(screen, f"{lasted(seconds)} before it opened: {change['text']}", 2)
+    if not any(seconds >= 0 for seconds, _ in ages):
         prose(screen, "No change was seen on its resources, or on what they need, within 24 hours before it.", 2)
+    if any(seconds < 0 for seconds, _ in ages):
+        _heading(screen, "Changed since")
+    for seconds, change in ages:
+        if seconds < 0:
+            prose(screen, f"{lasted(-seconds)} after it opened: {change['text']}", 2)
 
 
 def _diagnosis(screen: Console, diagnosis: dict[str, Any], chain: dict[str, Any]) -> None:

@@ -17,6 +17,15 @@ IncidentOutcome = Literal["healed", "recovered", "gone", "by_human", "merged"]
 StepStatus = Literal["intended", "acting", "done", "failed", "refused", "unknown", "skipped"]
 FixStatus = Literal["running", "executed", "undoing", "closed"]
 VerdictOutcome = Literal["healed", "not_healed", "inconclusive", "not_tried"]
+WORDS = {
+    "awaiting_approval": "waits for approval",
+    "escalated": "handed to a person",
+    "recovered": "recovered by itself",
+    "gone": "gone on purpose",
+    "by_human": "ended by a person",
+    "merged": "part of another",
+}
+"""What a status or an outcome is called where a person reads it, where that is another word."""
 NO_FAULT = "nothing was wrong before, and it is still well"
 NO_CREDIT = "it is well again since, and whether by this nothing can tell"
 """Why a verdict that is well heals nothing."""
@@ -207,6 +216,12 @@ class Incident:
     @property
     def active(self) -> bool:
         return self.status not in ("closed", "escalated")
+
+    @property
+    def said(self) -> str:
+        """How it ended, or how far it is, in a few words: the same wherever a person reads of it."""
+        word = self.outcome or self.status
+        return WORDS.get(word, word)
 
     def held(self, at: datetime) -> Hold | None:
         """What keeps the hands still here, and until when."""

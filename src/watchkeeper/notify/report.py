@@ -50,13 +50,12 @@ def report_markdown(
     changes: Sequence[Event] = (),
 ) -> str:
     """The same as a page: what, why, what changed lately, what was done, what proves it, the time line."""
-    ended = incident.outcome or incident.status
     lasted = seconds_between(incident.opened_at, incident.closed_at)
     away = unwatched(events, incident.opened_at, incident.closed_at)
     lines = [
         f"# {incident.id}: {incident.title}",
         "",
-        f"**{ended}**"
+        f"**{incident.said}**"
         + (f" after {lasted:.1f} s" if lasted is not None else "")
         + (f", {away:.1f} s of which nobody watched" if away else "")
         + f" · {_roots(incident)}",
@@ -85,8 +84,9 @@ def report_markdown(
             lines += ["", "Passed over:", "", *(f"- {passed}" for passed in diagnosis.ruled_out)]
         if incident.refusals:
             lines += ["", "Refused:", "", *(f"- `{key}`: {why}" for key, why in incident.refusals.items())]
-    lines += ["", "## Changed lately", ""]
-    lines += [f"- {beside(change.at, incident.opened_at)}: {change.text}" for change in changes] or [NOTHING_CHANGED]
+    for heading, part in parted(changes, incident.opened_at):
+        lines += ["", f"## {heading}", ""]
+        lines += [f"- {beside(change.at, incident.opened_at)}: {change.text}" for change in part] or [NOTHING_CHANGED]
     for fix in sorted(fixes, key=lambda known: known.started_at):
         lines += ["", *_fix(fix)]
     lines += ["", "## Time line", "", *(f"- {_clock(event.at)} `{event.kind}` {event.text}" for event in events)]
@@ -96,6 +96,13 @@ def report_markdown(
 def _roots(incident: Incident) -> str:
     named = ", ".join(f"`{root}`" for root in incident.roots)
     return f"root: {named}" if len(incident.roots) == 1 else f"roots: {named}"
+
+
+def parted(changes: Sequence[Event], opened_at: datetime) -> list[tuple[str, list[Event]]]:
+    """Each under its heading: what changed before an incident opened may be why, what changed since is not."""
+    before = [change for change in changes if change.at <= opened_at]
+    since = [change for change in changes if change.at > opened_at]
+    return [("Changed before it opened", before), *([("Changed since", since)] if since else [])]
 
 
 def beside(at: datetime, opened_at: datetime) -> str:

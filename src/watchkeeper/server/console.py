@@ -120,6 +120,7 @@ async def show_events(
     _: Viewer,
     since: Moment | None = None,
     until: Moment | None = None,
+    before: Annotated[int | None, Query(ge=0, le=2**62, description="the `next` of the page before")] = None,
     limit: Annotated[int, Query(ge=1, le=1000)] = 200,
 ) -> Page[Event]:
     """What happened to a resource, and changed about it or about what it runs on, since a time (default: a day ago):
@@ -128,8 +129,10 @@ async def show_events(
     found = watcher.resource if watcher else (await elsewhere.find(runtime, slug))[1]
     about = [found.id, *([found.runs_on] if found.runs_on else [])]
     begin = since or (until or now()) - timedelta(days=1)
-    told = await runtime.store.happened((*TOLD, *CHANGES), since=begin, until=until, resources=about, limit=limit)
-    return Page(items=told[::-1])
+    told = await runtime.store.happened(
+        (*TOLD, *CHANGES), since=begin, until=until, resources=about, before=before, limit=limit
+    )
+    return Page(items=told[::-1], next=str(told[0].seq) if len(told) == limit else None)
 
 
 class Assets(StaticFiles):

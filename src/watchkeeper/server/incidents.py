@@ -1,5 +1,6 @@
 """`/api/incidents`, `/api/approvals`, `/api/fixes`: what happened, what waits, what was done."""
 
+from collections.abc import Sequence
 from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Query
@@ -39,6 +40,9 @@ from watchkeeper.watch import lately
 
 router = APIRouter(prefix="/api", tags=["incidents"])
 Limit = Annotated[int, Query(ge=1, le=500)]
+BEGINNING = 200
+NEWEST = 800
+"""Events of an incident that its story is told with at once; what is left out between is told by `/api/events`."""
 About = Annotated[str | None, Query(max_length=500, description="only those that touch it: a slug or an id")]
 
 
@@ -79,10 +83,12 @@ async def list_incidents(
 async def show_incident(key: str, runtime: Here, _: Viewer) -> IncidentDetail:
     """The whole story: alerts, diagnosis, fixes, time line, and what it would do now."""
     incident = await runtime.store.get(Incident, key)
+    events, gap = await _told(runtime, incident)
     return IncidentDetail(
         incident=await view(runtime, incident),
         fixes=[FixView.model_validate(fix) for fix in await _fixes(runtime, incident)],
-        events=await _events(runtime, incident),
+        events=events,
+        events_left_out_after=gap,
         changes=await _changes(runtime, incident),
         outside=await runtime.outside.of(incident),
         advice=await advice(runtime, incident)
@@ -91,9 +97,27 @@ async def show_incident(key: str, runtime: Here, _: Viewer) -> IncidentDetail:
     )
 
 
+async def _told(runtime: Runtime, incident: Incident) -> tuple[list[Event], int | None]:
+    """How it began and the newest; and where others are left out between, the last event before them."""
+    first = await runtime.store.events(incident=incident.id, limit=BEGINNING)
+    if len(first) < BEGINNING:
+        return await _among_starts(runtime, incident, first), None
+    last = first[-1].seq
+    newest = await runtime.store.events(incident=incident.id, after=last, limit=NEWEST + 1, newest=True)
+    told = await _among_starts(runtime, incident, [*first, *newest[-NEWEST:]])
+    return told, last if len(newest) > NEWEST else None
+
+
 async def _events(runtime: Runtime, incident: Incident) -> list[Event]:
-    """Its own, and the starts after which nobody had watched while it was open."""
-    own = await runtime.store.events(incident=incident.id, limit=1000)
+    """All of it, however much that is."""
+    own: list[Event] = []
+    while more := await runtime.store.events(incident=incident.id, after=own[-1].seq if own else 0, limit=1000):
+        own += more
+    return await _among_starts(runtime, incident, own)
+
+
+async def _among_starts(runtime: Runtime, incident: Incident, own: Sequence[Event]) -> list[Event]:
+    """Its own events, and the starts after which nobody had watched while it was open."""
     away = await runtime.store.events(kinds=(STARTED,), since=incident.opened_at, limit=1000)
     end = incident.closed_at or now()
     return sorted((*own, *(one for one in away if gaps([one]) and one.at <= end)), key=lambda event: event.seq)
@@ -133,11 +157,16 @@ async def report(
 
 @router.get("/approvals")
 async def list_approvals(
-    runtime: Here, _: Viewer, status: Literal["waiting", "all"] = "waiting", limit: Limit = 100
+    runtime: Here,
+    _: Viewer,
+    status: Literal["waiting", "all"] = "waiting",
+    limit: Limit = 100,
+    before: Moment | None = None,
 ) -> Page[Approval]:
-    """What waits for a person, newest first."""
+    """What waits for a person, newest first; `before` is the cursor of the page before."""
     where: dict[str, Any] = {"status": "waiting"} if status == "waiting" else {}
-    return Page(items=await runtime.store.select(Approval, limit=limit, **where))
+    found = await runtime.store.select(Approval, limit=limit, before=before, **where)
+    return Page(items=found, next=found[-1].created_at.isoformat() if len(found) == limit else None)
 
 
 @router.post("/approvals/{key}/approve")

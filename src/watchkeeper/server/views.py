@@ -154,6 +154,8 @@ class IncidentView(View):
     title: str
     status: IncidentStatus
     outcome: IncidentOutcome | None
+    said: str
+    """How it ended, or how far it is, in words for a person: `waits for approval`, `recovered by itself`."""
     root: str
     roots: list[str]
     """`root`, and where several faults have one incident the others: each healed, or to be healed, in its turn."""
@@ -192,6 +194,7 @@ class IncidentView(View):
             title=incident.title,
             status=incident.status,
             outcome=incident.outcome,
+            said=incident.said,
             root=incident.root,
             roots=list(incident.roots),
             resources=list(incident.resources),
@@ -247,6 +250,9 @@ class IncidentDetail(BaseModel):
     incident: IncidentView
     fixes: list[FixView]
     events: list[Event]
+    events_left_out_after: int | None
+    """Of an incident with more than a thousand events those between its beginning and the newest are left out: this is
+    the `seq` after which. `/api/events?incident=…&after=…` has them."""
     changes: list[Event]
     """What changed on its resources and what they need, from a day before it opened; the nearest to that first."""
     outside: list[OutsideAlert]

@@ -252,15 +252,19 @@ class Store:
         since: datetime,
         until: datetime | None = None,
         resources: Iterable[str] | None = None,
+        before: int | None = None,
         limit: int = 1000,
     ) -> list[Event]:
-        """The last `limit` events of these kinds within a time, about these resources or all, oldest first."""
+        """The last `limit` events of these kinds within a time, before another, about these resources or all, oldest
+        first."""
         table = schema.events
         query = sa.select(table).where(table.c.kind.in_(tuple(kinds)), table.c.at >= since)
         if until is not None:
             query = query.where(table.c.at <= until)
         if resources is not None:
             query = query.where(table.c.resource.in_(tuple(resources)))
+        if before is not None:
+            query = query.where(table.c.seq < before)
         found = await self.rows(query.order_by(table.c.seq.desc()).limit(limit))
         return [Event(**dict(row)) for row in reversed(found)]
 

@@ -13,7 +13,7 @@ from watchkeeper.notify.html.curves import curves, line, marks
 from watchkeeper.notify.html.page import capital, clock, render
 from watchkeeper.notify.html.scale import figure, unit, words
 from watchkeeper.notify.html.story import Story, action, deed, headline, impact, lost, needs, proof, shift
-from watchkeeper.notify.report import beside
+from watchkeeper.notify.report import NOTHING_CHANGED, beside, parted
 
 ROWS = 40
 """Of the table beside a chart."""
@@ -67,7 +67,8 @@ def incident_html(story: Story) -> str:
     ended = incident.outcome or incident.status
     page: dict[str, Any] = {
         "headline": headline(story),
-        "ended": ended.replace("_", " "),
+        "nothing_changed": NOTHING_CHANGED,
+        "ended": incident.said,
         "badge": BADGES.get(ended, "fix"),
         "lost": lost(story),
         "needs": needs(story),
@@ -80,7 +81,10 @@ def incident_html(story: Story) -> str:
         "marks": marks(story),
         "line": line(story),
         "events": story.events,
-        "changes": [(beside(change.at, incident.opened_at), change.text) for change in story.changes],
+        "changes": [
+            (heading, [(beside(change.at, incident.opened_at), change.text) for change in part])
+            for heading, part in parted(story.changes, incident.opened_at)
+        ],
         "fixes": [_fix(story, fix) for fix in story.fixes],
     }
     return render("incident.html.j2", page=page, incident=incident, story=story, at=story.at)

@@ -116,7 +116,7 @@ def headline(story: Story) -> str:
 def _ended(story: Story) -> str:
     incident, cure = story.incident, story.cure
     if incident.outcome == "healed" and cure is not None:
-        return f"; fixed{_by(cure)} by “{deed(cure)}”, and proven well"
+        return f"; fixed{_by(story, cure)} by “{deed(cure)}”, and proven well"
     if incident.outcome == "merged":
         return f"; it was part of {incident.merged_into}"
     said = {
@@ -132,12 +132,15 @@ def _ended(story: Story) -> str:
     return "; a plan waits for approval" if incident.status == "awaiting_approval" else "; it is being worked on"
 
 
-def _by(fix: Fix) -> str:
-    if fix.approved_by:
-        return f" with the approval of {fix.approved_by.removeprefix('person:')}"
-    if fix.principal.kind == "loop":
-        return " automatically"
-    return f" at the word of {fix.principal.name}"
+def _by(story: Story, cure: Fix) -> str:
+    """At whose word; `automatically` only where no person had a word in anything that was changed."""
+    others = [fix for fix in reversed(story.fixes) if changed(fix) and fix is not cure]
+    for fix in (cure, *others):
+        if fix.approved_by:
+            return f" with the approval of {fix.approved_by.removeprefix('person:')}"
+        if fix.principal.kind != "loop":
+            return f" at the word of {fix.principal.name}"
+    return " automatically"
 
 
 def deed(fix: Fix) -> str:
