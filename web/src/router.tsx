@@ -15,6 +15,8 @@ export interface Filter {
   provider?: string;
   kind?: string;
   q?: string;
+  /** Instead of the list: what needs what. */
+  view?: "map";
 }
 
 const overview = createRoute({
@@ -25,6 +27,7 @@ const overview = createRoute({
     provider: text(search.provider),
     kind: text(search.kind),
     q: text(search.q),
+    view: search.view === "map" ? "map" : undefined,
   }),
 });
 const incidents = createRoute({

@@ -104,14 +104,10 @@ export const asked = {
       },
     }),
   story: (slug: string, minutes: number) =>
-    queryOptions({
-      queryKey: ["story", slug, minutes],
-      queryFn: () => {
-        const since = new Date(Date.now() - minutes * 60_000).toISOString();
-        return ask(
-          api.GET("/api/resources/{slug}/events", { params: { path: { slug }, query: { since, limit: 300 } } }),
-        );
-      },
+    older(["story", slug, minutes], (before) => {
+      const since = new Date(Date.now() - minutes * 60_000).toISOString();
+      const query = { since, limit: 300, ...(before ? { before: Number(before) } : {}) };
+      return ask(api.GET("/api/resources/{slug}/events", { params: { path: { slug }, query } }));
     }),
   resource: (slug: string) =>
     queryOptions({
@@ -119,11 +115,11 @@ export const asked = {
       refetchInterval: FIGURES_MS,
       queryFn: () => ask(api.GET("/api/resources/{slug}", { params: { path: { slug } } })),
     }),
-  logs: (slug: string, level: Level, text: string) =>
+  logs: (slug: string, level: Level, text: string, before: string | null = null) =>
     queryOptions({
-      queryKey: ["logs", slug, level, text],
+      queryKey: ["logs", slug, level, text, before],
       queryFn: () => {
-        const query = { resource: [slug], limit: 200, level, text };
+        const query = { resource: [slug], limit: 200, level, text, ...(before ? { before: Number(before) } : {}) };
         return ask(api.GET("/api/logs", { params: { query } })) as Promise<Schemas["Page_LineView_"]>; // or a stream
       },
     }),
@@ -161,11 +157,30 @@ export const asked = {
       queryKey: ["incident", key],
       queryFn: () => ask(api.GET("/api/incidents/{key}", { params: { path: { key } } })),
     }),
+  /** What a long story leaves out: the events of an incident after one and before another. */
+  leftOut: (incident: string, after: number, before: number) =>
+    queryOptions({
+      queryKey: ["incident", incident, "between", after],
+      enabled: false,
+      staleTime: Infinity,
+      queryFn: async () => {
+        const found: Event[] = [];
+        for (let from = after; ;) {
+          const query = { incident, after: from, limit: 1000 };
+          const page = ask(api.GET("/api/events", { params: { query } })) as Promise<Schemas["Page_Event_"]>; // or a stream
+          const { items } = await page;
+          found.push(...items.filter(({ seq }) => seq < before));
+          const last = items.at(-1)?.seq;
+          if (last === undefined || last >= before || items.length < 1000) return found;
+          from = last;
+        }
+      },
+    }),
   approvals: () =>
     queryOptions({
       queryKey: ["approvals"],
       refetchInterval: 15_000,
-      queryFn: () => ask(api.GET("/api/approvals", { params: { query: { limit: 500 } } })),
+      queryFn: () => whole((before) => ask(api.GET("/api/approvals", { params: { query: { limit: 500, before } } }))),
     }),
   fixes: ({ days, ...filter }: FixFilter) =>
     older(["fixes", days, filter], (before) =>
@@ -219,6 +234,10 @@ export const asked = {
   tokens: () => queryOptions({ queryKey: ["tokens"], queryFn: () => ask(api.GET("/api/tokens")) }),
   channels: () => queryOptions({ queryKey: ["channels"], queryFn: () => ask(api.GET("/api/notify/channels")) }),
   llm: () => queryOptions({ queryKey: ["llm"], staleTime: SELDOM_MS, queryFn: () => ask(api.GET("/api/llm")) }),
+  conversations: () =>
+    older(["conversations"], (before) =>
+      ask(api.GET("/api/llm/conversations", { params: { query: { limit: 20, before } } })),
+    ),
   interactions: () =>
     older(["interactions"], (before) =>
       ask(api.GET("/api/llm/interactions", { params: { query: { limit: 50, before } } })),

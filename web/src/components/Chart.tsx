@@ -26,6 +26,25 @@ export interface Charted {
   says?: string;
 }
 
+/** By shape and word, not by colour alone. */
+export const SIGNS: Record<Mark["kind"], string> = { alert: "▲", fix: "●", change: "◆" };
+const MEANS: Record<Mark["kind"], string> = { alert: "alert", fix: "step of a fix", change: "change" };
+
+/** What the signs on the time axis stand for, of those that are there. */
+export function Legend({ marks }: { marks: Mark[] }) {
+  const there = (Object.keys(SIGNS) as Mark["kind"][]).filter((kind) => marks.some((mark) => mark.kind === kind));
+  if (there.length === 0) return null;
+  return (
+    <span className="legend">
+      {there.map((kind) => (
+        <span key={kind}>
+          <span aria-hidden="true">{SIGNS[kind]}</span> {MEANS[kind]}
+        </span>
+      ))}
+    </span>
+  );
+}
+
 const Drawn = lazy(() => import("./Drawn"));
 
 /** One metric over time with its thresholds, alerts and fixes; the drawing is loaded when it is first needed. */

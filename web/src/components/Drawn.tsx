@@ -1,12 +1,8 @@
 import { Line, LineChart, ReferenceArea, ReferenceLine, ResponsiveContainer, Tooltip, XAxis, YAxis } from "recharts";
-import type { Charted } from "./Chart";
+import { type Charted, SIGNS } from "./Chart";
 import { figure } from "./figures";
 
-const LOOKS = {
-  alert: { sign: "▲", stroke: "var(--bad)" },
-  fix: { sign: "●", stroke: "var(--mantine-color-anchor)" },
-  change: { sign: "◆", stroke: "var(--quiet)" },
-};
+const STROKES = { alert: "var(--bad)", fix: "var(--mantine-color-anchor)", change: "var(--quiet)" };
 /** Pixels a `rem`, against the usual 16: on a wall letters are larger. */
 const scale = (): number => parseFloat(getComputedStyle(document.documentElement).fontSize) / 16;
 const clock = (at: number) => new Date(at).toLocaleTimeString("en-GB");
@@ -69,9 +65,9 @@ export default function Drawn({ metric, points, limits, marks, spans = [] }: Cha
           <ReferenceLine
             key={`${mark.at}${mark.said}`}
             x={Date.parse(mark.at)}
-            stroke={LOOKS[mark.kind].stroke}
+            stroke={STROKES[mark.kind]}
             strokeDasharray={mark.kind === "change" ? "2 3" : undefined}
-            label={{ value: LOOKS[mark.kind].sign, position: "top", fontSize: "0.7rem" }}
+            label={{ value: SIGNS[mark.kind], position: "top", fontSize: "0.7rem" }}
           />
         ))}
         <Line

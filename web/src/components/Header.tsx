@@ -35,10 +35,11 @@ export function Header() {
       {said && (
         <Text
           size="sm"
-          visibleFrom="sm"
+          className="mode"
           title="observe: only tells; approve: each change waits for a person; auto: within policy"
         >
-          mode <b>{said.mode}</b>
+          <span>mode </span>
+          <b>{said.mode}</b>
         </Text>
       )}
       {said &&

@@ -25,10 +25,10 @@ export function Palette({ pages }: { pages: Page[] }) {
       description: `${health.toLowerCase()} · ${id}`,
       onClick: () => void navigate({ to: "/resources/$slug", params: { slug } }),
     })),
-    ...(incidents?.items ?? []).map(({ id, title, status: stands }) => ({
+    ...(incidents?.items ?? []).map(({ id, title, said }) => ({
       id,
       label: title,
-      description: `incident ${id}, ${stands}`,
+      description: `incident ${id}, ${said}`,
       onClick: () => void navigate({ to: "/incidents/$key", params: { key: id } }),
     })),
     ...(key && !incidents?.items.some(({ id }) => id === key)

@@ -58,7 +58,7 @@ export function Picture({ approval }: { approval: Approval }) {
                 {noticed.length
                   ? `need${noticed.length > 1 ? "" : "s"} it, and may notice`
                   : needed.length
-                    ? "need not notice"
+                    ? `will notice; ${needed.map(nameOf).join(", ")} need${needed.length > 1 ? "" : "s"} it`
                     : "is known to need it"}
               </span>
             </div>

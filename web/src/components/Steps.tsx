@@ -2,7 +2,7 @@ import { Code, Group, Stack, Text } from "@mantine/core";
 import { useQuery } from "@tanstack/react-query";
 import type { Effect, Event, Schemas } from "~/api/client";
 import { asked } from "~/api/queries";
-import { bytes, seconds } from "./figures";
+import { bytes, figure, seconds, words } from "./figures";
 import { useNames } from "./names";
 import { useNow } from "./When";
 
@@ -91,7 +91,9 @@ export function Steps({ steps, records = [], said }: Told) {
                   {record.error}
                 </Text>
               )}
-              {record && record.output !== null && record.output !== undefined && <Output value={record.output} />}
+              {record && record.output !== null && record.output !== undefined && (
+                <Output value={record.output} inBytes={step.in_bytes} />
+              )}
             </Stack>
           </li>
         );
@@ -148,7 +150,35 @@ function Said({ lines, tool }: { lines: string[]; tool: string }) {
   );
 }
 
-export function Output({ value }: { value: unknown }) {
+const UNITS = /_(ratio|bytes|seconds|per_second)$/;
+
+/** What a tool gave, its figures in their units where the names tell them: `used_memory_ratio`; `before` and `now` of what
+ * is set in bytes are bytes, too. */
+export function inUnits(value: unknown, inBytes: string[] = []): [string, string][] | null {
+  if (typeof value !== "object" || value === null || Array.isArray(value)) return null;
+  const entries = Object.entries(value);
+  if (entries.length === 0 || entries.some(([, one]) => typeof one === "object" && one !== null)) return null;
+  return entries.map(([name, one]) => {
+    if (typeof one !== "number") return [words(name), String(one)];
+    const counts = inBytes.includes(name) || (inBytes.length === 1 && (name === "before" || name === "now"));
+    if (counts) return [words(name), one === 0 ? "0 (no limit)" : bytes(one)];
+    return [words(name), UNITS.test(name) ? figure(name, one) : one.toLocaleString("en-GB")];
+  });
+}
+
+export function Output({ value, inBytes }: { value: unknown; inBytes?: string[] }) {
+  const pairs = inUnits(value, inBytes);
+  if (pairs)
+    return (
+      <dl className="pairs output" aria-label="What it gave" tabIndex={0}>
+        {pairs.map(([name, said]) => (
+          <div key={name} style={{ display: "contents" }}>
+            <dt>{name}</dt>
+            <dd className="figure">{said}</dd>
+          </div>
+        ))}
+      </dl>
+    );
   const text = typeof value === "string" ? value : JSON.stringify(value, null, 2);
   return (
     <Code block className="output" tabIndex={0}>

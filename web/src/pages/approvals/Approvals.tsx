@@ -1,5 +1,7 @@
+import { Button, Group, Text } from "@mantine/core";
 import { useQuery } from "@tanstack/react-query";
 import { Link } from "@tanstack/react-router";
+import { useState } from "react";
 import { asked } from "~/api/queries";
 import { Decide } from "~/components/Decide";
 import { useNames } from "~/components/names";
@@ -7,8 +9,11 @@ import { Empty, Loaded } from "~/components/States";
 import { Title } from "~/components/Title";
 import { When } from "~/components/When";
 
+const AT_ONCE = 20;
+
 export function Approvals() {
   const nameOf = useNames();
+  const [many, setMany] = useState(AT_ONCE);
   const approvals = useQuery(asked.approvals());
   return (
     <>
@@ -19,7 +24,7 @@ export function Approvals() {
             <Empty title="Nothing waits">Whatever needs a person appears here by itself.</Empty>
           ) : (
             <div className="stack">
-              {items.map((approval) => (
+              {items.slice(0, many).map((approval) => (
                 <section key={approval.id} className="card">
                   <h2>
                     {approval.plan.steps.map((step) => step.tool).join(", ")} on{" "}
@@ -37,6 +42,16 @@ export function Approvals() {
                   <Decide approval={approval} />
                 </section>
               ))}
+              {items.length > many && (
+                <Group gap="sm">
+                  <Text size="sm" c="dimmed" role="status">
+                    The newest {many} of {items.length} that wait.
+                  </Text>
+                  <Button size="xs" variant="default" onClick={() => setMany(many + AT_ONCE)}>
+                    Older ones
+                  </Button>
+                </Group>
+              )}
             </div>
           )
         }

@@ -1,16 +1,16 @@
 import { Button, Code, Group, Stack, Text, Textarea } from "@mantine/core";
-import { useQuery } from "@tanstack/react-query";
+import { useInfiniteQuery, useQuery } from "@tanstack/react-query";
 import { Link, useNavigate, useSearch } from "@tanstack/react-router";
 import { useEffect, useRef, useState } from "react";
 import { Refusal } from "~/api/client";
 import { asked, client } from "~/api/queries";
 import { useToken } from "~/api/token";
-import { Empty, Failed, Loaded } from "~/components/States";
+import { Empty, Failed, Loaded, Older } from "~/components/States";
 import { Title } from "~/components/Title";
 import { TokenForm } from "~/components/TokenForm";
 import { When } from "~/components/When";
 import { Answer } from "./Answer";
-import { asking, type Conversation, heard, plainly, say, type Turn } from "./talk";
+import { asking, heard, plainly, say, type Turn } from "./talk";
 
 const EXAMPLES = [
   "Is anything wrong?",
@@ -178,11 +178,8 @@ function Talk() {
 }
 
 function Earlier({ current }: { current: string | null }) {
-  const { data } = useQuery({
-    queryKey: ["conversations"],
-    queryFn: () => plainly<{ items: Conversation[] }>("/api/llm/conversations"),
-    retry: false,
-  });
+  const query = useInfiniteQuery(asked.conversations());
+  const { data } = query;
   return (
     <section className="card">
       <Group justify="space-between" mb="xs">
@@ -195,7 +192,7 @@ function Earlier({ current }: { current: string | null }) {
         </Text>
       )}
       <Stack gap={4}>
-        {data?.items.slice(0, 20).map((one) => (
+        {data?.items.map((one) => (
           <Text key={one.id} size="sm" component="div">
             <Link
               to="/chat"
@@ -211,6 +208,7 @@ function Earlier({ current }: { current: string | null }) {
           </Text>
         ))}
       </Stack>
+      {query.hasNextPage && <Older query={query} name="conversations" />}
     </section>
   );
 }

@@ -54,14 +54,6 @@ export interface Turn {
   /** Another model began anew. */
   again?: string;
 }
-export interface Conversation {
-  id: string;
-  title: string;
-  at: string;
-  by?: string;
-  turns: number;
-}
-
 export const asking = (question: string): Turn => ({
   question,
   text: "",

@@ -1,8 +1,32 @@
+import { Button } from "@mantine/core";
+import { useState } from "react";
 import { api, ask, type Schemas } from "~/api/client";
 import { Act } from "~/components/Act";
 
+interface Props {
+  detail: Schemas["IncidentDetail"];
+  /** On a narrow page they are behind one button: what waits comes first there. */
+  folded: boolean;
+}
+
 /** What a person can do about an incident as it stands. */
-export function Actions({ detail: { incident, fixes } }: { detail: Schemas["IncidentDetail"] }) {
+export function Actions({ detail, folded }: Props) {
+  const [open, setOpen] = useState(false);
+  return (
+    <>
+      {folded && (
+        <Button size="sm" variant="default" hiddenFrom="sm" aria-expanded={open} onClick={() => setOpen(!open)}>
+          {open ? "Fewer actions" : "Other actions"}
+        </Button>
+      )}
+      <div className={folded && !open ? "acts acts-folded" : "acts"}>
+        <Acts detail={detail} />
+      </div>
+    </>
+  );
+}
+
+function Acts({ detail: { incident, fixes } }: Pick<Props, "detail">) {
   const params = { path: { key: incident.id } };
   const active = incident.status !== "closed" && incident.status !== "escalated";
   const last = [...fixes].sort((one, other) => Date.parse(other.started_at) - Date.parse(one.started_at))[0];

@@ -1,7 +1,7 @@
 import { useQuery } from "@tanstack/react-query";
 import type { Schemas } from "~/api/client";
 import { asked } from "~/api/queries";
-import { Chart, type Mark, type Span } from "~/components/Chart";
+import { Chart, Legend, type Mark, type Span } from "~/components/Chart";
 import { figure, thresholds } from "~/components/figures";
 
 const BESIDE_MS = 60_000;
@@ -58,7 +58,9 @@ export function Curves({ detail }: { detail: Schemas["IncidentDetail"] }) {
   if (drawn.length === 0) return null;
   return (
     <section className="card">
-      <h2>{detail.fixes.length > 0 ? "Before and after" : "Readings"}</h2>
+      <h2>
+        {detail.fixes.length > 0 ? "Before and after" : "Readings"} <Legend marks={marks(detail)} />
+      </h2>
       <div className="stack">
         {drawn.map(({ item, metrics }) => (
           <Drawings

@@ -47,7 +47,7 @@ function Told({ detail }: { detail: Detail }) {
           </>
         }
       >
-        <Actions detail={detail} />
+        <Actions detail={detail} folded={waiting !== null} />
         <Button size="sm" variant="default" onClick={() => void report(incident.id)}>
           Report
         </Button>
@@ -91,9 +91,13 @@ function Told({ detail }: { detail: Detail }) {
         <div className="stack">
           <section className="card">
             <h2>As it happened</h2>
-            <Story events={detail.events} opened={incident.opened_at} />
+            <Story detail={detail} />
           </section>
-          <Changed events={detail.changes} />
+          <Changed
+            name="What changed before it opened"
+            events={detail.changes.filter(({ at }) => at <= incident.opened_at)}
+          />
+          <Changed name="What changed since" events={detail.changes.filter(({ at }) => at > incident.opened_at)} />
         </div>
       </div>
     </>
@@ -200,13 +204,13 @@ function Tried({ fix, events }: { fix: Fix; events: Event[] }) {
 
 const FEW = 12;
 
-function Changed({ events }: { events: Event[] }) {
+function Changed({ name, events }: { name: string; events: Event[] }) {
   const [all, setAll] = useState(false);
   if (events.length === 0) return null;
   return (
     <section className="card">
-      <h2>What changed, before it and since</h2>
-      <ul className="story">
+      <h2>{name}</h2>
+      <ul className="story" aria-label={name}>
         {(all ? events : events.slice(0, FEW)).map((event) => (
           <li key={event.seq} style={{ gridTemplateColumns: "4.75rem 1fr" }}>
             <When at={event.at} />

@@ -1,8 +1,8 @@
-import { Group, Select, Text, TextInput } from "@mantine/core";
+import { Group, SegmentedControl, Select, Text, TextInput } from "@mantine/core";
 import { useQuery } from "@tanstack/react-query";
 import { Link, useNavigate, useSearch } from "@tanstack/react-router";
 import { useWindowVirtualizer } from "@tanstack/react-virtual";
-import { useLayoutEffect, useRef, useState } from "react";
+import { lazy, Suspense, useLayoutEffect, useRef, useState } from "react";
 import type { Health, Resource, Schemas } from "~/api/client";
 import { asked } from "~/api/queries";
 import { HealthMark } from "~/components/Health";
@@ -50,7 +50,11 @@ function Watched({ page }: { page: Schemas["StatusPage"] }) {
       <Glance page={page} />
       <Filters items={page.items} filter={filter} />
       {items.length > 0 ? (
-        <Rows items={items} />
+        filter.view === "map" ? (
+          <Flow items={items} />
+        ) : (
+          <Rows items={items} />
+        )
       ) : page.items.length === 0 ? (
         <Empty title="Nothing is watched yet">
           Services on this machine and in its containers are found by themselves; docs/getting-started.md tells how to
@@ -143,7 +147,35 @@ function Filters({ items, filter }: { items: Resource[]; filter: Filter }) {
         onChange={(event) => set({ q: event.currentTarget.value || undefined })}
         style={{ flex: 1, minWidth: 140, maxWidth: 360 }}
       />
+      <SegmentedControl
+        aria-label="Shown as"
+        value={filter.view ?? "list"}
+        onChange={(view) => set({ view: view === "map" ? "map" : undefined })}
+        transitionDuration={0}
+        data={[
+          { value: "list", label: "List" },
+          { value: "map", label: "Map" },
+        ]}
+        ml={{ sm: "auto" }}
+      />
     </Group>
+  );
+}
+
+const Dependencies = lazy(() => import("~/components/Dependencies").then((it) => ({ default: it.Dependencies })));
+
+/** What needs what, of what the filter leaves. */
+function Flow({ items }: { items: Resource[] }) {
+  const map = useQuery(asked.map());
+  const only = new Set(items.map(({ id }) => id));
+  return (
+    <Loaded query={map}>
+      {(view) => (
+        <Suspense>
+          <Dependencies view={view} only={only} />
+        </Suspense>
+      )}
+    </Loaded>
   );
 }
 

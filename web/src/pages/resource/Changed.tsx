@@ -1,9 +1,10 @@
 import { SegmentedControl, Text } from "@mantine/core";
-import { useQuery } from "@tanstack/react-query";
+import { useInfiniteQuery } from "@tanstack/react-query";
 import { useState } from "react";
 import type { Event } from "~/api/client";
 import { asked } from "~/api/queries";
 import type { Mark } from "~/components/Chart";
+import { Older } from "~/components/States";
 import { When } from "~/components/When";
 
 const KINDS: Record<string, Mark["kind"]> = {
@@ -22,12 +23,14 @@ export function marked(events: Event[]): Mark[] {
 }
 
 const SPANS = { "60": "1 h", "1440": "24 h", "10080": "7 d" };
-const MOST = 40;
+const FEW = 40;
 
 /** What changed about a resource and what it runs on: configuration, restarts, deployments, whoever did it. */
 export function Changed({ slug }: { slug: string }) {
   const [minutes, setMinutes] = useState("1440");
-  const { data } = useQuery(asked.story(slug, Number(minutes)));
+  const [all, setAll] = useState(false);
+  const query = useInfiniteQuery(asked.story(slug, Number(minutes)));
+  const { data } = query;
   const changes = (data?.items ?? []).filter((event) => isChange(event.kind));
   return (
     <section className="card">
@@ -42,19 +45,25 @@ export function Changed({ slug }: { slug: string }) {
           data={Object.entries(SPANS).map(([value, label]) => ({ value, label }))}
         />
       </div>
-      {data && changes.length === 0 && (
+      {data && changes.length === 0 && !query.hasNextPage && (
         <Text size="sm" c="dimmed">
           Nothing in this time.
         </Text>
       )}
       <ul className="story" aria-label="What changed">
-        {changes.slice(0, MOST).map((event) => (
+        {(all ? changes : changes.slice(0, FEW)).map((event) => (
           <li key={event.seq} style={{ gridTemplateColumns: "4.75rem 1fr" }}>
             <When at={event.at} />
             <span className="said">{event.text}</span>
           </li>
         ))}
       </ul>
+      {!all && changes.length > FEW && (
+        <button type="button" className="link" onClick={() => setAll(true)}>
+          All {changes.length}
+        </button>
+      )}
+      {query.hasNextPage && <Older query={query} name="events looked through" />}
     </section>
   );
 }

@@ -1,4 +1,4 @@
-import { Group, SegmentedControl, Switch, Text, TextInput } from "@mantine/core";
+import { Button, Group, SegmentedControl, Switch, Text, TextInput } from "@mantine/core";
 import { useDebouncedValue } from "@mantine/hooks";
 import { useQuery } from "@tanstack/react-query";
 import { useEffect, useState } from "react";
@@ -7,7 +7,7 @@ import { asked, client, type Level } from "~/api/queries";
 import { follow } from "~/api/stream";
 
 const LEVELS: Level[] = ["WARNING", "ERROR", "CRITICAL"];
-const MOST = 400; // lines that are shown
+const MOST = 2000; // lines that are kept while it is followed
 type Lines = Schemas["Page_LineView_"];
 
 /** The lines kept of a log, by level and text, with each new one as it comes; and what it usually says. */
@@ -43,6 +43,11 @@ export function Logs({ slug }: { slug: string }) {
     );
   }, [slug, level, text, following, loaded]);
   const lines = data?.items ?? [];
+  async function older() {
+    const key = asked.logs(slug, level, text).queryKey;
+    const more = await client.fetchQuery({ ...asked.logs(slug, level, text, data?.next), staleTime: Infinity });
+    client.setQueryData<Lines>(key, (known) => (known ? { ...more, items: [...known.items, ...more.items] } : known));
+  }
   return (
     <section className="card">
       <Group justify="space-between" mb="xs">
@@ -88,6 +93,16 @@ export function Logs({ slug }: { slug: string }) {
             </li>
           ))}
         </ul>
+      )}
+      {data?.next && (
+        <Group gap="sm" mt="sm">
+          <Text size="sm" c="dimmed" role="status">
+            The newest {lines.length} lines.
+          </Text>
+          <Button size="xs" variant="default" onClick={() => void older()}>
+            Older ones
+          </Button>
+        </Group>
       )}
       {templates && templates.items.length > 0 && (
         <details style={{ marginTop: 10 }}>

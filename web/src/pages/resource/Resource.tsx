@@ -4,7 +4,7 @@ import { Link, useParams } from "@tanstack/react-router";
 import { useState } from "react";
 import type { Schemas } from "~/api/client";
 import { asked } from "~/api/queries";
-import { Chart } from "~/components/Chart";
+import { Chart, Legend } from "~/components/Chart";
 import { figure, short, thresholds, words } from "~/components/figures";
 import { HealthBadge } from "~/components/Health";
 import { IncidentLines } from "~/components/IncidentLines";
@@ -81,8 +81,8 @@ function Readings({ detail }: { detail: Detail }) {
   const matters = status?.items.find((item) => item.id === detail.id)?.metric?.name;
   const first = [...new Set([...(matters && all.includes(matters) ? [matters] : []), ...limited])].slice(0, FIRST);
   const shown = every || first.length === 0 ? all : first;
-  const { data: story } = useQuery(asked.story(detail.slug, Number(minutes)));
-  const marks = marked(story?.items ?? []);
+  const story = useInfiniteQuery(asked.story(detail.slug, Number(minutes)));
+  const marks = marked(story.data?.items ?? []);
   return (
     <section aria-label="Readings">
       <div style={{ display: "flex", gap: 16, alignItems: "center", flexWrap: "wrap", marginBottom: 10 }}>
@@ -105,6 +105,8 @@ function Readings({ detail }: { detail: Detail }) {
             {points.length} of {data.of} looks are drawn
           </Text>
         )}
+        <Legend marks={marks} />
+        {story.hasNextPage && <Older query={story} name="events are marked" />}
       </div>
       {points.length < 2 ? (
         <Empty title="No readings in this time" />

@@ -17,6 +17,10 @@ const ORIGINS: Record<Runbook["origin"], string> = {
   learned: "learned",
 };
 
+/** What it is for; what is filled in from a reading is said to be. */
+export const cause = ({ cause: said }: Pick<Runbook, "cause">): string =>
+  /^\{\w+\}$/.test(said) ? "As the reading tells." : said.replace(/\{(\w+)\}/g, "‹$1›").replaceAll("_", " ");
+
 export function Runbooks() {
   const runbooks = useQuery(asked.runbooks());
   const [typed, setTyped] = useState("");
@@ -66,7 +70,7 @@ function One({ runbook }: { runbook: Runbook }) {
     <details className="card" onToggle={(event) => setOpened(event.currentTarget.open)}>
       <summary>
         <b>{runbook.name}</b> <span className="step">{runbook.kind}</span>{" "}
-        {ORIGINS[runbook.origin] && <span className="step">{ORIGINS[runbook.origin]}</span>} {runbook.cause}
+        {ORIGINS[runbook.origin] && <span className="step">{ORIGINS[runbook.origin]}</span>} {cause(runbook)}
       </summary>
       {opened && <Opened runbook={runbook} />}
     </details>

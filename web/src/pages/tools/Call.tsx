@@ -5,6 +5,7 @@ import { useState } from "react";
 import { api, ask, type Schemas } from "~/api/client";
 import { asked } from "~/api/queries";
 import { Act } from "~/components/Act";
+import { bytes } from "~/components/figures";
 import { EffectBadge, given, Output } from "~/components/Steps";
 import { When } from "~/components/When";
 
@@ -12,11 +13,13 @@ type Tool = Schemas["ToolView"];
 
 export interface Field {
   name: string;
-  type: "string" | "number" | "boolean" | "choice" | "json";
+  type: "string" | "number" | "bytes" | "boolean" | "choice" | "json";
   needed: boolean;
   description: string;
   choices: string[];
   preset: unknown;
+  least?: number;
+  most?: number;
 }
 
 interface Property {
@@ -24,6 +27,9 @@ interface Property {
   description?: string;
   default?: unknown;
   enum?: unknown[];
+  unit?: string;
+  minimum?: number;
+  maximum?: number;
   anyOf?: Property[];
 }
 
@@ -35,11 +41,13 @@ export function fields(schema: Record<string, unknown>): Field[] {
     const property = given.anyOf?.find((one) => one.type !== "null") ?? given;
     const type = property.enum
       ? "choice"
-      : property.type === "integer" || property.type === "number"
-        ? "number"
-        : property.type === "boolean" || property.type === "string"
-          ? property.type
-          : "json";
+      : property.unit === "bytes"
+        ? "bytes"
+        : property.type === "integer" || property.type === "number"
+          ? "number"
+          : property.type === "boolean" || property.type === "string"
+            ? property.type
+            : "json";
     return {
       name,
       type,
@@ -47,6 +55,8 @@ export function fields(schema: Record<string, unknown>): Field[] {
       description: given.description ?? "",
       choices: (property.enum ?? []).map(String),
       preset: given.default,
+      least: property.minimum,
+      most: property.maximum,
     };
   });
 }
@@ -57,10 +67,13 @@ export function values(all: Field[], typed: Record<string, unknown>): Record<str
     all.flatMap(({ name, type }) => {
       const value = typed[name];
       if (value === undefined || value === "") return [];
+      if (type === "bytes") return [[name, /^\d+$/.test(String(value)) ? Number(value) : value]]; // or `64mb`, as it is
       return [[name, type === "json" && typeof value === "string" ? (JSON.parse(value) as unknown) : value]];
     }),
   );
 }
+
+const said = (step?: Schemas["Step"]): string => given(step?.arguments, step?.in_bytes);
 
 /** What a tool does, a form for its arguments, and what came of a call. */
 export function Call({ tool, at }: { tool: Tool; at?: string }) {
@@ -138,7 +151,12 @@ export function Call({ tool, at }: { tool: Tool; at?: string }) {
               {warning}
             </Text>
           ))}
-          {result.output !== null && result.output !== undefined && <Output value={result.output} />}
+          {result.output !== null && result.output !== undefined && (
+            <Output
+              value={result.output}
+              inBytes={all.filter(({ type }) => type === "bytes").map(({ name }) => name)}
+            />
+          )}
         </section>
       )}
       {recent.length > 0 && (
@@ -149,7 +167,7 @@ export function Call({ tool, at }: { tool: Tool; at?: string }) {
           {recent.map((fix) => (
             <Text key={fix.id} size="sm">
               <When at={fix.started_at} />: {fix.plan.author},{" "}
-              {given(fix.plan.steps.find((step) => step.tool === tool.name)?.arguments)} {fix.said}
+              {said(fix.plan.steps.find((step) => step.tool === tool.name))} {fix.said}
             </Text>
           ))}
         </section>
@@ -158,8 +176,18 @@ export function Call({ tool, at }: { tool: Tool; at?: string }) {
   );
 }
 
+/** Its bounds, in its unit. */
+export function bounds({ type, least, most }: Field): string {
+  const said = (value: number) => (type === "bytes" ? bytes(value) : value.toLocaleString("en-GB"));
+  return [
+    ...(least === undefined ? [] : [`at least ${said(least)}`]),
+    ...(most === undefined ? [] : [`at most ${said(most)}`]),
+  ].join(", ");
+}
+
 function Input({ field, value, set }: { field: Field; value: unknown; set: (value: unknown) => void }) {
-  const shared = { label: field.name, description: field.description, withAsterisk: field.needed };
+  const description = [field.description, bounds(field)].filter(Boolean).join("; ");
+  const shared = { label: field.name, description, withAsterisk: field.needed };
   if (field.type === "boolean")
     return (
       <Switch
@@ -169,6 +197,17 @@ function Input({ field, value, set }: { field: Field; value: unknown; set: (valu
         onChange={(event) => set(event.currentTarget.checked)}
       />
     );
+  if (field.type === "bytes") {
+    const typed = typeof value === "string" || typeof value === "number" ? String(value) : "";
+    return (
+      <TextInput
+        {...shared}
+        description={`In bytes, or as 64mb or 1.5gib; ${bounds(field)}${/^\d+$/.test(typed) ? `. It is ${bytes(Number(typed))}` : ""}`}
+        value={typed}
+        onChange={(event) => set(event.currentTarget.value)}
+      />
+    );
+  }
   if (field.type === "number")
     return (
       <NumberInput
