@@ -228,7 +228,7 @@ async def test_only_the_figures_the_proof_names_are_told() -> None:
     subject = replace(HEALED, healed=Condition("reading.used_ratio < 0.5"), before=reading(used=9.0, used_ratio=0.97))
     good = look(reading(used=1.0, used_ratio=0.1))
     verdict = await judged(*[good] * GOOD_LOOKS, subject=subject)
-    assert [reason for reason in verdict.reasons if "→" in reason] == ["used_ratio: 0.97 → 0.1"]
+    assert [reason for reason in verdict.reasons if "→" in reason] == ["used: 97 % → 10 %"]
 
 
 async def test_what_the_runbook_wants_and_nobody_can_tell_is_inconclusive() -> None:

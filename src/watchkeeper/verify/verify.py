@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 
 from watchkeeper.domain import Condition, Health, Probe, Reading, Verdict
+from watchkeeper.domain.figures import figure, unit, words
 from watchkeeper.domain.situation import Situation
 
 GOOD_LOOKS = 3
@@ -195,7 +196,7 @@ def _told(subject: Subject, after: Reading) -> tuple[str, ...]:
     named = set(re.findall(r"reading\.(\w+)", subject.healed.source))
     names = [name for name in after.metrics if name in named]
     return tuple(
-        f"{name}: {subject.before.metrics[name]:.4g} → {after.metrics[name]:.4g}"
+        f"{words(name)}: {figure(subject.before.metrics[name], unit(name))} → {figure(after.metrics[name], unit(name))}"
         for name in names
         if name in subject.before.metrics
     )

@@ -11,7 +11,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from watchkeeper.notify.html.scale import figure, moments, ticks, unit
+from watchkeeper.domain.figures import figure, unit
+from watchkeeper.notify.html.scale import moments, ticks
 
 ROW = 18.0
 """Height of a row of numbered marks, in units of the drawing."""

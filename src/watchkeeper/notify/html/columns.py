@@ -7,8 +7,9 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 
 from watchkeeper.domain import Alert, Incident
+from watchkeeper.domain.figures import figure
 from watchkeeper.notify.html.chart import Placed
-from watchkeeper.notify.html.scale import DAY, figure, ticks
+from watchkeeper.notify.html.scale import DAY, ticks
 
 ENDINGS = {
     "healed": "healed without a person",

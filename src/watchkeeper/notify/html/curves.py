@@ -5,8 +5,8 @@ from collections.abc import Iterable
 from datetime import datetime, timedelta
 
 from watchkeeper.domain import Alert, Fix, Reading
+from watchkeeper.domain.figures import figure, unit
 from watchkeeper.notify.html.chart import Band, Curve, Limit, Mark
-from watchkeeper.notify.html.scale import figure, unit
 from watchkeeper.notify.html.story import Story, deed
 
 MOST = 4

@@ -6,12 +6,12 @@ from datetime import datetime
 from typing import Any
 
 from watchkeeper.domain import Fix, Step, StepRecord
+from watchkeeper.domain.figures import figure, unit, words
 from watchkeeper.domain.spoken import spoken
 from watchkeeper.notify.figures import changed
 from watchkeeper.notify.html.chart import Curve, Drawing, draw
 from watchkeeper.notify.html.curves import curves, line, marks
 from watchkeeper.notify.html.page import capital, clock, render
-from watchkeeper.notify.html.scale import figure, unit, words
 from watchkeeper.notify.html.story import Story, action, deed, headline, impact, lost, needs, proof, shift
 from watchkeeper.notify.report import NOTHING_CHANGED, beside, parted
 

@@ -5,9 +5,9 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 from watchkeeper.domain import Alert, Approval, Effect, Event, Fix, Health, Incident, LogLine, Reading, Rule
+from watchkeeper.domain.figures import figure, unit
 from watchkeeper.domain.spoken import spoken
 from watchkeeper.notify.figures import changed, together, undone
-from watchkeeper.notify.html.scale import figure, unit
 
 KINDS = {
     "redis": "Redis",
