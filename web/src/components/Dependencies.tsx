@@ -4,13 +4,13 @@ import { Link } from "@tanstack/react-router";
 import type { Schemas } from "~/api/client";
 import { asked } from "~/api/queries";
 import { short } from "./figures";
-import { HealthBadge } from "./Health";
+import { HealthBadge, HealthMark } from "./Health";
 import { place } from "./layout";
 import { Empty } from "./States";
 
 const [WIDE, HIGH, COLUMN, ROW] = [164, 46, 202, 62];
 const BEND = 22;
-const LETTERS = 20; // of a name, that fit
+const LETTERS = 18; // of a name, that fit
 const SMALLEST = 0.85; // it is not drawn smaller, but scrolled
 
 /** What needs what, with health along it and the roots marked; `only`: nothing else, where a filter leaves few. */
@@ -96,6 +96,9 @@ function Drawing({ view }: { view: Schemas["MapView"] }) {
               className={`map-${node.health.toLowerCase()} ${root ? "map-root" : ""}`}
             >
               <rect width={WIDE} height={HIGH} rx="6" />
+              <g transform={`translate(${WIDE - 24} 8)`}>
+                <HealthMark health={node.health} size={14} />
+              </g>
               <text x="12" y="20">
                 <title>{node.slug}</title>
                 {node.slug.length > LETTERS ? `${node.slug.slice(0, LETTERS - 1)}…` : node.slug}

@@ -2,7 +2,8 @@ import { expect, test } from "vitest";
 import type { Event } from "~/api/client";
 import { inOrder } from "~/pages/incident/Story";
 import { sentence } from "~/pages/settings/Policy";
-import { sayings } from "./Steps";
+import { bounds, fields, values } from "~/pages/tools/Call";
+import { inUnits, sayings } from "./Steps";
 
 const event = (seq: number, kind: string, said: string[] = [], subject = "fix-1"): Event =>
   ({
@@ -40,4 +41,31 @@ test("a row of policy is read as a sentence", () => {
   expect(sentence(row)).toBe(
     "By itself: looking. After a yes: changes that can be set back, interruptions that lose nothing. Never: what loses data.",
   );
+});
+
+test("what a tool gave is told in the units that its names and its schema tell", () => {
+  expect(inUnits({ before: 69330760, now: 161061273 }, ["value"])).toEqual([
+    ["before", "66.1 MiB"],
+    ["now", "153.6 MiB"],
+  ]);
+  expect(inUnits({ before: 100, now: 200 })).toEqual([
+    ["before", "100"],
+    ["now", "200"],
+  ]);
+  expect(inUnits({ removed: 12345, used_memory_ratio: 0.61 })).toEqual([
+    ["removed", "12,345"],
+    ["used memory", "61 %"],
+  ]);
+  expect(inUnits([{ at: 1 }])).toBeNull();
+  expect(inUnits({ rows: [1, 2] })).toBeNull();
+});
+
+test("an argument in bytes is taken as people write it, and its bounds are told so", () => {
+  const all = fields({
+    properties: { value: { type: "integer", unit: "bytes", minimum: 1048576 } },
+    required: ["value"],
+  });
+  expect(all.map(bounds)).toEqual(["at least 1 MiB"]);
+  expect(values(all, { value: "64mb" })).toEqual({ value: "64mb" });
+  expect(values(all, { value: "67108864" })).toEqual({ value: 67108864 });
 });

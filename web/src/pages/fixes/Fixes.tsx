@@ -58,7 +58,13 @@ function Figures({ view }: { view: Schemas["EvaluationView"] }) {
       <div className="figures">
         <Figure
           name="Healed"
-          value={view.fixes.rate === null ? "–" : `${Math.round(view.fixes.rate * 100)} %`}
+          value={
+            view.fixes.rate !== null
+              ? `${Math.round(view.fixes.rate * 100)} %`
+              : view.fixes.tried > 0
+                ? `${view.fixes.healed} of ${view.fixes.tried}`
+                : "–"
+          }
           says={view.fixes.said}
         />
         {Object.entries(view.seconds)

@@ -147,6 +147,9 @@ function Begin() {
 
 const SIGNS: Record<string, string> = { done: "✓", failed: "✕", running: "▸", waiting: "○", skipped: "–" };
 
+/** Right was to find nothing: then nothing has failed. */
+const nothing = (step: Schemas["ValidationStep"]): Schemas["ValidationStep"] => ({ ...step, status: "skipped" });
+
 function One({ run }: { run: Run }) {
   const row = run.row as { right?: boolean; verdict?: string; reasons?: string[]; seconds?: { total?: number } } | null;
   const judged = row ? (row.right ? "right" : "wrong") : run.status;
@@ -157,13 +160,13 @@ function One({ run }: { run: Run }) {
           {run.fault} <span className={`step step-${judged}`}>{judged}</span>
         </Text>
         <Text size="sm" c="dimmed" className="figure">
-          {row?.verdict} {row?.seconds?.total ? `in ${seconds(row.seconds.total)}, ` : ""}
+          {row?.verdict?.replaceAll("_", " ")} {row?.seconds?.total ? `in ${seconds(row.seconds.total)}, ` : ""}
           <When at={time(run.began)} />
         </Text>
       </Group>
       <ol className="stepper" aria-label="Steps">
         {run.steps.map((step) => (
-          <Ticking key={step.name} step={step} />
+          <Ticking key={step.name} step={row?.right && step.status === "failed" ? nothing(step) : step} />
         ))}
       </ol>
       {run.error && (
