@@ -1,9 +1,13 @@
-"""The console in a real Chromium, against a real server that watches a real Redis."""
+"""The console in a real Chromium, against a real server that watches a real Redis: one of each for all of these tests.
+Each has a tab of its own, in one browser that keeps the files it has."""
 
+import asyncio
 import os
 import shutil
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -13,7 +17,9 @@ from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_play
 
 from tests.cli.conftest import Up, running
 from tests.conftest import RedisServer, start_redis
+from watchkeeper.domain import Event, Incident, now
 from watchkeeper.server.console import FILES
+from watchkeeper.store import Store
 
 PATIENCE = 60_000.0
 """Milliseconds that are waited for what must come."""
@@ -37,12 +43,12 @@ class Site:
     def token(self) -> str:
         return (self.up.data / "token").read_text().strip()
 
-    def fill(self, name: str) -> None:
+    def fill(self, name: str, kind: str = "page") -> None:
         """Until it takes no more."""
         with self.redis[name].client() as client:
             try:
                 for number in range(100_000):
-                    client.set(f"page:{number}", "x" * 100_000)
+                    client.set(f"{kind}:{number}", "x" * 100_000)
             except redis.ResponseError:
                 return
         raise AssertionError("it never got full")
@@ -60,7 +66,31 @@ def reachable() -> None:
         pytest.skip("there is no Chromium: apt-get install chromium")
 
 
-@pytest.fixture(scope="module")
+LONG_AGO = 120
+"""Incidents of two days ago; the first of them has a long story."""
+LONG = 1200
+
+
+async def history(data: Path) -> None:
+    """What a server that has run for long has in its store."""
+    began = now() - timedelta(days=2)
+    async with (
+        Store.open(f"sqlite+aiosqlite:///{data / 'watchkeeper.db'}") as store,
+        store.transaction() as transaction,
+    ):
+        for number in range(LONG_AGO):
+            at, key = began + timedelta(minutes=number), f"inc-old{number}"
+            old = Incident(key, f"old fault {number}", GONE, (GONE,), at).close("recovered", at + timedelta(seconds=30))
+            await transaction.put(old)
+        for number in range(LONG):
+            at = began + timedelta(milliseconds=20 * number)
+            await transaction.emit(Event("alert.firing", GONE, f"moment {number}", at, incident="inc-old0"))
+
+
+GONE = "local/lab/redis/gone"
+
+
+@pytest.fixture(scope="package")
 def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
     reachable()
     folder = tmp_path_factory.mktemp("console")
@@ -81,7 +111,11 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
         for name, server in servers.items()
     ]
     config = folder / "watchkeeper.yaml"
-    config.write_text(yaml.safe_dump({"resources": resources, "rules": {"redis-memory-full": {"for": "500ms"}}}))
+    said = {"resources": resources, "rules": {"redis-memory-full": {"for": "500ms"}}}
+    config.write_text(yaml.safe_dump(said | {"policy": {"cooldown": 0, "changes_per_hour": 100}}))
+    (folder / "data").mkdir()
+    with ThreadPoolExecutor() as thread:  # Playwright's loop may run in this one
+        thread.submit(asyncio.run, history(folder / "data")).result()
     try:
         with running(folder / "data", "--config", str(config), "--mode", "approve") as up:
             up.until_line("What happens from here on")
@@ -93,7 +127,7 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
             server.process.stdout.close()
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="package")
 def browser() -> Iterator[Browser]:
     expect.set_options(timeout=PATIENCE)
     with sync_playwright() as playwright:
@@ -102,8 +136,9 @@ def browser() -> Iterator[Browser]:
         browser.close()
 
 
-@pytest.fixture
+@pytest.fixture(scope="package")
 def context(site: Site, browser: Browser) -> Iterator[BrowserContext]:
+    """One for all tabs, so that files are asked for once."""
     context = browser.new_context(base_url=site.address)
     context.set_default_timeout(PATIENCE)
     yield context
@@ -122,12 +157,12 @@ def page(site: Site, context: BrowserContext) -> Iterator[Page]:
         lambda asked: None if asked.url.startswith((site.address, "data:", "blob:")) else wrong.append(asked.url),
     )
     yield page
+    page.close()
     assert not wrong
 
 
 @pytest.fixture
 def operator(site: Site, page: Page) -> Page:
     """The same, with the operator's token."""
-    page.goto("/settings")
-    page.evaluate("token => sessionStorage.setItem('watchkeeper-token', token)", site.token)
+    page.add_init_script(f"sessionStorage.setItem('watchkeeper-token', '{site.token}')")
     return page

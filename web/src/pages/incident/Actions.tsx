@@ -1,6 +1,6 @@
 import { Button } from "@mantine/core";
 import { useState } from "react";
-import { api, ask, type Schemas } from "~/api/client";
+import { api, ask, type Event, type Schemas } from "~/api/client";
 import { Act } from "~/components/Act";
 
 interface Props {
@@ -26,12 +26,21 @@ export function Actions({ detail, folded }: Props) {
   );
 }
 
-function Acts({ detail: { incident, fixes } }: Pick<Props, "detail">) {
+/** When and by whom a fix was taken back on purpose, after it was over. */
+export const takenBack = (events: Event[], fix: string): Event | undefined =>
+  events.find(({ kind, subject }) => kind === "fix.taken_back" && subject === fix);
+
+function Acts({ detail: { incident, fixes, events } }: Pick<Props, "detail">) {
   const params = { path: { key: incident.id } };
   const active = incident.status !== "closed" && incident.status !== "escalated";
-  const last = [...fixes].sort((one, other) => Date.parse(other.started_at) - Date.parse(one.started_at))[0];
+  const last = fixes
+    .filter(({ plan }) => !plan.undoes)
+    .sort((one, other) => Date.parse(other.started_at) - Date.parse(one.started_at))[0];
   const undoable =
-    last?.status === "closed" && last.undo.length === 0 && last.steps.some((step) => step.status === "done");
+    last?.status === "closed" &&
+    last.undo.length === 0 &&
+    !takenBack(events, last.id) &&
+    last.steps.some((step) => step.status === "done");
   return (
     <>
       {incident.status !== "closed" && !incident.acknowledged && (

@@ -12,7 +12,7 @@ import { IncidentStatus, Verdict } from "~/components/Status";
 import { EffectBadge, sayings, Steps } from "~/components/Steps";
 import { Title } from "~/components/Title";
 import { When } from "~/components/When";
-import { Actions } from "./Actions";
+import { Actions, takenBack } from "./Actions";
 import { Curves } from "./Curves";
 import { Story } from "./Story";
 
@@ -159,6 +159,7 @@ function Diagnosed({ diagnosis }: { diagnosis: Schemas["Diagnosis"] }) {
 }
 
 function Tried({ fix, events }: { fix: Fix; events: Event[] }) {
+  const back = takenBack(events, fix.id);
   const worst = fix.plan.steps.map((step) => step.effect).at(-1);
   return (
     <section className="card">
@@ -177,6 +178,11 @@ function Tried({ fix, events }: { fix: Fix; events: Event[] }) {
       {fix.undo.length > 0 && (
         <Text size="sm" mt="sm">
           Taken back: {fix.undo.map((step) => `${step.tool} (${step.status})`).join(", ")}
+        </Text>
+      )}
+      {back && (
+        <Text size="sm" mt="sm">
+          Taken back by {back.by.replace(/^\w+:/, "")} <When at={back.at} />.
         </Text>
       )}
       {fix.verdict && (
