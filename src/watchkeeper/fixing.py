@@ -27,8 +27,8 @@ from watchkeeper.domain import (
     Verdict,
     now,
 )
-from watchkeeper.domain.incident import NO_FAULT
 from watchkeeper.domain.situation import Situation, effect_of
+from watchkeeper.domain.verdict import NO_FAULT
 from watchkeeper.hindering import credited, hindered, hindering
 from watchkeeper.incidents import Desk
 from watchkeeper.store import Later, Store, fixes_beside, new_id

@@ -5,8 +5,8 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from watchkeeper.domain import Alert, Fix, Incident, Verdict, now
-from watchkeeper.domain.incident import NO_CREDIT
 from watchkeeper.domain.situation import Situation
+from watchkeeper.domain.verdict import NO_CREDIT
 from watchkeeper.incidents import Desk
 from watchkeeper.store import Store
 

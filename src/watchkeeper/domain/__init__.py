@@ -20,8 +20,6 @@ from watchkeeper.domain.incident import (
     IncidentStatus,
     StepRecord,
     StepStatus,
-    Verdict,
-    VerdictOutcome,
 )
 from watchkeeper.domain.network import Address, Attachment, Connection, Network
 from watchkeeper.domain.plan import Diagnosis, Effect, Evidence, Plan, Runbook, RungStep, Step
@@ -44,6 +42,7 @@ from watchkeeper.domain.rule import Alert, AlertStatus, Rule, Severity
 from watchkeeper.domain.said import Said, Stop
 from watchkeeper.domain.size import InBytes
 from watchkeeper.domain.tool import Precondition, Tool, tool
+from watchkeeper.domain.verdict import Verdict, VerdictOutcome
 
 __all__ = [
     "LOOP",

@@ -8,15 +8,15 @@ from typing import Any, Literal
 from watchkeeper.domain.errors import LeftToPeople
 from watchkeeper.domain.plan import Diagnosis, Plan
 from watchkeeper.domain.policy import LOOP, Decision, Principal
-from watchkeeper.domain.reading import Probe, Reading
+from watchkeeper.domain.reading import Reading
 from watchkeeper.domain.restraint import Hold
 from watchkeeper.domain.said import Said, Stop
+from watchkeeper.domain.verdict import Verdict
 
 IncidentStatus = Literal["open", "diagnosing", "awaiting_approval", "fixing", "verifying", "closed", "escalated"]
 IncidentOutcome = Literal["healed", "recovered", "gone", "by_human", "merged"]
 StepStatus = Literal["intended", "acting", "done", "failed", "refused", "unknown", "skipped"]
 FixStatus = Literal["running", "executed", "undoing", "closed"]
-VerdictOutcome = Literal["healed", "not_healed", "inconclusive", "not_tried"]
 WORDS = {
     "awaiting_approval": "waits for approval",
     "escalated": "handed to a person",
@@ -26,9 +26,6 @@ WORDS = {
     "merged": "part of another",
 }
 """What a status or an outcome is called where a person reads it, where that is another word."""
-NO_FAULT = "nothing was wrong before, and it is still well"
-NO_CREDIT = "it is well again since, and whether by this nothing can tell"
-"""Why a verdict that is well heals nothing."""
 LASTS = 2
 """Relapses in which what healed before is done again; from then on it counts as what does not help."""
 
@@ -53,32 +50,6 @@ class StepRecord:
     started_at: datetime | None = None
     finished_at: datetime | None = None
     undo_of: int | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Verdict:
-    """Judged from readings and probe alone; the same for a fix, a rollout stage and a recovery. `not_tried`: nothing
-    was done, so there is nothing to judge."""
-
-    outcome: VerdictOutcome
-    reasons: tuple[str, ...]
-    before: Reading | None = None
-    after: tuple[Reading, ...] = ()
-    probe: Probe | None = None
-    hindered: tuple[str, ...] = ()
-    """Ids of alerts of other, grave faults that fired while a step failed: it tells nothing of the plan."""
-
-    @property
-    def said(self) -> str:
-        """The outcome in a word or two: what was not ill is not healed."""
-        if self.recovered:
-            return "recovered"
-        return "still well" if NO_FAULT in self.reasons else self.outcome.replace("_", " ")
-
-    @property
-    def recovered(self) -> bool:
-        """Whether it is well again though no step was carried out to its end: that proves nothing of the plan."""
-        return NO_CREDIT in self.reasons
 
 
 @dataclass(frozen=True, slots=True)

@@ -119,6 +119,8 @@ def _ended(story: Story) -> str:
         return f"; fixed{_by(story, cure)} by “{deed(cure)}”, and proven well"
     if incident.outcome == "merged":
         return f"; it was part of {incident.merged_into}"
+    if any(fix.verdict is not None and fix.verdict.recovered for fix in story.fixes):
+        return "; it is well again, though what was done about it failed"
     said = {
         "healed": "; it was fixed and is proven well",
         "recovered": "; it recovered by itself",
