@@ -63,3 +63,9 @@ def test_what_has_its_cause_in_itself_is_explained_only_where_it_names_what_was_
     seen = watched(off(ORDERS, for_seconds=90.0), own)
     found = stopped_cause(WEB.id, [alert(WEB, rule="nginx-configuration-broken", at=T0, own_cause=True)], seen)
     assert (found is not None) is named
+
+
+def test_what_is_needed_and_not_watched_is_no_cause() -> None:
+    seen = watched(reading(WEB))
+    del seen[ORDERS.id]
+    assert stopped_cause(WEB.id, [alert(WEB, at=T0)], seen) is None

@@ -28,7 +28,8 @@ def stopped_cause(
     began = min((alert.pending_at for alert in alerts), default=None)
     if root not in resources or began is None:
         return None
-    below = {up for one in place(root, resources) for up in ties(resources).needs(one)} - place(root, resources)
+    needed = {up for one in place(root, resources) for up in ties(resources).needs(one)} - place(root, resources)
+    below = needed & resources.keys()  # what is needed is not always watched (`only`)
     stopped = {key: at for key in below if (at := _stopped(watchers[key])) is not None and at <= began + SLACK}
     stopped = {key: at for key, at in stopped.items() if began - at <= within}
     if any(alert.own_cause for alert in alerts):
