@@ -33,6 +33,7 @@ from watchkeeper.watch import Watch, incident_for, lately, relapse_of, told_late
 from watchkeeper.watch.clues import grounded, unexplained
 from watchkeeper.watch.correlation import standing, suffering
 from watchkeeper.watch.joining import keep, unclaimed
+from watchkeeper.watch.resting import rests_on
 
 log = structlog.get_logger(__name__)
 ACTIVE = ("open", "diagnosing", "awaiting_approval", "fixing", "verifying", "escalated")
@@ -243,6 +244,7 @@ class Desk:
             firing = await self._store.select(Alert, incident=current.id, status="firing")
             to_do = what_to_do(current, firing, self._seen_by().rulebook.recommended, known)
             escalated, event = handing(current, reason, firing=firing, to_do=to_do)
+            escalated = replace(escalated, rests=await rests_on(current.root, self._store, self._seen_by()))
             await transaction.put(escalated)
             await transaction.emit(event)
             return escalated

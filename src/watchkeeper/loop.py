@@ -35,6 +35,7 @@ from watchkeeper.incidents import Desk
 from watchkeeper.merging import Merging
 from watchkeeper.overruling import respecting
 from watchkeeper.people import People
+from watchkeeper.resting import looked_at_again
 from watchkeeper.store import Store
 from watchkeeper.undoing import Undoing
 from watchkeeper.verify import Subject, judge
@@ -100,8 +101,11 @@ class Loop:
             if incident.left is None and (merged := await self._merging.into_cause(incident)):
                 return merged  # it goes on with what it comes from
             incident = await release(self._desk, incident, at)
-            if not incident.active:
-                return incident  # escalated: a person has it
+            if not incident.active:  # escalated: a person has it, unless what made it hopeless is another now
+                again = await looked_at_again(incident, self._store, self._watch, self._desk)
+                if again is None:
+                    return incident
+                continue
             if stopped := await self._decide.stopped():
                 return await self._desk.hold(incident, stopped)
             root = await self._root(incident, at)

@@ -14,6 +14,7 @@ STYLES = (
     ("incident.stopped", "▲", "yellow"),
     ("incident.closing", "▲", "yellow"),
     ("incident.joined", "●", "red"),
+    ("incident.again", "·", "dim"),
     ("incident.cooldown", "▲", "yellow"),
     ("incident.closed", "●", "bold green"),
     ("incident.", "·", "none"),

@@ -174,6 +174,8 @@ class Incident:
     """What a person should do next, once it is theirs."""
     handed: bool = False
     """A person was told that it is theirs, and since then nothing was done about it and nothing graver came."""
+    rests: Mapping[str, str] | None = None
+    """What it rested on when it was handed to a person: where that is changed, it is looked at again."""
     joins: int = 0
     """How often something new fired while a person had it."""
     closing: Said | None = None

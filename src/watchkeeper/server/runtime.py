@@ -26,6 +26,7 @@ from watchkeeper.incidents import Desk
 from watchkeeper.loop import Loop
 from watchkeeper.notify import Notifier, Silences
 from watchkeeper.predictions import Predictions, Shelf
+from watchkeeper.resting import waking
 from watchkeeper.score import Scorekeeper
 from watchkeeper.server.around import Around
 from watchkeeper.server.learning import Learner
@@ -141,6 +142,7 @@ async def _assembled(
         turns = Turns(store, lambda event, of: live.tell(Told(event, of.id, of.slug)))
         watch.turned = turns.turned
         turns.also = Unseen(watch.watchers, turns.tell).turned
+        noticer.noticed = waking(store, watch, desk)
         desk.watch = watch
         desk.score = score = Scorekeeper(
             store, watch, Decide(registry, Policy(settings.policy, "auto"), store, settings.maintenance), settings.mode

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 from itertools import groupby
@@ -34,12 +34,18 @@ _MAY_BE_LATE = timedelta(minutes=10)
 """A fix of ours may be that much older than the look before, and still be what made a change."""
 
 
+async def _nobody(_: str) -> None:
+    return None
+
+
 class Noticer:
     """Hand it every reading (`hear`); it compares those that tell a configuration, one after the other."""
 
     def __init__(self, store: Store, resources: Callable[[], Mapping[str, Resource]]) -> None:
         self._store = store
         self._resources = resources
+        self.noticed: Callable[[str], Awaitable[None]] = _nobody
+        """Called with a resource once a change of it is told."""
         self._known: dict[str, Fingerprint] = {}
         self._compared: set[str] = set()
         """Those compared since the start: what differs at the first time was changed while nobody watched."""
@@ -102,6 +108,8 @@ class Noticer:
                 await transaction.emit(event)
         self._known[resource.id] = fresh
         self._compared.add(resource.id)
+        if events:
+            await self.noticed(resource.id)
 
     def _same(self, known: Fingerprint, fresh: Fingerprint) -> bool:
         return merged(known, fresh).values == known.values and known.incarnation == fresh.incarnation
