@@ -33,12 +33,9 @@ from watchkeeper.watch import Watch, incident_for, lately, relapse_of, told_late
 from watchkeeper.watch.clues import grounded, unexplained
 from watchkeeper.watch.correlation import standing, suffering
 from watchkeeper.watch.joining import keep, unclaimed
-from watchkeeper.watch.resting import rests_on
 
 log = structlog.get_logger(__name__)
 ACTIVE = ("open", "diagnosing", "awaiting_approval", "fixing", "verifying", "escalated")
-LATEST = 50
-"""Fixes looked through for what they made logs say."""
 BEFORE = timedelta(minutes=2)
 """How much of the readings from before an incident is kept at full rate."""
 
@@ -244,7 +241,6 @@ class Desk:
             firing = await self._store.select(Alert, incident=current.id, status="firing")
             to_do = what_to_do(current, firing, self._seen_by().rulebook.recommended, known)
             escalated, event = handing(current, reason, firing=firing, to_do=to_do)
-            escalated = replace(escalated, rests=await rests_on(current.root, self._store, self._seen_by()))
             await transaction.put(escalated)
             await transaction.emit(event)
             return escalated
@@ -291,7 +287,7 @@ class Desk:
 
     async def _grounded(self, incident: Incident, diagnosis: Diagnosis) -> Diagnosis:
         alerts = await self._store.select(Alert, incident=incident.id)
-        fixes = await self._store.select(Fix, limit=LATEST)
+        fixes = await self._store.select(Fix, limit=50)
         return await grounded(diagnosis, alerts, self._seen_by(), now(), self._store.masker.text, fixes)
 
     async def refuse(self, incident: Incident, plan: Plan, reason: str) -> Incident:

@@ -102,8 +102,7 @@ class Loop:
                 return merged  # it goes on with what it comes from
             incident = await release(self._desk, incident, at)
             if not incident.active:  # escalated: a person has it, unless what made it hopeless is another now
-                again = await looked_at_again(incident, self._store, self._watch, self._desk)
-                if again is None:
+                if await looked_at_again(incident, self._store, self._watch, self._desk) is None:
                     return incident
                 continue
             if stopped := await self._decide.stopped():

@@ -60,6 +60,25 @@ async def _fresh(resources: Iterable[str], store: Store) -> bool:
     return any(one is not None and (now() - one.at).total_seconds() < SETTLES for one in known)
 
 
+def remembering(
+    heal: Callable[[Incident], Awaitable[Incident]], store: Store, watch: Watch, desk: Desk
+) -> Callable[[Incident], Awaitable[Incident]]:
+    """`heal`, after which it is written down what an incident rests on that was handed to a person."""
+
+    async def healing(incident: Incident) -> Incident:
+        after = await heal(incident)
+        if after.status == "escalated" and after.rests is None:
+            present = await rests_on(after.root, store, watch)
+            async with desk.writing:
+                current = await store.get(Incident, after.id)
+                if current.status == "escalated":
+                    after = replace(current, rests=present)
+                    await store.save(after)
+        return after
+
+    return healing
+
+
 def waking(store: Store, watch: Watch, desk: Desk) -> Callable[[str], Awaitable[None]]:
     """Calls for the incidents that may rest on a resource of which a change was noticed."""
 

@@ -26,7 +26,7 @@ from watchkeeper.incidents import Desk
 from watchkeeper.loop import Loop
 from watchkeeper.notify import Notifier, Silences
 from watchkeeper.predictions import Predictions, Shelf
-from watchkeeper.resting import waking
+from watchkeeper.resting import remembering, waking
 from watchkeeper.score import Scorekeeper
 from watchkeeper.server.around import Around
 from watchkeeper.server.learning import Learner
@@ -161,7 +161,7 @@ async def _assembled(
                 act = Act(store, watch, executor, settings.policy.fix_deadline)
                 approval_life = timedelta(minutes=settings.policy.approval_minutes)
                 loop = Loop(store, watch, decide, desk, Fixing(store, watch, decide, act, desk, approval_life))
-                desk.heal = loop.heal
+                desk.heal = remembering(loop.heal, store, watch, desk)
                 if decide.llm is not None:
                     if decide.llm.settings.traces:
                         scanner = Scanner(store.masker, emails=decide.llm.settings.mask_email)
