@@ -11,6 +11,7 @@ import structlog
 
 from watchkeeper.decide import Decide
 from watchkeeper.domain import LOOP, Alert, Approval, Event, Fix, Incident, Plan, now
+from watchkeeper.domain.evaluation import counts
 from watchkeeper.domain.proposal import Ending, Held, Proposal, same
 from watchkeeper.domain.spoken import spoken
 from watchkeeper.store import Store, new_id
@@ -138,7 +139,7 @@ class Scorekeeper:
         fixes = [
             fix
             for fix in await self._store.select(Fix, status="closed", limit=FIXES)
-            if fix.plan.author == plan.author and fix.plan.resources[0].split("/")[2] == kind and fix.verdict
+            if fix.plan.author == plan.author and fix.plan.resources[0].split("/")[2] == kind and counts(fix)
         ]
         took = [(fix.finished_at - fix.started_at).total_seconds() for fix in fixes if fix.finished_at]
         healed = sum(fix.verdict is not None and fix.verdict.outcome == "healed" for fix in fixes)

@@ -9,6 +9,7 @@ from watchkeeper.domain import (
     LOOP,
     Alert,
     Decision,
+    Effect,
     Fix,
     Health,
     Incident,
@@ -20,7 +21,8 @@ from watchkeeper.domain import (
     Verdict,
     VerdictOutcome,
 )
-from watchkeeper.domain.evaluation import evaluate, rate, times
+from watchkeeper.domain.evaluation import counts, evaluate, rate, times
+from watchkeeper.notify.figures import figures
 
 MONDAY = datetime(2026, 3, 2, 12, tzinfo=UTC)
 ROOT = "docker/lab/redis/cache"
@@ -107,3 +109,16 @@ def test_many_are_one_with_its_interval() -> None:
     made = rate(81, 263)  # Newcombe (1998), Statistics in Medicine 17, table I, method 3
     assert (round(made.rate or 0, 4), round(made.low, 4), round(made.high, 4)) == (0.308, 0.2553, 0.3662)
     assert times([float(n) for n in range(1, 12)]).p90 == 10
+
+
+def test_what_another_fault_hindered_is_no_try_wherever_a_rate_is_told() -> None:
+    tried = fix("fix-2", 100)
+    broke = replace(fix("fix-1", 10), verdict=Verdict("not_healed", (), hindered=("alr-other",)))
+    found = evaluate([], [broke, tried], [], "day")
+    assert (found.fixes.healed, found.fixes.tried, found.hindered) == (1, 1, 1)
+    assert [(group.name, group.fixes.tried) for group in found.by["author"]] == [("runbook:full#1", 1)]
+    assert [counts(one) for one in (broke, tried)] == [False, True]
+    harsh = (Step("redis_flush", ROOT, effect=Effect.DESTRUCTIVE),)
+    changing = [replace(one, plan=replace(one.plan, steps=harsh)) for one in (broke, tried)]
+    told = figures([], changing, [], MONDAY, at(1000))
+    assert (told.did_not_help, [(cure.tried, cure.healed, cure.not_healed) for cure in told.cures]) == (0, [(1, 1, 0)])

@@ -47,7 +47,12 @@ def _tell(screen: "Console", answer: dict[str, Any], by: str) -> None:
     screen.print(f"Since {since}: fixes that healed, of those that were tried: {answer['fixes']['said']}.")
     ends = ", ".join(f"{count} {end.replace('_', ' ')}" for end, count in answer["incidents"].items())
     screen.print(f"Incidents: {ends or 'none'}.")
-    beside = {"stopped by people": "stopped", "refused before anything was done": "refused", "taken back": "taken_back"}
+    beside = {
+        "stopped by people": "stopped",
+        "refused before anything was done": "refused",
+        "hindered by another fault, and tried again after it": "hindered",
+        "taken back": "taken_back",
+    }
     told = [f"{answer[name]} {words}" for words, name in beside.items() if answer[name]]
     if told:
         screen.print(f"Not counted: {', '.join(told)}.")

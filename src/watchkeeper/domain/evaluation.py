@@ -105,13 +105,15 @@ class Group:
 
 @dataclass(frozen=True, slots=True)
 class Evaluation:
-    """`stopped` by people, `refused` before they did anything, and `taken_back` by people are no try."""
+    """`stopped` by people, `refused` before they did anything, `hindered` by another fault (because of which a step
+    failed, and which is seen to first), and `taken_back` by people are no try."""
 
     fixes: Rate
     seconds: Mapping[Span, Times]
     incidents: Mapping[str, int]
     stopped: int
     refused: int
+    hindered: int
     taken_back: int
     over_time: tuple[Group, ...]
     by: Mapping[str, tuple[Group, ...]]
@@ -122,9 +124,9 @@ def evaluate(
 ) -> Evaluation:
     """Everything of these. Fixes that are not over are left out."""
     over = [fix for fix in fixes if fix.status == "closed" and fix.verdict is not None]
-    acted = [fix for fix in over if any(r.status in ("done", "failed", "unknown") for r in fix.steps)]
+    acted = [fix for fix in over if _acted(fix)]
     did = {fix.id for fix in acted}
-    tried = [fix for fix in acted if fix.stopped is None and not fix.plan.undoes]
+    tried = [fix for fix in acted if counts(fix)]
     found = cases(tried, alerts)
     names: dict[str, Callable[[Case], Iterable[str]]] = {
         "author": lambda case: (case.fix.plan.author,),
@@ -140,10 +142,22 @@ def evaluate(
         incidents={end: ends.count(end) for end in sorted(set(ends))},
         stopped=sum(fix.stopped is not None for fix in over),
         refused=sum(fix.id not in did and fix.stopped is None for fix in over),
+        hindered=sum(bool(fix.verdict and fix.verdict.hindered) for fix in acted),
         taken_back=sum(bool(fix.plan.undoes) for fix in acted),
         over_time=tuple(sorted(_groups(found, lambda c: (_bucket(c, bucket),)), key=lambda group: group.name)),
         by={name: _groups(found, key) for name, key in names.items()},
     )
+
+
+def counts(fix: Fix) -> bool:
+    """Whether how it ended tells how good its plan is: it did something and was judged, nobody stopped it, it took
+    nothing back, and no step of it failed because of another fault. The same wherever a rate is told."""
+    judged = fix.verdict is not None and fix.verdict.outcome != "not_tried" and not fix.verdict.hindered
+    return judged and fix.stopped is None and not fix.plan.undoes and _acted(fix)
+
+
+def _acted(fix: Fix) -> bool:
+    return any(record.status in ("done", "failed", "unknown") for record in fix.steps)
 
 
 def cases(fixes: Sequence[Fix], alerts: Sequence[Alert]) -> list[Case]:

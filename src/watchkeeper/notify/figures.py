@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from watchkeeper.domain import Alert, Effect, Fix, Incident
+from watchkeeper.domain.evaluation import counts
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,7 +93,7 @@ def figures(
     for one in own:
         said = one.outcome or ("escalated" if one.status == "escalated" else "open")
         ended[said] = ended.get(said, 0) + 1
-    failed = [fix for fix in changing if fix.verdict is not None and fix.verdict.outcome == "not_healed"]
+    failed = [fix for fix in changing if fix.verdict and fix.verdict.outcome == "not_healed" and counts(fix)]
     right = sum(one.outcome == "healed" for one in judged)
     fired = [one for one in alerts if one.firing_at is not None and since <= one.firing_at <= until]
     return Figures(
@@ -106,7 +107,7 @@ def figures(
         did_not_help=len(failed),
         undone=sum(undone(fix) for fix in changing),
         needless=sum(by_key[f.incident].outcome == "recovered" for f in failed if f.incident in by_key),
-        cures=_cures(changing),
+        cures=_cures(fix for fix in changing if counts(fix) or fix.verdict is None),
         places=_places(own, mine, alerts, since, until),
     )
 

@@ -41,7 +41,8 @@ class BeforeAfter(BaseModel):
 
 
 class EvaluationView(BaseModel):
-    """Seconds are told with how many they come from. `stopped`, `refused` and `taken_back` count in no rate."""
+    """Seconds are told with how many they come from. `stopped`, `refused`, `hindered` (by another fault) and
+    `taken_back` count in no rate."""
 
     since: datetime
     until: datetime
@@ -52,6 +53,7 @@ class EvaluationView(BaseModel):
     """By how they ended, or how they stand."""
     stopped: int
     refused: int
+    hindered: int = 0
     taken_back: int
     over_time: list[Group]
     by: dict[str, list[Group]]
@@ -93,6 +95,7 @@ async def evaluation(
         incidents=dict(found.incidents),
         stopped=found.stopped,
         refused=found.refused,
+        hindered=found.hindered,
         taken_back=found.taken_back,
         over_time=list(found.over_time),
         by={name: list(groups) for name, groups in found.by.items()},
