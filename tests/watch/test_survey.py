@@ -70,6 +70,21 @@ async def test_what_is_seen_becomes_a_dependency_and_is_told(store: Store) -> No
     assert len(await scene.kinds()) == 1
 
 
+async def test_who_is_asked_for_at_the_address_it_had_is_known(store: Store) -> None:
+    scene = Scene(store, NetHost("shop", "10.0.0.1"))
+    assert await scene.look() == ()
+    scene.cache.stands = replace(
+        scene.cache.stands, attachments=(Attachment("lab", (), ("cache",)),), listening=frozenset()
+    )
+    scene.shop.stands = replace(scene.shop.stands, connections=(Connection(("10.0.0.1", 40000), ("10.0.0.2", 6379)),))
+    assert await scene.look() == (CACHE.id,)  # it is stopped, and has no address
+    scene.cache.stands = replace(scene.cache.stands, attachments=(Attachment("lab", ("10.0.0.9",), ("cache",)),))
+    assert await scene.look() == (CACHE.id,)  # it has another one
+    assert [unknown.text for unknown in scene.fleet.graph.unknown] == []
+    scene.other.stands = replace(scene.other.stands, attachments=(Attachment("lab", ("10.0.0.2",), ("other",)),))
+    assert OTHER.id in await scene.look()  # who has it now is meant
+
+
 async def test_it_stays_over_the_next_discovery(store: Store) -> None:
     scene = Scene(store, NetHost("shop", "10.0.0.1", "10.0.0.2"))
     await scene.look()

@@ -64,10 +64,16 @@ class Found:
     evidence: str
 
 
-def infer(places: Sequence[Place], own: Network | None = None) -> tuple[list[Found], list[Unknown]]:
+Former = Mapping[tuple[str, str], str]
+"""Network and address → the resource that had it until a while ago: what is stopped has none, and then another."""
+
+
+def infer(
+    places: Sequence[Place], own: Network | None = None, former: Former | None = None
+) -> tuple[list[Found], list[Unknown]]:
     """The edges these facts show, and what they cannot show. `own`: the network of this very process, whose
     connections are never an edge."""
-    return _Atlas(places, own or Network()).infer()
+    return _Atlas(places, own or Network(), former or {}).infer()
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,7 +88,7 @@ class _Reached:
 class _Atlas:
     """Who is where."""
 
-    def __init__(self, places: Sequence[Place], own: Network) -> None:
+    def __init__(self, places: Sequence[Place], own: Network, former: Former) -> None:
         self.places = places
         self.own = own
         self.ours = {connection.local for connection in own.connections}
@@ -100,6 +106,10 @@ class _Atlas:
                 self.by_namespace[place.network.namespace].append(place)
             for (address, port), inside in place.network.published.items():
                 self.by_published[place.network.machine, port].append((address, place, inside))
+        there = {resource.id: place for place in places for resource in place.resources}
+        for where, key in former.items():
+            if key in there and where not in self.by_address:
+                self.by_address[where].append(there[key])
         self.found: dict[tuple[str, str, How], Counter[str]] = defaultdict(Counter)
         self.unknown: list[Unknown] = []
         self.seen: set[tuple[Address, Address]] = set()

@@ -68,6 +68,7 @@ class Survey:
         self._surveyed = surveyed
         self._known: dict[Key, Dependency] = {}
         self._clients: dict[str, tuple[datetime, Sequence[str] | None]] = {}
+        self._addresses: dict[tuple[str, str], tuple[str, datetime]] = {}
         self._kept_at: datetime | None = None
         self._lock = asyncio.Lock()
         self.seconds = 0.0
@@ -107,7 +108,8 @@ class Survey:
             asked = await self._places()
             places = [place for place, _ in asked]
             own = await asyncio.to_thread(_own_network)
-            found, unknown = await asyncio.to_thread(infer, places, own)  # of a thousand it takes a while
+            former = self._remembered(places)
+            found, unknown = await asyncio.to_thread(infer, places, own, former)  # of a thousand it takes a while
             silent = {r.id for place, answered in asked if not answered for r in place.resources}
             before = {edge.edge for edge in self._in_sight()}
             self._learn(found, silent)
@@ -175,6 +177,17 @@ class Survey:
         return found
 
     # Remembering -------------------------------------------------------------------------------------------------
+
+    def _remembered(self, places: Sequence[Place]) -> dict[tuple[str, str], str]:
+        """Who had which address until a while ago: clients go on to ask there for what is stopped, or stands elsewhere
+        since its restart."""
+        at = now()
+        for place in places:
+            for attached in place.network.attachments:
+                for address in attached.addresses if place.resources else ():
+                    self._addresses[attached.network, address] = (place.resources[0].id, at)
+        self._addresses = {key: known for key, known in self._addresses.items() if at - known[1] < LASTS}
+        return {key: resource for key, (resource, _) in self._addresses.items()}
 
     def _learn(self, found: Sequence[Found], silent: set[str]) -> None:
         at, busy = now(), self._busy()
