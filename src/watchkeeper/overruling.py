@@ -21,6 +21,10 @@ GROWN = 1.1
 """What has grown by more than a tenth since then would have come to its former limit, too, or may have."""
 KEPT = timedelta(minutes=3)
 """How far back a look is found in the store: of what is well one a minute is kept."""
+LASTS = timedelta(days=7)
+"""How far back a fix is looked for that had set what a restart took back."""
+BESIDE = timedelta(seconds=30)
+"""How far apart a restart and what it brought are noticed."""
 AS_IT_WAS = "as-it-was"
 """In place of a rung's number."""
 CHANGES = ("change.config", "change.limits")
@@ -33,6 +37,8 @@ class Lowered:
     limit: Limit
     difference: Difference
     at: datetime
+    fix: str = ""
+    """The fix of ours that had set what a restart took back: then nobody did it, and nobody is asked because of it."""
 
 
 async def respecting(plan: Plan, incident: Incident, at: Situation, store: Store, watch: Watch, decide: Decide) -> Plan:
@@ -73,7 +79,21 @@ async def _by_others(root: str, limit: Limit, store: Store) -> Lowered | None:
         if not limit.tightened(difference.before, difference.after):
             break
         found = Lowered(limit, difference, event.at)
-    return found
+    return replace(found, fix=await _taken_back(root, found, store)) if found is not None else None
+
+
+async def _taken_back(root: str, lowered: Lowered, store: Store) -> str:
+    """The fix whose setting ended with a restart, for what a fix sets is in no file; empty where it was not that."""
+    carrier = getattr(await store.resource(root), "runs_on", None)
+    near, about = lowered.at - BESIDE, tuple(filter(None, (root, carrier)))
+    if not await store.happened(("change.restart",), since=near, until=lowered.at + BESIDE, resources=about):
+        return ""
+    for event in reversed(await store.happened(CHANGES, since=lowered.at - LASTS, until=lowered.at, resources=(root,))):
+        changes = cast("list[dict[str, str]]", event.data.get("changes") or [])
+        change = next((one for one in changes if one["setting"] == lowered.limit.setting), None)
+        if change is not None and event.data.get("fix"):
+            return str(event.data["fix"]) if change["after"] == lowered.difference.before else ""
+    return ""
 
 
 async def _load(root: str, limit: Limit, at: datetime, store: Store, watch: Watch) -> float | None:
@@ -93,17 +113,20 @@ def _asking(plan: Plan, lowered: Lowered, incident: Incident, at: Situation, dec
     cause = f"Somebody has lowered a limit below what is used: {said}."
     if not limit.metric:
         cause = f"Somebody has tightened what it may do: {said}."
+    if lowered.fix:
+        cause = f"Its restart took back what {lowered.fix} had set, which stands in no file: {lowered.difference.text}."
     if plan.diagnosis is not None:
         passed = (*plan.diagnosis.ruled_out, f"not so: {plan.diagnosis.cause}")
         plan = replace(plan, diagnosis=replace(plan.diagnosis, cause=cause, ruled_out=passed))
     confirm = f"{at.resources[root].slug}: {said}. Whoever did it may have meant it."
-    plan = replace(plan, confirm=confirm)
+    plan = plan if lowered.fix else replace(plan, confirm=confirm)
     back = replace(plan, author=f"{plan.author.partition('#')[0]}#{AS_IT_WAS}")
     name = limit.by or next(tool.name for tool in decide.tools_of(plan) if limit in tool.limits)
     value = _number(lowered.difference.before)
     if back.key in (*incident.tried, *incident.refused) or not value or name not in decide.tools:
         return plan
-    step = decide.step(name, root, {limit.argument: value}, at, "As it was until somebody lowered it.")
+    why = "As it was until its restart." if lowered.fix else "As it was until somebody lowered it."
+    step = decide.step(name, root, {limit.argument: value}, at, why)
     return replace(back, steps=(step,)) if step else plan
 
 

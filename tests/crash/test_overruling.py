@@ -1,6 +1,7 @@
 """Nobody who has just lowered a limit is overruled in silence: real Redis, mode auto."""
 
 from collections.abc import Iterator
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -8,6 +9,11 @@ import redis
 
 from tests.conftest import RedisServer, start_redis
 from tests.crash.harness import Server, serving
+from tests.domain.making import resource
+from watchkeeper.domain import Event, now
+from watchkeeper.domain.tool import Limit
+from watchkeeper.overruling import _by_others
+from watchkeeper.store import Store
 
 pytestmark = pytest.mark.crash
 MIB = 1 << 20
@@ -105,3 +111,22 @@ def test_who_lowered_it_while_nobody_watched_is_asked_too(watching: Server, full
     assert all(one.ping() for one in held)  # nobody was thrown out
     for one in held:
         one.close()
+
+
+@pytest.mark.parametrize(("restarted", "by"), [(True, "fix-1"), (False, "")])
+async def test_what_a_restart_takes_back_of_a_fix_of_ours_nobody_has_lowered(
+    tmp_path: Path, restarted: bool, by: str
+) -> None:
+    cache, limit, at = resource("cache"), Limit("maxmemory", "used_memory_bytes"), now() - timedelta(minutes=1)
+
+    def change(before: int, after: int, seconds: float, fix: str | None) -> Event:
+        said = [{"setting": "maxmemory", "before": str(before), "after": str(after)}]
+        when = at + timedelta(seconds=seconds)
+        return Event("change.config", cache.id, "", when, resource=cache.id, data={"changes": said, "fix": fix})
+
+    async with Store.open(f"sqlite+aiosqlite:///{tmp_path / 'w.db'}") as store:
+        restart = [Event("change.restart", cache.id, "", at + timedelta(seconds=29), resource=cache.id)] * restarted
+        await store.emit(change(32, 128, 0.0, "fix-1"), *restart, change(128, 32, 30.0, None))
+        found = await _by_others(cache.id, limit, store)
+    assert found is not None
+    assert (found.difference.before, found.difference.after, found.fix) == ("128", "32", by)
