@@ -33,7 +33,7 @@ from watchkeeper.handing import nothing_left
 from watchkeeper.hindering import hinder, release
 from watchkeeper.incidents import Desk
 from watchkeeper.merging import Merging
-from watchkeeper.overruling import respecting
+from watchkeeper.overruling import heeding, respecting
 from watchkeeper.people import People
 from watchkeeper.resting import looked_at_again
 from watchkeeper.store import Store
@@ -151,6 +151,10 @@ class Loop:
             if agreed is None:
                 plan = await respecting(plan, incident, at, self._store, self._watch, self._decide)
                 incident = await self._desk.diagnosed(incident, plan)
+                plan, rejected = await heeding(plan, incident, self._store)
+                if rejected:
+                    incident = await self._desk.refuse(incident, plan, rejected)
+                    continue
             who = agreed.requested_by if agreed else LOOP
             standing = await self._fixing.standing(plan, at, incident, agreed)
             decision = self._decide.permit(plan, at, who, approved=bool(agreed), standing=standing)

@@ -2,12 +2,13 @@
 the cause. A person is asked then, whatever the mode, and what it was before is proposed. It rests on the changes that
 are told, and so holds over a restart of ours, too."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import cast
 
 from watchkeeper.decide import Decide
-from watchkeeper.domain import Incident, Plan, now
+from watchkeeper.domain import Approval, Incident, Plan, now
 from watchkeeper.domain.change import Difference
 from watchkeeper.domain.situation import Situation
 from watchkeeper.domain.spoken import spoken
@@ -51,6 +52,25 @@ async def respecting(plan: Plan, incident: Incident, at: Situation, store: Store
         if lowered is not None:
             return _asking(plan, lowered, incident, at, decide)
     return plan
+
+
+async def heeding(plan: Plan, incident: Incident, store: Store) -> tuple[Plan, str]:
+    """The plan, and why it is not to be asked for: a person has rejected the very same here, whoever wrote that. Where
+    the arguments are others, it says so."""
+    for approval in await store.select(Approval, incident=incident.id, status="rejected"):
+        if approval.plan.key not in incident.refused or approval.plan.key == plan.key:
+            continue
+        if _calls(approval.plan) == _calls(plan):
+            return plan, f"{approval.decided_by} has rejected the same ({approval.plan.author})"
+        if [call[:2] for call in _calls(approval.plan)] == [call[:2] for call in _calls(plan)]:
+            former = "; ".join(", ".join(f"{k}={v}" for k, v in s.arguments.items()) for s in approval.plan.steps)
+            said = f"Not what {approval.decided_by} has rejected: that was with {former}."
+            return replace(plan, confirm=f"{plan.confirm} {said}".strip()), ""
+    return plan, ""
+
+
+def _calls(plan: Plan) -> list[tuple[str, str, Mapping[str, object]]]:
+    return [(step.tool, step.resource, dict(step.arguments)) for step in plan.steps]
 
 
 async def _lowered(root: str, limit: Limit, at: Situation, store: Store, watch: Watch) -> Lowered | None:

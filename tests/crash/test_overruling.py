@@ -1,6 +1,7 @@
 """Nobody who has just lowered a limit is overruled in silence: real Redis, mode auto."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 
@@ -9,10 +10,10 @@ import redis
 
 from tests.conftest import RedisServer, start_redis
 from tests.crash.harness import Server, serving
-from tests.domain.making import resource
-from watchkeeper.domain import Event, now
+from tests.domain.making import T0, incident, plan, resource, step
+from watchkeeper.domain import LOOP, Approval, Decision, Event, Plan, now
 from watchkeeper.domain.tool import Limit
-from watchkeeper.overruling import _by_others
+from watchkeeper.overruling import _by_others, heeding
 from watchkeeper.store import Store
 
 pytestmark = pytest.mark.crash
@@ -130,3 +131,22 @@ async def test_what_a_restart_takes_back_of_a_fix_of_ours_nobody_has_lowered(
         found = await _by_others(cache.id, limit, store)
     assert found is not None
     assert (found.difference.before, found.difference.after, found.fix) == ("128", "32", by)
+
+
+async def test_the_very_same_is_not_asked_for_twice_and_what_differs_says_so(tmp_path: Path) -> None:
+    def asks(author: str, value: int) -> Plan:
+        return replace(plan(step("redis_set_maxmemory", value=value)), author=author)
+
+    first = asks("runbook:memory-full#as-it-was", 128)
+    said = Approval(
+        "apr-1", "inc-1", "fix-1", first, Decision("ask", "p", ""), "", LOOP, T0, T0, "rejected", "person:ada"
+    )
+    refused = replace(incident(), refused=(first.key,))
+    async with Store.open(f"sqlite+aiosqlite:///{tmp_path / 'w.db'}") as store:
+        await store.save(said)
+        same, why = await heeding(asks("runbook:memory-full#2", 128), refused, store)
+        assert (why, same.confirm) == ("person:ada has rejected the same (runbook:memory-full#as-it-was)", "")
+        other, why = await heeding(asks("runbook:memory-full#2", 160), refused, store)
+        assert (why, other.confirm) == ("", "Not what person:ada has rejected: that was with value=128.")
+        again, why = await heeding(asks("runbook:memory-full#2", 128), incident(), store)  # somebody has it tried again
+        assert (why, again.confirm) == ("", "")
