@@ -34,13 +34,17 @@ FULL = seen("a", 5000)
     ],
 )
 def test_keys_that_are_gone_after_a_restart_are_told(then: Reading, said: str) -> None:
-    assert lost([reading(responding=0.0), FULL], then) == said
-    assert lost([], then) == ""
+    assert lost([reading(responding=0.0), FULL], [then]) == said
+    assert lost([], [then]) == ""
+
+
+def test_what_came_back_and_was_removed_since_is_no_loss_of_the_restart() -> None:
+    assert lost([FULL], [seen("b", 0, loading=1.0), seen("b", 4900), seen("b", 0)]) == ""
 
 
 def test_what_was_kept_on_disk_and_did_not_come_back_is_told_without_the_reason() -> None:
     kept = seen("a", 12, persistence_enabled=1.0)
-    assert lost([kept], seen("b", 0)) == "came back empty: its 12 keys are gone"
+    assert lost([kept], [seen("b", 0)]) == "came back empty: its 12 keys are gone"
 
 
 def test_it_is_told_of_what_was_before_and_only_where_the_connector_can() -> None:

@@ -59,9 +59,10 @@ class NamesSettings(Protocol):
 class TellsLosses(Protocol):
     """What a connector may have besides: it can tell from readings what a restart has cost."""
 
-    def lost(self, before: Sequence[Reading], after: Reading) -> str:
+    def lost(self, before: Sequence[Reading], after: Sequence[Reading]) -> str:
         """What is gone, in a sentence without its subject (`came back empty: …`); empty where nothing is known to be.
-        `before`: readings from before, the newest first; some may be of looks that failed."""
+        `before`: readings from before, the newest first; `after`: those since, the newest last. Some may be of looks
+        that failed."""
         ...
 
 

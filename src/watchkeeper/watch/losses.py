@@ -7,7 +7,7 @@ from typing import Any, cast
 from watchkeeper.domain import Reading
 from watchkeeper.watch.watcher import Watcher
 
-Tells = Callable[[Sequence[Reading], Reading], str]
+Tells = Callable[[Sequence[Reading], Sequence[Reading]], str]
 """`TellsLosses.lost` of a connector."""
 
 
@@ -23,6 +23,7 @@ def losses(resources: Iterable[str], watchers: Mapping[str, Watcher], since: dat
         watcher = watchers[key]
         tells: Tells = cast(Any, watcher.connector).lost
         before = [reading for reading in reversed(watcher.ring) if reading.at <= since]
-        if watcher.last is not None and (said := tells(before, watcher.last)):
+        later = [reading for reading in watcher.ring if reading.at > since]
+        if said := tells(before, later):
             found.append(f"{watcher.resource.slug} {said}")
     return tuple(found)

@@ -59,7 +59,7 @@ class RedisConnector:
         where so many would cost more than it tells."""
         return await peers(session)
 
-    def lost(self, before: Sequence[Reading], after: Reading) -> str:
+    def lost(self, before: Sequence[Reading], after: Sequence[Reading]) -> str:
         """Whether it came back without its keys."""
         return lost(before, after)
 

@@ -5,13 +5,15 @@ from collections.abc import Sequence
 from watchkeeper.domain import Reading
 
 
-def lost(before: Sequence[Reading], after: Reading) -> str:
+def lost(before: Sequence[Reading], after: Sequence[Reading]) -> str:
     """What a restart has cost, in a sentence; empty where nothing is known to be missing. Half of the keys and more:
-    fewer may have expired meanwhile."""
+    fewer may have expired meanwhile. What was there after it and is gone since was removed by somebody."""
     known = next((reading for reading in before if _tells(reading)), None)
-    if known is None or not _tells(after) or known.facts.get("run_id") == after.facts.get("run_id"):
+    run = after[-1].facts.get("run_id") if after else None
+    first = next((one for one in after if _tells(one) and one.facts.get("run_id") == run), None)
+    if known is None or first is None or known.facts.get("run_id") == run:
         return ""
-    had, has = known.metrics["keys"], after.metrics["keys"]
+    had, has = known.metrics["keys"], first.metrics["keys"]
     if had < 1 or has > had / 2:
         return ""
     why = "" if known.metrics.get("persistence_enabled", 0.0) > 0 else "; nothing of them was kept on disk"
