@@ -215,3 +215,22 @@ async def test_a_redis_tells_at_the_next_look_what_was_set(store: Store, server:
         server.stop()
         assert server.process.stdout is not None
         server.process.stdout.close()
+
+
+async def test_that_somebody_stopped_it_is_told_once_and_a_restart_of_ours_is_not(store: Store) -> None:
+    def look(running: bool) -> Reading:
+        metrics = {"running": float(running), "stopped_on_purpose": float(not running), "ended_seconds": 0.0}
+        return Reading(CARRIER.id, now(), 0.0, metrics, off=not running)
+
+    async with watching(store, CARRIER) as scene:
+        for running in (False, True, False, False):  # it was stopped before it was first seen
+            scene.noticer.hear(look(running))
+            await scene.noticer.settled()
+        (event,) = await scene.told()
+        assert (event.kind, event.text) == ("change.stop", "box: stopped on purpose, not by Watchkeeper")
+        ours = fix(plan(step("docker_restart", CARRIER)), status="running")
+        await store.save(ours)
+        for running in (True, False):
+            scene.noticer.hear(look(running))
+            await scene.noticer.settled()
+        assert len(await scene.told()) == 1

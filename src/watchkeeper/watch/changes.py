@@ -27,6 +27,7 @@ KINDS = (
     "change.config",
     "change.limits",
     "change.restart",
+    "change.stop",
     "change.deploy",
     "resource.gone",
 )
@@ -46,6 +47,8 @@ class Noticer:
         self._resources = resources
         self.noticed: Callable[[str], Awaitable[None]] = _nobody
         """Called with a resource once a change of it is told."""
+        self._ran: set[str] = set()
+        """Those seen to run."""
         self._known: dict[str, Fingerprint] = {}
         self._compared: set[str] = set()
         """Those compared since the start: what differs at the first time was changed while nobody watched."""
@@ -68,11 +71,21 @@ class Noticer:
 
     def hear(self, reading: Reading) -> None:
         """Takes readings as they come; never waits."""
-        if reading.configuration is None:
+        stopped = self._stops(reading)
+        if reading.configuration is None and not stopped:
             return
         resource = self._resources().get(reading.resource)
         if resource is not None:
             self._heard.put_nowait((resource, reading))
+
+    def _stops(self, reading: Reading) -> bool:
+        """Whether it shows that what was seen to run is stopped on purpose."""
+        if reading.metrics.get("running", 0.0) > 0:
+            self._ran.add(reading.resource)
+        elif reading.metrics.get("stopped_on_purpose", 0.0) > 0 and reading.resource in self._ran:
+            self._ran.discard(reading.resource)
+            return True
+        return False
 
     async def settled(self) -> None:
         """Once everything heard so far is compared."""
@@ -82,13 +95,27 @@ class Noticer:
         while True:
             resource, reading = await self._heard.get()
             try:
-                await self._compare(resource, reading)
+                if reading.metrics.get("stopped_on_purpose", 0.0) > 0:
+                    await self._stopped(resource, reading)
+                if reading.configuration is not None:
+                    await self._compare(resource, reading)
             except StoreAway as problem:  # the next look compares again
                 log.warning("a change could not be recorded", resource=resource.id, problem=problem.what)
             except Exception:
                 log.exception("a change could not be recorded", resource=resource.id)
             finally:
                 self._heard.task_done()
+
+    async def _stopped(self, resource: Resource, reading: Reading) -> None:
+        """Told, unless a fix of ours is about to start it again."""
+        related = self._related(resource)
+        at_work = await self._store.select(Fix, status=("running", "executed", "undoing"))
+        if any(step.resource in related for fix in at_work for step in fix.plan.steps):
+            return
+        when = reading.at - timedelta(seconds=reading.metrics.get("ended_seconds", 0.0))
+        text = f"{resource.slug}: stopped on purpose, not by Watchkeeper"
+        event = _event("change.stop", resource, text, (), None, await self._incident(resource))
+        await self._store.emit(replace(event, at=when))
 
     async def _compare(self, resource: Resource, reading: Reading) -> None:
         fresh = Fingerprint(resource.id, resource.incarnation, reading.configuration or {}, reading.at)
