@@ -120,16 +120,16 @@ class Fixing:
         return await self.with_losses(verdict, resources, incident, fix.started_at)
 
     def _served(self, root: str, judged: Sequence[str]) -> Mapping[str, str]:
-        """What is served by the root and by nothing that is ill: else it says nothing of the root."""
+        """What is served by the root and by nothing that is ill or stopped: else it says nothing of the root."""
         known = self._watch.fleet.resources
         here = place(root, known) if root in known else frozenset[str]()
 
         def elsewhere(key: str) -> bool:
-            needed = tuple(one for one in upstream(key, known) if one not in here)
-            return any(alert.severity != "info" for alert in self._watch.situation(needed).firing)
+            at = self._watch.situation(tuple(one for one in (key, *upstream(key, known)) if one not in here))
+            ill = any(alert.severity != "info" and alert.resource != key for alert in at.firing)
+            return ill or any(reading.off for reading in at.readings.values())
 
-        asked = sorted(served(root, known) - set(judged))
-        return {key: known[key].slug for key in asked if not elsewhere(key)}
+        return {key: known[key].slug for key in sorted(served(root, known) - set(judged)) if not elsewhere(key)}
 
     async def with_losses(
         self, verdict: Verdict, resources: Sequence[str], incident: Incident | None, since: datetime

@@ -19,6 +19,8 @@ VERDICT = {
     "not tried": ("·", "yellow"),
     "inconclusive": ("▲", "yellow"),
 }
+_CAVEATS = (" is not served yet: ", " came back ")
+"""In reasons of a verdict that say at what cost it is well, and prove nothing."""
 STEP = {"done": ("✓", "green"), "failed": ("✖", "red"), "refused": ("✖", "red"), "unknown": ("▲", "yellow")}
 
 
@@ -187,7 +189,7 @@ def _fix(screen: Console, fix: dict[str, Any], note: str, events: Sequence[dict[
     for record in fix["undo"]:
         screen.print(Text(f"  undone: {record['tool']} {record['status']} {record['error'] or ''}".rstrip()))
     for reason in verdict["reasons"] if verdict else ():
-        prose(screen, f"proof: {reason}", 2)
+        prose(screen, f"{'but' if any(one in reason for one in _CAVEATS) else 'proof'}: {reason}", 2)
 
 
 def _step(
