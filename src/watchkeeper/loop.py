@@ -39,7 +39,7 @@ from watchkeeper.resting import looked_at_again
 from watchkeeper.store import Store
 from watchkeeper.undoing import Undoing
 from watchkeeper.verify import Subject, judge
-from watchkeeper.watch import Watch, root_of, stopped_cause
+from watchkeeper.watch import Watch, meanwhile, root_of, stopped_cause
 from watchkeeper.watch.stopped import given_up
 
 BLIND = timedelta(seconds=60)
@@ -91,7 +91,8 @@ class Loop:
                 if verdict.outcome == "healed":
                     by_hand = await self._fixing.by_hand(incident)
                     ended = "healed" if incident.cured else "by_human" if by_hand else "recovered"
-                    return await self._desk.close(incident, ended, "; ".join((*by_hand, *verdict.reasons)))
+                    others = await meanwhile(self._store, self._watch.fleet.resources, incident)
+                    return await self._desk.close(incident, ended, "; ".join((*by_hand, *others, *verdict.reasons)))
                 if self._desk.firing(incident, self._watch.situation(incident.resources)):
                     continue
                 self._desk.wake_later(incident.id, AGAIN)

@@ -13,7 +13,7 @@ from tests.domain.making import CACHE, fix, incident, plan, resource, step
 from watchkeeper.connectors.redis import connector
 from watchkeeper.domain import Event, Reading, Resource, StepRecord, now
 from watchkeeper.store import Store
-from watchkeeper.watch import Noticer, lately, told_lately
+from watchkeeper.watch import Noticer, lately, meanwhile, told_lately
 
 CARRIER = resource("box", kind="container")
 ON_IT = replace(CACHE, runs_on=CARRIER.id)
@@ -234,3 +234,16 @@ async def test_that_somebody_stopped_it_is_told_once_and_a_restart_of_ours_is_no
             scene.noticer.hear(look(running))
             await scene.noticer.settled()
         assert len(await scene.told()) == 1
+
+
+async def test_what_others_did_while_it_was_open_is_told_at_its_end(store: Store) -> None:
+    opened = incident(SHOP, at=now() - timedelta(minutes=1), resources=(SHOP.id,))
+
+    def event(seconds: float, text: str, by: str = "others") -> Event:
+        at = opened.opened_at + timedelta(seconds=seconds)
+        return Event("change.restart", CACHE.id, text, at, resource=CACHE.id, by=by)
+
+    await store.emit(event(-9, "cache: before"), event(9, "cache: restarted"), event(19, "cache: ours", "watchkeeper"))
+    assert await meanwhile(store, {known.id: known for known in (SHOP, CACHE)}, opened) == (
+        "meanwhile cache: restarted",
+    )

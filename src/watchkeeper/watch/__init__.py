@@ -1,7 +1,7 @@
 """Readings → alerts → incidents: the sampler, rules, correlation, logs."""
 
 from watchkeeper.watch.changes import KINDS as CHANGES
-from watchkeeper.watch.changes import Noticer, concerned, lately, told_lately
+from watchkeeper.watch.changes import Noticer, concerned, lately, meanwhile, told_lately
 from watchkeeper.watch.correlation import incident_for, reach, relapse_of, root_of
 from watchkeeper.watch.fleet import Fleet, Provider
 from watchkeeper.watch.ledger import drift
@@ -25,6 +25,7 @@ __all__ = [
     "drift",
     "incident_for",
     "lately",
+    "meanwhile",
     "overridden",
     "reach",
     "relapse_of",

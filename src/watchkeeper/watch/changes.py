@@ -267,6 +267,14 @@ async def lately(
     return sorted(found, key=lambda event: abs((event.at - opened_at).total_seconds()))
 
 
+async def meanwhile(store: Store, known: Mapping[str, Resource], incident: Incident) -> tuple[str, ...]:
+    """What others changed of what an incident is about, or of what that needs, while it was open: it may be what ended
+    it. The last three, in a sentence each."""
+    found = await lately(store, known, incident.resources, incident.opened_at, now())
+    theirs = sorted((one for one in found if one.at >= incident.opened_at and one.by == OTHERS), key=lambda one: one.at)
+    return tuple(f"meanwhile {one.text}" for one in theirs[-3:])
+
+
 def told_lately(changes: Sequence[Event], at: datetime, *, most: int = 3) -> str:
     """The last of them in one sentence; empty where there are none. What starts again and again is told once, and after
     the changes that may be why."""
