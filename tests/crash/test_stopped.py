@@ -1,13 +1,18 @@
 """Stopped (SIGTERM) in the middle of a fix it ends in order and says nothing but that; the next start takes it up."""
 
+import asyncio
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
+from dbos import DBOS
 
 from tests.conftest import RedisServer
 from tests.crash.harness import Server
 from tests.crash.test_crash import OVER, times
+from watchkeeper.act import launched
 
 pytestmark = pytest.mark.crash
 
@@ -51,3 +56,22 @@ def test_stopped_between_two_steps_of_its_way_it_ends_without_a_traceback(
     server.until_kind(*OVER, after=seen["seq"])
     assert server.incident()["outcome"] in ("healed", "recovered")
     assert times(redis_server, "ledger_mend") == 1
+
+
+async def test_who_looks_by_threads_of_their_own_goes_on_while_the_hands_are_let_go(tmp_path: Path) -> None:
+    """A look that failed then was told as a connector's misconduct."""
+    over = asyncio.Event()
+
+    async def look() -> int:
+        looks = 0
+        while not over.is_set():
+            looks += await asyncio.to_thread(int, "1")
+        return looks
+
+    unused: Any = SimpleNamespace(id="", patiently=lambda: None)
+    async with launched(f"sqlite:///{tmp_path / 'workflows.db'}", unused, unused, unused, unused):
+        assert await DBOS.get_workflow_status_async("none") is None  # puts its threads in the place of the loop's
+        looking = asyncio.create_task(look())
+        await asyncio.sleep(0)  # its turn
+    over.set()
+    assert await looking > 0

@@ -393,6 +393,8 @@ async def launched(url: str, store: Store, eyes: Eyes, permits: Permits, fence: 
         yield executor
     finally:
         await executor.let_go()
+        # DBOS ends its threads, which it had put in the loop's place: who looks gets others, what waits its turn.
+        turn = (loop := asyncio.get_running_loop()).run_in_executor(None, int)
+        loop.set_default_executor(ThreadPoolExecutor())
+        await turn
         await asyncio.to_thread(DBOS.destroy, destroy_registry=False)
-        # DBOS had put its own thread pool in the loop's place and has closed it; others still need one.
-        asyncio.get_running_loop().set_default_executor(ThreadPoolExecutor())
