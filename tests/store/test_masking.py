@@ -51,6 +51,12 @@ def test_values_in_the_environment_are_secret_by_their_names() -> None:
     assert masker.text("tulip-9 rose-99 lily-7 production") == f"{MASK} {MASK} {MASK} production"
 
 
+def test_where_a_secret_is_kept_is_none_but_what_stands_in_such_a_variable_instead_of_a_path_is() -> None:
+    masker = Masker()
+    masker.learn_environment({"DB_PASSWORD_FILE": "/run/secrets/db", "API_KEY_FILE": "rose-99", "TOKEN": "/tulip/9"})
+    assert masker.text("/run/secrets/db rose-99 /tulip/9") == f"/run/secrets/db {MASK} {MASK}"
+
+
 def test_what_is_too_short_to_be_told_from_text_is_left() -> None:
     assert learnt("abc").text("abc") == "abc"
 

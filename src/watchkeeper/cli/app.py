@@ -50,6 +50,15 @@ app = typer.Typer(
 )
 
 
+def say_version(wanted: bool) -> None:
+    """And nothing else."""
+    if wanted:
+        from watchkeeper import __version__
+
+        typer.echo(f"watchkeeper {__version__}")
+        raise typer.Exit
+
+
 @app.callback()
 def watchkeeper(
     context: typer.Context,
@@ -57,18 +66,15 @@ def watchkeeper(
     data: Annotated[Path | None, typer.Option(help="Where state is kept.")] = None,
     url: Annotated[str | None, typer.Option(envvar="WATCHKEEPER_URL", help="The server to ask.")] = None,
     json: Annotated[bool, typer.Option("--json", help="As the API gives it, for machines.")] = False,
-    version: Annotated[bool, typer.Option("--version", help="Say which version this is.", is_eager=True)] = False,
+    version: Annotated[
+        bool, typer.Option("--version", help="Say which version this is.", is_eager=True, callback=say_version)
+    ] = False,
 ) -> None:
     """Watches the services under production machine learning and heals them: finds what is wrong, fixes it within
     limits, proves it.
 
     Begin with `watchkeeper up`, then `watchkeeper status`. The options below may stand anywhere.
     """
-    if version:
-        from watchkeeper import __version__
-
-        typer.echo(f"watchkeeper {__version__}")
-        raise typer.Exit
     context.obj = Options(config, data, url, json)
 
 

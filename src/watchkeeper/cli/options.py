@@ -20,7 +20,7 @@ TOKEN = "WATCHKEEPER_TOKEN"
 MOST = 100
 """Resources shown without being asked for more: the worst."""
 WITH_VALUE = ("--config", "--data", "--url")
-FLAGS = ("--json",)
+FLAGS = ("--json", "--version")
 
 
 @dataclass

@@ -10,6 +10,9 @@ from typing import Any, cast
 from pydantic_core import to_jsonable_python
 
 _SECRET_NAME = re.compile(r"(?i)(passw(or)?d|secret|token|api_?key|credential|private_?key|access_?key)")
+_NAMES_A_FILE = re.compile(r"(?i)_(file|path)$")
+_PATH = re.compile(r"(/[\w.@-]+)+")
+"""Where a secret is kept (`DB_PASSWORD_FILE=/run/secrets/db`) is none: who looks for a typo has to see it."""
 _URL_PASSWORD = re.compile(r"(?P<start>[a-z][a-z0-9+.-]*://[^\s:/@]*:)(?P<secret>[^\s@/]+)(?=@)")
 MASK = "•••"
 SHORTEST = 4
@@ -90,7 +93,7 @@ class Masker:
         """
         for name, value in variables.items():
             found = [match["secret"] for match in _URL_PASSWORD.finditer(value)]
-            if _SECRET_NAME.search(name):
+            if _SECRET_NAME.search(name) and not (_NAMES_A_FILE.search(name) and _PATH.fullmatch(value)):
                 found.append(value)
             self.learn(*(secret for secret in found if secret not in names))
 
