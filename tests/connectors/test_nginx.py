@@ -123,7 +123,14 @@ async def test_a_name_that_cannot_be_resolved_is_told_as_that_and_nothing_is_put
     assert "outside of them" in (hands.nginx_restore_config.refusal(same, {}) or "")
     by_hand = hands.nginx_restore_config.by_hand
     assert callable(by_hand)
-    assert "named.conf is as it last tested good" in by_hand({}, reading.facts)
+    said = by_hand({}, reading.facts)
+    assert "named.conf is as it last tested good" in said
+    tests = await asyncio.create_subprocess_shell(said.format(inside=""), stderr=asyncio.subprocess.PIPE)
+    assert b"nobody.invalid" in (await tests.communicate())[1], (
+        "it tests the file that is served, not the one nginx was built with"
+    )
+    mounted = replace(reading, facts={**reading.facts, "read_only": "named.conf is mounted read-only"})
+    assert hands.nginx_restore_config.refusal(mounted, {}) == "named.conf is mounted read-only"
 
 
 async def test_what_was_broken_before_anybody_looked_is_not_down(see: Eye, front_server: Nginx) -> None:

@@ -174,12 +174,17 @@ async def test_a_file_that_is_mounted_is_written_through_where_it_may_be(run: Ru
     theirs, fixed = tmp_path / "nginx.conf", tmp_path / "fixed.conf"
     theirs.write_text("broken")
     fixed.write_text("as it is")
-    host = await run("sleep", "60", options=["-v", f"{theirs}:/etc/their.conf", "-v", f"{fixed}:/etc/fixed.conf:ro"])
+    (folder := tmp_path / "parts").mkdir()
+    (folder / "part.conf").write_text("as it is")
+    mounts = [f"{theirs}:/etc/their.conf", f"{fixed}:/etc/fixed.conf:ro", f"{folder}:/etc/parts:ro"]
+    host = await run("sleep", "60", options=[word for mount in mounts for word in ("-v", mount)])
     await host.write_file("/etc/their.conf", b"good")
     assert theirs.read_text() == "good"
     assert await host.read_file("/etc/their.conf") == b"good"
     with pytest.raises(Refused, match=f"mounted read-only from {fixed}: change it there"):
         await host.write_file("/etc/fixed.conf", b"good")
+    with pytest.raises(Refused, match=f"/etc/parts/part.conf is mounted read-only from {folder / 'part.conf'}: change"):
+        await host.write_file("/etc/parts/part.conf", b"good")
     assert fixed.read_text() == "as it is"
 
 

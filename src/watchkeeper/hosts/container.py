@@ -20,7 +20,7 @@ from watchkeeper.domain import (
     WatchkeeperError,
     now,
 )
-from watchkeeper.hosts import sockets, tars
+from watchkeeper.hosts import mounts, sockets, tars
 from watchkeeper.hosts.answers import items, moment, part
 from watchkeeper.hosts.engine import Engine
 from watchkeeper.hosts.granted import Room, of_container
@@ -305,25 +305,18 @@ class ContainerHost:
         except NotFound:
             before = None
         member = tars.like(before, posixpath.basename(path), len(content))
-        if mount := await self._mounted(path):
-            await self._write_through(path, member, content, mount)
+        shown = await self.inspect()
+        if why := mounts.barred(shown, path):
+            raise Refused(why)
+        if mount := mounts.alone(shown, path):
+            await self._write_through(path, member, content, str(mount.get("Source", "elsewhere")))
             return
         await self._put(posixpath.dirname(path) or "/", member, content)
 
     async def _put(self, folder: str, member: tarfile.TarInfo, content: bytes) -> None:
         await self._call("archive", "PUT", params={"path": folder}, data=tars.packed(member, content), timeout=30.0)
 
-    async def _mounted(self, path: str) -> Mapping[str, Any] | None:
-        """The mount of just this file: the engine cannot replace one (EBUSY)."""
-        mounts: list[Mapping[str, Any]] = items(await self._call("json"), "Mounts")
-        return next((mount for mount in mounts if mount.get("Destination") == posixpath.normpath(path)), None)
-
-    async def _write_through(
-        self, path: str, member: tarfile.TarInfo, content: bytes, mount: Mapping[str, Any]
-    ) -> None:
-        source = mount.get("Source", "elsewhere")
-        if not mount.get("RW", True):
-            raise Refused(f"{path} is mounted read-only from {source}: change it there.")
+    async def _write_through(self, path: str, member: tarfile.TarInfo, content: bytes, source: str) -> None:
         member.name = f".watchkeeper-{member.name}"
         await self._put("/tmp", member, content)
         beside = f"/tmp/{member.name}"

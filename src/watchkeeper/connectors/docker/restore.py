@@ -9,7 +9,7 @@ from watchkeeper.connectors.docker.files import GONE, SHOWN
 from watchkeeper.connectors.docker.read import ContainerSession
 from watchkeeper.domain import Effect, Reading, Refused, WatchkeeperError, tool
 from watchkeeper.domain.rights import calls
-from watchkeeper.hosts.answers import items
+from watchkeeper.hosts import mounts
 from watchkeeper.hosts.kept import hash_of
 from watchkeeper.hosts.rights import FILES, INSPECT
 
@@ -74,7 +74,10 @@ async def put_the_other_back(session: ContainerSession, before: dict[str, str]) 
 
 async def _may_be_written(session: ContainerSession, path: str) -> None:
     """Raises Refused for what belongs to the machine: a file that is mounted by itself, or read-only."""
-    for mount in items(await session.host.inspect(), "Mounts"):
-        inside, source = str(mount.get("Destination") or ""), mount.get("Source")
-        if path == inside or (path.startswith(f"{inside}/") and not mount.get("RW")):
-            raise Refused(f"{path} is mounted from {source}: put it back there, then restart {session.host.name}.")
+    shown = await session.host.inspect()
+    if why := mounts.barred(shown, path):
+        raise Refused(why)
+    if mount := mounts.alone(shown, path):
+        raise Refused(
+            f"{path} is mounted from {mount.get('Source')}: put it back there, then restart {session.host.name}."
+        )

@@ -7,11 +7,13 @@ from annotated_types import Ge, Le, MaxLen, MinLen
 
 from watchkeeper.connectors import hosting
 from watchkeeper.connectors.nginx import editing, learning, needs, preconditions
+from watchkeeper.connectors.nginx.by_hand import as_started
 from watchkeeper.connectors.nginx.configuration import Configuration, digest, understood
 from watchkeeper.connectors.nginx.editing import Contents
 from watchkeeper.connectors.nginx.files import changed
 from watchkeeper.connectors.nginx.session import NginxSession
 from watchkeeper.domain import Effect, Reading, Refused, WatchkeeperError, tool
+from watchkeeper.domain.saying import say
 
 _FILES_FOR_EACH = 2
 """A request that is handed on takes a file for the client and one for the upstream."""
@@ -72,8 +74,10 @@ def again(session: NginxSession, present: Configuration, kept: Contents) -> dict
         preconditions.leaves_room,
     ),
     rights=needs.CHANGE,
-    by_hand="{inside}sed -i 's/worker_connections .*;/worker_connections {value};/' /etc/nginx/nginx.conf"
-    " && {inside}nginx -t && {inside}nginx -s reload",
+    by_hand=as_started(
+        "{inside}sed -i 's/worker_connections .*;/worker_connections {value};/' FILE"
+        " && {inside}nginx -t && {inside}nginx -s reload"
+    ),
 )
 async def nginx_scale_connections(session: NginxSession, value: Annotated[int, Ge(64), Le(65535)]) -> dict[str, Any]:
     """Allow more connections for each worker: `worker_connections` is changed where it stands, the limit of open files
@@ -97,7 +101,8 @@ async def restore_connections(session: NginxSession, before: dict[str, Any]) -> 
 
 def _restored_by_hand(_: Mapping[str, Any], facts: Mapping[str, str]) -> str:
     files = facts.get("changed_files") or "the file that it names"
-    return f"{{inside}}nginx -t  # once {files} is as it last tested good: from a backup, or your repository"
+    test = as_started("{inside}nginx -t")(_, facts)
+    return f"{test}  # once {files} is as it last tested good: from a backup, or your repository"
 
 
 @tool(
@@ -105,7 +110,12 @@ def _restored_by_hand(_: Mapping[str, Any], facts: Mapping[str, str]) -> str:
     state=editing.as_it_is,
     settle=5.0,
     timeout=45.0,
-    requires=(hosting.has_a_host, preconditions.tests_bad, preconditions.knows_a_good_one),
+    requires=(
+        hosting.has_a_host,
+        preconditions.tests_bad,
+        preconditions.knows_a_good_one,
+        preconditions.may_be_written,
+    ),
     rights=needs.RESTORE,
     by_hand=_restored_by_hand,
 )
@@ -123,6 +133,8 @@ async def nginx_restore_config(session: NginxSession) -> dict[str, Any]:
     present = dict(session.known().contents)
     different = changed(good, present)
     kept = await editing.put(session, {path: good[path] for path in different if path in good})
+    for path, name in kept.items():
+        say(f"{path} as it was is beside it: {name}")
     moved = {path: await editing.aside(session, path) for path in different if path not in good}
     await learning.now(session)
     if session.tested is None or not session.tested.good:
@@ -153,7 +165,9 @@ async def put_the_other_back(session: NginxSession, before: dict[str, Any]) -> N
     effect_now=cut_short,
     requires=(hosting.has_a_host, preconditions.tests_good, preconditions.nothing_pending),
     rights=needs.CHANGE,
-    by_hand="# set weight= of each server in `upstream {upstream}`, then {inside}nginx -t && {inside}nginx -s reload",
+    by_hand=as_started(
+        "# set weight= of each server in `upstream {upstream}`, then {inside}nginx -t && {inside}nginx -s reload"
+    ),
 )
 async def nginx_set_split(
     session: NginxSession,

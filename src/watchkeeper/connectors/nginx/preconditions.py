@@ -34,6 +34,11 @@ def knows_a_good_one(reading: Reading, arguments: Mapping[str, Any]) -> str | No
     return None
 
 
+def may_be_written(reading: Reading, arguments: Mapping[str, Any]) -> str | None:
+    """What is mounted read-only belongs to the machine."""
+    return reading.facts.get("read_only") or None
+
+
 def serves_what_is_loaded(reading: Reading, arguments: Mapping[str, Any]) -> str | None:
     """A restart with a broken configuration would end it for good."""
     if reading.metrics.get("configuration_valid", 1.0) < 1.0:

@@ -228,7 +228,10 @@ async def _of_configuration(session: NginxSession, metrics: dict[str, float], fa
     facts["configuration_hash"] = configuration.digest
     facts["running_hash"] = session.running or ""
     facts["good_hash"] = digest(session.good) if session.good else ""
-    facts["changed_files"] = ", ".join(changed(session.good, configuration.contents)) if session.good else ""
+    differ = changed(session.good, configuration.contents) if session.good else []
+    facts["changed_files"] = ", ".join(differ)
+    facts["read_only"] = next((session.barred[path] for path in differ if path in session.barred), "")
+    facts["flags"], facts["main_file"] = session.flags, configuration.main
     metrics["good_configuration_known"] = float(bool(session.good))
     metrics["shutdown_timeout"] = float(bool(configuration.shutdown_timeout))
     if session.tested is None:

@@ -3,6 +3,7 @@
 import asyncio
 import posixpath
 import re
+import shlex
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from urllib.parse import SplitResult, urlsplit
@@ -12,7 +13,7 @@ from watchkeeper.connectors.nginx.configuration import Configuration, StatusAt, 
 from watchkeeper.connectors.nginx.files import Files
 from watchkeeper.connectors.nginx.logs import Logs
 from watchkeeper.domain import ExecResult, Host, NotFound, Refused, Resource, WatchkeeperError
-from watchkeeper.hosts import ContainerHost, ServiceHost
+from watchkeeper.hosts import ContainerHost, ServiceHost, mounts
 from watchkeeper.hosts.usage import is_here
 
 _PREFIX = re.compile(r"--(prefix|conf-path)=(\S+)")
@@ -60,6 +61,10 @@ class NginxSession:
         """As it serves, as far as that is known: where it listens and what it logs is told by this one. What stands on
         disk may be broken, or not loaded yet."""
         self.tested: Tested | None = None
+        self.flags = ""
+        """What it was started with, for a command line; with none `nginx -t` tests what it was built to read."""
+        self.barred: Mapping[str, str] = {}
+        """By file, why it must not be written."""
         self.stamp: str | None = None
         self.changed_at: float | None = None
         """Loop time at which the files were seen to change, or had been written before we came; None: unknown."""
@@ -170,6 +175,10 @@ class NginxSession:
         contents, self._expanded = await self.read_files(main)
         self.configuration = understood(main, contents, self.expansion(), prefix)
         self.loaded = self.loaded or self.configuration
+        self.flags = shlex.join((await self.command()).arguments())
+        if isinstance(self.host, ContainerHost):
+            shown = await self.host.inspect(fresh=False)
+            self.barred = {path: why for path in contents if (why := mounts.barred(shown, path))}
 
     async def read_files(self, main: str) -> tuple[dict[str, bytes], Mapping[str, Sequence[str]]]:
         """Every file of the configuration, and which each include means."""

@@ -7,6 +7,7 @@ from annotated_types import Ge, Le, MaxLen
 
 from watchkeeper.connectors import hosting
 from watchkeeper.connectors.nginx import clearing, editing, learning, needs, preconditions
+from watchkeeper.connectors.nginx.by_hand import as_started
 from watchkeeper.connectors.nginx.changes import (
     cut_short,
     nginx_restore_config,
@@ -36,7 +37,7 @@ async def loaded(session: NginxSession) -> dict[str, Any]:
     return {"workers": session.family.generation if session.family else ""}
 
 
-@tool(Effect.READ, timeout=10.0, rights=(*needs.READS, *needs.ENDS), by_hand="{inside}nginx -T")
+@tool(Effect.READ, timeout=10.0, rights=(*needs.READS, *needs.ENDS), by_hand=as_started("{inside}nginx -T"))
 async def nginx_info(session: NginxSession) -> dict[str, Any]:
     """How it is set up and what it does: workers, connections and what they are doing, where it listens, what it hands
     requests on to, its files and logs. No content of its configuration."""
@@ -75,7 +76,9 @@ async def nginx_info(session: NginxSession) -> dict[str, Any]:
     return told
 
 
-@tool(Effect.READ, timeout=15.0, requires=(hosting.has_a_host,), rights=needs.TEST, by_hand="{inside}nginx -t")
+@tool(
+    Effect.READ, timeout=15.0, requires=(hosting.has_a_host,), rights=needs.TEST, by_hand=as_started("{inside}nginx -t")
+)
 async def nginx_test(session: NginxSession) -> dict[str, Any]:
     """Test the configuration on disk as it is now (`nginx -t`), and whether it is the one that is loaded."""
     await learning.now(session)
@@ -98,7 +101,7 @@ async def nginx_test(session: NginxSession) -> dict[str, Any]:
     effect_now=cut_short,
     requires=(hosting.has_a_host, preconditions.tests_good),
     rights=needs.RELOAD,
-    by_hand="{inside}nginx -s reload",
+    by_hand=as_started("{inside}nginx -s reload"),
 )
 async def nginx_reload(session: NginxSession) -> dict[str, Any]:
     """Load the configuration on disk, once it tests good. New workers take what is new; the old ones finish what they
