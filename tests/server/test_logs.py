@@ -11,7 +11,7 @@ import pytest
 from tests.server.conftest import PATIENCE, Thing
 from tests.server.test_door import problem
 from tests.server.test_feed import heard
-from watchkeeper.domain import LogLine, now
+from watchkeeper.domain import LogLine, Resource, now
 from watchkeeper.server import Runtime
 
 HOUR = timedelta(hours=1)
@@ -60,6 +60,15 @@ async def test_lines_of_one_resource_are_those_of_no_other(viewer: httpx.AsyncCl
     query = {"resource": thing.slug, "text": said}
     assert texts(await viewer.get("/api/logs", params=query)) == [f"{said} OUT of memory 100%", f"{said} slow"]
     problem(await viewer.get("/api/logs", params={"resource": "nothing-of-that-name"}), 404)
+
+
+async def test_the_lines_of_what_runs_on_it_are_its_own_for_they_have_one_log(
+    viewer: httpx.AsyncClient, said: str, thing: Thing, runtime: Runtime, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    inside = Resource("docker/lab/gone/far", "far", runs_on=thing.id)
+    found = {**runtime.watch.fleet.resources, inside.id: inside}
+    monkeypatch.setattr(type(runtime.watch.fleet), "resources", property(lambda _: found))
+    assert len(texts(await viewer.get("/api/logs", params={"resource": thing.slug, "text": said}))) == 4
 
 
 async def test_pages_go_on_where_the_one_before_ended(viewer: httpx.AsyncClient, said: str) -> None:

@@ -120,7 +120,7 @@ def show(screen: "Console", page: dict[str, Any], approvals: list[dict[str, Any]
     for item in items:
         if item["alerts"] or item["health"] in ("FAILED", "DEGRADED"):
             screen.print()
-            _unwell(screen, item, waits.get(item["incident"]))
+            _unwell(screen, item, waits.get(item["incident"]), page["paused"])
         elif item["health"] == "UNKNOWN" and shortened(item["state"]) != item["state"]:
             screen.print()
             screen.print(health("UNKNOWN").append(f"  {item['slug']}", "bold").append(f"  {item['state']}"))
@@ -234,7 +234,7 @@ def metric(said: dict[str, Any] | None) -> str:
     return f"{metric_words(said['name'])} {figure(said['name'], said['value'])}{limit}"
 
 
-def _unwell(screen: "Console", item: dict[str, Any], approval: dict[str, Any] | None) -> None:
+def _unwell(screen: "Console", item: dict[str, Any], approval: dict[str, Any] | None, paused: str | None) -> None:
     from rich.text import Text
 
     from watchkeeper.cli.screen import ago, health, prose
@@ -263,6 +263,8 @@ def _unwell(screen: "Console", item: dict[str, Any], approval: dict[str, Any] | 
         word = (
             f"`watchkeeper fix {item['slug']}` is your approval of this, and does it at once"
             if item["escalated"]
+            else f"It would do this, and does nothing while it is {paused}"
+            if paused
             else "It would do now"
         )
         show_advice(screen, advice, word)

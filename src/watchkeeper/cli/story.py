@@ -71,7 +71,7 @@ def tell(screen: Console, detail: dict[str, Any], chain: dict[str, Any]) -> None
     elif detail["advice"] and incident["status"] not in ("fixing", "verifying", "closed"):
         _heading(screen, "Advice")
         by_hand = f"`watchkeeper fix {incident['root']}` is your approval of this, and does it at once"
-        show_advice(screen, detail["advice"], by_hand if incident["status"] == "escalated" else "It would do now")
+        show_advice(screen, detail["advice"], by_hand if incident["status"] == "escalated" else "It would do this")
     _heading(screen, "Time line")
     for event in detail["events"]:
         told = {**event, "text": _once(event["text"], proofs)}

@@ -31,7 +31,8 @@ def by_hand(tool: Tool[Any], resource: Resource, arguments: Mapping[str, Any], f
         at += f" --user {quote(str(user))}"
     unit = resource.labels.get("service.unit")
     given = {name: quote(str(value)) for name, value in arguments.items()}  # people paste it into a shell
-    for name, there in (("restart", f"end {host} and start it again as it was"), ("start", f"start {host} as it was")):
+    again = f"start {host} with the command line that it was started with"
+    for name, there in (("restart", f"end {host}, then {again}"), ("start", again)):
         manage = (
             f"docker {name} {host}"
             if provider == "docker"

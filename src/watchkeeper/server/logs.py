@@ -37,7 +37,10 @@ async def search(
     runtime: Here,
     _: Viewer,
     resource: Annotated[
-        list[Name] | None, Query(max_length=MOST, description="by slug or id, with what they run on; without it: all")
+        list[Name] | None,
+        Query(
+            max_length=MOST, description="by slug or id, with what they run on and what runs on them; without it: all"
+        ),
     ] = None,
     level: Annotated[Literal["WARNING", "ERROR", "CRITICAL"], Query(description="this level and worse")] = "WARNING",
     text: Annotated[str, Query(max_length=300, description="what a line holds, in letters of either case")] = "",
@@ -71,12 +74,14 @@ async def search(
 
 
 async def _keys(runtime: Runtime, names: Sequence[str]) -> list[str] | None:
-    """Of the resources, and of what they run on; None: of all. Raises NotFound."""
+    """Of the resources, of what they run on and of what runs on them, for these have one log; None: of all. Raises
+    NotFound."""
     if not names:
         return None
     keys: list[str] = []
     for name in names:
         watcher = watcher_of(runtime, name)
         found = watcher.resource if watcher else (await elsewhere.find(runtime, name))[1]
-        keys += [found.id, *([found.runs_on] if found.runs_on else [])]
+        on_it = [one.id for one in runtime.watch.fleet.resources.values() if one.runs_on == found.id]
+        keys += [found.id, *on_it, *([found.runs_on] if found.runs_on else [])]
     return keys

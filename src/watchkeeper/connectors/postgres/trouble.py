@@ -9,7 +9,7 @@ from psycopg import errors
 from watchkeeper.domain import Conflict
 
 PASSWORD_HELP = (
-    "Give user and password as references: `username`, `password: env:NAME` or `file:PATH` in its entry "
+    "Give {what} as references: `username`, `password: env:NAME` or `file:PATH` in its entry "
     "under `resources` in watchkeeper.yaml, or the label watchkeeper.postgres.password."
 )
 
@@ -107,7 +107,8 @@ def trouble(problem: BaseException) -> Trouble:
     if not category and isinstance(problem, psycopg.OperationalError):
         category = next((name for words, name in _WORDS if words in said), "refused")
     if category == "password":
-        return Trouble("password", f"It does not let us in: {said.rstrip('.')}. {PASSWORD_HELP}")
+        what = "user and password" if "no password supplied" in said else "the right user and password"
+        return Trouble("password", f"It does not let us in: {said.rstrip('.')}. {PASSWORD_HELP.format(what=what)}")
     if category == "denied" and (right := lacking(said)):
         return denied(right, said)
     if category == "refused":
