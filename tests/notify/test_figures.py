@@ -41,6 +41,11 @@ def test_success_is_counted_over_what_it_acted_on() -> None:
     assert (found.did_not_help, found.undone, found.needless) == (1, 1, 0)
 
 
+def test_to_take_back_what_was_as_before_already_is_not_undone() -> None:
+    nothing = replace(tried("fix-1"), undo=(StepRecord(0, "grow", CACHE.id, {}, "done", before=1, after=1, undo_of=0),))
+    assert counted(CLOSED, fixes=[nothing]).undone == 0
+
+
 def test_what_ended_by_itself_after_a_fix_that_did_not_help_was_needless() -> None:
     assert counted(RECOVERED, fixes=[tried("fix-1", "inc-3", NOT_HEALED)]).needless == 1
 

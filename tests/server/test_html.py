@@ -1,13 +1,15 @@
 """Reports as pages, over HTTP: who gets one, what it may do in a browser, and what it never shows."""
 
+from dataclasses import replace
 from datetime import timedelta
 
 import httpx
 
 from tests.notify.html_parsing import every, parse, runs_or_fetches, text_of
 from tests.server.conftest import Thing
-from watchkeeper.domain import LogLine, now
+from watchkeeper.domain import Alert, Health, LogLine, Reading, now
 from watchkeeper.server import Runtime
+from watchkeeper.server.reports import as_long_as_seen
 from watchkeeper.watch.traces import keep_traces
 
 BROWSER = "text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8"
@@ -21,6 +23,17 @@ async def test_a_browser_gets_a_page_that_may_do_nothing(viewer: httpx.AsyncClie
         assert answer.headers["content-security-policy"].startswith("default-src 'none'; style-src 'unsafe-inline'")
         assert answer.headers["x-content-type-options"] == "nosniff"
         assert runs_or_fetches(parse(answer.text)) == []
+
+
+async def test_what_is_not_watched_any_more_was_unwell_until_it_was_seen_last(runtime: Runtime) -> None:
+    began = now() - timedelta(hours=2)
+    seen, gone = began + timedelta(minutes=1), "local/lab/pgbouncer/theirs"
+    async with runtime.store.transaction() as transaction:
+        await transaction.keep_readings([Reading(gone, seen, 0.1, {"up": 0.0})])
+    theirs = Alert("al-theirs", "pgbouncer-down", gone, "critical", Health.FAILED, "firing", began)
+    unseen = replace(theirs, id="al-unseen", resource="local/lab/pgbouncer/unseen")
+    ended = [one.resolved_at for one in await as_long_as_seen(runtime, [theirs, unseen])]
+    assert ended == [seen, began]
 
 
 async def test_what_is_asked_for_by_name_counts_more_than_what_a_browser_asks_for(viewer: httpx.AsyncClient) -> None:

@@ -326,7 +326,7 @@ class Executor(DBOSConfiguredInstance):
         changed = fix.with_step(record, undo=undo)
         back = record.undo_of is not None and not undo  # what an undo of its own does bears it in its name
         text = f"{'undo of ' * back}{record.tool} on {self._named(record.resource)}: {record.status}"
-        text += f" ({record.error})" if record.error else ""
+        text += f" ({told})" if (told := record.error or (undo and record.output)) else ""
         event = Event(
             f"fix.step.{record.status}",
             fix.id,

@@ -123,8 +123,9 @@ def changed(fix: Fix) -> bool:
 
 
 def undone(fix: Fix) -> bool:
-    """Whether anything of it was taken back."""
-    return any(record.status == "done" for record in fix.undo)
+    """Whether anything of it was taken back, and was not as before already."""
+    done = [record for record in fix.undo if record.status == "done"]
+    return any(record.before is None or record.before != record.after for record in done)
 
 
 def _cures(fixes: Iterable[Fix]) -> tuple[Cure, ...]:

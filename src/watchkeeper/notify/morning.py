@@ -10,7 +10,7 @@ from pydantic import TypeAdapter
 from watchkeeper.domain import Alert, Approval, Event, Fix, Incident, Plan
 from watchkeeper.domain.proposal import Proposal, Score, score
 from watchkeeper.domain.spoken import spoken
-from watchkeeper.notify.figures import Cure, Figures, Place, Span, figures
+from watchkeeper.notify.figures import Cure, Figures, Place, Span, figures, undone
 from watchkeeper.notify.report import seconds_between
 
 MANY = 30
@@ -151,11 +151,11 @@ def _incident(incident: Incident) -> str:
 def _fix(morning: Morning, fix: Fix) -> str:
     took = seconds_between(fix.started_at, fix.finished_at)
     by = f"approved by {fix.approved_by}" if fix.approved_by else f"allowed by {fix.decision.policy}"
-    undone = ", undone" if any(record.status == "done" for record in fix.undo) else ""
+    taken_back = ", undone" if undone(fix) else ""
     said = f"; {'; '.join(fix.verdict.reasons)}" if fix.verdict else ""
     lasted = f" in {spoken(took)}" if took is not None else ""
     steps = _steps(morning, fix.plan)
-    return f"{_clock(fix.started_at)} `{fix.id}` {steps}: {fix.said}{undone}{lasted}, {by}{said}"
+    return f"{_clock(fix.started_at)} `{fix.id}` {steps}: {fix.said}{taken_back}{lasted}, {by}{said}"
 
 
 def _proposal(morning: Morning, proposal: Proposal) -> str:

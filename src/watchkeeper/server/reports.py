@@ -1,6 +1,7 @@
 """`/api/report`, `/api/drift`: what happened since a time, and what is live and not declared."""
 
-from dataclasses import asdict
+from collections.abc import Sequence
+from dataclasses import asdict, replace
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -18,6 +19,7 @@ from watchkeeper.server.pages import Accepts, Wanted, form, html, period_page
 from watchkeeper.server.runtime import Runtime
 from watchkeeper.server.security import Here, Viewer
 from watchkeeper.server.views import Moment
+from watchkeeper.store.history import seen_last
 from watchkeeper.watch import CHANGES, drift
 
 router = APIRouter(prefix="/api", tags=["reports"])
@@ -65,7 +67,7 @@ async def gathered(runtime: Runtime, since: datetime, until: datetime) -> Mornin
         await runtime.decide.modes.overall(),
         incidents=sorted(touched, key=lambda incident: incident.opened_at),
         fixes=fixes[::-1],
-        alerts=alerts[::-1],
+        alerts=await as_long_as_seen(runtime, alerts[::-1]),
         proposals=proposals[::-1],
         waiting=(await store.select(Approval, status="waiting"))[::-1],
         changes=await store.happened(CHANGES, since=since, until=until, limit=MOST),
@@ -73,6 +75,17 @@ async def gathered(runtime: Runtime, since: datetime, until: datetime) -> Mornin
         drift=[f"{one.resource}: {one.text}; `watchkeeper changes` has the patch" for one in drifting],
         names={key: resource.slug for key, resource in runtime.watch.fleet.resources.items()},
     )
+
+
+async def as_long_as_seen(runtime: Runtime, alerts: Sequence[Alert]) -> list[Alert]:
+    """These alerts; of what is not watched any more how long it was unwell is known until it was seen last."""
+    here = runtime.watch.fleet.resources
+    left = [one for one in alerts if one.resolved_at is None and one.resource not in here]
+    if not left or runtime.store.shared:  # another executor may look at it
+        return [*alerts]
+    seen = await seen_last(runtime.store, [one.resource for one in left])
+    ends = {one.id: max(one.pending_at, seen.get(one.resource, one.pending_at)) for one in left}
+    return [replace(one, resolved_at=ends[one.id]) if one.id in ends else one for one in alerts]
 
 
 def blind(runtime: Runtime) -> list[Blind]:

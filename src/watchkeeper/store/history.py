@@ -1,6 +1,7 @@
 """Parts of the history, chosen by the database where it can: what somebody missed who comes back."""
 
 from collections.abc import Sequence
+from datetime import datetime
 
 import sqlalchemy as sa
 
@@ -27,6 +28,13 @@ async def between(
     if kinds and not any("[" in glob for glob in kinds):
         query = query.where(sa.or_(*(table.c.kind.like(_like(glob), escape="\\") for glob in kinds)))
     return [Event(**dict(row)) for row in await store.rows(query)]
+
+
+async def seen_last(store: Store, resources: Sequence[str]) -> dict[str, datetime]:
+    """When the last reading that is kept was taken, of each that has one."""
+    table = schema.readings
+    query = sa.select(table.c.resource, sa.func.max(table.c.at).label("at")).where(table.c.resource.in_(resources))
+    return {row["resource"]: row["at"] for row in await store.rows(query.group_by(table.c.resource))}
 
 
 def _like(glob: str) -> str:
