@@ -162,7 +162,7 @@ class Loop:
             if decision.policy == "mode/observe":
                 return await self._desk.would(incident, plan, decision)
             if decision.until is not None:  # maintenance, a cooldown: it goes on by itself then
-                kind = "incident.cooldown" if decision.policy == "cooldown" else "incident.held"
+                kind = f"incident.{decision.policy if decision.policy in ('cooldown', 'maintenance') else 'held'}"
                 return await self._desk.hold(incident, decision.reason, decision.until, kind)
             if decision.outcome == "ask":
                 return await self._ask(incident, plan, decision, at)

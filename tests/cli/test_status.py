@@ -23,10 +23,10 @@ ITEM: dict[str, Any] = {
 }
 
 
-def said(paused: str | None) -> str:
+def said(paused: str | None, **more: Any) -> str:
     screen = Console(width=120)
     with screen.capture() as captured:
-        _unwell(screen, ITEM, None, paused)
+        _unwell(screen, {**ITEM, **more}, None, paused)
     return captured.get()
 
 
@@ -35,3 +35,10 @@ def test_while_it_is_paused_nothing_is_said_to_be_done_now() -> None:
     paused = said("paused by ada")
     assert "It would do this, and does nothing while it is paused by ada" in paused
     assert "It would do now" not in paused
+
+
+def test_what_is_held_says_how_a_person_has_it_done_at_once() -> None:
+    denied = {**ADVICE, "decision": {"outcome": "deny", "policy": "maintenance", "reason": "maintenance until 17:00"}}
+    told = said(None, held="maintenance until 17:00", advice=denied)
+    assert "`watchkeeper fix cache` is your approval of this, and does it at once" in told
+    assert "fix cache" not in said("paused by ada", held="maintenance until 17:00", advice=denied)

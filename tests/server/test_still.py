@@ -41,9 +41,10 @@ async def test_within_maintenance_a_fault_is_held_and_at_its_end_it_goes_on(
 ) -> None:
     window = await begin(operator, thing)
     thing.put(1.0)
-    held = await thing.event("incident.held")
+    held = await thing.event("incident.maintenance")
     assert held.text.startswith("maintenance until ")
     assert "a move" in held.text
+    assert held.kind in TOLD, "people hear that nothing will be done"
     assert (await thing.incident())["reason"] == held.text
     status = (await viewer.get("/api/resources/status")).json()
     (mine,) = [item for item in status["items"] if item["id"] == thing.id]
@@ -62,7 +63,7 @@ async def test_at_the_end_of_a_window_nobody_need_wake_it(
 ) -> None:
     await begin(operator, thing, **{"for": "2s"})
     thing.put(1.0)
-    await thing.event("incident.held")
+    await thing.event("incident.maintenance")
     assert (await thing.event(*ENDED)).kind == "incident.closed"
     assert thing.changes == [0.2]
 
@@ -255,7 +256,7 @@ async def test_what_is_silenced_is_marked_so_and_acted_on_all_the_same(
     made = answer.json()
     window = await begin(operator, thing)
     thing.put(1.0)
-    await thing.event("incident.held")
+    await thing.event("incident.maintenance")
     status = (await viewer.get("/api/resources/status")).json()
     (mine,) = [item for item in status["items"] if item["id"] == thing.id]
     assert mine["silenced"] == {"memo-high": made["id"]}

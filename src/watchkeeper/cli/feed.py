@@ -16,6 +16,7 @@ STYLES = (
     ("incident.joined", "●", "red"),
     ("incident.again", "·", "dim"),
     ("incident.cooldown", "▲", "yellow"),
+    ("incident.maintenance", "▲", "yellow"),
     ("incident.closed", "●", "bold green"),
     ("incident.", "·", "none"),
     ("approval.requested", "?", "bold yellow"),

@@ -21,6 +21,7 @@ WITH_A_PERSON = (
     "incident.escalated",
     "incident.held",
     "incident.cooldown",
+    "incident.maintenance",
     "approval.requested",
     "fix.would",
 )

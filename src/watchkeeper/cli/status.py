@@ -260,14 +260,15 @@ def _unwell(screen: "Console", item: dict[str, Any], approval: dict[str, Any] | 
     if approval is not None:
         pass  # what waits is told below, and nothing else comes before it is decided
     elif advice is not None:
+        by_hand = f"`watchkeeper fix {item['slug']}` is your approval of this, and does it at once"
         word = (
-            f"`watchkeeper fix {item['slug']}` is your approval of this, and does it at once"
-            if item["escalated"]
-            else f"It would do this, and does nothing while it is {paused}"
+            f"It would do this, and does nothing while it is {paused}"
             if paused
+            else by_hand
+            if item["escalated"] or item["held"]
             else "It would do now"
         )
-        show_advice(screen, advice, word)
+        show_advice(screen, advice, word, held=bool(item["held"]))
     elif item["incident"]:
         more = "tells all of it" if item["escalated"] else "tells why"
         prose(screen, f"It has nothing to do here itself: `watchkeeper show {item['incident']}` {more}.", 2)
@@ -300,14 +301,17 @@ def _still(screen: "Console", page: dict[str, Any]) -> None:
     open_breakers(screen, page["breakers"])
 
 
-def show_advice(screen: "Console", advice: dict[str, Any], word: str = "It would do now") -> None:
-    """The cause, and each step with what policy says of it and how to do it by hand."""
+def show_advice(
+    screen: "Console", advice: dict[str, Any], word: str = "It would do now", *, held: bool = False
+) -> None:
+    """The cause, and each step with what policy says of it and how to do it by hand. What is `held` may be done by a
+    person now."""
     from rich.text import Text
 
     from watchkeeper.cli.screen import outcome, prose
 
     decision = advice["decision"]
-    if decision["outcome"] == "deny":
+    if decision["outcome"] == "deny" and not held:
         word = "It may not now, but would"
     prose(screen, f"Cause: {advice['cause']}", 2)
     screen.print(Text(f"  {word} ({advice['author']}):"))

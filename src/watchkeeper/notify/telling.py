@@ -16,6 +16,7 @@ GROUPS: dict[str, Group] = {
     "incident.escalated": "incidents",
     "incident.joined": "incidents",
     "incident.cooldown": "incidents",
+    "incident.maintenance": "incidents",
     "incident.closed": "incidents",
     "incident.merged": "incidents",
     "incident.flapping": "incidents",
@@ -139,6 +140,8 @@ def _following(event: Event, incident: Incident | None) -> str:
         return " ".join(filter(None, (incident.to_do, f"`watchkeeper show {incident.id}` tells all of it")))
     if event.kind == "approval.requested":
         return f"decide with `watchkeeper approve {event.subject}` or `watchkeeper reject {event.subject}`"
+    if event.kind in ("incident.cooldown", "incident.maintenance") and event.incident:
+        return f"`watchkeeper fix {event.resource or event.incident}` does at once what it would do"
     if event.kind == "fix.not_tried":
         return "ask for it again, or for something else"
     if event.kind in ALONE:
