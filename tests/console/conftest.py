@@ -43,12 +43,12 @@ class Site:
     def token(self) -> str:
         return (self.up.data / "token").read_text().strip()
 
-    def fill(self, name: str, kind: str = "page") -> None:
+    def fill(self, name: str) -> None:
         """Until it takes no more."""
         with self.redis[name].client() as client:
             try:
                 for number in range(100_000):
-                    client.set(f"{kind}:{number}", "x" * 100_000)
+                    client.set(f"page:{number}", "x" * 100_000)
             except redis.ResponseError:
                 return
         raise AssertionError("it never got full")

@@ -237,20 +237,24 @@ def test_an_incident_is_taken_over_handed_on_tried_again_and_ended_from_its_page
 
 
 def test_a_fix_is_taken_back_from_its_incident_and_what_it_gave_is_told_in_units(site: Site, operator: Page) -> None:
-    """By the runbook that was learned above, for what is stored now may not be removed."""
+    """What a person lowered below what is used is what it would set back."""
     with site.redis["carts"].client() as client:
-        client.config_set("maxmemory", 20 * MIB)
-    site.fill("carts", "order")
+        for number in range(120):
+            client.set(f"order:{number}", "x" * 100_000)
+        client.config_set("maxmemory", 48 * MIB)
+        operator.goto("/resources/carts")
+        expect(operator.get_by_role("list", name="What changed")).to_contain_text("→ 48 MiB")  # with what is used
+        client.config_set("maxmemory", 12 * MIB)
     operator.goto("/")
     row(operator, "carts").locator(".doing").click()
     stands = operator.locator("main .status").first
     expect(stands).to_have_text("waits for approval")
-    expect(operator.get_by_role("main")).to_contain_text("value = 64 MiB")
+    expect(operator.get_by_role("main")).to_contain_text("value = 48 MiB")
     press(operator, "Approve")
     expect(stands).to_have_text("healed")
-    expect(operator.get_by_label("What it gave")).to_contain_text("now64 MiB")
+    expect(operator.get_by_label("What it gave")).to_contain_text("now48 MiB")
     since = operator.get_by_role("list", name="What changed since")
-    expect(since).to_contain_text(re.compile("20.* MiB → 64.* MiB, by fix-"))
+    expect(since).to_contain_text(re.compile("12.* MiB → 48.* MiB, by fix-"))
 
     press(operator, "Undo")
     expect(operator.get_by_role("list", name="Time line")).to_contain_text("root took back redis_set_maxmemory")
@@ -258,7 +262,7 @@ def test_a_fix_is_taken_back_from_its_incident_and_what_it_gave_is_told_in_units
     expect(stands).to_have_text("waits for approval")
     expect(operator.get_by_role("main")).to_contain_text("Nobody can tell whether this was wanted")
     with site.redis["carts"].client() as client:
-        assert client.config_get("maxmemory") == {"maxmemory": str(20 * MIB)}
+        assert client.config_get("maxmemory") == {"maxmemory": str(12 * MIB)}
     site.empty("carts")
     expect(stands).to_have_text("recovered by itself")
 
