@@ -13,7 +13,7 @@ ADVICE = {
     "decision": {"outcome": "allow", "policy": "staging/disruptive", "reason": "It may."},
 }
 ITEM: dict[str, Any] = {
-    **dict.fromkeys(("incident", "escalated", "to_do", "held", "maintenance"), ""),
+    **dict.fromkeys(("incident", "escalated", "to_do", "held", "maintenance", "stopped"), ""),
     "slug": "cache",
     "health": "FAILED",
     "state": "exited",

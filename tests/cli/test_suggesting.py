@@ -3,6 +3,8 @@
 import pytest
 from typer.testing import CliRunner
 
+from tests.cli.conftest import Run
+from watchkeeper import __version__
 from watchkeeper.cli.app import app
 
 
@@ -20,3 +22,7 @@ def test_a_command_that_does_not_exist_names_the_one_that_was_meant(typed: list[
     answer = CliRunner().invoke(app, typed)
     assert answer.exit_code == 2
     assert said in " ".join(answer.output.split())
+
+
+def test_the_version_is_said_wherever_it_is_asked_for(run: Run) -> None:
+    assert run("--version").out == run("status", "--version").out == f"watchkeeper {__version__}\n"

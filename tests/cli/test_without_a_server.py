@@ -15,7 +15,6 @@ import typer
 from tests.cli.conftest import Run
 from tests.conftest import RedisServer
 from tests.watch.fakes import Scripted
-from watchkeeper import __version__
 from watchkeeper.cli import app as command_line
 from watchkeeper.cli.logs import demoted
 from watchkeeper.cli.named import unknown_settings
@@ -56,10 +55,6 @@ def test_a_command_that_needs_a_server_says_how_to_start_one(command: list[str],
         f"watchkeeper: No server runs at {NOWHERE}.",
         "`watchkeeper up` starts it; --url names another one.",
     ]
-
-
-def test_the_version_is_said_wherever_it_is_asked_for(run: Run) -> None:
-    assert run("--version").out == run("status", "--version").out == f"watchkeeper {__version__}\n"
 
 
 def test_check_counts_what_is_fine(run: Run) -> None:
