@@ -115,5 +115,5 @@ def test_a_container_of_kubernetes_is_left_to_it(up: Up, containers: dict[str, s
     escalated = up.until(lambda e: e["kind"] == "incident.escalated" and e["incident"] == opened["incident"])
     assert "Kubernetes (pod shop-7f) looks after it" in escalated["text"]
     with up.client as asked:
-        assert asked.get("/api/fixes")["items"] == []
+        assert opened["incident"] not in {fix["incident"] for fix in asked.get("/api/fixes")["items"]}
     assert docker("inspect", "-f", "{{.State.Running}}", name) == "false"
