@@ -10,7 +10,7 @@ from watchkeeper.incidents import Desk
 from watchkeeper.store import Store
 from watchkeeper.watch import Watch
 from watchkeeper.watch.correlation import place
-from watchkeeper.watch.resting import SAID, rests_on
+from watchkeeper.watch.resting import OF, SAID, rests_on
 
 SETTLES = 5.0
 """Seconds until every look rests on what was changed: some of it is read seldom."""
@@ -29,7 +29,7 @@ async def looked_at_again(incident: Incident, store: Store, watch: Watch, desk: 
     changed = [name for name in sorted({*present, *rests}) if _changed(name, rests, present)]
     if not changed:
         return None
-    if await _fresh({name.partition(" ")[0] for name in changed}, store):
+    if await _fresh({name.partition(OF)[0] for name in changed}, store):
         desk.wake_later(incident.id, SETTLES)
         return None
     told = [Difference(_setting(n), rests.get(n, ""), present.get(n, "")).text for n in changed]
@@ -44,12 +44,12 @@ async def looked_at_again(incident: Incident, store: Store, watch: Watch, desk: 
 
 
 def _setting(name: str) -> str:
-    return name.partition(" ")[2].removeprefix(SAID)
+    return name.partition(OF)[2].removeprefix(SAID)
 
 
 def _changed(name: str, before: Mapping[str, str], after: Mapping[str, str]) -> bool:
     """Of what a look tells, what only one of the two could read is no change."""
-    if f" {SAID}" in name:
+    if f"{OF}{SAID}" in name:
         return before.get(name, "") != after.get(name, "")
     return name in before and name in after and before[name] != after[name]
 

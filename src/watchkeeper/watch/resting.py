@@ -6,6 +6,8 @@ from watchkeeper.store import Store
 from watchkeeper.watch.correlation import place
 from watchkeeper.watch.watch import Watch
 
+OF = "@ "
+"""Between a resource and a setting: so that a resource that is renamed is renamed here (`store.rename`)."""
 SAID = "="
 """Before the name of what the user's configuration says: there, what is not said is known, too."""
 
@@ -18,10 +20,10 @@ async def rests_on(root: str, store: Store, watch: Watch) -> dict[str, str]:
         found |= _said(resources[key])
         known = await store.find(Fingerprint, key)
         values = known.values.items() if known is not None else ()
-        found |= {f"{key} {name}": value for name, value in values if name not in (STARTED, CREATED)}
+        found |= {f"{key}{OF}{name}": value for name, value in values if name not in (STARTED, CREATED)}
     return found
 
 
 def _said(resource: Resource) -> dict[str, str]:
     told = {name: str(value) for name, value in resource.settings.items()} | {"act": str(resource.may_act)}
-    return {f"{resource.id} {SAID}{name}": value for name, value in told.items()}
+    return {f"{resource.id}{OF}{SAID}{name}": value for name, value in told.items()}
