@@ -33,7 +33,7 @@ from watchkeeper.handing import nothing_left
 from watchkeeper.hindering import hinder, release
 from watchkeeper.incidents import Desk
 from watchkeeper.merging import Merging
-from watchkeeper.overruling import heeding, respecting
+from watchkeeper.overruling import heeding, put_back, respecting
 from watchkeeper.people import People
 from watchkeeper.resting import looked_at_again
 from watchkeeper.store import Store
@@ -138,6 +138,8 @@ class Loop:
                     incident = await self._desk.void(incident, agreed, "things have changed since it was approved")
                     continue
                 plan = agreed.plan
+            if plan is None and bereft is None:
+                plan = await put_back(root, incident, at, passed, self._store, self._watch, self._decide)
             if plan is None and await self._fixing.subsides(incident, firing):
                 await self._watch.next_look(root, quickly=False)
                 continue

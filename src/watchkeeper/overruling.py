@@ -21,7 +21,7 @@ JUST = timedelta(minutes=10)
 GROWN = 1.1
 """What has grown by more than a tenth since then would have come to its former limit, too, or may have."""
 KEPT = timedelta(minutes=3)
-"""How far back a look is found in the store: of what is well one a minute is kept."""
+"""How far back it is looked how much was used; in the store, one look a minute is kept of what is well."""
 LASTS = timedelta(days=7)
 """How far back a fix is looked for that had set what a restart took back."""
 BESIDE = timedelta(seconds=30)
@@ -46,12 +46,36 @@ async def respecting(plan: Plan, incident: Incident, at: Situation, store: Store
     """The plan as the loop may have it: a person is asked where one took back what was done about the same, or has just
     lowered what it would raise. Of a ladder that has such a step no other is done unasked, either."""
     plan = await decide.respecting(plan)
+    if plan.author.endswith(f"#{AS_IT_WAS}"):
+        return plan
     limits = {limit for tool in decide.tools_of(plan) for limit in tool.limits}
     for limit in sorted(limits, key=lambda one: one.setting):
         lowered = await _lowered(plan.resources[0], limit, at, store, watch)
         if lowered is not None:
-            return _asking(plan, lowered, incident, at, decide)
+            return _asking(plan, plan.resources[0], lowered, incident, at, decide)
     return plan
+
+
+async def put_back(
+    root: str,
+    incident: Incident,
+    at: Situation,
+    passed: tuple[str, ...],
+    store: Store,
+    watch: Watch,
+    decide: Decide,
+) -> Plan | None:
+    """What it was before, where somebody has just lowered it and no rung can help; None where nobody has, or that was
+    tried or refused here."""
+    supposed = decide.supposed(root, at, passed)
+    if supposed is None:
+        return None
+    plan = Plan(f"{supposed.author}#{AS_IT_WAS}", (), now(), supposed)
+    for limit in (limit for tool in decide.tools_of(plan) for limit in tool.limits):
+        lowered = await _lowered(root, limit, at, store, watch)
+        if lowered is not None and (asked := _asking(plan, root, lowered, incident, at, decide)).steps:
+            return asked
+    return None
 
 
 async def heeding(plan: Plan, incident: Incident, store: Store) -> tuple[Plan, str]:
@@ -117,16 +141,17 @@ async def _taken_back(root: str, lowered: Lowered, store: Store) -> str:
 
 
 async def _load(root: str, limit: Limit, at: datetime, store: Store, watch: Watch) -> float | None:
-    """What was used of it when it was tightened: as it was last looked at before, here or before a start of ours."""
+    """The most that was used of it in the minutes before it was tightened, as looked at here or before a start of ours:
+    with some settings the server is started anew, and everybody has to come back first."""
     watcher = watch.watchers.get(root)
-    seen = [one for one in watcher.ring if one.at <= at] if watcher is not None else []
+    seen = [one for one in watcher.ring if at - KEPT <= one.at <= at] if watcher is not None else []
     looks = seen or await store.readings(root, since=at - KEPT, until=at)
-    return next((one.metrics[limit.metric] for one in reversed(looks) if limit.metric in one.metrics), None)
+    return max((one.metrics[limit.metric] for one in looks if limit.metric in one.metrics), default=None)
 
 
-def _asking(plan: Plan, lowered: Lowered, incident: Incident, at: Situation, decide: Decide) -> Plan:
+def _asking(plan: Plan, root: str, lowered: Lowered, incident: Incident, at: Situation, decide: Decide) -> Plan:
     """What it was before, as long as nobody has refused that and it was not tried; then the ladder, asked for."""
-    limit, root = lowered.limit, plan.resources[0]
+    limit = lowered.limit
     ago = spoken(max(0.0, (now() - lowered.at).total_seconds()))
     grown = f"; {limit.metric} has hardly grown since" if limit.metric else ""
     said = f"{lowered.difference.text} within the last {ago}, not by Watchkeeper{grown}"
@@ -143,7 +168,7 @@ def _asking(plan: Plan, lowered: Lowered, incident: Incident, at: Situation, dec
     back = replace(plan, author=f"{plan.author.partition('#')[0]}#{AS_IT_WAS}")
     name = limit.by or next(tool.name for tool in decide.tools_of(plan) if limit in tool.limits)
     value = _number(lowered.difference.before)
-    if back.key in (*incident.tried, *incident.refused) or not value or name not in decide.tools:
+    if f"{back.author}@{root}" in (*incident.tried, *incident.refused) or not value or name not in decide.tools:
         return plan
     why = "As it was until its restart." if lowered.fix else "As it was until somebody lowered it."
     step = decide.step(name, root, {limit.argument: value}, at, why)
