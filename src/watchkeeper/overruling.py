@@ -26,6 +26,8 @@ LASTS = timedelta(days=7)
 """How far back a fix is looked for that had set what a restart took back."""
 BESIDE = timedelta(seconds=30)
 """How far apart a restart and what it brought are noticed."""
+NOTICED = timedelta(seconds=17)
+"""A change may be so old when it is noticed: servers are asked for their configuration every 15 seconds."""
 AS_IT_WAS = "as-it-was"
 """In place of a rung's number."""
 CHANGES = ("change.config", "change.limits")
@@ -141,12 +143,15 @@ async def _taken_back(root: str, lowered: Lowered, store: Store) -> str:
 
 
 async def _load(root: str, limit: Limit, at: datetime, store: Store, watch: Watch) -> float | None:
-    """The most that was used of it in the minutes before it was tightened, as looked at here or before a start of ours:
-    with some settings the server is started anew, and everybody has to come back first."""
+    """The most that was used of it in the minutes before it can have been tightened, as looked at here or before a
+    start of ours: with some settings the server is started anew, and everybody has to come back first. Where nothing is
+    known of before that, the least since."""
     watcher = watch.watchers.get(root)
     seen = [one for one in watcher.ring if at - KEPT <= one.at <= at] if watcher is not None else []
     looks = seen or await store.readings(root, since=at - KEPT, until=at)
-    return max((one.metrics[limit.metric] for one in looks if limit.metric in one.metrics), default=None)
+    known = [(one.at, one.metrics[limit.metric]) for one in looks if limit.metric in one.metrics]
+    before = [used for when, used in known if when <= at - NOTICED]
+    return max(before) if before else min((used for _, used in known), default=None)
 
 
 def _asking(plan: Plan, root: str, lowered: Lowered, incident: Incident, at: Situation, decide: Decide) -> Plan:
