@@ -193,6 +193,7 @@ def test_the_switch_in_the_header_stops_all_action(site: Site, operator: Page) -
         expect(operator.get_by_role("dialog")).to_have_count(0)
         with site.up.client as client:
             assert bool(client.get("/api/resources/status")["paused"]) is paused
+        assert without_stumbling(operator) == []
 
 
 def test_who_only_looks_is_asked_for_a_token_before_anything_is_changed(site: Site, page: Page) -> None:

@@ -219,6 +219,7 @@ def test_an_incident_is_taken_over_handed_on_tried_again_and_ended_from_its_page
     expect(stands).to_have_text("waits for approval")
     press(operator, "Acknowledge")
     expect(operator.get_by_text("root looks after it").first).to_be_visible()
+    assert without_stumbling(operator) == []
     press(operator, "Stop")
     expect(stands).to_have_text("handed to a person")
     press(operator, "Retry")

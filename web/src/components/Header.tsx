@@ -46,7 +46,7 @@ export function Header() {
         (said.paused ? (
           <Act
             label="Resume"
-            color="orange.9"
+            color="#9c4f00"
             variant="filled"
             size="xs"
             says={`${said.paused}. Watchkeeper goes on: what was begun is finished, and what policy allows is done again.`}
