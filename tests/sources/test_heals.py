@@ -53,7 +53,7 @@ async def test_a_fault_seen_only_through_prometheus_is_healed_and_an_exporter_th
         assert redis.info("memory")["used_memory"] > 0.96 * (32 << 20)
         async with up(tmp_path, stand) as runtime:
             assert (await event(runtime, "alert.firing")).text == "redis-memory-full fires on cache"
-            assert "used_memory_ratio" in (await event(runtime, "fix.healed")).text
+            assert "used memory" in (await event(runtime, "fix.healed")).text
             assert (await event(runtime, "incident.closed")).text.startswith("healed")
             assert redis.info("memory")["used_memory"] < 0.85 * (32 << 20)
 
