@@ -80,7 +80,7 @@ function Figures({ view }: { view: Schemas["EvaluationView"] }) {
         {observed.proposals > 0 && (
           <Figure
             name="In observe mode"
-            value={`${observed.proposals} proposals`}
+            value={`${observed.proposals} proposal${observed.proposals === 1 ? "" : "s"}`}
             says={`What it would have done: ${observed.same} as people did, ${observed.other} otherwise, ${observed.needless} needless, ${observed.recovered} recovered by themselves; policy would have allowed ${observed.allowed}, asked for ${observed.asked}, denied ${observed.denied}`}
           />
         )}

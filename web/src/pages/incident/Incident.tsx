@@ -52,7 +52,7 @@ function Told({ detail }: { detail: Detail }) {
           Report
         </Button>
       </Title>
-      {incident.reason && <Text mb="md">{incident.reason}</Text>}
+      {incident.reason && !waiting && <Text mb="md">{incident.reason}</Text>}
       {incident.to_do && (
         <Text mb="md" fw={600}>
           Next: {incident.to_do}

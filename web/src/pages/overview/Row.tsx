@@ -77,9 +77,9 @@ export const Row = memo(function Row({ item, incident }: { item: Resource; incid
 
 function Doing({ item, incident }: { item: Resource; incident?: Incident }) {
   const firing = item.alerts.filter((alert) => alert.status === "firing");
-  const says = item.escalated
-    ? `handed to a person: ${item.escalated}`
-    : (item.held ?? item.maintenance ?? (item.advice ? item.advice.cause : (firing[0]?.why ?? item.state)));
+  const says =
+    item.escalated ||
+    (item.held ?? item.maintenance ?? (item.advice ? item.advice.cause : (firing[0]?.why ?? item.state)));
   return (
     <>
       {item.incident ? (
