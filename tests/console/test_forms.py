@@ -266,6 +266,7 @@ def test_a_fix_is_taken_back_from_its_incident_and_what_it_gave_is_told_in_units
     press(operator, "Undo")
     expect(operator.get_by_role("list", name="Time line")).to_contain_text("root took back redis_set_maxmemory")
     expect(operator.get_by_text("Taken back by root").first).to_be_visible()
+    expect(since).to_contain_text(re.compile("48.* MiB → .*, by fix-"))
     with site.redis["cache"].client() as client:
         assert int(client.config_get("maxmemory")["maxmemory"] or 0) < 48 * MIB
     operator.request.delete(f"{path}/memory-full?kind=redis", headers=bearer)
