@@ -293,6 +293,18 @@ const GATHER_MS = 300;
 const SCROLLS_MS = 150;
 const LATEST_MS = 1_200;
 
+/** Asks again for what lies under a key; what is being asked for the first time, once that is answered: the answer may be
+ * of before. */
+export function askAgain(queryKey: string[]): void {
+  const first = client
+    .getQueryCache()
+    .findAll({ queryKey, fetchStatus: "fetching" })
+    .filter(({ state }) => state.data === undefined);
+  void client.invalidateQueries({ queryKey });
+  if (first.length > 0)
+    void Promise.allSettled(first.map(({ promise }) => promise)).then(() => client.invalidateQueries({ queryKey }));
+}
+
 /** Asks again for what an event has changed; of many events at once, once; while somebody scrolls, a little later. */
 export function keepCurrent(): void {
   const waiting = new Map<string, string[]>();
@@ -306,7 +318,7 @@ export function keepCurrent(): void {
     }
     const keys = [...waiting.values()];
     waiting.clear();
-    keys.forEach((queryKey) => void client.invalidateQueries({ queryKey }));
+    keys.forEach(askAgain);
   }
   live.follow((event) => {
     if (waiting.size === 0) {
