@@ -2,11 +2,12 @@
 
 import asyncio
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
 import pytest
+import redis
 
 from tests.following import event
 from tests.sources.conftest import PATIENCE, Stand
@@ -44,31 +45,37 @@ async def up(folder: Path, stand: Stand) -> AsyncIterator[Runtime]:
         yield runtime
 
 
+@pytest.fixture
+def filled(stand: Stand) -> Iterator[redis.Redis]:
+    """It is full of pages of a cache; emptied whatever becomes of it."""
+    with stand.redis.client() as client:
+        client.eval("for i = 1, 29000 do redis.call('set', 'page:' .. i, string.rep('x', 1000)) end", 0)
+        assert client.info("memory")["used_memory"] > 0.96 * (32 << 20)
+        yield client
+    stand.empty()
+
+
 async def test_a_fault_seen_only_through_prometheus_is_healed_and_an_exporter_that_ends_is_told(
-    stand: Stand, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    stand: Stand, filled: redis.Redis, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("DOCKER_HOST", "unix:///nonexistent")
-    with stand.redis.client() as redis:
-        redis.eval("for i = 1, 29000 do redis.call('set', 'page:' .. i, string.rep('x', 1000)) end", 0)
-        assert redis.info("memory")["used_memory"] > 0.96 * (32 << 20)
-        async with up(tmp_path, stand) as runtime:
-            assert (await event(runtime, "alert.firing")).text == "redis-memory-full fires on cache"
-            assert "used memory" in (await event(runtime, "fix.healed")).text
-            assert (await event(runtime, "incident.closed")).text.startswith("healed")
-            assert redis.info("memory")["used_memory"] < 0.85 * (32 << 20)
+    async with up(tmp_path, stand) as runtime:
+        assert (await event(runtime, "alert.firing")).text == "redis-memory-full fires on cache"
+        assert "used memory" in (await event(runtime, "fix.healed")).text
+        assert (await event(runtime, "incident.closed")).text.startswith("healed")
+        assert filled.info("memory")["used_memory"] < 0.85 * (32 << 20)
 
-            stand.stop_exporter()
-            silent = await event(runtime, "source.silent")
-            assert silent.subject == CACHE
-            assert "its exporter does not answer (up is 0)" in silent.text
-            async with asyncio.timeout(PATIENCE):
-                while runtime.watch.health(CACHE) is not Health.UNKNOWN:
-                    await runtime.watch.next_look(CACHE, quickly=False)
-            assert "no data of 1: cache" in runtime.watch.problems["source prom"]
+        stand.stop_exporter()
+        silent = await event(runtime, "source.silent")
+        assert silent.subject == CACHE
+        assert "its exporter does not answer (up is 0)" in silent.text
+        async with asyncio.timeout(PATIENCE):
+            while runtime.watch.health(CACHE) is not Health.UNKNOWN:
+                await runtime.watch.next_look(CACHE, quickly=False)
+        assert "no data of 1: cache" in runtime.watch.problems["source prom"]
 
-            stand.start_exporter()
-            assert (await event(runtime, "source.tells")).text == "prom has data of cache again"
-        redis.flushall()
+        stand.start_exporter()
+        assert (await event(runtime, "source.tells")).text == "prom has data of cache again"
 
 
 def test_the_doctor_says_whether_each_source_answers_and_what_it_has(

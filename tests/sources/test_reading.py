@@ -72,7 +72,7 @@ async def test_all_that_rules_need_is_read_from_a_standard_exporter(stand: Stand
         assert (seen.error, seen.state) == (None, "seen through prom")
         assert seen.facts["not_read"] == ""
         assert seen.metrics["maxmemory_bytes"] == 32 << 20
-        assert 0.0 < seen.metrics["used_memory_ratio"] < 1.0  # other tests fill the same Redis
+        assert 0.0 < seen.metrics["used_memory_ratio"] < 0.5
         assert (seen.metrics["up"], seen.metrics["evicts"], seen.metrics["is_replica"]) == (1.0, 0.0, 0.0)
         assert seen.facts["role"] == "master"
         assert 0.0 < seen.age < 60.0
