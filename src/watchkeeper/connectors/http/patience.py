@@ -17,7 +17,7 @@ _LASTS = 5.0
 class Patience:
     """The requests to one path: one of them may outlast its look."""
 
-    _waited_for: asyncio.Task[Answer] | None = None
+    _waited_for: "asyncio.Future[Answer] | None" = None
     _late: tuple[float, Answer] | None = None
 
     async def hear(self, request: Awaitable[Answer], seconds: float) -> Answer | None:
@@ -47,13 +47,12 @@ class Patience:
         if self._waited_for is not None:
             asking.cancel()  # one is enough
             return
-        self._waited_for = asyncio.create_task(self._wait(asking))
+        self._waited_for = asking
+        asking.add_done_callback(self._came)
 
-    async def _wait(self, asking: "asyncio.Future[Answer]") -> Answer:
-        try:
-            answer = await asking
-            if answer.answered:
-                self._late = (time.monotonic(), answer)
-            return answer
-        finally:
-            self._waited_for = None
+    def _came(self, asking: "asyncio.Future[Answer]") -> None:
+        if self._waited_for is not asking:
+            return
+        self._waited_for = None
+        if not asking.cancelled() and asking.exception() is None and asking.result().answered:
+            self._late = (time.monotonic(), asking.result())
