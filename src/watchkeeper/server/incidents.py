@@ -251,10 +251,8 @@ def nothing_to_fix(runtime: Runtime, resource: Resource) -> Conflict:
             f"Nothing is known of {resource.slug} ({watcher.state or 'no data'}): there is no fault to fix.",
             f"`watchkeeper status` and `watchkeeper logs {resource.slug}` tell more.",
         )
-    fires = ", ".join(
-        alert.rule for alert in runtime.watch.situation((resource.id,)).firing if alert.resource == resource.id
-    )
-    if fires:
+    standing = runtime.watch.situation((resource.id,)).alerts_of(resource.id)
+    if fires := ", ".join(alert.rule for alert in standing):
         return Conflict(
             f"{resource.slug} has no incident, and nothing is known to be done about what fires there: {fires}.",
             f"`watchkeeper status` shows why it matters; `watchkeeper logs {resource.slug}` may tell more.",
