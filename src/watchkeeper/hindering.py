@@ -38,8 +38,9 @@ def credited(verdict: Verdict, fix: Fix) -> Verdict:
 
 
 def hindered(verdict: Verdict, others: Sequence[Alert]) -> Verdict:
-    """The verdict on a plan of which a step failed: it says itself that something else may be why."""
-    if not others:
+    """The verdict on a plan of which a step failed: it says itself that something else may be why. What is well
+    again is not tried once more."""
+    if not others or verdict.recovered:
         return verdict
     said = f"{', '.join(dict.fromkeys(alert.rule for alert in others))} fired too when that failed"
     return replace(verdict, reasons=(said, *verdict.reasons), hindered=tuple(alert.id for alert in others))

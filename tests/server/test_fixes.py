@@ -90,13 +90,19 @@ async def test_a_step_whose_words_cannot_be_kept_is_done_all_the_same(
     assert [record.status for record in (await runtime.store.get(Fix, key)).steps] == ["done"]
 
 
+@pytest.mark.parametrize("worn", [False, True], ids=["alone", "beside another fault"])
 async def test_what_became_well_while_every_step_failed_is_not_put_down_to_the_fix(
-    thing: Thing, operator: Client, viewer: Client
+    thing: Thing, operator: Client, viewer: Client, worn: bool
 ) -> None:
     thing.put(0.52)
     asked = await thing.approval()
     await operator.post(f"/api/approvals/{asked['id']}/approve", json={})
     await thing.begun()
+    if worn:
+        begun = await thing.event("fix.started")
+        thing.wear(1.0)
+        await thing.event("alert.firing", after=begun.seq)
+        thing.wear(0.0)
     thing.put(0.1)  # by somebody else
     thing.let_go()
     await thing.event("incident.closed")
@@ -105,3 +111,5 @@ async def test_what_became_well_while_every_step_failed_is_not_put_down_to_the_f
     fix = (await viewer.get(f"/api/fixes/{incident['fixes'][-1]}")).json()
     assert (fix["said"], fix["verdict"]["outcome"]) == ("recovered", "inconclusive")
     assert "memo_stuck failed: It did not move" in fix["verdict"]["reasons"][0]
+    told = (await viewer.get(f"/api/incidents/{incident['id']}")).json()["events"]
+    assert "plan.hindered" not in [event["kind"] for event in told], "what is well again is not tried once more"
