@@ -1,10 +1,13 @@
 """Nobody who has just lowered a limit is overruled in silence: real Redis, mode auto."""
 
+import re
 from collections.abc import Iterator
+from contextlib import ExitStack
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 
+import httpx
 import pytest
 import redis
 
@@ -41,6 +44,16 @@ def fill(server: RedisServer, number: int) -> None:
 
 
 @pytest.fixture
+def crowd(full: RedisServer) -> Iterator[list["redis.Redis"]]:
+    """Clients that were there before anybody looked; asked for before `watching`."""
+    with ExitStack() as stack:
+        held = [stack.enter_context(full.client()) for _ in range(30)]
+        for one in held:
+            one.ping()
+        yield held
+
+
+@pytest.fixture
 def watching(tmp_path: Path, full: RedisServer) -> Iterator[Server]:
     config = tmp_path / "watchkeeper.yaml"
     config.write_text(
@@ -50,6 +63,16 @@ def watching(tmp_path: Path, full: RedisServer) -> Iterator[Server]:
     )
     with serving(Server(tmp_path / "data", config)) as server:
         yield server
+
+
+def put_ladder(server: Server, name: str, rung: str) -> None:
+    """The delivered runbook with this rung alone."""
+    book = next(one for one in server.get("/api/runbooks")["items"] if (one["kind"], one["name"]) == ("redis", name))
+    text = re.sub(r"ladder:.*?^healed:", f"ladder:\n  - {rung}\nhealed:", book["text"], flags=re.MULTILINE | re.DOTALL)
+    token = (server.data / "token").read_text().strip()
+    headers = {"Authorization": f"Bearer {token}", "If-Match": f'"{book["digest"]}"'}
+    body = {"text": text, "kind": "redis", "note": "no more than that"}
+    httpx.put(f"{server.url}/api/runbooks/{name}", json=body, headers=headers).raise_for_status()
 
 
 def test_who_lowered_a_limit_is_asked_and_what_it_was_is_proposed(watching: Server, full: RedisServer) -> None:
@@ -90,15 +113,12 @@ def test_data_that_grew_up_to_a_limit_that_was_lowered_are_healed_as_ever(watchi
     assert closed["kind"] == "incident.closed", closed
 
 
-def test_who_lowered_it_while_nobody_watched_is_asked_too(watching: Server, full: RedisServer) -> None:
-    held = [full.client() for _ in range(30)]
-    for one in held:
-        one.ping()
+def test_who_lowered_it_while_nobody_watched_is_asked_too(crowd: list["redis.Redis"], watching: Server) -> None:
     seen = watching.until_kind("server.started")["seq"]
     watching.poll(lambda server: used(server) > 0)
     watching.stop()
-    former = int(held[0].config_get("maxclients")["maxclients"])
-    held[0].config_set("maxclients", 32)
+    former = int(crowd[0].config_get("maxclients")["maxclients"])
+    crowd[0].config_set("maxclients", 32)
     watching.start()
     watching.until_kind("approval.requested", "fix.started", "incident.escalated", after=seen)
     (asked,) = watching.get("/api/approvals")["items"]
@@ -108,10 +128,25 @@ def test_who_lowered_it_while_nobody_watched_is_asked_too(watching: Server, full
     watching.post(f"/api/approvals/{asked['id']}/approve", {})
     closed = watching.until_kind("incident.closed", "incident.escalated", after=seen)
     assert closed["kind"] == "incident.closed", closed
-    assert held[0].config_get("maxclients")["maxclients"] == str(former)
-    assert all(one.ping() for one in held)  # nobody was thrown out
-    for one in held:
-        one.close()
+    assert crowd[0].config_get("maxclients")["maxclients"] == str(former)
+    assert all(one.ping() for one in crowd)  # nobody was thrown out
+
+
+@pytest.mark.usefixtures("crowd")
+def test_where_no_rung_can_help_what_it_was_is_proposed_all_the_same(full: RedisServer, watching: Server) -> None:
+    seen = watching.until_kind("server.started")["seq"]
+    put_ladder(watching, "clients-exhausted", "[{tool: redis_kill_clients, with: {address: '= facts.error'}}]")
+    watching.poll(lambda server: used(server) > 0)
+    with full.client() as client:
+        former = int(client.config_get("maxclients")["maxclients"])
+        client.config_set("maxclients", 32)
+        watching.until_kind("approval.requested", "fix.started", "incident.escalated", after=seen)
+        (asked,) = watching.get("/api/approvals")["items"]
+        (step,) = asked["plan"]["steps"]
+        assert (step["tool"], step["arguments"]) == ("redis_set_maxclients", {"value": former})
+        watching.post(f"/api/approvals/{asked['id']}/reject", {"note": "they are too many"})
+        ended = watching.until_kind("approval.requested", "fix.started", "incident.escalated", after=asked_at(watching))
+        assert ended["kind"] == "incident.escalated", "it is not asked for twice"
 
 
 @pytest.mark.parametrize(("restarted", "by"), [(True, "fix-1"), (False, "")])
