@@ -69,11 +69,11 @@ def remembering(
         after = await heal(incident)
         if after.status == "escalated" and after.rests is None:
             present = await rests_on(after.root, store, watch)
-            async with desk.writing:
+            async with desk.writing, store.transaction() as transaction:  # another executor may write it, too
                 current = await store.get(Incident, after.id)
                 if current.status == "escalated":
                     after = replace(current, rests=present)
-                    await store.save(after)
+                    await transaction.put(after)
         return after
 
     return healing
