@@ -161,7 +161,7 @@ async def test_what_looped_before_anybody_watched_is_told_with_the_first_look(ru
             if (
                 state.status == "restarting"
                 and state.finished_at
-                and now() - state.finished_at > timedelta(seconds=1.5)
+                and now() - state.finished_at > timedelta(seconds=2)  # it waits for 3.2 s then
             ):
                 break
             await asyncio.sleep(0.1)  # the rate of looking

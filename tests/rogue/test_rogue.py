@@ -4,20 +4,12 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from benchmarks.flood import fill
+
 from tests.conftest import RedisServer
 from tests.crash.harness import Server
 
 GRAVE = {"blocks", "spins", "raises", "garbage", "stubborn", "leaks", "endless"}
-
-
-def fill(redis_server: RedisServer) -> None:
-    """Cache keys up to the memory it may use."""
-    with redis_server.client() as client:
-        client.config_set("maxmemory", "8mb")
-        client.config_set("maxmemory-policy", "allkeys-lru")
-        for number in range(3000):
-            client.set(f"cache:{number}", "x" * 3000)
-        client.config_set("maxmemory-policy", "noeviction")
 
 
 def quarantined(name: str) -> Callable[[dict[str, Any]], bool]:
