@@ -221,7 +221,35 @@ def test_a_diagnosis_rests_on_what_the_logs_say_of_its_root_and_of_what_that_nee
     known = {one.id: one for one in (shop, cache, other)}
     found = logged(shop.id, [alert(shop, at=after(1000))], known, heard(**miners), after(1010))
     assert [evidence.resource for evidence in found] == [shop.id, cache.id]
-    assert found[0].what.endswith("ERROR: cannot allocate 1000")
+    assert found[0].what.endswith("ERROR: cannot allocate 1002")  # the latest
+
+
+def test_of_all_that_is_behind_its_root_a_diagnosis_rests_on_the_errors() -> None:
+    edge, shop, pool, store = chain = [resource(name) for name in ("edge", "shop", "pool", "store")]
+    for number, behind in enumerate(chain[1:]):
+        chain[number] = replace(chain[number], depends_on=(behind.id,))
+    miners = {name: Miner(T0) for name in ("pool", "store")}
+    for miner in miners.values():
+        every(miner, "password authentication failed for user {n}", 1000, 1003, 1, "CRITICAL")
+        every(miner, "slow to log in user {n}, who waits", 1000, 1003, 1, "WARNING")
+    known = {one.id: one for one in chain}
+    found = logged(edge.id, [alert(edge, at=after(1000))], known, heard(**miners), after(1010))
+    assert [evidence.resource for evidence in found] == [pool.id, store.id]
+    assert all("password authentication failed" in evidence.what for evidence in found)
+    nearer = logged(shop.id, [alert(shop, at=after(1000))], known, heard(**miners), after(1010))
+    assert [evidence.resource for evidence in nearer if "slow to log in" in evidence.what] == [pool.id]
+
+
+def test_where_no_error_is_new_the_one_that_goes_on_is_told() -> None:
+    shop, miner = resource("shop"), Miner(T0)
+    every(miner, "cannot reach ledger {n}", 0, 1010, 30, "ERROR")
+    every(miner, "cannot reach mail {n}", 0, 1010, 5, "ERROR")
+    alerts = [alert(shop, at=after(1000))]
+    (going_on,) = logged(shop.id, alerts, {shop.id: shop}, heard(shop=miner), after(1010))
+    assert going_on.what == "in its log meanwhile, 19 ×, as before: ERROR: cannot reach mail 1005"
+    every(miner, "disk full {n}", 1000, 1003, 1, "ERROR")
+    (new,) = logged(shop.id, alerts, {shop.id: shop}, heard(shop=miner), after(1010))
+    assert "disk full" in new.what
 
 
 def test_the_log_of_what_runs_in_a_container_is_the_containers() -> None:

@@ -28,8 +28,8 @@ async def grounded(
     masked: Callable[[str], str],
     fixes: Sequence[Fix] = (),
 ) -> Diagnosis:
-    """The diagnosis with what the logs say (of its root, of what alerts, and of what the root needs at once), and with
-    what speaks against it. `fixes`: the latest, for what came of them is evidence of nothing."""
+    """The diagnosis with what the logs say (of its root, of what alerts, of what the root needs at once, and the errors
+    of all that is behind it), and with what speaks against it. `fixes`: the latest, for what came of them is evidence of nothing."""
     resources = watch.fleet.resources
     evidence = logged(diagnosis.root, alerts, resources, watch.listening, at, fixes)
     edges, apart = watch.fleet.graph.edges(), timedelta(seconds=watch.interval)
@@ -86,11 +86,18 @@ def logged(
     fixes: Sequence[Fix] = (),
 ) -> tuple[Evidence, ...]:
     needed = resources[root].upstream if root in resources else ()
-    around = tuple(dict.fromkeys((root, *(alert.resource for alert in alerts), *needed)))
-    places = dict.fromkeys(around)  # a container's log is followed as its service's, and the other way round
-    for key in around:
+    places = _followed((root, *(alert.resource for alert in alerts), *needed), resources)
+    behind = _followed(sorted(ties(resources).needs(root)), resources)
+    further = [key for key in behind if key not in places]
+    first = min((alert.pending_at for alert in alerts), default=at)
+    return heard.evidence(places, first - EARLIER, at, doings(fixes, {*places, *further}), further)
+
+
+def _followed(keys: Sequence[str], resources: Mapping[str, Resource]) -> dict[str, None]:
+    """With what runs on them and what they run on: a container's log is followed as its service's, or as its own."""
+    places = dict.fromkeys(keys)
+    for key in tuple(places):
         places |= dict.fromkeys(ties(resources).carried.get(key, ()))
         if key in resources and (carrier := resources[key].runs_on):
             places[carrier] = None
-    first = min((alert.pending_at for alert in alerts), default=at)
-    return heard.evidence(places, first - EARLIER, at, doings(fixes, places))
+    return places

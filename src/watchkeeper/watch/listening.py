@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 from watchkeeper.domain import Evidence, Fix, Level, LogLine, now
 from watchkeeper.store import Store
 from watchkeeper.watch.logs import LogFollower
-from watchkeeper.watch.templates import Miner, Remarkable
+from watchkeeper.watch.templates import FAILING, Miner, Remarkable
 from watchkeeper.watch.watcher import Watcher
 
 MOST = 5
@@ -91,17 +91,28 @@ class Listening:
             await transaction.keep_logs([line])
 
     def evidence(
-        self, resources: Iterable[str], begin: datetime, until: datetime, doings: Sequence[Doing] = ()
+        self,
+        resources: Iterable[str],
+        begin: datetime,
+        until: datetime,
+        doings: Sequence[Doing] = (),
+        further: Iterable[str] = (),
     ) -> tuple[Evidence, ...]:
         """What is new or sharply more frequent in their logs within the time, and did not come of what we did ourselves
-        (`doings`); what weighs most first."""
+        (`doings`); what weighs most first. Of what is `further` away only errors count, and where no error is new or
+        more frequent anywhere, those that go on."""
+        near = list(resources)
+        keys = [key for key in (*near, *further) if key in self.miners]
         found = [
             (order, key, told)
-            for order, key in enumerate(resources)
-            if key in self.miners
+            for order, key in enumerate(keys)
             for told in self.miners[key].remarkable(begin, until)
-            if not any(doing.explains(told.at, told.template.level) for doing in doings)
+            if key in near or told.template.level in FAILING
         ]
+        if not any(told.template.level in FAILING for _, _, told in found):
+            going_on = [self.miners[key].failing(begin, until) for key in keys]
+            found += [(n, keys[n], told) for n, told in enumerate(going_on) if told is not None]
+        found = [one for one in found if not any(d.explains(one[2].at, one[2].template.level) for d in doings)]
         found.sort(key=lambda one: (one[2].rank, one[0]))
         told = [Evidence(key, one.at, _said(one)) for _, key, one in found[:MOST]]
         if len(found) > MOST:

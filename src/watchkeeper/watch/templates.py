@@ -43,6 +43,7 @@ CHANCE = 1e-4
 """Probability, over all templates of a resource together, of calling one more frequent that is not."""
 PAST = 8
 """Bins there must be before, to compare with."""
+FAILING = ("CRITICAL", "ERROR")
 _LEVELS = ("CRITICAL", "ERROR", "WARNING", "")
 _TRACEBACK = "Traceback (most recent call last):"
 _STATUS = re.compile(r'" ([1-5])\d\d(?= |$)')
@@ -91,7 +92,7 @@ class Counted:
 
 @dataclass(frozen=True, slots=True)
 class Template:
-    """One template as it stands. `text` has `<*>`, `<n>`, `<ip>` … where its lines differ; `example` is one of them."""
+    """One template as it stands. `text` has `<*>`, `<n>`, `<ip>` … where its lines differ; `example` is the latest."""
 
     text: str
     level: Level | None
@@ -105,12 +106,13 @@ class Template:
 
 @dataclass(frozen=True, slots=True)
 class Remarkable:
-    """A template that is new, or sharply more frequent than before; `said` tells it in a sentence."""
+    """A template that is new, or sharply more frequent than before, or an error that goes on; `said` tells it in a
+    sentence."""
 
     template: Template
     new: bool
     at: datetime
-    """When it came first, or when it became more frequent."""
+    """When it came first, or when it became more frequent; of what goes on, when it came last."""
     said: str
 
     @property
@@ -169,6 +171,7 @@ class Miner:
             known = self._known[found.cluster_id] = Counted(level, line[:CHARACTERS], at, at)
             if len(self._known) > TEMPLATES:
                 self._forget(at)
+        known.example = line[:CHARACTERS]
         known.add(at, number)
 
     def _forget(self, at: datetime) -> None:
@@ -193,6 +196,19 @@ class Miner:
             and (told := self._new(key, known, begin, until) or self._surge(key, known, begin, until))
         ]
         return sorted(found, key=lambda told: told.rank)
+
+    def failing(self, begin: datetime, until: datetime) -> Remarkable | None:
+        """The error that came most from `begin` to `until`, however long it has been known."""
+        came = {
+            key: sum(known.within(_bin(begin), _bin(until)))
+            for key, known in self._known.items()
+            if known.level in FAILING and begin <= known.last_at
+        }
+        most = max(came, key=lambda key: came[key], default=None)
+        if most is None or not came[most]:
+            return None
+        said = f"in its log meanwhile, {came[most]} ×, as before"
+        return Remarkable(self._template(most, self._known[most], until), False, self._known[most].last_at, said)
 
     def _new(self, key: int, known: Counted, begin: datetime, until: datetime) -> Remarkable | None:
         learnt = known.first_at - self.since

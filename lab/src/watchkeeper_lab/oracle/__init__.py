@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 
 import psycopg
 from redis.exceptions import RedisError
@@ -24,6 +24,9 @@ PARTS: dict[str, tuple[Part, ...]] = {
 """By stack. Each looks by itself; the first reasons are those of the first."""
 AUDITS: dict[str, Callable[[Ledger, Instance], Awaitable[Audit]]] = {SHOP.name: audit, TICKETS.name: audit_tickets}
 
+AGAIN_SECONDS = 0.5
+"""What is wrong at one look is looked at once more so much later."""
+
 __all__ = ["Facts", "Finding", "Judgement", "Oracle", "Place"]
 
 
@@ -36,9 +39,18 @@ class Oracle:
         self._services = services
 
     async def judge(self, *, with_audit: bool = True) -> Judgement:
-        """Look at the services, use each as a client would, and read every acknowledged write back."""
-        place = Place(self._instance, self._services, await self._services.states())
-        findings = await asyncio.gather(*[part.look(place) for part in PARTS[self._instance.stack_name]])
+        """Look at the services, use each as a client would, and read every acknowledged write back.
+
+        A part that finds something wrong looks once more, and what it finds then counts: a machine that is busy for a
+        moment answers too late now and then, and what is broken is so at the second look, too.
+        """
+        parts = PARTS[self._instance.stack_name]
+        findings = await self._looks(parts)
+        if doubtful := [number for number, found in enumerate(findings) if found.reasons]:
+            await asyncio.sleep(AGAIN_SECONDS)
+            again = await self._looks([parts[number] for number in doubtful])
+            for number, found in zip(doubtful, again, strict=True):
+                findings[number] = found
         reasons = [reason for one in findings for reason in one.reasons]
         facts: Facts = {name: value for one in findings for name, value in one.facts.items()}
         untouched: Facts = {name: value for one in findings for name, value in one.untouched.items()}
@@ -51,6 +63,11 @@ class Oracle:
             except (RedisError, psycopg.Error, OSError) as error:
                 reasons.append(f"the ledger could not be audited: {brief(error)}")
         return Judgement(time.time(), tuple(dict.fromkeys(reasons)), facts, found, untouched)
+
+    async def _looks(self, parts: Sequence[Part]) -> list[Finding]:
+        """What these parts find now."""
+        place = Place(self._instance, self._services, await self._services.states())
+        return await asyncio.gather(*[part.look(place) for part in parts])
 
     async def audit(self) -> Audit:
         """Read every acknowledged write back; raises `redis.RedisError` or `psycopg.Error` where a store is silent."""

@@ -12,6 +12,8 @@ from watchkeeper_lab.services import ServiceState
 
 TIMES = 3
 """How often each replica is asked for each path: one that fails now and then is found."""
+LONGEST = 160
+"""Characters of a failed answer that are told."""
 MEMORY_LIMIT = 0.92
 """Share of its memory limit from which a replica counts as about to be ended by the kernel."""
 CGROUPS = Path("/sys/fs/cgroup")
@@ -26,7 +28,8 @@ async def asked(name: str, state: ServiceState, paths: Sequence[str], *, seconds
                 answer = await client.get(path)
             except httpx.HTTPError as error:
                 return f"{name} failed at GET {path}: {brief(error)}"
-            failed += [f"status {answer.status_code} at GET {path}"] if answer.status_code >= 500 else []
+            said = f"status {answer.status_code} at GET {path}: {answer.text[:LONGEST]}"
+            failed += [said] if answer.status_code >= 500 else []
     return f"{name} failed {len(failed)} of {len(paths) * TIMES} requests: {failed[0]}" if failed else ""
 
 
