@@ -16,6 +16,8 @@ def engine(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator["subproc
     monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path))
     instance.state_home().mkdir(parents=True)
     process = subprocess.Popen(["dockerd-of-a-test", "60"], executable="/bin/sleep")
+    while b"dockerd" not in Path(f"/proc/{process.pid}/cmdline").read_bytes():
+        assert process.poll() is None  # for a moment it has no name yet
     (instance.state_home() / "dockerd.pid").write_text(str(process.pid))
     yield process
     process.kill()
