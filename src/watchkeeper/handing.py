@@ -41,6 +41,8 @@ def handing(
     What to do next goes with it. `firing`: its alerts that fire."""
     escalated = incident.escalate(reason, to_do)
     text = f"{worst.rule}: {sentence(worst.why)} {reason}" if (worst := worst_of(incident, firing)) else reason
+    if incident.handed and incident.reason == reason:
+        text = "looked at again for what joined it; nothing else is known, and it stays with a person"
     return escalated, _event("incident.escalated", escalated, text, quiet=incident.handed)
 
 

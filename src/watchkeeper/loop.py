@@ -40,7 +40,7 @@ from watchkeeper.store import Store
 from watchkeeper.undoing import Undoing
 from watchkeeper.verify import Subject, judge
 from watchkeeper.watch import Watch, meanwhile, root_of, stopped_cause
-from watchkeeper.watch.stopped import given_up
+from watchkeeper.watch.stopped import BECAUSE, given_up
 
 BLIND = timedelta(seconds=60)
 """An incident whose root gives no data for so long is handed to a person."""
@@ -144,7 +144,8 @@ class Loop:
                 await self._watch.next_look(root, quickly=False)
                 continue
             if plan is None:
-                known = bereft or self._decide.known(root, at, incident)
+                known = bereft or stopped_cause(root, firing, self._watch.watchers, BECAUSE)
+                known = known or self._decide.known(root, at, incident)
                 known = known or stopped_cause(root, firing, self._watch.watchers)
                 told = known or self._decide.supposed(root, at, passed)
                 incident = await self._desk.puzzled(incident, root, passed, told)

@@ -84,10 +84,10 @@ def test_pings_come_while_it_works_and_stop_when_it_is_stopped_wedged_or_killed(
         beats = iter(lambda: heard.get(timeout=PATIENCE), None)
         method, path, body = next(beat for beat in beats if beat[1] != "/beat")
         assert (method, path) == ("POST", "/beat/fail")
-        assert "the store cannot be written" in body
+        assert "he store cannot be written" in body
         there = httpx.get(f"http://127.0.0.1:{up.port}/readyz")
         assert there.status_code == 503
-        assert "the store cannot be written" in there.json()["problems"][0]
+        assert "he store cannot be written" in there.json()["problems"][0]
         assert httpx.get(f"http://127.0.0.1:{up.port}/healthz").status_code == 200, "a restart would not mend it"
         store.execute("ROLLBACK")
         store.close()

@@ -91,6 +91,9 @@ def test_a_person_is_called_again_for_what_is_graver(
     assert [one.kind for one in events if not one.quiet] == kinds
     escalated, said = handing(again, "nothing knows this")
     assert (escalated.status, said.quiet) == ("escalated", not loud)
+    again, _ = taking_up(escalated, one("warning"), event(comes), [one("critical")], "cache")
+    _, said = handing(again, "nothing knows this")
+    assert (said.quiet, "nothing else is known" in said.text) == (True, True)
 
 
 def test_what_was_done_about_in_vain_is_told_anew() -> None:

@@ -181,7 +181,7 @@ async def test_postgresql(stand: Stand, exporter: str) -> None:
     assert found.metrics["max_connections"] >= 20.0
     assert 1.0 <= found.metrics["connections"] < found.metrics["max_connections"]
     assert found.metrics["connections_ratio"] == pytest.approx(
-        found.metrics["connections"] / found.metrics["max_connections"]
+        found.metrics["connections"] / (found.metrics["max_connections"] - found.metrics["reserved_connections"])
     )
     assert (found.metrics["up"], found.metrics["autovacuum_enabled"]) == (1.0, 1.0)
     assert found.metrics["database_bytes"] > 1e6

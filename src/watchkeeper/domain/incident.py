@@ -194,7 +194,7 @@ class Incident:
     def said(self) -> str:
         """How it ended, or how far it is, in a few words: the same wherever a person reads of it."""
         word = self.outcome or self.status
-        return WORDS.get(word, word)
+        return "recovered, not by what was tried" if word == "recovered" and self.fixes else WORDS.get(word, word)
 
     def held(self, at: datetime) -> Hold | None:
         """What keeps the hands still here, and until when."""

@@ -29,7 +29,8 @@ async def grounded(
     fixes: Sequence[Fix] = (),
 ) -> Diagnosis:
     """The diagnosis with what the logs say (of its root, of what alerts, of what the root needs at once, and the errors
-    of all that is behind it), and with what speaks against it. `fixes`: the latest, for what came of them is evidence of nothing."""
+    of all that is behind it), and with what speaks against it. `fixes`: the latest, for what came of them is evidence
+    of nothing."""
     resources = watch.fleet.resources
     evidence = logged(diagnosis.root, alerts, resources, watch.listening, at, fixes)
     edges, apart = watch.fleet.graph.edges(), timedelta(seconds=watch.interval)

@@ -76,7 +76,8 @@ UNION ALL SELECT 'started', pg_postmaster_start_time()::text
 
 SELDOM = """
 SELECT current_setting('autovacuum')::bool AS autovacuum,
-  current_setting('superuser_reserved_connections')::int AS reserved_connections,
+  current_setting('superuser_reserved_connections')::int
+   + coalesce(current_setting('reserved_connections', true), '0')::int AS reserved_connections,
   pg_has_role(current_user, 'pg_signal_backend', 'usage') AS signals,
   pg_has_role(current_user, 'pg_read_all_stats', 'usage') AS sees_sessions,
   pg_has_role(current_user, 'pg_read_all_settings', 'usage') AS sees_settings,

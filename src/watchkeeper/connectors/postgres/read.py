@@ -157,8 +157,8 @@ async def _good(session: PostgresSession, at: datetime, metrics: dict[str, float
     if any(metrics.get(name, row[name]) != float(row[name]) for name in ("max_connections", "read_only")):
         session.soon("seldom")  # somebody has set it
     metrics |= {name: float(value) for name, value in row.items()}
-    slots = metrics["max_connections"]
-    metrics["connections_ratio"] = metrics["connections"] / slots
+    slots = max(1.0, metrics["max_connections"] - metrics.get("reserved_connections", 0.0))  # that anybody may take
+    metrics["connections_ratio"] = min(1.0, metrics["connections"] / slots)
     metrics["connections_exhausted"] = float(metrics["connections"] >= slots)
     if metrics["hidden_sessions"]:
         for name in _OF_OTHERS:  # what they do is not known: none of it is 0
