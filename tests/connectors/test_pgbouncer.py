@@ -22,6 +22,7 @@ from watchkeeper.connectors.pgbouncer.trouble import Trouble
 from watchkeeper.connectors.postgres import connector as postgres
 from watchkeeper.connectors.postgres import poolers
 from watchkeeper.connectors.postgres.session import PostgresSession
+from watchkeeper.decide.shell import by_hand
 from watchkeeper.domain import ConfigurationError, Probe, Reading, Refused, Resource, Tool
 
 
@@ -206,6 +207,32 @@ async def test_where_a_database_is_named_it_is_told_what_its_server_allows_and_s
             else:
                 assert "does not exist" in reading.facts["server_error"]
                 assert firing(after(reading, refused_seconds=9.0)) == {"pgbouncer-server-login-failing"}
+
+
+async def test_that_the_server_lets_us_alone_not_in_is_no_fault_of_the_pooler(
+    pooler: Pooler, pooler_host: PoolerHost, monkeypatch: pytest.MonkeyPatch, orders: Postgres, come: Come
+) -> None:
+    orders.run("DO $$ BEGIN CREATE ROLE keeper; EXCEPTION WHEN duplicate_object THEN ALTER ROLE keeper NOLOGIN; END $$")
+    await asyncio.to_thread(pooler.console, "RECONNECT")
+    resource = named(pooler, monkeypatch)
+    settings = {**resource.settings, "database": "shop"}
+    async with connector.connect(replace(resource, settings=settings), pooler_host) as session:  # type: ignore[arg-type]
+        await come(1, "SELECT 1")
+        reading = await until(partial(connector.read, session, None), lambda r: r.facts["own_error"] != "")
+        assert "no query of ours gets through to shop: " in (reading.state or "")
+        for _ in range(3):  # nor while the pooler holds a query of ours that has gone
+            assert (await connector.probe(session)).ok is None
+            reading = await connector.read(session, reading)
+            assert (reading.metrics["unserved_seconds"], reading.metrics["refused_seconds"]) == (0.0, 0.0)
+            assert (reading.metrics["clients_waiting"], firing(reading)) == (0.0, set())
+    orders.run("ALTER ROLE keeper LOGIN")
+
+
+def test_what_a_person_types_instead_reaches_the_console() -> None:
+    where = Resource("local/lab/pgbouncer/pooler", "pooler", ports=(6543,), settings={"username": "keeper"})
+    tool = hands.pgbouncer_resume
+    assert by_hand(tool, where, {}, {}) == "psql -h 127.0.0.1 -p 6543 -U keeper pgbouncer -c RESUME"
+    assert by_hand(tool, where, {"database": "a {b}"}, {}).endswith("""pgbouncer -c 'RESUME "a {b}"'""")
 
 
 async def test_sessions_that_come_from_a_pooler_are_not_taken_for_forgotten_ones(

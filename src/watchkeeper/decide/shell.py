@@ -25,7 +25,8 @@ def by_hand(tool: Tool[Any], resource: Resource, arguments: Mapping[str, Any], f
     url = urlsplit(str(resource.settings.get("url") or ""))
     at = f" -h {quote(url.hostname)}" + (f" -p {url.port}" if url.port else "") if url.hostname and not inside else ""
     service = quote(resource.labels.get("com.docker.compose.service", "SERVICE"))
-    if not at and (port := resource.labels.get("service.port")):
+    port = resource.labels.get("service.port")
+    if not at and port:
         at = f" -p {port}"
     if (user := resource.settings.get("username")) and "redis-cli" in template:
         at += f" --user {quote(str(user))}"
@@ -42,6 +43,11 @@ def by_hand(tool: Tool[Any], resource: Resource, arguments: Mapping[str, Any], f
         )
         given.setdefault(name, manage)
     places = {"host": host, "service": service, "resource": resource.slug, "inside": inside, "at": at}
+    places |= {
+        "user": quote(str(resource.settings.get("username") or url.username or "USER")),
+        "address": quote(url.hostname) if url.hostname and not inside else "127.0.0.1",
+        "port": str((None if inside else url.port) or port or next(iter(resource.ports), "PORT")),
+    }
     command = _filled(template, places | given)
     return f"export {variable}={secret}; {command}" if variable else command
 
@@ -59,6 +65,7 @@ def example(tool: Tool[Any]) -> str:
     """The command with NAMES in the place of what is not known yet."""
     named = {name: name.upper() for name in tool.arguments.model_fields}
     places = {"host": "HOST", "service": "SERVICE", "resource": "RESOURCE", "inside": "", "at": ""}
+    places |= {"user": "USER", "address": "ADDRESS", "port": "PORT"}
     manage = {"start": "# start it as it was", "restart": "# restart what it runs on"}
     return _filled(_template(tool, named, {}), places | manage | named)
 

@@ -77,8 +77,14 @@ def listen_port(text: str) -> int:
 
 
 def login(resource: Resource) -> Login:
-    """From the settings; the user is `pgbouncer` where they name none. Raises ConfigurationError."""
+    """From the settings. Raises ConfigurationError."""
+    reference = resource.settings.get("password")
+    return Login(user(resource), secret(str(reference)) if reference else None)
+
+
+def user(resource: Resource) -> str:
+    """Whose password it is: `pgbouncer` where nobody is named."""
     settings: Mapping[str, Any] = resource.settings
-    user = settings.get("username") or unquote(urlsplit(str(settings.get("url") or "")).username or "") or "pgbouncer"
-    reference = settings.get("password")
-    return Login(str(user), secret(str(reference)) if reference else None)
+    return str(
+        settings.get("username") or unquote(urlsplit(str(settings.get("url") or "")).username or "") or "pgbouncer"
+    )

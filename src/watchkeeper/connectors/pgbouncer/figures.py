@@ -84,6 +84,16 @@ def worst(found: Sequence[Pool]) -> Pool | None:
     )
 
 
+def waiting_as(rows: Iterable[Mapping[str, Any]], pool: Pool, application: str) -> int:
+    """How many clients of a pool wait that call themselves so; those that wait to be let in count, too."""
+    return sum(
+        (row["database"], row["user"]) == (pool.database, pool.user)
+        and row.get("application_name") == application
+        and str(row["state"]).startswith("waiting")
+        for row in rows
+    )
+
+
 def crowd(rows: Iterable[Mapping[str, Any]], database: str) -> tuple[str, str, int] | None:
     """Whose clients are most at a database: their address, application, and how many."""
     counts = Counter(

@@ -3,12 +3,14 @@
 import asyncio
 import time
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 from watchkeeper.connectors import hosting
-from watchkeeper.connectors.pgbouncer.figures import CONSOLE, Pool, crowd, pools, worst
+from watchkeeper.connectors.pgbouncer.figures import CONSOLE, Pool, crowd, pools, waiting_as, worst
 from watchkeeper.connectors.pgbouncer.session import PgbouncerSession
 from watchkeeper.connectors.pgbouncer.trouble import Trouble, trouble
+from watchkeeper.connectors.speaking import NAME
 from watchkeeper.domain import Probe, Reading, now
 from watchkeeper.domain.rights import machine
 
@@ -50,7 +52,7 @@ async def look(session: PgbouncerSession, last: Reading | None) -> Reading:
     try:
         async with asyncio.timeout(1.3):
             await _good(session, metrics, facts)
-        error, state = None, _summary(metrics)
+        error, state = None, _summary(session, metrics, facts)
     except (Trouble, TimeoutError) as problem:
         found = trouble(problem)
         state = await _failed(session, found, metrics, facts)
@@ -71,7 +73,7 @@ async def _good(session: PgbouncerSession, metrics: dict[str, float], facts: dic
     }
     facts["error"] = ""
     databases = {str(row["name"]): row for row in await session.console("SHOW DATABASES") if row["name"] != CONSOLE}
-    found = pools(rows, databases)
+    found = await _without_us(session, pools(rows, databases))
     await _state(session, metrics)
     _databases(session, databases, found, metrics, facts)
     _pools(session, found, metrics, facts)
@@ -85,6 +87,22 @@ async def _good(session: PgbouncerSession, metrics: dict[str, float], facts: dic
         await _through(session, metrics, facts)
     if metrics["clients_waiting"] and session.due("crowd", _CROWD_EVERY):
         await _crowd(session, metrics, facts)
+
+
+async def _without_us(session: PgbouncerSession, found: list[Pool]) -> list[Pool]:
+    """The pools as they would be without queries of our own that wait in one, and whether others are served there."""
+    here = [pool for pool in found if session.database and pool.database == session.database]
+    ours = next((pool for pool in here if pool.user == session.user), None)
+    session.ours_waiting = 0
+    if ours is not None and ours.waiting:
+        session.ours_waiting = waiting_as(await session.console("SHOW CLIENTS"), ours, NAME)
+    others = ours.active + ours.waiting - session.ours_waiting if ours is not None else 0
+    session.others_served = any(pool.servers for pool in here if pool is not ours or others > 0)
+    if ours is None or not session.ours_waiting:
+        return found
+    waiting = max(0, ours.waiting - session.ours_waiting)
+    alone = replace(ours, waiting=waiting, wait_seconds=ours.wait_seconds if waiting else 0.0)
+    return [alone if pool is ours else pool for pool in found]
 
 
 async def _crowd(session: PgbouncerSession, metrics: dict[str, float], facts: dict[str, str]) -> None:
@@ -178,18 +196,24 @@ def _unserved(session: PgbouncerSession, going: list[Pool]) -> float:
 
 async def _through(session: PgbouncerSession, metrics: dict[str, float], facts: dict[str, str]) -> None:
     """Whether a query gets to the database that is named, and how many connections its server allows."""
+    facts["own_error"] = ""
     if metrics["paused"] or metrics["paused_databases"] or metrics["clients_waiting"]:
         return  # it would wait as all others do
-    if session.due("through", _THROUGH_EVERY):
+    if session.due("through", _THROUGH_EVERY) and not session.ours_waiting:
         try:
             (row,) = await session.through("SELECT current_setting('max_connections')::int AS most", timeout=0.4)
             metrics["server_max_connections"] = float(row["most"])
-            session.refused = None
+            session.refused, session.own_error = None, ""
         except Trouble as problem:
-            if problem.category not in ("silent", "password", "exhausted", "lost"):  # those say nothing of the server
+            if problem.category == "password":
+                session.own_error = str(problem)
+            elif problem.category not in ("silent", "exhausted", "lost"):  # those say nothing of the server
                 since = session.refused[0] if session.refused else asyncio.get_running_loop().time()
                 session.refused = (since, str(problem))
     refused = session.refused
+    if refused and session.others_served:  # what keeps us out keeps nobody else out
+        session.own_error, refused = session.own_error or refused[1], None
+    facts["own_error"] = session.own_error
     metrics["refused_seconds"] = asyncio.get_running_loop().time() - refused[0] if refused else 0.0
     facts["server_error"] = refused[1] if refused else ""
 
@@ -264,11 +288,14 @@ async def _failed(session: PgbouncerSession, found: Trouble, metrics: dict[str, 
     return hosting.stopped(session.host, state, host)
 
 
-def _summary(metrics: Mapping[str, float]) -> str:
+def _summary(session: PgbouncerSession, metrics: Mapping[str, float], facts: Mapping[str, str]) -> str:
     said = f"{metrics['clients']:.0f} clients on {metrics['servers']:.0f} connections"
     if waiting := metrics["clients_waiting"]:
         said += f", {waiting:.0f} waiting"
-    return said + (", paused" if metrics["paused"] or metrics["paused_databases"] else "")
+    if metrics["paused"] or metrics["paused_databases"]:
+        said += ", paused"
+    own = facts.get("own_error")
+    return f"{said}; no query of ours gets through to {session.database}: {own}" if own else said
 
 
 async def try_out(session: PgbouncerSession) -> Probe:
@@ -288,8 +315,9 @@ async def try_out(session: PgbouncerSession) -> Probe:
         ok = error is None
     except (Trouble, TimeoutError) as problem:
         found = trouble(problem)
-        # Without the password nothing is learnt of whether it works.
-        ok, error = (None if found.category in ("password", "denied") else False), str(found)
+        # Without the password nothing is learnt of whether it works, nor where we alone are kept out.
+        ours = found.category in ("password", "denied") or bool(session.own_error and session.others_served)
+        ok, error = (None if ours else False), session.own_error or str(found)
     return Probe(session.resource.id, at, ok, time.perf_counter() - begun, what, error)
 
 

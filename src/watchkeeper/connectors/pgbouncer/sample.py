@@ -57,6 +57,7 @@ SAMPLE = Reading(
         "pool_user": "shop",
         "pool": "shop as shop: 5 wait, 20 of 20 connections are there",
         "server_error": "",
+        "own_error": "",
         "paused_database": "",
         "disabled_database": "",
         "crowd_address": "10.0.0.9",

@@ -39,6 +39,12 @@ class PgbouncerSession:
         """By pool without a server, the loop times when a client was first and last seen to wait for one."""
         self.refused: tuple[float, str] | None = None
         """Since when no query gets through to the database that is named, and what is said of it."""
+        self.own_error = ""
+        """Why no query of ours gets through, though that says nothing of others; empty where one does."""
+        self.ours_waiting = 0
+        """Queries of our own that the pooler holds still: it does not notice that who waits has gone."""
+        self.others_served = False
+        """Whether others have connections to the server of the database that is named."""
         self.totals: tuple[float, dict[str, float]] | None = None
         """The counters of the last time they were asked for, with the loop time: rates come from them."""
         self._connection: Connection | None = None
@@ -116,13 +122,18 @@ class PgbouncerSession:
                 task.cancel()
                 await self.aclose()
 
+    @property
+    def user(self) -> str:
+        """As whom it asks."""
+        return access.user(self.resource)
+
     async def through(self, statement: str, *, timeout: float = CALL_SECONDS) -> list[Row]:
         """The rows of a statement sent through the pooler to the database that is named. Raises Trouble."""
         try:
             async with asyncio.timeout(timeout):
                 connection = await self._connect(self.database)
         except (psycopg.Error, OSError) as problem:
-            raise trouble(problem) from None
+            raise self._refused(problem) from None
         except WatchkeeperError as problem:
             raise Trouble("password", str(problem)) from None
         try:
@@ -130,9 +141,17 @@ class PgbouncerSession:
                 await cursor.execute(statement.encode())
                 return await cursor.fetchall() if cursor.description else []
         except (psycopg.Error, OSError) as problem:
-            raise trouble(problem) from None
+            raise self._refused(problem) from None
         finally:
             connection.pgconn.finish()
+
+    def _refused(self, problem: BaseException) -> Trouble:
+        """What keeps a query from getting through. A refused password is one of the server behind."""
+        found = trouble(problem)
+        if found.category != "password":
+            return found
+        said = " ".join(str(problem).split()).rstrip(".")
+        return Trouble(found.category, f"{self.user} is not let into {self.database} by the server behind it: {said}")
 
     def ought_not_answer(self) -> None:
         """Its host is paused or stopped: silence says nothing of the pooler."""

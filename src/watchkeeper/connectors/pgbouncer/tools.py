@@ -1,5 +1,7 @@
 """What can be done with a PgBouncer. Nothing of it touches a server that somebody else uses."""
 
+from collections.abc import Callable, Mapping
+from shlex import quote
 from typing import Annotated, Any
 
 from annotated_types import Ge, Le, MaxLen
@@ -14,7 +16,7 @@ from watchkeeper.connectors.pgbouncer.trouble import Trouble
 from watchkeeper.domain import Effect, Refused, Tool, tool
 from watchkeeper.hosts.rights import RESTARTS
 
-_CONSOLE = "{inside}psql{at} -U ADMIN pgbouncer -c "
+_CONSOLE = "{inside}psql -h {address} -p {port} -U {user} pgbouncer -c "
 Database = Annotated[str, MaxLen(63)]
 
 
@@ -56,6 +58,16 @@ def _named(database: str) -> str:
     return " " + sql.Identifier(database).as_string() if database else ""
 
 
+def _typed(command: str) -> Callable[[Mapping[str, Any], Mapping[str, str]], str]:
+    """What a person would type instead, about the database that is named, or all."""
+
+    def template(arguments: Mapping[str, Any], facts: Mapping[str, str]) -> str:
+        said = command + _named(str(arguments.get("database") or ""))
+        return _CONSOLE + quote(said).replace("{", "{{").replace("}", "}}")
+
+    return template
+
+
 @tool(Effect.READ, timeout=5.0, rights=LOOK, by_hand=_CONSOLE + "'SHOW POOLS'")
 async def pgbouncer_pools(session: PgbouncerSession) -> list[Row]:
     """Each pool (database and user): clients served and waiting, for how long, connections to the server at work and
@@ -83,7 +95,7 @@ async def pgbouncer_clients(
     timeout=10.0,
     requires=(preconditions.may_be_paused,),
     rights=ACTS,
-    by_hand=_CONSOLE + "'RESUME {database}'",
+    by_hand=_typed("RESUME"),
 )
 async def pgbouncer_resume(session: PgbouncerSession, database: Database = "") -> dict[str, Any]:
     """Let queries through again after PAUSE or SUSPEND: to one database, or (without a name) to all of them. Clients
@@ -109,7 +121,7 @@ async def pause_again(session: PgbouncerSession, before: dict[str, Any]) -> None
     timeout=10.0,
     requires=(preconditions.is_disabled,),
     rights=ACTS,
-    by_hand=_CONSOLE + "'ENABLE {database}'",
+    by_hand=_typed("ENABLE"),
 )
 async def pgbouncer_enable(session: PgbouncerSession, database: Annotated[str, MaxLen(63)]) -> dict[str, Any]:
     """Let clients connect to a database again that was disabled on the console (DISABLE)."""
@@ -149,7 +161,7 @@ async def restore_pool_size(session: PgbouncerSession, before: int) -> None:
     await session.console(f"SET default_pool_size = {int(before)}")
 
 
-@tool(Effect.DISRUPTIVE, settle=5.0, timeout=10.0, rights=ACTS, by_hand=_CONSOLE + "'RECONNECT {database}'")
+@tool(Effect.DISRUPTIVE, settle=5.0, timeout=10.0, rights=ACTS, by_hand=_typed("RECONNECT"))
 async def pgbouncer_reconnect(session: PgbouncerSession, database: Database = "") -> dict[str, str]:
     """Close each connection to the server as soon as it is given back, and open new ones: after a failover, or where
     its address has changed. No query is cut off; each pays for a new connection once."""
