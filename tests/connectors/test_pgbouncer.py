@@ -13,6 +13,7 @@ from pgbouncer_fixtures import POOL, TURNED_AWAY, Come, Pooler, PoolerHost, name
 from postgres_fixtures import SLOTS
 from tests.postgres import Postgres
 
+from watchkeeper.cli.rights import of_resource
 from watchkeeper.connectors.pgbouncer import access, connector
 from watchkeeper.connectors.pgbouncer import tools as hands
 from watchkeeper.connectors.pgbouncer.discovery import Discovery
@@ -163,6 +164,20 @@ async def test_looking_needs_no_more_than_a_stats_user_and_acting_says_what_it_l
         assert "watchkeeper.yaml" in (reading.error or "")
         assert "wrong-one" not in (reading.error or "")
         assert (await connector.probe(session)).ok is None
+
+
+@pytest.mark.parametrize(("user", "acts"), [("keeper:k", True), ("visitor:v", False)])
+async def test_what_its_user_may_do_is_asked_and_nothing_changed(
+    pooler: Pooler, pooler_host: PoolerHost, monkeypatch: pytest.MonkeyPatch, user: str, acts: bool
+) -> None:
+    resource = named(pooler, monkeypatch, *user.split(":"))
+    resource = replace(resource, settings={**resource.settings, "database": "lost"})
+    async with connector.connect(resource, pooler_host) as session:  # type: ignore[arg-type]
+        (found, *_) = await of_resource(resource, connector, connector.access, session)
+    assert f"as {resource.settings['username']}; can look: ✓" in found.found
+    assert ("can act: ✓" in found.found) is acts
+    assert "no query gets through to lost: " in found.found
+    assert found.advice == ("" if acts else "admin_users = visitor  ; in its configuration, then RELOAD")
 
 
 async def probed(session: PgbouncerSession, *, again: bool) -> Probe:

@@ -9,6 +9,7 @@ from typing import Any
 from watchkeeper.connectors.definitions import define
 from watchkeeper.connectors.pgbouncer.discovery import Discovery
 from watchkeeper.connectors.pgbouncer.read import look, peers, try_out
+from watchkeeper.connectors.pgbouncer.rights import PgbouncerAccess
 from watchkeeper.connectors.pgbouncer.sample import SAMPLE
 from watchkeeper.connectors.pgbouncer.session import PgbouncerSession
 from watchkeeper.connectors.pgbouncer.tools import TOOLS
@@ -27,6 +28,7 @@ class PgbouncerConnector:
     metric = "pool_used_ratio"
     sample: Reading = SAMPLE
     tools: Sequence[Tool[PgbouncerSession]] = TOOLS
+    access = PgbouncerAccess()
     rules, runbooks = define(_HERE, kind=kind, sample=SAMPLE, tools=TOOLS)
 
     def __init__(self) -> None:
