@@ -120,7 +120,8 @@ class Fixing:
         return await self.with_losses(verdict, resources, incident, fix.started_at)
 
     def _served(self, root: str, judged: Sequence[str]) -> Mapping[str, str]:
-        """What is served by the root and by nothing that is ill or stopped: else it says nothing of the root."""
+        """What runs on the root, and what is served by it and by nothing that is ill or stopped: else it says nothing
+        of the root."""
         known = self._watch.fleet.resources
         here = place(root, known) if root in known else frozenset[str]()
 
@@ -129,7 +130,8 @@ class Fixing:
             ill = any(alert.severity != "info" and alert.resource != key for alert in at.firing)
             return ill or any(reading.off for reading in at.readings.values())
 
-        return {key: known[key].slug for key in sorted(served(root, known) - set(judged)) if not elsewhere(key)}
+        needing = served(root, known) | set(carried_by(root, known))
+        return {key: known[key].slug for key in sorted(needing - set(judged)) if not elsewhere(key)}
 
     async def with_losses(
         self, verdict: Verdict, resources: Sequence[str], incident: Incident | None, since: datetime

@@ -123,8 +123,7 @@ class Desk:
 
     async def _standing(self, active: Sequence[Incident]) -> tuple[dict[str, str], frozenset[str]]:
         resources = self._seen_by().fleet.resources
-        fires = {i.id: await self._store.select(Alert, incident=i.id, status="firing") for i in active}
-        return standing(fires, resources)
+        return standing({i.id: await self._store.select(Alert, incident=i.id) for i in active}, resources)
 
     async def vanished(self, resource: Resource) -> None:
         """Removed on purpose, or called otherwise now: its incidents are over."""

@@ -5,7 +5,7 @@ from watchkeeper.domain import LOOP, Alert, Approval, Event, Incident, now
 from watchkeeper.incidents import ACTIVE, Desk
 from watchkeeper.store import Store
 from watchkeeper.watch import Watch
-from watchkeeper.watch.correlation import cause_of
+from watchkeeper.watch.correlation import cause_of, has_own_cause
 from watchkeeper.watch.joining import keep
 
 FIRING = 10_000
@@ -27,7 +27,9 @@ class Merging:
         for alert in await self._store.select(Alert, status="firing", limit=FIRING):
             if alert.incident:
                 firing.setdefault(alert.incident, []).append(alert)
-        cause = cause_of(incident, active, firing, self._watch.fleet.resources)
+        told = await self._store.select(Alert, incident=incident.id)
+        apart = (incident.id,) if has_own_cause(told) else ()
+        cause = cause_of(incident, active, firing, self._watch.fleet.resources, apart)
         return None if cause is None else await self._merge(incident.id, cause.id)
 
     async def _merge(self, key: str, into: str) -> Incident | None:

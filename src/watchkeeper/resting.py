@@ -25,11 +25,13 @@ async def looked_at_again(incident: Incident, store: Store, watch: Watch, desk: 
     present = await rests_on(incident.root, store, watch)
     if incident.rests is None or not present:
         return None
-    rests = incident.rests
+    known = {_of(name) for name in present} & {_of(name) for name in incident.rests}
+    rests = {name: value for name, value in incident.rests.items() if _of(name) in known}  # its root may be another now
+    present = {name: value for name, value in present.items() if _of(name) in known}
     changed = [name for name in sorted({*present, *rests}) if _changed(name, rests, present)]
     if not changed:
         return None
-    if await _fresh({name.partition(OF)[0] for name in changed}, store):
+    if await _fresh({_of(name) for name in changed}, store):
         desk.wake_later(incident.id, SETTLES)
         return None
     told = [Difference(_setting(n), rests.get(n, ""), present.get(n, "")).text for n in changed]
@@ -41,6 +43,11 @@ async def looked_at_again(incident: Incident, store: Store, watch: Watch, desk: 
         "incident.again",
         text,
     )
+
+
+def _of(name: str) -> str:
+    """The resource that a setting is one of."""
+    return name.partition(OF)[0]
 
 
 def _setting(name: str) -> str:

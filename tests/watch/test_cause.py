@@ -14,7 +14,17 @@ from watchkeeper.domain import Alert, Health, Incident, Resource
 from watchkeeper.domain.dependency import Dependency, How
 from watchkeeper.watch import reach, root_of
 from watchkeeper.watch.contradictions import against
-from watchkeeper.watch.correlation import WINDOW, cause_of, neighbours, suffering, ties, upstream
+from watchkeeper.watch.correlation import (
+    LATER,
+    WINDOW,
+    cause_of,
+    incident_for,
+    neighbours,
+    standing,
+    suffering,
+    ties,
+    upstream,
+)
 
 Outage = tuple[Graph, list[Alert]]
 
@@ -93,6 +103,30 @@ def test_what_began_long_after_explains_nothing_of_before() -> None:
     late = after(WINDOW.total_seconds() + 1)
     mine, other = incident(WEB, id="inc-1"), incident(CACHE, id="inc-2", at=late)
     assert cause_of(mine, [mine, other], fires(("inc-1", alert(WEB)), ("inc-2", alert(CACHE, at=late))), CHAIN) is None
+
+
+def test_what_stopped_after_it_all_had_begun_explains_nothing_of_it() -> None:
+    began = after(LATER.total_seconds() + 1)
+    mine, other = incident(WEB, id="inc-1"), incident(CACHE, id="inc-2", at=began)
+    stopped = alert(CACHE, at=began, health=Health.FAILED)
+    firing = fires(("inc-1", alert(WEB)), ("inc-2", stopped))
+    assert cause_of(mine, [mine, other], firing, CHAIN) is None
+    assert cause_of(mine, [mine, other], firing | {"inc-2": [replace(stopped, health=Health.DEGRADED)]}, CHAIN) == other
+    assert incident_for(stopped, [mine], CHAIN, began, {"inc-1": WEB}) is None
+    soon = replace(stopped, pending_at=after(9))
+    assert incident_for(soon, [mine], CHAIN, began, {"inc-1": WEB}) == mine
+
+
+def test_what_has_its_cause_in_itself_keeps_it_after_that_is_mended_while_what_came_of_it_lasts() -> None:
+    mine, other = incident(WEB, id="inc-1"), incident(CACHE, id="inc-2")
+    broken = replace(alert(WEB, own_cause=True), status="resolved")
+    lasts = alert(WEB, at=after(2), rule="container-restarting")
+    roots, apart = standing({"inc-1": [broken, lasts], "inc-2": [alert(CACHE)]}, CHAIN)
+    assert (roots, apart) == ({"inc-1": WEB, "inc-2": CACHE}, {"inc-1"})
+    assert incident_for(alert(CACHE), [mine], CHAIN, T0, roots, apart) is None
+    firing = fires(("inc-1", lasts), ("inc-2", alert(CACHE)))
+    assert cause_of(mine, [mine, other], firing, CHAIN, apart) is None
+    assert cause_of(mine, [mine, other], firing, CHAIN) == other
 
 
 def test_a_carrier_merely_short_of_something_takes_over_nothing() -> None:

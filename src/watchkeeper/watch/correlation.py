@@ -7,6 +7,8 @@ from watchkeeper.domain import Alert, Incident, Resource
 
 WINDOW = timedelta(minutes=10)
 """An alert this much later than the incident's opening still joins, where a dependency path leads there."""
+LATER = timedelta(seconds=30)
+"""What stopped so long after an incident was opened is not its cause: it is seen within seconds."""
 RELAPSE = timedelta(minutes=10)
 """The same fault this soon after closing is a relapse: the incident is reopened and skips what failed."""
 
@@ -93,11 +95,21 @@ def neighbours(of: Sequence[str], resources: Mapping[str, Resource]) -> tuple[st
 
 
 def standing(
-    firing: Mapping[str, Sequence[Alert]], resources: Mapping[str, Resource]
+    alerts: Mapping[str, Sequence[Alert]], resources: Mapping[str, Resource]
 ) -> tuple[dict[str, str], frozenset[str]]:
-    """By incident the root of what fires now; and those with an alert whose cause can only lie in the thing itself."""
-    roots = {key: root_of(alerts, resources) for key, alerts in firing.items() if alerts}
-    return roots, frozenset(key for key, alerts in firing.items() if any(alert.own_cause for alert in alerts))
+    """By incident, of all its alerts, the root of what fires now; and those that are about something whose cause can
+    only lie in the thing itself: also once that is mended, for what came of it may last."""
+    firing = {key: [alert for alert in told if alert.status == "firing"] for key, told in alerts.items()}
+    roots = {key: root_of(told, resources) for key, told in firing.items() if told}
+    return roots, frozenset(key for key, told in alerts.items() if has_own_cause(told))
+
+
+def has_own_cause(alerts: Sequence[Alert]) -> bool:
+    """Whether the first of them, or one that fires, has its cause in the thing itself."""
+    first = min(alerts, key=lambda alert: alert.pending_at, default=None)
+    return any(
+        alert.own_cause and (alert.status == "firing" or alert.resource == first.resource) for alert in alerts if first
+    )
 
 
 def incident_for(
@@ -127,7 +139,7 @@ def incident_for(
             return incident  # what it needs is ill now, for however long
         root = root or incident.root
         above = _explaining(root, resources) if incident.id in apart else known.needs(root)
-        explains = alert.resource != root and alert.resource in above
+        explains = alert.resource != root and alert.resource in above and not _later(alert, root, incident, resources)
         if (explains or root in needed) and at - incident.opened_at <= WINDOW:
             return incident
     return None
@@ -138,19 +150,20 @@ def cause_of(
     active: Iterable[Incident],
     firing: Mapping[str, Sequence[Alert]],
     resources: Mapping[str, Resource],
+    apart: Container[str] = (),
 ) -> Incident | None:
     """The other active incident that this one turns out to be part of: its root, which began to alert at most WINDOW
     before or after this one was opened, explains what fires here. Of two that explain each other the older stays. What
     it runs on explains it only when that has failed.
 
-    `firing`: by incident, the alerts that fire now.
+    `firing`: by incident, the alerts that fire now. `apart`: those whose cause lies in the thing itself (`standing`).
     """
     mine = firing.get(incident.id)
     if not mine:
         return None
     root, known = root_of(mine, resources), ties(resources)
     needed = known.needs(root) - {root}
-    if any(alert.own_cause for alert in mine):
+    if incident.id in apart or any(alert.own_cause for alert in mine):
         needed &= _explaining(root, resources)
     for other in sorted(active, key=lambda one: (one.opened_at, one.id)):
         theirs = firing.get(other.id)
@@ -162,11 +175,19 @@ def cause_of(
         failed = any(alert.resource == above and alert.covers_services for alert in theirs)
         if (
             abs(began - incident.opened_at) <= WINDOW
+            and not any(alert.resource == above and _later(alert, root, incident, resources) for alert in theirs)
             and not (older and root in known.needs(above))
             and not (carried and (not failed or any(alert.explains_host for alert in carried)))
         ):
             return other
     return None
+
+
+def _later(alert: Alert, root: str, incident: Incident, resources: Mapping[str, Resource]) -> bool:
+    """Whether something elsewhere stopped only after the incident had begun: when a thing stops is known to the moment,
+    and what went wrong before did not come of it."""
+    here = place(root, resources) if root in resources else {root}
+    return alert.covers_services and alert.resource not in here and alert.pending_at > incident.opened_at + LATER
 
 
 def relapse_of(alert: Alert, closed: Iterable[Incident], alerts: Iterable[Alert], at: datetime) -> Incident | None:
