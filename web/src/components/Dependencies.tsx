@@ -1,17 +1,23 @@
 import { Text } from "@mantine/core";
 import { useQuery } from "@tanstack/react-query";
 import { Link } from "@tanstack/react-router";
+import { useState } from "react";
 import type { Schemas } from "~/api/client";
 import { asked } from "~/api/queries";
-import { short } from "./figures";
+import { seconds, short } from "./figures";
 import { HealthBadge, HealthMark } from "./Health";
-import { place } from "./layout";
+import { lay } from "./layout";
 import { Empty } from "./States";
 
-const [WIDE, HIGH, COLUMN, ROW] = [164, 46, 202, 62];
-const BEND = 22;
-const LETTERS = 18; // of a name, that fit
-const SMALLEST = 0.85; // it is not drawn smaller, but scrolled
+const SIZES = { wide: 176, high: 46, gap: 36, space: 16, lane: 12 };
+const { wide: WIDE, high: HIGH } = SIZES;
+const LETTERS = 19; // of a name, that fit
+const ENDS = 7; // of them after what is left out: names differ at their ends
+const MOST = 1.6; // times as large where there is room
+const REM = 16; // pixels, in which sizes are given; on a wall a rem is more, and all of it is larger
+
+const shortened = (name: string): string =>
+  name.length > LETTERS ? `${name.slice(0, LETTERS - ENDS - 1)}…${name.slice(-ENDS)}` : name;
 
 /** What needs what, with health along it and the roots marked; `only`: nothing else, where a filter leaves few. */
 export function Dependencies({ view, only }: { view: Schemas["MapView"]; only?: Set<string> }) {
@@ -26,7 +32,7 @@ export function Dependencies({ view, only }: { view: Schemas["MapView"]; only?: 
         }
       >
         {!view.edges.length &&
-          `Connections are looked at every ${view.seconds || "few"} s; depends_on in the configuration says what cannot be seen.`}
+          `Connections are looked at every ${view.seconds ? seconds(view.seconds) : "few seconds"}; depends_on in the configuration says what cannot be seen.`}
       </Empty>
     );
   return (
@@ -44,24 +50,20 @@ function Drawing({ view }: { view: Schemas["MapView"] }) {
   const roots = new Set((incidents?.items ?? []).flatMap((one) => one.roots));
   const joined = new Set(view.edges.flatMap((edge) => [edge.source, edge.target]));
   const nodes = view.nodes.filter((node) => joined.has(node.id));
-  const placed = new Map(
-    place(
-      nodes.map((node) => node.id),
-      view.edges,
-      COLUMN,
-      ROW,
-    ).map((one) => [one.id, one]),
+  const { boxes, lines, width, height } = lay(
+    nodes.map((node) => node.id),
+    view.edges,
+    SIZES,
   );
-  const width = Math.max(...[...placed.values()].map(({ x }) => x)) + WIDE + 4;
-  const height = Math.max(...[...placed.values()].map(({ y }) => y)) + HIGH + 4;
+  const [over, setOver] = useState<string | null>(null);
   const ill = new Set(
     nodes.filter((node) => node.health === "FAILED" || node.health === "DEGRADED").map((node) => node.id),
   );
   return (
     <svg
-      viewBox={`-2 -2 ${width} ${height}`}
-      style={{ minWidth: width * SMALLEST, maxWidth: width * 1.4 }}
-      className="map"
+      viewBox={`-2 -2 ${width + 4} ${height + 4}`}
+      style={{ minWidth: `${width / REM}rem`, maxWidth: `${(MOST * width) / REM}rem` }}
+      className={over ? "map map-over" : "map"}
       role="group"
       aria-label="Dependency map"
     >
@@ -70,27 +72,29 @@ function Drawing({ view }: { view: Schemas["MapView"] }) {
           <path d="M0 0l8 4-8 4z" fill="context-stroke" />
         </marker>
       </defs>
-      {view.edges.map((edge) => {
-        const [from, to] = [placed.get(edge.source), placed.get(edge.target)];
-        if (!from || !to) return null;
-        const [x1, y1, x2, y2] = [from.x + WIDE, from.y + HIGH / 2, to.x - 1, to.y + HIGH / 2];
-        const how = edge.known.map((sign) => `${sign.how}: ${sign.evidence}`).join("\n");
-        return (
-          <path
-            key={`${edge.source} ${edge.target}`}
-            className={`edge ${ill.has(edge.target) ? "edge-ill" : ""}`}
-            d={`M${x1} ${y1}C${x1 + BEND} ${y1} ${x2 - BEND} ${y2} ${x2} ${y2}`}
-            markerEnd="url(#arrow)"
-          >
-            <title>{how}</title>
-          </path>
-        );
-      })}
+      {lines.map(({ edge, path }) => (
+        <path
+          key={`${edge.source} ${edge.target}`}
+          className={`edge ${ill.has(edge.target) ? "edge-ill" : ""} ${over === edge.source || over === edge.target ? "edge-over" : ""}`}
+          d={path}
+          markerEnd="url(#arrow)"
+        >
+          <title>{edge.known.map((sign) => `${sign.how}: ${sign.evidence}`).join("\n")}</title>
+        </path>
+      ))}
       {nodes.map((node) => {
-        const at = placed.get(node.id);
+        const at = boxes.get(node.id);
         const root = roots.has(node.id);
         return (
-          <Link key={node.id} to="/resources/$slug" params={{ slug: node.slug }}>
+          <Link
+            key={node.id}
+            to="/resources/$slug"
+            params={{ slug: node.slug }}
+            onMouseEnter={() => setOver(node.id)}
+            onMouseLeave={() => setOver(null)}
+            onFocus={() => setOver(node.id)}
+            onBlur={() => setOver(null)}
+          >
             <g
               transform={`translate(${at?.x ?? 0} ${at?.y ?? 0})`}
               className={`map-${node.health.toLowerCase()} ${root ? "map-root" : ""}`}
@@ -101,7 +105,7 @@ function Drawing({ view }: { view: Schemas["MapView"] }) {
               </g>
               <text x="12" y="20">
                 <title>{node.slug}</title>
-                {node.slug.length > LETTERS ? `${node.slug.slice(0, LETTERS - 1)}…` : node.slug}
+                {shortened(node.slug)}
               </text>
               <text x="12" y="36" className="map-kind">
                 {node.kind} · {node.health.toLowerCase()}
