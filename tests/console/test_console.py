@@ -301,3 +301,9 @@ def test_what_a_browser_may_do_with_the_page_is_said_and_files_are_kept(site: Si
     file = page.request.get(site.address + source)
     assert "immutable" in file.headers["cache-control"]
     assert page.request.get(f"{site.address}/assets/nothing.js").status == 404
+    lost = page.goto("/nothing-here")
+    assert lost is not None
+    assert lost.status == 404
+    expect(page.get_by_role("heading", name="There is no such page", level=1)).to_be_visible()
+    page.get_by_role("main").get_by_role("link", name="Overview").click()
+    expect(page.get_by_role("heading", name="Overview", level=1)).to_be_visible()

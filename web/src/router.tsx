@@ -1,12 +1,11 @@
 import { createRootRoute, createRoute, createRouter, lazyRouteComponent } from "@tanstack/react-router";
+import { Broken, came, NotFound } from "./components/Broken";
 import { Shell } from "./components/Shell";
-import { Failed } from "./components/States";
 import { Overview } from "./pages/overview/Overview";
 
 const root = createRootRoute({
   component: Shell,
-  errorComponent: ({ error }) => <Failed error={error} />,
-  notFoundComponent: () => <Failed error="There is no such page." />,
+  notFoundComponent: NotFound,
 });
 
 const text = (value: unknown): string | undefined => (typeof value === "string" && value ? value : undefined);
@@ -33,53 +32,56 @@ const overview = createRoute({
 const incidents = createRoute({
   getParentRoute: () => root,
   path: "/incidents",
-  component: lazyRouteComponent(() => import("./pages/incidents/Incidents"), "Incidents"),
+  component: lazyRouteComponent(() => came(import("./pages/incidents/Incidents")), "Incidents"),
 });
 const incident = createRoute({
   getParentRoute: () => root,
   path: "/incidents/$key",
-  component: lazyRouteComponent(() => import("./pages/incident/Incident"), "IncidentPage"),
+  component: lazyRouteComponent(() => came(import("./pages/incident/Incident")), "IncidentPage"),
 });
 const resource = createRoute({
   getParentRoute: () => root,
   path: "/resources/$slug",
-  component: lazyRouteComponent(() => import("./pages/resource/Resource"), "ResourcePage"),
+  component: lazyRouteComponent(() => came(import("./pages/resource/Resource")), "ResourcePage"),
 });
 const approvals = createRoute({
   getParentRoute: () => root,
   path: "/approvals",
-  component: lazyRouteComponent(() => import("./pages/approvals/Approvals"), "Approvals"),
+  component: lazyRouteComponent(() => came(import("./pages/approvals/Approvals")), "Approvals"),
 });
+/** Of which a history may be: of the last so many days. */
+export const DAYS = ["1", "7", "30", "90"];
+
 const fixes = createRoute({
   getParentRoute: () => root,
   path: "/fixes",
-  component: lazyRouteComponent(() => import("./pages/fixes/Fixes"), "Fixes"),
+  component: lazyRouteComponent(() => came(import("./pages/fixes/Fixes")), "Fixes"),
   validateSearch: (search): { resource?: string; author?: string; verdict?: string; days?: string } => ({
     resource: text(search.resource),
     author: text(search.author),
     verdict: text(search.verdict),
-    days: search.days === undefined ? undefined : String(search.days),
+    days: DAYS.find((days) => days === String(search.days)),
   }),
 });
 const alerts = createRoute({
   getParentRoute: () => root,
   path: "/alerts",
-  component: lazyRouteComponent(() => import("./pages/alerts/Alerts"), "Alerts"),
+  component: lazyRouteComponent(() => came(import("./pages/alerts/Alerts")), "Alerts"),
 });
 const map = createRoute({
   getParentRoute: () => root,
   path: "/map",
-  component: lazyRouteComponent(() => import("./pages/map/Map"), "MapPage"),
+  component: lazyRouteComponent(() => came(import("./pages/map/Map")), "MapPage"),
 });
 const runbooks = createRoute({
   getParentRoute: () => root,
   path: "/runbooks",
-  component: lazyRouteComponent(() => import("./pages/runbooks/Runbooks"), "Runbooks"),
+  component: lazyRouteComponent(() => came(import("./pages/runbooks/Runbooks")), "Runbooks"),
 });
 const tools = createRoute({
   getParentRoute: () => root,
   path: "/tools",
-  component: lazyRouteComponent(() => import("./pages/tools/Tools"), "Tools"),
+  component: lazyRouteComponent(() => came(import("./pages/tools/Tools")), "Tools"),
   validateSearch: (search): { tool?: string; resource?: string } => ({
     tool: text(search.tool),
     resource: text(search.resource),
@@ -88,27 +90,27 @@ const tools = createRoute({
 const settings = createRoute({
   getParentRoute: () => root,
   path: "/settings",
-  component: lazyRouteComponent(() => import("./pages/settings/Settings"), "Settings"),
+  component: lazyRouteComponent(() => came(import("./pages/settings/Settings")), "Settings"),
 });
 const interactions = createRoute({
   getParentRoute: () => root,
   path: "/interactions",
-  component: lazyRouteComponent(() => import("./pages/model/Interactions"), "Interactions"),
+  component: lazyRouteComponent(() => came(import("./pages/model/Interactions")), "Interactions"),
 });
 const failures = createRoute({
   getParentRoute: () => root,
   path: "/failures",
-  component: lazyRouteComponent(() => import("./pages/failures/Failures"), "Failures"),
+  component: lazyRouteComponent(() => came(import("./pages/failures/Failures")), "Failures"),
 });
 const validation = createRoute({
   getParentRoute: () => root,
   path: "/validation",
-  component: lazyRouteComponent(() => import("./pages/validation/Validation"), "Validation"),
+  component: lazyRouteComponent(() => came(import("./pages/validation/Validation")), "Validation"),
 });
 const chat = createRoute({
   getParentRoute: () => root,
   path: "/chat",
-  component: lazyRouteComponent(() => import("./pages/chat/Chat"), "Chat"),
+  component: lazyRouteComponent(() => came(import("./pages/chat/Chat")), "Chat"),
   validateSearch: (search): { conversation?: string } => ({ conversation: text(search.conversation) }),
 });
 
@@ -131,6 +133,7 @@ export const router = createRouter({
     chat,
   ]),
   defaultPreload: "intent",
+  defaultErrorComponent: Broken,
   scrollRestoration: true,
 });
 

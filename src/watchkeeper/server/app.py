@@ -117,7 +117,7 @@ def create_app(runtime: Runtime) -> FastAPI:
     app.state.runtime = runtime
     if isinstance(runtime.sharing, Shared):
         runtime.sharing.serve = Clerk(runtime).serve
-    problems.install(app)
+    problems.install(app, lambda: console.page(404))
     app.state.limiter = Limiter(runtime.settings.server.limits)
     app.add_middleware(Tagger)
     app.add_middleware(Doorkeeper, settings=runtime.settings.server, limiter=app.state.limiter)

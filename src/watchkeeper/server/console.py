@@ -149,7 +149,7 @@ class Assets(StaticFiles):
         return await super().get_response(path, scope)
 
 
-def page() -> HTMLResponse:
+def page(status: int = 200) -> HTMLResponse:
     """The page that is all pages: it reads the address itself."""
     try:
         text = (FILES / "index.html").read_text(encoding="utf-8")
@@ -157,7 +157,8 @@ def page() -> HTMLResponse:
         return HTMLResponse(_LACKING, 503)
     nonce = secrets.token_urlsafe(16)
     policy = _POLICY.format(nonce=nonce)
-    return HTMLResponse(text.replace(_NONCE, nonce), headers={"Content-Security-Policy": policy, "Vary": "Accept"})
+    headers = {"Content-Security-Policy": policy, "Vary": "Accept"}
+    return HTMLResponse(text.replace(_NONCE, nonce), status, headers=headers)
 
 
 async def _icon() -> Response:

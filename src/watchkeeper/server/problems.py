@@ -1,12 +1,13 @@
 """Errors as problem+json (RFC 9457)."""
 
+from collections.abc import Callable
 from http import HTTPStatus
 from typing import Any
 
 import structlog
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
-from fastapi.responses import JSONResponse
+from fastapi.responses import JSONResponse, Response
 from pydantic import BaseModel
 from starlette.exceptions import HTTPException
 
@@ -27,6 +28,11 @@ class Problem(BaseModel):
     instance: str = ""
     faults: list[Fault] | None = None
     """Of a text that cannot be used: each thing that is wrong, with its line."""
+
+
+def _a_person_came(request: Request) -> bool:
+    """To an address, in a browser; the API answers the same to everybody."""
+    return "text/html" in request.headers.get("accept", "") and not request.url.path.startswith(("/api/", "/assets/"))
 
 
 def _response(problem: Problem, headers: dict[str, str] | None = None) -> JSONResponse:
@@ -51,8 +57,8 @@ def problem_response(problem: WatchkeeperError, path: str) -> JSONResponse:
     return _response(said.model_copy(update={"faults": found}), headers)
 
 
-def install(app: FastAPI) -> None:
-    """Every error of the API answers in the same form."""
+def install(app: FastAPI, lost: Callable[[], Response]) -> None:
+    """Every error of the API answers in the same form; `lost` is what a browser gets at an address that is nothing."""
 
     @app.exception_handler(WatchkeeperError)
     async def _ours(request: Request, problem: WatchkeeperError) -> JSONResponse:  # pyright: ignore[reportUnusedFunction]
@@ -69,7 +75,9 @@ def install(app: FastAPI) -> None:
         )
 
     @app.exception_handler(HTTPException)
-    async def _http(request: Request, problem: HTTPException) -> JSONResponse:  # pyright: ignore[reportUnusedFunction]
+    async def _http(request: Request, problem: HTTPException) -> Response:  # pyright: ignore[reportUnusedFunction]
+        if problem.status_code == 404 and request.method == "GET" and _a_person_came(request):
+            return lost()
         title = HTTPStatus(problem.status_code).phrase
         return _response(
             Problem(title=title, status=problem.status_code, detail=str(problem.detail), instance=request.url.path),

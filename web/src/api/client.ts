@@ -48,11 +48,7 @@ export async function ask<T>(call: Promise<Answer<T>>): Promise<T> {
   try {
     answer = await call;
   } catch {
-    throw new Refusal(
-      0,
-      "The server does not answer.",
-      "Is `watchkeeper up` running? This page tries again by itself.",
-    );
+    throw new Refusal(0, "The server does not answer.", "Is `watchkeeper up` running?");
   }
   if (answer.response.ok && answer.data !== undefined) return answer.data;
   const said = (answer.error ?? {}) as Partial<Schemas["Problem"]>;

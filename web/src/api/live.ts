@@ -3,7 +3,8 @@ import { useSyncExternalStore } from "react";
 import { type Event, Refusal } from "./client";
 import { read } from "./stream";
 
-export type Connection = "connecting" | "live" | "lost";
+/** `refused`: the server answers, and wants another token. */
+export type Connection = "connecting" | "live" | "lost" | "refused";
 const SILENT_MS = 40_000; // a sign of life comes every 15 s
 const MOST_WAIT_MS = 8_000;
 
@@ -11,6 +12,7 @@ export class Live {
   connection: Connection = "connecting";
   private after: string | null = null;
   private running = false;
+  private hurried = false;
   private stopper = new AbortController();
   private wake: () => void = () => undefined;
   private readonly watchers = new Set<() => void>();
@@ -27,6 +29,7 @@ export class Live {
 
   /** Connects anew: there is another token, or the network is back. */
   again(): void {
+    this.hurried = true;
     this.stopper.abort();
     this.wake();
   }
@@ -59,12 +62,16 @@ export class Live {
     let wait = 500;
     for (;;) {
       this.stopper = new AbortController();
+      this.hurried = false;
+      let refused = false;
       try {
         await this.read(() => (wait = 500));
-      } catch {
-        // Whatever ended it, the page says that it is lost, and comes back.
+      } catch (problem) {
+        // Whatever else ended it, the page says that it is lost, and comes back.
+        refused = problem instanceof Refusal && problem.status === 401;
       }
-      this.become("lost");
+      if (this.hurried) continue;
+      this.become(refused ? "refused" : "lost");
       await new Promise<void>((resolve) => {
         this.wake = resolve;
         setTimeout(resolve, wait);

@@ -9,7 +9,12 @@ import { token, useToken } from "~/api/token";
 import { Act } from "./Act";
 import { TokenForm } from "./TokenForm";
 
-const CONNECTIONS = { live: "Live", connecting: "Connecting", lost: "Connection lost, trying again" };
+const CONNECTIONS = {
+  live: "Live",
+  connecting: "Connecting",
+  lost: "Connection lost, trying again",
+  refused: "Not signed in",
+};
 
 /** How the watcher itself stands, and the switch that stops it. */
 export function Header() {

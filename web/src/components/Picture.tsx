@@ -2,7 +2,7 @@ import { useQuery } from "@tanstack/react-query";
 import type { Approval, Effect } from "~/api/client";
 import { asked } from "~/api/queries";
 import { figure, short, words } from "./figures";
-import { EffectBadge } from "./Steps";
+import { EffectBadge, WORST } from "./Steps";
 
 const MEANS: Record<Effect, string> = {
   read: "is only looked at",
@@ -10,7 +10,6 @@ const MEANS: Record<Effect, string> = {
   disruptive: "is interrupted in what it does; nothing that is stored is lost",
   destructive: "loses data",
 };
-const WORST: Effect[] = ["read", "reversible", "disruptive", "destructive"];
 
 /** A plain picture of what would happen: what is touched, how it is now, and who notices. */
 export function Picture({ approval }: { approval: Approval }) {

@@ -9,6 +9,9 @@ import { asked } from "~/api/queries";
 import { Header } from "./Header";
 import { Palette } from "./Palette";
 import { Shortcuts } from "./Shortcuts";
+import { Stale } from "./Stale";
+import { Failed, refused } from "./States";
+import { Title } from "./Title";
 
 export interface Page {
   to:
@@ -63,6 +66,7 @@ export function Shell() {
   const pages = usePages();
   const path = useRouterState({ select: (state) => state.location.pathname });
   const { data: approvals } = useQuery(asked.approvals());
+  const me = useQuery(asked.me());
   const waiting = approvals?.items.length ?? 0;
   useEffect(close, [path, close]);
   return (
@@ -112,13 +116,21 @@ export function Shell() {
         </UnstyledButton>
       </AppShell.Navbar>
       <AppShell.Main id="main" tabIndex={-1}>
-        <Suspense>
-          <Outlet />
-        </Suspense>
+        {refused(me.error) ? (
+          <>
+            <Title name="Not signed in" />
+            <Failed error={me.error} />
+          </>
+        ) : (
+          <Suspense>
+            <Outlet />
+          </Suspense>
+        )}
       </AppShell.Main>
       <Palette pages={pages} />
       <Shortcuts pages={pages} />
       <Announcer />
+      <Stale />
     </AppShell>
   );
 }

@@ -3,6 +3,8 @@ import { type ReactNode, useEffect } from "react";
 import { Refusal } from "~/api/client";
 import { TokenForm } from "./TokenForm";
 
+export const refused = (error: unknown): boolean => error instanceof Refusal && error.status === 401;
+
 interface Asked<T> {
   data: T | undefined;
   error: unknown;

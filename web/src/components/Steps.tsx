@@ -13,6 +13,9 @@ const EFFECTS: Record<Effect, string> = {
   destructive: "loses data",
 };
 
+/** The mildest first. */
+export const WORST: Effect[] = ["read", "reversible", "disruptive", "destructive"];
+
 export function EffectBadge({ effect }: { effect: Effect }) {
   return (
     <span className={`effect effect-${effect}`} title={EFFECTS[effect]}>

@@ -4,13 +4,19 @@ import { useState } from "react";
 import { ask, api } from "~/api/client";
 import { live } from "~/api/live";
 import { asked, client } from "~/api/queries";
-import { token } from "~/api/token";
+import { token, useToken } from "~/api/token";
 
 /** Takes a token once the server knows it. */
 export function TokenForm({ done }: { done?: () => void }) {
   const { data } = useQuery(asked.settings());
   const [value, setValue] = useState("");
   const [problem, setProblem] = useState("");
+  const known = useToken();
+  function without() {
+    token.set("");
+    live.again();
+    void client.invalidateQueries();
+  }
   async function take() {
     setProblem("");
     try {
@@ -49,6 +55,11 @@ export function TokenForm({ done }: { done?: () => void }) {
         <Button type="submit" disabled={!value.trim()}>
           Use it
         </Button>
+        {known && (
+          <Button variant="subtle" onClick={without}>
+            Go on without one
+          </Button>
+        )}
       </Group>
       <Text size="xs" c="dimmed" mt={4}>
         It is kept until this tab is closed, and sent to nobody but this server.

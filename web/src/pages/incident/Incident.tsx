@@ -1,19 +1,19 @@
-import { Button, Group, Text } from "@mantine/core";
+import { Group, Text } from "@mantine/core";
 import { useQuery } from "@tanstack/react-query";
-import { useParams } from "@tanstack/react-router";
+import { Link, useParams } from "@tanstack/react-router";
 import { useState } from "react";
 import { type Event, type Fix, type Schemas } from "~/api/client";
 import { asked } from "~/api/queries";
-import { credentials } from "~/api/token";
 import { Decide } from "~/components/Decide";
 import { useNames } from "~/components/names";
 import { Loaded } from "~/components/States";
 import { IncidentStatus, Verdict } from "~/components/Status";
-import { EffectBadge, sayings, Steps } from "~/components/Steps";
+import { EffectBadge, sayings, Steps, WORST } from "~/components/Steps";
 import { Title } from "~/components/Title";
 import { When } from "~/components/When";
 import { Actions, takenBack } from "./Actions";
 import { Curves } from "./Curves";
+import { Report } from "./Report";
 import { Story } from "./Story";
 
 type Detail = Schemas["IncidentDetail"];
@@ -21,16 +21,12 @@ type Detail = Schemas["IncidentDetail"];
 export function IncidentPage() {
   const { key } = useParams({ from: "/incidents/$key" });
   const incident = useQuery(asked.incident(key));
-  return <Loaded query={incident}>{(detail) => <Told detail={detail} />}</Loaded>;
-}
-
-async function report(key: string): Promise<void> {
-  const answer = await fetch(`/api/incidents/${key}/report?format=html`, { headers: credentials() });
-  const link = document.createElement("a");
-  link.href = URL.createObjectURL(await answer.blob());
-  link.download = `${key}.html`;
-  link.click();
-  URL.revokeObjectURL(link.href);
+  return (
+    <>
+      {!incident.data && <Title name={`Incident ${key}`} says={<Link to="/incidents">All incidents</Link>} />}
+      <Loaded query={incident}>{(detail) => <Told detail={detail} />}</Loaded>
+    </>
+  );
 }
 
 function Told({ detail }: { detail: Detail }) {
@@ -48,9 +44,7 @@ function Told({ detail }: { detail: Detail }) {
         }
       >
         <Actions detail={detail} folded={waiting !== null} />
-        <Button size="sm" variant="default" onClick={() => void report(incident.id)}>
-          Report
-        </Button>
+        <Report incident={incident.id} />
       </Title>
       {incident.reason && !waiting && <Text mb="md">{incident.reason}</Text>}
       {incident.to_do && (
@@ -160,7 +154,7 @@ function Diagnosed({ diagnosis }: { diagnosis: Schemas["Diagnosis"] }) {
 
 function Tried({ fix, events }: { fix: Fix; events: Event[] }) {
   const back = takenBack(events, fix.id);
-  const worst = fix.plan.steps.map((step) => step.effect).at(-1);
+  const worst = WORST.findLast((effect) => fix.plan.steps.some((step) => step.effect === effect));
   return (
     <section className="card">
       <Group justify="space-between" mb="sm">

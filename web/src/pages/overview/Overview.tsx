@@ -6,6 +6,7 @@ import { lazy, Suspense, useLayoutEffect, useRef, useState } from "react";
 import type { Health, Resource, Schemas } from "~/api/client";
 import { asked } from "~/api/queries";
 import { HealthMark } from "~/components/Health";
+import { useStale } from "~/components/Stale";
 import { Empty, Loaded } from "~/components/States";
 import { Title } from "~/components/Title";
 import type { Filter } from "~/router";
@@ -59,6 +60,11 @@ function Watched({ page }: { page: Schemas["StatusPage"] }) {
         <Empty title="Nothing is watched yet">
           Services on this machine and in its containers are found by themselves; docs/getting-started.md tells how to
           name others.
+          {Object.entries(page.problems).map(([name, what]) => (
+            <span key={name} className="why">
+              {name}: {what}
+            </span>
+          ))}
         </Empty>
       ) : (
         <Empty title="Nothing fits the filter">
@@ -73,9 +79,11 @@ function Watched({ page }: { page: Schemas["StatusPage"] }) {
 
 function Glance({ page }: { page: Schemas["StatusPage"] }) {
   const ill = ORDER.slice(0, 3).reduce((sum, health) => sum + (page.counts[health] ?? 0), 0);
+  const stale = useStale() !== null;
   return (
-    <div className={`glance ${ill ? "glance-ill" : ""}`}>
+    <div className={`glance ${ill ? "glance-ill" : ""} ${page.total === 0 ? "glance-none" : ""}`}>
       <Text fw={600} size="lg">
+        {stale && "When last seen: "}
         {page.total === 0
           ? "Nothing watched"
           : ill === 0

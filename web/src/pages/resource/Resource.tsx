@@ -1,4 +1,4 @@
-import { SegmentedControl, Switch, Text } from "@mantine/core";
+import { SegmentedControl, Skeleton, Switch, Text } from "@mantine/core";
 import { useInfiniteQuery, useQuery } from "@tanstack/react-query";
 import { Link, useParams } from "@tanstack/react-router";
 import { useState } from "react";
@@ -20,7 +20,19 @@ type Detail = Schemas["ResourceDetail"];
 export function ResourcePage() {
   const { slug } = useParams({ from: "/resources/$slug" });
   const resource = useQuery(asked.resource(slug));
-  return <Loaded query={resource}>{(detail) => <Shown key={detail.id} detail={detail} />}</Loaded>;
+  // What the charts are drawn of is waited for, lest what is below them jumps.
+  const pending = [useQuery(asked.curve(slug, 15, 300)), useQuery(asked.rules()), useQuery(asked.status())].some(
+    (one) => one.isPending,
+  );
+  const drawn = resource.error || !pending;
+  return (
+    <>
+      {!(drawn && resource.data) && <Title name={slug} says={<Link to="/">All that is watched</Link>} />}
+      <Loaded query={drawn ? resource : { ...resource, data: undefined }}>
+        {(detail) => <Shown key={detail.id} detail={detail} />}
+      </Loaded>
+    </>
+  );
 }
 
 function Shown({ detail }: { detail: Detail }) {
@@ -108,7 +120,11 @@ function Readings({ detail }: { detail: Detail }) {
         <Legend marks={marks} />
         {story.hasNextPage && <Older query={story} name="events are marked" />}
       </div>
-      {points.length < 2 ? (
+      {data === undefined ? (
+        <div className="charts" aria-busy="true" aria-label="Loading">
+          <Skeleton height={190} animate={false} />
+        </div>
+      ) : points.length < 2 ? (
         <Empty title="No readings in this time" />
       ) : (
         <div className="charts">

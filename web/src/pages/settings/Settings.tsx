@@ -21,6 +21,7 @@ export function Settings() {
   const mode = useQuery(asked.mode());
   const policy = useQuery(asked.policy());
   const settings = useQuery(asked.settings());
+  const awaited = mode.isPending || policy.isPending;
   return (
     <>
       <Title
@@ -28,18 +29,32 @@ export function Settings() {
         says="The configuration is a file, watchkeeper.yaml; mode, policy and tokens are set here."
       />
       <div className="stack">
-        <Loaded query={mode}>{(view) => <Mode view={view} />}</Loaded>
-        <Loaded query={policy}>{(view) => <Policy view={view} />}</Loaded>
-        <Tokens />
-        <Itself />
-        <Loaded query={settings}>
-          {(view) => (
-            <details className="card">
-              <summary>Everything that is configured, secrets hidden</summary>
-              <Output value={view.settings} />
-            </details>
+        <Loaded query={mode}>
+          {(set) => (
+            <Loaded query={policy}>
+              {(view) => (
+                <>
+                  <Mode view={set} />
+                  <Policy view={view} />
+                  <Tokens />
+                </>
+              )}
+            </Loaded>
           )}
         </Loaded>
+        {!awaited && (
+          <>
+            <Itself />
+            <Loaded query={settings}>
+              {(view) => (
+                <details className="card">
+                  <summary>Everything that is configured, secrets hidden</summary>
+                  <Output value={view.settings} />
+                </details>
+              )}
+            </Loaded>
+          </>
+        )}
       </div>
     </>
   );
