@@ -78,6 +78,10 @@ async def test_full_memory_is_seen_only_where_nothing_may_be_evicted(server: Mak
     assert firing(reading) == {"redis-memory-full"}
     one.cli("CONFIG", "SET", "maxmemory-policy", "allkeys-lru")
     assert firing(await connector.read(session, reading)) == set()
+    one.cli("CONFIG", "SET", "maxmemory-policy", "volatile-lru")
+    assert firing(await connector.read(session, reading)) == {"redis-memory-full"}, "no key has a TTL: nothing can go"
+    one.cli("EXPIRE", "cart:1", "3600")
+    assert firing(await connector.read(session, reading)) == set()
 
 
 async def test_more_memory_for_its_container_is_known_at_once_where_memory_is_short(

@@ -47,7 +47,7 @@ def of_info(said: Mapping[str, str], memory_limit: int | None) -> dict[str, floa
     if frag is not None and resident is not None:
         metrics["fragmentation_bytes"] = max(0.0, frag) + max(0.0, resident)
     metrics["refused_writes_total"] = sum(_count(said.get(f"errorstat_{code}", "")) for code in REFUSED)
-    metrics["evicts"] = float(said.get("maxmemory_policy", "noeviction") != "noeviction")
+    metrics["evicts"] = float(_evicts(said))
     metrics["is_replica"] = float(said.get("role") == "slave")
     if metrics["is_replica"]:
         metrics["replica_link_up"] = float(said.get("master_link_status") == "up")
@@ -61,10 +61,20 @@ def of_info(said: Mapping[str, str], memory_limit: int | None) -> dict[str, floa
     hits, misses = metrics.get("keyspace_hits_total", 0.0), metrics.get("keyspace_misses_total", 0.0)
     if hits + misses > 0:
         metrics["hit_ratio"] = hits / (hits + misses)
-    metrics["keys"] = float(
-        sum(_keys(value) for key, value in said.items() if key.startswith("db") and key[2:].isdigit())
-    )
+    metrics["keys"] = float(_in_all(said, "keys"))
     return metrics
+
+
+def _evicts(said: Mapping[str, str]) -> bool:
+    """Whether there is anything it may evict: `volatile-*` takes only keys with a TTL, and refuses writes like
+    `noeviction` where there is none (redis.io/docs, "Key eviction")."""
+    policy = said.get("maxmemory_policy", "noeviction")
+    return policy != "noeviction" and (not policy.startswith("volatile-") or _in_all(said, "expires") > 0)
+
+
+def _in_all(said: Mapping[str, str], count: str) -> int:
+    """A count of the key space, over all databases."""
+    return sum(_keys(value, count) for key, value in said.items() if key.startswith("db") and key[2:].isdigit())
 
 
 def _replication(said: Mapping[str, str]) -> dict[str, float]:
@@ -131,9 +141,9 @@ def _count(said: str) -> float:
     return float(number) if number.isdigit() else 0.0
 
 
-def _keys(said: str) -> int:
+def _keys(said: str, count: str) -> int:
     """`keys=5,expires=0,avg_ttl=0`"""
-    found = dict(part.split("=", 1) for part in said.split(",") if "=" in part).get("keys", "0")
+    found = dict(part.split("=", 1) for part in said.split(",") if "=" in part).get(count, "0")
     return int(found) if found.isdigit() else 0
 
 
