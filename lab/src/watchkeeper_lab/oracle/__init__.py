@@ -46,11 +46,11 @@ class Oracle:
         """
         parts = PARTS[self._instance.stack_name]
         findings = await self._looks(parts)
-        if doubtful := [number for number, found in enumerate(findings) if found.reasons]:
+        if doubtful := [number for number, one in enumerate(findings) if one.reasons]:
             await asyncio.sleep(AGAIN_SECONDS)
             again = await self._looks([parts[number] for number in doubtful])
-            for number, found in zip(doubtful, again, strict=True):
-                findings[number] = found
+            for number, later in zip(doubtful, again, strict=True):
+                findings[number] = later
         reasons = [reason for one in findings for reason in one.reasons]
         facts: Facts = {name: value for one in findings for name, value in one.facts.items()}
         untouched: Facts = {name: value for one in findings for name, value in one.untouched.items()}
