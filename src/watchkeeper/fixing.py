@@ -120,8 +120,7 @@ class Fixing:
         return await self.with_losses(verdict, resources, incident, fix.started_at)
 
     def _served(self, root: str, judged: Sequence[str]) -> Mapping[str, str]:
-        """What runs on the root, and what is served by it and by nothing that is ill or stopped: else it says nothing
-        of the root."""
+        """What runs on the root or needs it, and nothing that is ill or stopped: else it says nothing of the root."""
         known = self._watch.fleet.resources
         here = place(root, known) if root in known else frozenset[str]()
 
@@ -130,8 +129,8 @@ class Fixing:
             ill = any(alert.severity != "info" and alert.resource != key for alert in at.firing)
             return ill or any(reading.off for reading in at.readings.values())
 
-        needing = served(root, known) | set(carried_by(root, known))
-        return {key: known[key].slug for key in sorted(needing - set(judged)) if not elsewhere(key)}
+        needing = {*served(root, known), *carried_by(root, known)}.difference(judged)
+        return {key: known[key].slug for key in sorted(needing) if not elsewhere(key)}
 
     async def with_losses(
         self, verdict: Verdict, resources: Sequence[str], incident: Incident | None, since: datetime
@@ -179,8 +178,7 @@ class Fixing:
 
     async def rules_of(self, incident: Incident | None) -> frozenset[str]:
         """The rules by which its alerts fired."""
-        known = await self._store.select(Alert, incident=incident.id) if incident else []
-        return frozenset(alert.rule for alert in known)
+        return frozenset(a.rule for a in (await self._store.select(Alert, incident=incident.id) if incident else ()))
 
     def _another_matter(self, fix: Fix, incident: Incident | None, resources: tuple[str, ...]) -> frozenset[str]:
         """Alerts that fired before the fix and are none of its incident's. Of what somebody asked for by hand nobody
