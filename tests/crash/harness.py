@@ -19,7 +19,7 @@ from tests.conftest import free_port
 from tests.program import Program
 
 WATCHKEEPER = Path(sys.executable).with_name("watchkeeper")
-PATIENCE = 60.0
+PATIENCE = 120.0
 """Seconds a test waits for an event before it fails."""
 
 
