@@ -142,6 +142,41 @@ def test_a_published_port_is_found_through_the_gateway() -> None:
     assert edges(shop, cache) == {("shop-box", "connections", "cache")}
 
 
+LOCAL = Place(
+    (resource("local", slug="local", ports=(6391,)),),
+    Network(
+        namespace=MACHINE,
+        machine=MACHINE,
+        attachments=(Attachment("", ("10.0.0.9", GATEWAY), ("box",)),),
+        listening=frozenset({6391}),
+    ),
+)
+
+
+def test_an_address_of_a_machine_is_nobodys_in_particular() -> None:
+    """On a machine many listen whom nobody watches: a port that none of those watched has names none of them."""
+    for said in (f"https://{GATEWAY}:8000", f"redis://{GATEWAY}:6379", f"http://{GATEWAY}", "tcp://10.0.0.9:4000"):
+        for there in (LOCAL, replace(LOCAL, network=replace(LOCAL.network, listening=frozenset()))):
+            assert edges(replace(SHOP, variables={"UPSTREAM": said}), there) == set(), said
+    assert edges(replace(SHOP, variables={"SOME_HOST": GATEWAY}), LOCAL) == set()
+
+
+def test_what_has_the_port_at_a_machines_address_is_meant_also_while_it_does_not_listen() -> None:
+    shop = replace(SHOP, variables={"CACHE_URL": f"redis://{GATEWAY}:6391"})
+    stopped = replace(LOCAL, network=replace(LOCAL.network, listening=frozenset()))
+    assert edges(shop, LOCAL) == edges(shop, stopped) == {("shop-box", "environment", "local")}
+    usual = replace(LOCAL, resources=(resource("local", slug="local", ports=(6379,)),))
+    assert edges(replace(SHOP, variables={"REDIS_HOST": "10.0.0.9"}), usual) == {("shop-box", "environment", "local")}
+
+
+def test_who_sends_to_watchkeeper_itself_is_not_said_to_talk_to_a_stranger() -> None:
+    own = Network(namespace=MACHINE, listening=frozenset({8000}))
+    shop = talking(SHOP, ("172.18.0.3", 40000, GATEWAY, 8000))
+    beside = replace(LOCAL, network=replace(LOCAL.network, connections=(Connection(("::1", 40000), ("::1", 8000)),)))
+    assert unknown(shop, beside, own=own) == []
+    assert unknown(shop) == [f"shop-box talks to {GATEWAY}:8000, which nothing watched here is"]
+
+
 def test_processes_on_one_machine_meet_on_its_loopback() -> None:
     api = Place(
         (resource("api", kind="process", slug="api"),),

@@ -147,13 +147,14 @@ class _Atlas:
                 continue
             reached = self._at(client.network, *remote)
             if reached is None:
-                outside[_written(*remote)] += port >= EPHEMERAL
+                outside[_written(*remote)] += port >= EPHEMERAL and not self._us(client.network, *remote)
             else:
                 if reached.way != "direct" and connection.established:
                     self.through[id(reached.place), reached.port] += 1
                 self.seen.add((connection.local, remote))
                 evidence, count = f"to {_written(*remote)}", int(connection.established)
                 self._edge(client, reached.place, reached.port, "connections", evidence, count)
+        outside = +outside
         if outside and client.source:
             text = f"{client.source.slug} talks to {_listed(outside)}, which nothing watched here is"
             self.unknown.append(Unknown(client.source.id, text))
@@ -220,7 +221,8 @@ class _Atlas:
                 return _Reached(place, port, "direct")
             return self._published(client.namespace, address, port)
         for place in self._near(client, address):
-            if not place.network.listening or port in place.network.listening:
+            known = place.network.listening or (_declared(place) if _shares(place) else ())
+            if not known or port in known:
                 return _Reached(place, port, "machine" if client.namespace == place.network.machine else "direct")
         if any(address in attached.gateways for attached in client.attachments) and client.machine:
             if place := self._listening(client.machine, port):
@@ -254,6 +256,16 @@ class _Atlas:
                 return _Reached(place, inside, "published")
         return None
 
+    def _us(self, client: Network, address: str, port: int) -> bool:
+        """Whether a client reaches this very process there: it is asked by those who send to it."""
+        here = self.own.namespace
+        if not here or port not in self.own.listening:
+            return False
+        if _is_loopback(address):
+            return client.namespace == here
+        gateway = any(address in attached.gateways for attached in client.attachments)
+        return (client.machine or client.namespace) == here and (gateway or self._is_machine(here, address))
+
     def _is_machine(self, machine: str, address: str) -> bool:
         """Whether the machine itself has this address: those who are in its own namespace say so."""
         there = self.by_namespace.get(machine, ())
@@ -268,13 +280,14 @@ class _Atlas:
         host, port = mention.host.lower(), mention.port
         if _is_address(host) or host == "localhost":
             address = "127.0.0.1" if host == "localhost" else host
-            if port is None:
-                near = [] if _is_loopback(address) else self._near(client.network, address)
-                return (near[0], None) if near else (None, None)
-            if reached := self._at(client.network, address, port):
+            if port is not None and (reached := self._at(client.network, address, port)):
                 return reached.place, reached.port
+            # It is stopped, listens there no more, or the port is not said. At an address of a machine there are many:
+            # only who is known to have that port is meant.
             near = [] if _is_loopback(address) else self._near(client.network, address)
-            return (near[0], port) if near else (None, None)  # it is stopped, or listens there no more
+            likely = port or _usual(mention)
+            meant = [place for place in near if not _shares(place) or likely in _declared(place)]
+            return (meant[0], port) if meant else (None, None)
         networks = [*(attached.network for attached in client.network.attachments), ""]
         there = [place for network in networks for place in self.by_name.get((network, host), ())]
         others = [place for place in there if place is not client and _may_be_meant(place, mention)]
@@ -304,12 +317,25 @@ class _Atlas:
             self.unknown.append(Unknown(target.id, text))
 
 
+def _shares(place: Place) -> bool:
+    """Whether its addresses are those of a whole machine, at which others, whom nobody watches, listen, too."""
+    return bool(place.network.namespace) and place.network.namespace == place.network.machine
+
+
+def _usual(mention: Mention) -> int | None:
+    """The usual port of what a variable is called after (`REDIS_HOST`)."""
+    return next((PORTS[word] for word in mention.variable.lower().split("_") if word in PORTS), None)
+
+
+def _declared(place: Place) -> set[int]:
+    return {port for resource in place.resources for port in resource.ports}
+
+
 def _may_be_meant(place: Place, mention: Mention) -> bool:
     """Whether a name with a port that may be something else (`IMAGE=redis:7`) can mean what is there."""
     if mention.scheme or mention.port is None:
         return True
-    declared = {port for resource in place.resources for port in resource.ports}
-    return mention.port in (place.network.listening or declared | set(PORTS.values()))
+    return mention.port in (place.network.listening or _declared(place) | set(PORTS.values()))
 
 
 def _gateways(of: Place) -> frozenset[str]:

@@ -4,7 +4,6 @@ import asyncio
 import os
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
 from urllib.parse import urlsplit
@@ -279,9 +278,10 @@ def _own_namespace() -> str:
 
 
 def _own_network() -> Network:
-    """This process' own connections, which are never an edge."""
+    """This process' own connections, which are never an edge, and where it listens."""
     try:
         found = sockets.of_processes([os.getpid()])
-        return replace(Network(connections=sockets.connections(found)), namespace=_own_namespace())
+        listening, connections = sockets.listening(found), sockets.connections(found)
+        return Network(namespace=_own_namespace(), listening=listening, connections=connections)
     except OSError:
         return Network()
