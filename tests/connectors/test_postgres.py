@@ -165,6 +165,25 @@ async def test_who_idles_in_a_transaction_is_ended_and_who_works_is_not(look: Ey
     assert [row["pid"] for row in await hands.postgres_activity.run(look.session)] == works
 
 
+async def test_open_transactions_that_hold_the_connections_are_ended_and_no_connections_are_added(
+    look: Eye, sit: Sit
+) -> None:
+    (other,) = await sit(1, "BEGIN", "SELECT 1", application="billing")
+    for statement in ("SELECT 1", "SELECT 2", "SELECT 3"):  # which one was their last says nothing
+        await sit((SLOTS - 3) // 3, "BEGIN", statement)
+    reading = await until(look, lambda r: r.metrics.get("crowd_seconds", 0) > 2.0)
+    asked = {"application": reading.facts["crowd_application"], "user": reading.facts["crowd_user"], "min_seconds": 1.0}
+    assert asked["application"] == "shop"
+    assert "have transactions open" in (hands.postgres_kill_idle_sessions.refusal(reading, asked) or "")
+    more = hands.postgres_scale_connections.refusal(reading, {"value": 30}) or ""
+    assert "held by sessions of shop that sit in open transactions: it would take more, too" in more
+    tool = hands.postgres_kill_idle_in_transaction
+    assert tool.refusal(reading, asked) is None
+    assert await tool.run(look.session, **asked) == {"ended": (SLOTS - 3) // 3 * 3}
+    assert [row["pid"] for row in await hands.postgres_activity.run(look.session)] == [other]
+    assert "no transaction open" in (tool.refusal(await look(), asked | {"min_seconds": 0.0}) or "")
+
+
 async def test_more_connections_need_a_restart_and_can_be_taken_back(look: Eye, orders_host: PostgresHost) -> None:
     reading = await look()
     tool = hands.postgres_scale_connections

@@ -79,7 +79,8 @@ def _levels(head: int, behind: Mapping[int, set[int]]) -> list[set[int]]:
 
 @dataclass(frozen=True, slots=True)
 class Crowd:
-    """The largest group of sessions that do the same: one application, user and statement."""
+    """The largest group of sessions that do the same: one application and user, and, where they are at work, one
+    statement. Of those that are idle it says nothing which one was their last."""
 
     application: str
     user: str
@@ -91,16 +92,28 @@ class Crowd:
     median_seconds: float
     """How long they have been doing it."""
 
+    @property
+    def metrics(self) -> dict[str, float]:
+        return {
+            "crowd_sessions": float(self.sessions),
+            "crowd_seconds": self.median_seconds,
+            "crowd_active": float(self.state == "active"),
+            "crowd_in_transaction": float(self.state.startswith("idle in transaction")),
+        }
+
 
 def crowd_of(rows: Iterable[Mapping[str, Any]], also: Sequence[str] = ()) -> Crowd | None:
     """Who holds most of the connections; protected sessions do not count."""
     groups: defaultdict[tuple[str, str, str, str], list[Mapping[str, Any]]] = defaultdict(list)
     for row in rows:
         if not is_protected(row, also):
-            groups[row["application"] or "", row["user"] or "", row["state"] or "", row["query_hash"] or ""].append(row)
+            state, runs = row["state"] or "", row["query_hash"] or ""
+            groups[row["application"] or "", row["user"] or "", state, "" if state.startswith("idle") else runs].append(
+                row
+            )
     if not groups:
         return None
-    (application, user, state, query_hash), members = max(groups.items(), key=lambda entry: len(entry[1]))
+    (application, user, state, _), members = max(groups.items(), key=lambda entry: len(entry[1]))
     ages = sorted(row["query_seconds" if state == "active" else "state_seconds"] for row in members)
     first = members[0]
     return Crowd(
@@ -109,7 +122,7 @@ def crowd_of(rows: Iterable[Mapping[str, Any]], also: Sequence[str] = ()) -> Cro
         address=first["address"] or "",
         state=state,
         query=normalised(first["query"] or ""),
-        query_hash=query_hash,
+        query_hash=first["query_hash"] or "",
         sessions=len(members),
         median_seconds=ages[len(ages) // 2],
     )

@@ -39,7 +39,31 @@ def crowd_idles(reading: Reading, arguments: Mapping[str, Any]) -> str | None:
     """Idle sessions are ended where they hold the connections."""
     if reading.facts.get("error") != "exhausted" and reading.metrics.get("crowd_active", 0.0) > 0:
         return "The sessions that hold the connections are at work, not idle."
+    if reading.metrics.get("crowd_in_transaction", 0.0) > 0:
+        return "The sessions that hold the connections have transactions open: ending them rolls back what they did."
     return None
+
+
+def crowd_idles_in_transaction(reading: Reading, arguments: Mapping[str, Any]) -> str | None:
+    """The sessions of one application are ended where it is they that hold the connections."""
+    if not arguments.get("application") or reading.metrics.get("crowd_in_transaction", 0.0) > 0:
+        return None
+    return "The sessions that hold the connections have no transaction open."
+
+
+def load_is_real(reading: Reading, arguments: Mapping[str, Any]) -> str | None:
+    """More connections help where they are used: what leaks takes those, too, and a restart was for nothing."""
+    metrics = reading.metrics
+    if metrics.get("crowd_active", 1.0) > 0 or "max_connections" not in metrics:
+        return None
+    held, most = metrics.get("crowd_sessions", 0.0), metrics["max_connections"]
+    if held < most / 2:
+        return None
+    who = reading.facts.get("crowd_application") or reading.facts.get("crowd_user") or "one application"
+    does = "sit in open transactions" if metrics.get("crowd_in_transaction", 0.0) > 0 else "are idle"
+    return (
+        f"{held:.0f} of the {most:.0f} connections are held by sessions of {who} that {does}: it would take more, too."
+    )
 
 
 def not_of_a_pooler(reading: Reading, arguments: Mapping[str, Any]) -> str | None:

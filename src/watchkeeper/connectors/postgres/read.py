@@ -246,12 +246,7 @@ async def _crowd(session: PostgresSession, metrics: dict[str, float], facts: dic
     crowd = crowd_of(rows, session.protect)
     if crowd is None:
         return
-    metrics |= {
-        "crowd_sessions": float(crowd.sessions),
-        "crowd_seconds": crowd.median_seconds,
-        "crowd_active": float(crowd.state == "active"),
-        "crowd_pooled": float(await poolers.is_pooler(session, crowd.address)),
-    }
+    metrics |= crowd.metrics | {"crowd_pooled": float(await poolers.is_pooler(session, crowd.address))}
     facts |= {
         "crowd_application": crowd.application,
         "crowd_user": crowd.user,

@@ -36,6 +36,7 @@ SAMPLE = Reading(
         "crowd_sessions": 5.0,
         "crowd_seconds": 1.0,
         "crowd_active": 0.0,
+        "crowd_in_transaction": 0.0,
         "crowd_pooled": 0.0,
         "commits_total": 1e6,
         "commits_per_second": 40.0,

@@ -170,27 +170,35 @@ async def postgres_kill_idle_sessions(
     Effect.DISRUPTIVE,
     settle=3.0,
     timeout=15.0,
-    requires=(preconditions.idles_in_transaction,),
+    requires=(preconditions.idles_in_transaction, preconditions.crowd_idles_in_transaction),
     rights=grants("pg_read_all_stats", "pg_signal_backend"),
     by_hand=psql(
         "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE state LIKE 'idle in transaction%' "
+        "AND {application} IN ('', application_name) AND {user} IN ('', usename) "
         "AND state_change < now() - make_interval(secs => {min_seconds}) AND (NOT {only_blocking} OR pid IN "
         "(SELECT unnest(pg_blocking_pids(pid)) FROM pg_stat_activity))"
     ),
 )
 async def postgres_kill_idle_in_transaction(
-    session: PostgresSession, min_seconds: Seconds = 60.0, only_blocking: bool = False
+    session: PostgresSession,
+    min_seconds: Seconds = 60.0,
+    only_blocking: bool = False,
+    application: Annotated[str, MaxLen(63)] = "",
+    user: Annotated[str, MaxLen(63)] = "",
 ) -> dict[str, Any]:
     """End sessions that opened a transaction and have done nothing for so long: their locks and old row versions stay
-    until they go. What they had not committed is rolled back. `only_blocking`: only those that others wait for."""
+    until they go. What they had not committed is rolled back. `only_blocking`: only those that others wait for;
+    `application`, `user`: only theirs, where it is they that hold the connections."""
     rows = await ending.matching(session, state="idle in transaction", min_seconds=min_seconds)
+    rows = [row for row in rows if application in ("", row["application"] or "") and user in ("", row["user"] or "")]
     if only_blocking:
         waiting = await ending.of_others(session, queries.WAITING)
         blockers = {pid for row in waiting for pid in row["blockers"]}
         rows = [row for row in rows if row["pid"] in blockers]
     if not rows:
+        whose = f" of {application or user}" if application or user else ""
         whom = " that others wait for" if only_blocking else ""
-        raise Refused(f"No session{whom} has idled in a transaction for {min_seconds:g} s.")
+        raise Refused(f"No session{whose}{whom} has idled in a transaction for {min_seconds:g} s.")
     return {"ended": await ending.terminate(session, rows)}
 
 
@@ -245,7 +253,7 @@ async def postgres_restart(session: PostgresSession) -> dict[str, Any]:
     state=max_connections,
     settle=15.0,
     timeout=60.0,
-    requires=(hosting.has_a_host, preconditions.leaves_memory),
+    requires=(hosting.has_a_host, preconditions.load_is_real, preconditions.leaves_memory),
     rights=(*grants("pg_read_all_settings", "ALTER SYSTEM ON PARAMETER max_connections"), *RESTARTS),
     by_hand=psql("ALTER SYSTEM SET max_connections = {value}", then=" && {restart}"),
     limits=(Limit("max_connections", "connections"),),
