@@ -76,6 +76,7 @@ def test_what_changed_is_named_with_its_time_and_nothing_else_is(late: dict[str,
     changes = served(240, 150, **late).streams.changes()
     assert [each.stream for each in changes] == [stream]
     assert at(changes[0].since) == pytest.approx(150, abs=10)
+    assert at(changes[0].since) < at(changes[0].until) <= at(changes[0].since) + 10
 
 
 @pytest.mark.parametrize("late", [0.01, 0.15])

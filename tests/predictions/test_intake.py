@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from watchkeeper.predictions import Predictions, PushBody, Shelf
-from watchkeeper.predictions.buckets import DAY, HOUR, NARROW, Bucket, bucket, coarser
+from watchkeeper.predictions.buckets import DAY, HOUR, MINUTE, NARROW, Bucket, bucket, coarser
 from watchkeeper.predictions.figures import merged
 from watchkeeper.store import Store
 from watchkeeper_monitor import Profile
@@ -50,7 +50,7 @@ async def test_old_pieces_become_wider_and_hold_the_same(predictions: Prediction
         await predictions.intake.tidy(datetime.now(UTC) + timedelta(days=days))
 
     after = await predictions.rows("bot", "1", long_ago)
-    assert {row.bucket.seconds for row in before} == {NARROW, HOUR, DAY}
+    assert {row.bucket.seconds for row in before} == {MINUTE, NARROW, HOUR, DAY}
     assert {row.bucket.seconds for row in after} == {DAY}
     assert len(after) < len(before)
     one, other = merged("bot", "1", before).to_dict(), merged("bot", "1", after).to_dict()
@@ -93,4 +93,4 @@ def test_a_moment_lies_in_its_bucket_however_old_it_gets(age: float, older: floa
 
 
 def test_what_comes_from_the_future_counts_as_now() -> None:
-    assert bucket(NOW + timedelta(days=300), NOW) == Bucket(NOW.replace(minute=30, second=0), NARROW)
+    assert bucket(NOW + timedelta(days=300), NOW) == Bucket(NOW.replace(second=0), MINUTE)

@@ -84,6 +84,8 @@ async def test_accuracy_that_fell_is_told_with_the_time_of_the_predictions_not_o
     assert abs(datetime.fromisoformat(change["since"]) - fell) <= timedelta(seconds=1000)
     assert change["before"] == pytest.approx(0.9, abs=0.05)
     assert change["after"] == pytest.approx(0.6, abs=0.08)
+    assert change["since"] < change["until"], "it is known to a piece of time, and says so"
+    assert said["over"]["replicas"] == 0, "who sends records and labels is no replica"
 
 
 async def test_labels_in_any_order_give_the_same_accuracy(operator: httpx.AsyncClient) -> None:

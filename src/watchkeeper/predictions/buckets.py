@@ -3,8 +3,8 @@
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
-NARROW, HOUR, DAY = 300, 3600, 86_400
-WIDTHS = ((NARROW, timedelta(hours=6)), (HOUR, timedelta(days=3)))
+MINUTE, NARROW, HOUR, DAY = 60, 300, 3600, 86_400
+WIDTHS = ((MINUTE, timedelta(minutes=30)), (NARROW, timedelta(hours=6)), (HOUR, timedelta(days=3)))
 """Seconds of a bucket, and the age up to which it stays so; older ones are days."""
 
 

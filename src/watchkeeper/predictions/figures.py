@@ -3,7 +3,7 @@
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 
 from watchkeeper.predictions.buckets import Bucket
 from watchkeeper.predictions.kept import Sender, unpacked
@@ -24,6 +24,14 @@ class Row:
     version: str
     bucket: Bucket
     profile: Profile
+
+    @property
+    def began(self) -> datetime:
+        """When the first of it was counted: seldom as early as the piece of time begins."""
+        first = self.profile.began
+        if not math.isfinite(first):
+            return self.bucket.at
+        return datetime.fromtimestamp(min(max(first, self.bucket.at.timestamp()), self.bucket.ends.timestamp()), UTC)
 
 
 def read(rows: Sequence[tuple[str, Bucket, bytes]]) -> list[Row]:
@@ -56,7 +64,7 @@ def counted(
     latest, classes = _latest(rows)
     week = [row.profile.truth for row in rows if row.bucket.ends > at - WEEK]
     alive = [sender for sender in senders if sender.alive(at)]
-    began = min((row.bucket.at for row in rows), default=at)
+    began = min((row.began for row in rows), default=at)
     return Counted(
         total,
         Around(

@@ -182,7 +182,7 @@ def _onset(
     streams = Streams()
     for start in range(0, values.size - rows + 1, rows):
         piece = Profile("", "")
-        piece.began, piece.predictions = float(at[start]), rows
+        piece.began, piece.ended, piece.predictions = float(at[start]), float(at[start + rows - 1]), rows
         into(piece, values[start : start + rows])
         streams.take(piece)
     return [each for each in streams.changes() if each.stream in ("accuracy", NDCG)]

@@ -52,6 +52,10 @@ class Sender:
         """Whether it is there: whoever has nothing to tell says so every 30 s."""
         return (now - self.seen_at).total_seconds() <= max(90.0, 3 * self.every)
 
+    def serves(self, now: datetime) -> bool:
+        """Whether it is a replica that is there: who only sends labels or records has said nothing of itself."""
+        return self.alive(now) and bool(self.host or self.pid or self.predictions)
+
     def row(self) -> dict[str, Any]:
         body = asdict(self)
         body["began_at"] = self.began_at.timestamp()

@@ -149,7 +149,7 @@ class Predictions:
                 changes.sort(key=lambda each: each.since, reverse=True)
             around = replace(counted.around, drift=found.drift, changes=changes, estimate=found.estimate)
             counted = replace(counted, around=around)
-        first = min((row.bucket.at for row in rows), default=since)
+        first = min((row.began for row in rows), default=since)
         summary = await asyncio.to_thread(summary_of, counted.profile, counted.around)
         return Summed(summary, counted.profile, since if segment else first, at, senders, labels, counted.labels_from)
 

@@ -30,8 +30,10 @@ def streams_of(rows: Sequence[Row]) -> Streams:
     """`rows`: of one version, or of all; pieces of the same time are counted together."""
     streams = Streams()
     for at in sorted({row.bucket.at for row in rows}):
-        piece = merged("", "", [row for row in rows if row.bucket.at == at])
-        piece.began = at.timestamp()
+        same = [row for row in rows if row.bucket.at == at]
+        piece = merged("", "", same)
+        piece.began, ends = at.timestamp(), max(row.bucket.ends for row in same).timestamp()
+        piece.ended = min(max(piece.began, piece.ended), ends)
         streams.take(piece)
     return streams
 

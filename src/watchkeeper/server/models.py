@@ -215,7 +215,7 @@ def _over(summed: Summed) -> dict[str, Any]:
     return {
         "since": summed.since,
         "until": summed.until,
-        "replicas": sum(sender.alive(summed.until) for sender in summed.senders),
+        "replicas": sum(sender.serves(summed.until) for sender in summed.senders),
         "lost": sum(sender.lost_rows for sender in summed.senders),
         "missed": sum(sender.missed for sender in summed.senders),
         "labels_from": summed.labels_from,
@@ -228,7 +228,7 @@ def _model(model: Model) -> dict[str, Any]:
     return {
         "name": model.name,
         "seen_at": model.seen_at,
-        "replicas": sum(sender.alive(at) for sender in model.senders),
+        "replicas": sum(sender.serves(at) for sender in model.senders),
         "predictions": sum(version.predictions for version in model.versions),
         "versions": [_version(version, at) for version in model.versions],
     }
@@ -239,7 +239,7 @@ def _version(version: Version, at: datetime) -> VersionView:
         version=version.name,
         first_at=version.first_at,
         seen_at=version.seen_at,
-        replicas=sum(sender.alive(at) for sender in version.senders),
+        replicas=sum(sender.serves(at) for sender in version.senders),
         predictions=version.predictions,
     )
 

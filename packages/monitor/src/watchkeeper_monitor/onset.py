@@ -37,12 +37,14 @@ class Change:
 
     stream: str
     since: str
-    """When the first window begins that is as now: RFC 3339, UTC."""
+    """When the first window begins that is as now: RFC 3339, UTC. It changed between this and `until`."""
     effect: float
     """How far: PSI (from 0.1 on), of rates Cohen's h (from 0.2 on)."""
     before: float
     """Mean, or rate, between this change and the one before it; NaN of categories."""
     after: float
+    until: str = ""
+    """When that window ends: nothing is known more exactly."""
 
 
 @dataclass(slots=True)
@@ -65,6 +67,7 @@ class Seen:
 class Window:
     at: float
     """Seconds since 1970."""
+    ends: float
     seen: dict[str, Seen] = field(default_factory=dict[str, Seen])
 
 
@@ -103,7 +106,7 @@ class Streams:
             self.windows[place : place + 2] = [_joined(*self.windows[place : place + 2])]
 
     def _window(self, profile: Profile) -> Window:
-        made = Window(profile.began)
+        made = Window(profile.began, max(profile.began, profile.ended))
         for name, part in _parts(profile):
             if isinstance(part, tuple):
                 right, of = part
@@ -152,7 +155,8 @@ class Streams:
                 first = places[-2] if len(places) > 1 else 0
                 before, after = _sum(name, there[first : places[-1]]), _sum(name, there[places[-1] :])
                 effect = _effect(name, before, after)
-                made.append(Change(name, _told(there[places[-1]].at), effect, before.mean, after.mean))
+                since, until = _when(there[places[-1]])
+                made.append(Change(name, since, effect, before.mean, after.mean, until))
         return sorted(made, key=lambda each: each.since, reverse=True)
 
     def _places(self, name: str, there: list[Window]) -> list[int]:
@@ -168,8 +172,9 @@ class Streams:
             del places[least]
         return places
 
-    def apart(self, name: str, values: "NDArray[np.float64] | dict[str, int]") -> str | None:
-        """Since when a stream lies apart from these values of a reference; None where it does not, or is not known."""
+    def apart(self, name: str, values: "NDArray[np.float64] | dict[str, int]") -> tuple[str, str] | None:
+        """Between when and when a stream came to lie apart from these values of a reference; None where it does not lie
+        apart, or that is not known."""
         windows = self._all()
         there = [window for window in windows if name in window.seen]
         usual = self._binned(name, values)
@@ -180,7 +185,7 @@ class Streams:
         for a, b in reversed(list(pairwise(ends))):
             if population_shift(usual, _sum(name, there[a:b]).counts) < SHIFTED:
                 break
-            since = _told(there[a].at)
+            since = _when(there[a])
         return since
 
     def _binned(self, name: str, values: "NDArray[np.float64] | dict[str, int]") -> NDArray[np.int64] | None:
@@ -236,7 +241,7 @@ def _edges(values: NDArray[np.float64], times: NDArray[np.int64]) -> NDArray[np.
 
 
 def _joined(first: Window, *others: Window) -> Window:
-    made = Window(first.at, dict(first.seen))
+    made = Window(first.at, max(first.ends, *(other.ends for other in others)), dict(first.seen))
     for other in others:
         for name, seen in other.seen.items():
             made.seen[name] = made.seen[name] + seen if name in made.seen else seen
@@ -254,6 +259,10 @@ def _effect(name: str, before: Seen, after: Seen) -> float:
     if name in RATES:
         return cohens_h(before.mean, after.mean)
     return population_shift(before.counts, after.counts)
+
+
+def _when(window: Window) -> tuple[str, str]:
+    return _told(window.at), _told(window.ends)
 
 
 def _told(at: float) -> str:

@@ -69,7 +69,8 @@ class ColumnDrift:
     """Share of current values that are missing or no number."""
     rows: int
     since: str | None = None
-    """Since when it has lain apart, as far as is known: RFC 3339, UTC."""
+    """Since when it has lain apart, as far as is known: RFC 3339, UTC. It began between this and `until`."""
+    until: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,6 +97,7 @@ class Drift:
             f"  {each.name:<24} {each.shift:<9} PSI {each.psi:.3f}  Jensen–Shannon {each.jensen_shannon:.3f}  "
             f"p {each.p_value:.2g}  unseen {each.unseen:.1%}  missing {each.missing:.1%}"
             + (f"  since {each.since}" if each.since else "")
+            + (f" to {each.until}" if each.until and each.until != each.since else "")
             for each in self.columns
         ]
         lines += [f"  {name:<24} not compared: the current data lacks it" for name in self.absent]
@@ -248,7 +250,8 @@ def dated(drift: Drift, reference: Reference, streams: Streams) -> Drift:
             return each
         numbers = reference.numbers.get(each.name)
         usual = reference.categories[each.name] if numbers is None else numbers.values
-        return replace(each, since=streams.apart(each.name, usual))
+        since, until = streams.apart(each.name, usual) or (None, None)
+        return replace(each, since=since, until=until)
 
     return replace(drift, columns=[since(each) for each in drift.columns])
 

@@ -15,7 +15,7 @@ from watchkeeper_monitor.profile import Profile
 from watchkeeper_monitor.ranking import NDCG
 from watchkeeper_monitor.reference import ColumnDrift, Reference
 from watchkeeper_monitor.summary import Summary
-from watchkeeper_monitor.table import milliseconds, moment, number, parts
+from watchkeeper_monitor.table import began, milliseconds, number, parts
 from watchkeeper_monitor.tabled import as_counted, table_of
 
 BINS, BARS = 30, 10
@@ -195,7 +195,7 @@ def _drift(summary: Summary, drawn: Sequence[Pair]) -> str:
 
 
 def _figure(pair: Pair, drift: ColumnDrift) -> str:
-    since = f", since {moment(drift.since)}" if drift.since else ""
+    since = f", {began(drift.since, drift.until)}" if drift.since else ""
     said = f"PSI {drift.psi:.3f}{since}; unseen {drift.unseen:.1%}, missing {drift.missing:.1%}"
     drawing = _numeric(pair) if pair.numeric else _bars(pair)
     return (

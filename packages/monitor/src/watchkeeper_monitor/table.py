@@ -12,6 +12,8 @@ ROWS = 10
 """Classes, confusions and the like that are shown; the data has all."""
 
 
+_ALIKE = 0.1
+"""Up to this share of what it was a mean is hardly another; what changed is how the values spread about it."""
 WIDTH, WIDEST = 28, 60
 """Characters of names, in a terminal."""
 
@@ -19,6 +21,20 @@ WIDTH, WIDEST = 28, 60
 def moment(at: str) -> str:
     """RFC 3339 as people read it: to the minute, in UTC."""
     return f"{at[:10]} {at[11:16]} UTC"
+
+
+def began(since: str, until: str | None) -> str:
+    """When something began that is known to a piece of time.
+
+    >>> began("2026-11-23T13:35:00Z", "2026-11-23T13:39:51Z")
+    'since some time from 2026-11-23 13:35 to 13:39 UTC'
+    >>> began("2026-11-23T13:35:10Z", "2026-11-23T13:35:40Z")
+    'since 2026-11-23 13:35 UTC'
+    """
+    if not until or until[:16] == since[:16]:
+        return f"since {moment(since)}"
+    ended = until[11:16] if until[:10] == since[:10] else f"{until[:10]} {until[11:16]}"
+    return f"since some time from {since[:10]} {since[11:16]} to {ended} UTC"
 
 
 def _cut(name: str, width: int) -> str:
@@ -159,7 +175,7 @@ def _quality(summary: "Summary") -> list[tuple[str, str]]:
     rows += [(f"rejected: {name}", f"{times:,}") for name, times in said.rejects.items()]
     rows += [(f"other: {name}", f"{times:,} counted together: too many names") for name, times in said.folded.items()]
     rows += [
-        (f"drifted: {each.name}", f"{each.shift}, PSI {each.psi:.2f}{_since(each.since)}")
+        (f"drifted: {each.name}", f"{each.shift}, PSI {each.psi:.2f}{_since(each.since, each.until)}")
         for each in [each for each in said.drift if each.shift != "none"][:ROWS]
     ]
     rows += [(f"changed: {each.stream}", _changed(each)) for each in said.changes[:ROWS]]
@@ -168,13 +184,22 @@ def _quality(summary: "Summary") -> list[tuple[str, str]]:
     return rows
 
 
-def _since(at: str | None) -> str:
-    return f", since {moment(at)}" if at else ""
+def _since(at: str | None, until: str | None) -> str:
+    return f", {began(at, until)}" if at else ""
 
 
 def _changed(change: "Change") -> str:
-    means = f": {number(change.before)} → {number(change.after)}" if math.isfinite(change.after) else ""
-    return f"since {moment(change.since)}{means} (effect {change.effect:.2f})"
+    from watchkeeper_monitor.onset import RATES
+
+    when = began(change.since, change.until)
+    if change.stream in RATES:
+        return f"{when}: {number(change.before)} → {number(change.after)} (Cohen's h {change.effect:.2f})"
+    if not math.isfinite(change.after):
+        return f"{when}: other shares (PSI {change.effect:.2f})"
+    means = f"mean {number(change.before)} → {number(change.after)}"
+    if abs(change.after - change.before) <= _ALIKE * abs(change.before):
+        return f"{when}: {means}, hardly other, but spread otherwise (PSI {change.effect:.2f})"
+    return f"{when}: {means} (PSI {change.effect:.2f})"
 
 
 def _business(summary: "Summary") -> list[tuple[str, str]]:
