@@ -1,5 +1,6 @@
 """A container that a changed configuration file keeps from starting runs again with the one it ran well with."""
 
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 
@@ -40,6 +41,22 @@ def test_configuration_files_are_told_by_command_variable_and_mount_and_never_se
     assert files.candidates(shown) == ("/srv/own",)
     shown["Config"] = {"Labels": {"watchkeeper.config": ""}}
     assert files.candidates(shown) == ()
+
+
+def test_what_is_mounted_read_only_is_to_be_changed_where_it_comes_from_and_no_plan_tries_to() -> None:
+    mount = {"Destination": "/etc/app.toml", "Source": "/srv/app.toml", "RW": False}
+    why = files.held({"Mounts": [mount]}, "/etc/app.toml", "app")
+    assert why == "/etc/app.toml is mounted read-only from /srv/app.toml: change it there."
+    assert "put it back there, then restart app" in files.held(
+        {"Mounts": [mount | {"RW": True}]}, "/etc/app.toml", "app"
+    )
+    assert files.held({"Mounts": [mount]}, "/etc/other.toml", "app") == ""
+    facts = {**connector.sample.facts} | {"config_file": "/etc/app.toml", "config_held": why}
+    metrics = {**connector.sample.metrics} | {"config_changed": 1.0, "config_crashed": 1.0}
+    broken = replace(connector.sample, facts=facts, metrics=metrics)
+    given = {"path": "/etc/app.toml", "digest": "0123456789ab"}
+    assert docker_restore_config.refusal(broken, given) == why
+    assert docker_restore_config.refusal(replace(broken, facts=facts | {"config_held": ""}), given) is None
 
 
 @pytest.mark.lab

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from nginx_fixtures import SLOTS, Behind, Clients, Eye, Nginx, firing, free_ports, until
 
-from watchkeeper.connectors.nginx import asking, connector, status
+from watchkeeper.connectors.nginx import asking, connector, learning, status
 from watchkeeper.connectors.nginx import tools as hands
 from watchkeeper.connectors.nginx.access import command_of, is_server
 from watchkeeper.connectors.nginx.discovery import discover
@@ -107,6 +107,18 @@ async def test_a_broken_configuration_is_noticed_before_anybody_reloads_and_is_p
     await hands.nginx_restore_config.undo_run(see.session, before)  # type: ignore[misc]
     assert front_server.site.read_bytes() == broken
     assert (front_server.folder / "conf.d" / "new.conf").read_text() == "server { listen 1"
+
+
+async def test_what_comes_right_outside_of_its_files_is_noticed_though_none_of_them_changed(
+    see: Eye, front_server: Nginx, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(learning, "BROKEN_EVERY", 0.0)
+    await until(see, lambda r: r.metrics.get("configuration_valid") == 1.0)
+    logs = tmp_path / "logs"
+    (front_server.folder / "conf.d" / "logged.conf").write_text(f"access_log {logs}/access.log;")
+    await until(see, lambda r: r.metrics["configuration_valid"] == 0.0)
+    logs.mkdir()
+    await until(see, lambda r: r.metrics["configuration_valid"] == 1.0)
 
 
 async def test_a_name_that_cannot_be_resolved_is_told_as_that_and_nothing_is_put_back(

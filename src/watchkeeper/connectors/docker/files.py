@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from watchkeeper.domain import HostState, NotFound, WatchkeeperError, now
-from watchkeeper.hosts import ContainerHost
+from watchkeeper.hosts import ContainerHost, mounts
 from watchkeeper.hosts.answers import items, part
 from watchkeeper.hosts.kept import LARGEST, hash_of
 
@@ -25,6 +25,15 @@ SHOWN = 12
 GONE = "gone"
 _CONFIG = re.compile(r"(/[\w.+@-]+)+\.(?:toml|ya?ml|json|ini|conf|cnf|cfg|properties|env|xml|hcl)$")
 _NEVER = ("/proc/", "/sys/", "/dev/", "/run/secrets/", "/usr/share/", "/usr/lib/")
+
+
+def held(shown: Mapping[str, Any], path: str, name: str) -> str:
+    """Why the engine cannot put another content there, and where that is to be done; empty where it can. A file that is
+    mounted by itself, or read-only, is the machine's."""
+    if why := mounts.barred(shown, path):
+        return why
+    mount = mounts.alone(shown, path)
+    return f"{path} is mounted from {mount.get('Source')}: put it back there, then restart {name}." if mount else ""
 
 
 def candidates(shown: Mapping[str, Any]) -> tuple[str, ...]:

@@ -9,7 +9,7 @@ from datetime import UTC, datetime, timedelta
 from watchkeeper.connectors import hosting, network
 from watchkeeper.connectors.docker import health
 from watchkeeper.connectors.docker.configuration import configuration
-from watchkeeper.connectors.docker.files import SHOWN, Files
+from watchkeeper.connectors.docker.files import SHOWN, Files, held
 from watchkeeper.connectors.docker.policy import healers, serves
 from watchkeeper.domain import HostState, Limits, Probe, Reading, Resource, WatchkeeperError, now
 from watchkeeper.domain.healer import Healer
@@ -97,6 +97,10 @@ async def _files(session: ContainerSession, state: HostState, metrics: dict[str,
     metrics["config_crashed"] = float(files.read_by(crashed_from))
     facts["config_file"] = changed[0] if changed else ""
     facts["config_good"] = files.good[changed[0]][:SHOWN] if changed else ""
+    facts["config_held"] = ""
+    if changed:
+        with suppress(WatchkeeperError, TimeoutError):
+            facts["config_held"] = held(await session.host.inspect(fresh=False), changed[0], session.host.name)
 
 
 async def _configured(session: ContainerSession) -> Mapping[str, str] | None:
@@ -294,6 +298,7 @@ SAMPLE = Reading(
         "starts": "1767225600000",
         "config_file": "/etc/shop/shop.toml",
         "config_good": "0123456789ab",
+        "config_held": "",
     },
     state="running",
 )

@@ -5,11 +5,10 @@ from typing import Annotated, Any
 
 from annotated_types import MaxLen, MinLen
 
-from watchkeeper.connectors.docker.files import GONE, SHOWN
+from watchkeeper.connectors.docker.files import GONE, SHOWN, held
 from watchkeeper.connectors.docker.read import ContainerSession
 from watchkeeper.domain import Effect, Reading, Refused, WatchkeeperError, tool
 from watchkeeper.domain.rights import calls
-from watchkeeper.hosts import mounts
 from watchkeeper.hosts.kept import hash_of
 from watchkeeper.hosts.rights import FILES, INSPECT
 
@@ -35,12 +34,18 @@ def has_changed(reading: Reading, arguments: Mapping[str, Any]) -> str | None:
     return None
 
 
+def may_be_put_back(reading: Reading, arguments: Mapping[str, Any]) -> str | None:
+    """Not what is the machine's."""
+    same = arguments.get("path") in (None, reading.facts.get("config_file"))
+    return (reading.facts.get("config_held") or None) if same else None
+
+
 @tool(
     Effect.REVERSIBLE,
     state=file_hashes,
     settle=1.0,
     timeout=20.0,
-    requires=(has_changed,),
+    requires=(has_changed, may_be_put_back),
     rights=calls(INSPECT, *FILES),
     by_hand="docker cp GOOD_COPY {host}:{path}",
 )
@@ -73,11 +78,6 @@ async def put_the_other_back(session: ContainerSession, before: dict[str, str]) 
 
 
 async def _may_be_written(session: ContainerSession, path: str) -> None:
-    """Raises Refused for what belongs to the machine: a file that is mounted by itself, or read-only."""
-    shown = await session.host.inspect()
-    if why := mounts.barred(shown, path):
+    """Raises Refused."""
+    if why := held(await session.host.inspect(), path, session.host.name):
         raise Refused(why)
-    if mount := mounts.alone(shown, path):
-        raise Refused(
-            f"{path} is mounted from {mount.get('Source')}: put it back there, then restart {session.host.name}."
-        )

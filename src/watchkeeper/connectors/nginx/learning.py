@@ -11,6 +11,8 @@ FAR_EVERY = 15.0
 """Seconds between looks at files that only a command on another machine can tell of."""
 TEST_EVERY = 300.0
 """Seconds between tests of files that did not change: names may stop resolving, certificates be removed."""
+BROKEN_EVERY = 15.0
+"""The same where the last test failed: what makes it fail may lie outside of them, and come right without them."""
 _CLOCK = 0.02
 """Seconds by which the time of a file and that of a process may be off: ticks of the kernel's clock."""
 
@@ -62,7 +64,10 @@ async def _files(session: NginxSession, *, reloaded: bool) -> None:
         if session.changed_at is None:
             session.changed_at = await _written(session)
         session.stamp = before
-    elif session.due("test", TEST_EVERY):
+    elif session.tested.good:
+        if session.due("test", TEST_EVERY):
+            await session.test()
+    elif session.due("test of what is broken", BROKEN_EVERY):
         await session.test()
 
 
