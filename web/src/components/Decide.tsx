@@ -1,18 +1,33 @@
 import { Group, Stack, Text } from "@mantine/core";
+import { useQuery } from "@tanstack/react-query";
 import { api, type Approval, ask } from "~/api/client";
+import { asked } from "~/api/queries";
 import { Act } from "./Act";
 import { useNames } from "./names";
 import { Picture } from "./Picture";
-import { Steps } from "./Steps";
+import { EffectBadge, Steps } from "./Steps";
 import { When } from "./When";
+
+/** Whether all that is shown beside a plan has been asked for: nothing may move under the finger that approves. */
+export function useBeside(): boolean {
+  const all = [useQuery(asked.status()), useQuery(asked.map()), useQuery(asked.tools()), useQuery(asked.took())];
+  return all.every((one) => !one.isPending);
+}
 
 /** What waits for a person: what would happen, why it asks, and the two buttons. */
 export function Decide({ approval }: { approval: Approval }) {
   const nameOf = useNames();
   const path = { params: { path: { key: approval.id } } };
-  const what = approval.plan.steps
-    .map((step) => `${step.tool} on ${nameOf(step.resource)} (${step.effect})`)
-    .join(", then ");
+  const what = (
+    <ol className="told">
+      {approval.plan.steps.map((step, index) => (
+        <li key={index}>
+          {step.tool} on {nameOf(step.resource)} <EffectBadge effect={step.effect} />
+        </li>
+      ))}
+    </ol>
+  );
+  const loses = approval.plan.steps.some((step) => step.effect === "destructive");
   return (
     <Stack gap="sm">
       <Text size="sm">
@@ -26,17 +41,29 @@ export function Decide({ approval }: { approval: Approval }) {
           {warning}
         </Text>
       ))}
-      <Group gap="xs">
+      <Group gap="xs" className="decides">
         <Act
           label="Approve"
           variant="filled"
-          says={`This begins at once: ${what}. Then it is verified; what did not help is undone where it has an undo. A plan that has changed meanwhile asks again.`}
+          says={
+            <>
+              This begins at once: {what}
+              {loses && <b className="bad">Data is lost, and cannot be brought back. </b>}
+              Then it is verified; what did not help is undone where it has an undo. A plan that has changed meanwhile
+              asks again.
+            </>
+          }
           note="optional"
           run={(note) => ask(api.POST("/api/approvals/{key}/approve", { ...path, body: { note } }))}
         />
         <Act
           label="Reject"
-          says={`Nothing of this is done: ${what}. The incident stays open and goes on to whatever else policy allows, or to a person.`}
+          says={
+            <>
+              Nothing of this is done: {what}
+              The incident stays open and goes on to whatever else policy allows, or to a person.
+            </>
+          }
           note="optional"
           run={(note) => ask(api.POST("/api/approvals/{key}/reject", { ...path, body: { note } }))}
         />

@@ -1,6 +1,6 @@
 import { expect, test } from "vitest";
 import type { Event } from "~/api/client";
-import { inOrder } from "~/pages/incident/Story";
+import { folded, inOrder } from "~/pages/incident/Story";
 import { sentence } from "~/pages/settings/Policy";
 import { bounds, fields, values } from "~/pages/tools/Call";
 import { inUnits, sayings } from "./Steps";
@@ -68,4 +68,17 @@ test("an argument in bytes is taken as people write it, and its bounds are told 
   expect(all.map(bounds)).toEqual(["at least 1 MiB"]);
   expect(values(all, { value: "64mb" })).toEqual({ value: "64mb" });
   expect(values(all, { value: "67108864" })).toEqual({ value: 67108864 });
+});
+
+test("of many of one kind in a row the first and the last are told, and how many lie between; all on request", () => {
+  const events = [...Array(40).keys()].map((seq) => event(seq, "alert.firing")).concat(event(40, "incident.opened"));
+  expect(folded(events).map((one) => [one.event.seq, one.more])).toEqual([
+    [0, 0],
+    [1, 0],
+    [2, 0],
+    [38, 35],
+    [39, 0],
+    [40, 0],
+  ]);
+  expect(folded(events, true)).toHaveLength(41);
 });

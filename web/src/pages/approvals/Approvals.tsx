@@ -3,7 +3,7 @@ import { useQuery } from "@tanstack/react-query";
 import { Link } from "@tanstack/react-router";
 import { useState } from "react";
 import { asked } from "~/api/queries";
-import { Decide } from "~/components/Decide";
+import { Decide, useBeside } from "~/components/Decide";
 import { useNames } from "~/components/names";
 import { Empty, Loaded } from "~/components/States";
 import { Title } from "~/components/Title";
@@ -15,10 +15,11 @@ export function Approvals() {
   const nameOf = useNames();
   const [many, setMany] = useState(AT_ONCE);
   const approvals = useQuery(asked.approvals());
+  const beside = useBeside();
   return (
     <>
       <Title name="Approvals" says="What waits for a person. A plan that changes meanwhile asks again." />
-      <Loaded query={approvals}>
+      <Loaded query={beside ? approvals : { ...approvals, data: undefined }}>
         {({ items }) =>
           items.length === 0 ? (
             <Empty title="Nothing waits">Whatever needs a person appears here by itself.</Empty>

@@ -4,7 +4,7 @@ import { Link, useParams } from "@tanstack/react-router";
 import { useState } from "react";
 import { type Event, type Fix, type Schemas } from "~/api/client";
 import { asked } from "~/api/queries";
-import { Decide } from "~/components/Decide";
+import { Decide, useBeside } from "~/components/Decide";
 import { useNames } from "~/components/names";
 import { Loaded } from "~/components/States";
 import { IncidentStatus, Verdict } from "~/components/Status";
@@ -21,10 +21,15 @@ type Detail = Schemas["IncidentDetail"];
 export function IncidentPage() {
   const { key } = useParams({ from: "/incidents/$key" });
   const incident = useQuery(asked.incident(key));
+  const beside = useBeside();
   return (
     <>
-      {!incident.data && <Title name={`Incident ${key}`} says={<Link to="/incidents">All incidents</Link>} />}
-      <Loaded query={incident}>{(detail) => <Told detail={detail} />}</Loaded>
+      {!(beside && incident.data) && (
+        <Title name={`Incident ${key}`} says={<Link to="/incidents">All incidents</Link>} />
+      )}
+      <Loaded query={beside ? incident : { ...incident, data: undefined }}>
+        {(detail) => <Told detail={detail} />}
+      </Loaded>
     </>
   );
 }

@@ -1,6 +1,6 @@
 import { Button, Group, Text } from "@mantine/core";
 import { useQuery } from "@tanstack/react-query";
-import { Fragment } from "react";
+import { Fragment, useState } from "react";
 import type { Event, Schemas } from "~/api/client";
 import { asked } from "~/api/queries";
 import { seconds } from "~/components/figures";
@@ -25,19 +25,43 @@ export function inOrder(events: Event[]): Event[] {
   });
 }
 
+const [FIRST, LAST, MANY] = [3, 2, 8];
+
+/** What is told of a story at first: of many of one kind in a row the first and the last few, and how many lie between. */
+export function folded(events: Event[], whole = false): { event: Event; more: number }[] {
+  const told: { event: Event; more: number }[] = [];
+  for (let from = 0; from < events.length;) {
+    let to = from;
+    while (events[to]?.kind === events[from]?.kind) to++;
+    const run = events.slice(from, to);
+    const shown = whole || run.length < MANY ? run : [...run.slice(0, FIRST), ...run.slice(-LAST)];
+    told.push(
+      ...shown.map((event, index) => ({
+        event,
+        more: index === FIRST && run !== shown ? run.length - shown.length : 0,
+      })),
+    );
+    from = to;
+  }
+  return told;
+}
+
 /** The events of an incident in their order, each with how long after it opened; what a long one leaves out, on request. */
 export function Story({ detail }: { detail: Schemas["IncidentDetail"] }) {
   const { incident, events, events_left_out_after: gap } = detail;
   const begin = Date.parse(incident.opened_at);
   const next = events.find(({ seq }) => gap !== null && seq > gap)?.seq ?? Infinity;
   const between = useQuery(asked.leftOut(incident.id, gap ?? 0, next));
+  const [every, setEvery] = useState(false);
   const told = inOrder(between.data ? [...events, ...between.data] : events);
   const broken = gap !== null && !between.data;
+  const parts = broken ? [told.filter(({ seq }) => seq <= gap), told.filter(({ seq }) => seq > gap)] : [told];
+  const whole = every || between.data !== undefined;
   return (
     <ol className="story" aria-label="Time line">
-      {told.map((event, index) => (
-        <Fragment key={event.seq}>
-          {broken && event.seq > gap && (told[index - 1]?.seq ?? Infinity) <= gap && (
+      {parts.map((part, index) => (
+        <Fragment key={index}>
+          {index > 0 && (
             <li className="gap">
               <Group gap="sm">
                 <Text size="sm" c="dimmed">
@@ -50,7 +74,18 @@ export function Story({ detail }: { detail: Schemas["IncidentDetail"] }) {
               </Group>
             </li>
           )}
-          <Moment event={event} begin={begin} />
+          {folded(part, whole).map(({ event, more }) => (
+            <Fragment key={event.seq}>
+              {more > 0 && (
+                <li className="gap">
+                  <button type="button" className="link" onClick={() => setEvery(true)}>
+                    {more} more of {event.kind}
+                  </button>
+                </li>
+              )}
+              <Moment event={event} begin={begin} />
+            </Fragment>
+          ))}
         </Fragment>
       ))}
     </ol>

@@ -26,9 +26,9 @@ export function Incidents() {
                   <Table.Tr>
                     <Table.Th>Incident</Table.Th>
                     <Table.Th>How it stands</Table.Th>
-                    <Table.Th>Root</Table.Th>
                     <Table.Th>Opened</Table.Th>
                     <Table.Th>Lasted</Table.Th>
+                    <Table.Th>Root</Table.Th>
                   </Table.Tr>
                 </Table.Thead>
                 <Table.Tbody>
@@ -42,15 +42,15 @@ export function Incidents() {
                       <Table.Td>
                         <IncidentStatus incident={incident} />
                       </Table.Td>
-                      <Table.Td>{nameOf(incident.root)}</Table.Td>
                       <Table.Td>
                         <When at={incident.opened_at} />
                       </Table.Td>
                       <Table.Td>
                         {incident.closed_at
                           ? seconds((Date.parse(incident.closed_at) - Date.parse(incident.opened_at)) / 1000)
-                          : "–"}
+                          : "not over"}
                       </Table.Td>
+                      <Table.Td>{nameOf(incident.root)}</Table.Td>
                     </Table.Tr>
                   ))}
                 </Table.Tbody>

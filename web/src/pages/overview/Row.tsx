@@ -8,7 +8,7 @@ import { IncidentStatus } from "~/components/Status";
 import { When } from "~/components/When";
 
 /** A link that costs little: hundreds of them come and go while somebody scrolls. */
-function Go({ to, className, children }: { to: string; className?: string; children: ReactNode }) {
+function Go({ to, children, ...rest }: { to: string; className?: string; title?: string; children: ReactNode }) {
   const router = useRouter();
   function go(event: MouseEvent) {
     if (event.button !== 0 || event.ctrlKey || event.metaKey || event.shiftKey || event.altKey) return;
@@ -16,7 +16,7 @@ function Go({ to, className, children }: { to: string; className?: string; child
     router.history.push(to);
   }
   return (
-    <a href={to} onClick={go} className={className}>
+    <a href={to} onClick={go} {...rest}>
       {children}
     </a>
   );
@@ -41,7 +41,9 @@ export const Row = memo(function Row({ item, incident }: { item: Resource; incid
   return (
     <div className="row">
       <div className="row-name">
-        <Go to={`/resources/${encodeURIComponent(item.slug)}`}>{item.slug}</Go>
+        <Go to={`/resources/${encodeURIComponent(item.slug)}`} title={item.slug}>
+          {item.slug}
+        </Go>
         <p className="less">
           {item.kind} · {item.environment}
         </p>
