@@ -116,6 +116,7 @@ def test_a_proposed_fix_is_a_button_and_nothing_is_done_before_it_is_pressed(tal
     ask(tab, "What would you do?")
     proposal = tab.get_by_role("region", name="Proposed fix")
     expect(proposal).to_contain_text("Give it more room.")
+    expect(proposal).to_contain_text("value = 48 MiB")
     expect(tab.get_by_role("log")).to_contain_text("More room would help.")
     with talking.redis["cache"].client() as client:
         assert client.config_get("maxmemory") == {"maxmemory": str(20 << 20)}

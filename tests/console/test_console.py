@@ -41,6 +41,8 @@ LOOK = """async (rules) => {
 """Of long lists the first seven: the rest are like them."""
 COLOURS = ["color-contrast", "link-in-text-block"]
 """What axe finds that may differ between the schemes."""
+NAMES = ["link-name", "button-name", "scrollable-region-focusable"]
+"""And between widths: letters go where there is no room for them."""
 
 
 def row(page: Page, name: str):
@@ -218,6 +220,7 @@ def test_a_tool_is_called_with_the_keyboard_alone(operator: Page) -> None:
     expect(row(operator, "cache")).to_be_visible()
     operator.keyboard.press("Control+k")
     expect(operator.get_by_placeholder("A resource, an incident, a page")).to_be_focused()
+    assert without_stumbling(operator) == []
     operator.keyboard.type("Tools")
     expect(operator.locator("[data-selected]").filter(has_text="Tools")).to_be_visible()
     operator.keyboard.press("Enter")
@@ -268,6 +271,8 @@ def test_nobody_stumbles_on_any_page_and_at_375_pixels_nothing_is_wider_than_it(
         operator.set_viewport_size({"width": 375, "height": 740})
         if (wide := operator.evaluate(WIDTH)) > 375:
             found[path] = [*wrong, f"{wide} pixels wide"]
+        if nameless := operator.evaluate(LOOK, NAMES):
+            found[path] = [*found.get(path, []), *nameless]
         operator.set_viewport_size({"width": 1280, "height": 720})
     assert not found
 

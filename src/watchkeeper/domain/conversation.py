@@ -44,6 +44,8 @@ class ProposedStep:
     why: str
     effect: str
     refused: str = ""
+    in_bytes: tuple[str, ...] = ()
+    """The arguments that count bytes."""
 
 
 @dataclass(frozen=True, slots=True)

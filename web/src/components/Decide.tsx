@@ -19,7 +19,7 @@ export function Decide({ approval }: { approval: Approval }) {
   const nameOf = useNames();
   const path = { params: { path: { key: approval.id } } };
   const what = (
-    <ol className="told">
+    <ol className="planned">
       {approval.plan.steps.map((step, index) => (
         <li key={index}>
           {step.tool} on {nameOf(step.resource)} <EffectBadge effect={step.effect} />

@@ -51,6 +51,7 @@ export function Palette({ pages }: { pages: Page[] }) {
       limit={12}
       nothingFound="Nothing has that name"
       searchProps={{ placeholder: "A resource, an incident, a page", "aria-label": "Search" }}
+      attributes={{ content: { "aria-label": "Search" } }}
       transitionProps={{ duration: 0 }}
     />
   );

@@ -83,7 +83,7 @@ export function Shell() {
         <Group h="100%" px="sm" gap="sm" wrap="nowrap" justify="space-between">
           <Group gap="xs" wrap="nowrap">
             <Burger opened={opened} onClick={toggle} hiddenFrom="sm" size="sm" aria-label="Pages" />
-            <Link to="/" className="brand">
+            <Link to="/" className="brand" aria-label="Watchkeeper">
               <img src="/icon.svg" alt="" width="24" height="24" />
               <Text fw={700} visibleFrom="xs">
                 Watchkeeper

@@ -78,7 +78,14 @@ async def propose_fix(
         scanner.text(summary),
         scanner.text(cause),
         tuple(
-            ProposedStep(s.tool, eyes.slug(s.resource), dict(s.arguments), scanner.text(s.why), s.effect.value)
+            ProposedStep(
+                s.tool,
+                eyes.slug(s.resource),
+                dict(s.arguments),
+                scanner.text(s.why),
+                s.effect.value,
+                in_bytes=runtime.decide.tool(s.tool).in_bytes,
+            )
             for s in plan.steps
         ),
         about,

@@ -100,7 +100,7 @@ function Proposal({ plan, streams }: { plan: Proposed; streams: boolean }) {
   const refused = plan.steps.flatMap((step) => step.refused || []);
   const what = plan.steps.map((step) => `${step.tool} on ${nameOf(step.resource)} (${step.effect})`).join(", then ");
   return (
-    <section className="proposal" aria-label="Proposed fix">
+    <section className="proposal" aria-label={`Proposed fix ${plan.token ?? ""}`}>
       <Stack gap="sm">
         <Text size="sm" fw={600}>
           It proposes: {plan.summary}
@@ -113,7 +113,7 @@ function Proposal({ plan, streams }: { plan: Proposed; streams: boolean }) {
             why: step.why,
             effect: step.effect,
             by_hand: "",
-            in_bytes: [],
+            in_bytes: step.in_bytes ?? [],
           }))}
         />
         {refused.map((reason) => (

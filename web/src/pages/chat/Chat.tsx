@@ -62,7 +62,14 @@ function Talk() {
   const stopper = useRef<AbortController | null>(null);
   const shown = useRef<string | null>(null); // the conversation whose turns are on the page
   const box = useRef<HTMLTextAreaElement>(null);
+  const newest = useRef<HTMLDivElement>(null);
   useEffect(() => () => stopper.current?.abort(), []);
+  useEffect(() => {
+    const answer = newest.current;
+    if (busy)
+      answer?.scrollIntoView({ block: "start" }); // the question that was just asked
+    else if (answer && answer.offsetHeight < window.innerHeight / 2) answer.scrollIntoView({ block: "nearest" });
+  }, [busy, turns.length]);
   useEffect(() => {
     if (conversation === shown.current) return;
     shown.current = conversation;
@@ -133,11 +140,13 @@ function Talk() {
             </div>
           )}
           {turns.map((turn, index) => (
-            <Answer key={index} turn={turn} streams={busy && index === turns.length - 1} />
+            <div key={index} className="turn" ref={index === turns.length - 1 ? newest : undefined}>
+              <Answer turn={turn} streams={busy && index === turns.length - 1} />
+            </div>
           ))}
         </div>
         <form
-          className="card"
+          className="card asks"
           onSubmit={(event) => {
             event.preventDefault();
             void send(typed);

@@ -29,6 +29,8 @@ export interface Proposed {
     effect: "read" | "reversible" | "disruptive" | "destructive";
     /** Why it would not be done; empty where it would. */
     refused?: string;
+    /** The arguments that count bytes. */
+    in_bytes?: string[];
   }[];
 }
 export interface Failure {
