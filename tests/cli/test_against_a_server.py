@@ -35,6 +35,18 @@ def test_doctor_asks_nobody_whom_the_server_that_runs_leaves_alone(shop: Shop, r
     assert "nothing but" not in run(*shop.where, "doctor", "--only", "*").out
 
 
+def test_doctor_does_not_take_its_own_environment_for_that_of_the_server_that_runs(
+    shop: Shop, run: Run, tmp_path: Path
+) -> None:
+    """What is exported where the server was started need not be in this shell: that is no fault of the server's."""
+    content = "resources: [{name: cache, kind: redis, url: 'redis://127.0.0.1:1', password: 'env:NO_SUCH_VARIABLE'}]"
+    (tmp_path / "other.yaml").write_text(content)
+
+    said = run("--config", str(tmp_path / "other.yaml"), "doctor", "--url", f"http://127.0.0.1:{shop.up.port}").out
+    assert "▲ missing credentials   cache: NO_SUCH_VARIABLE is not set in this shell" in said
+    assert "what the server that runs has in its own environment is not known here" in " ".join(said.split())
+
+
 def test_status_shows_health_in_shape_and_word_and_the_metric_that_matters(shop: Shop, run: Run) -> None:
     said = run(*shop.where, "status")
 

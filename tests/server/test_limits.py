@@ -25,6 +25,7 @@ from watchkeeper.server import Runtime
 from watchkeeper.server import limits as counted
 from watchkeeper.server.limits import REMEMBERED, Bucket
 from watchkeeper.settings.server import LimitsSettings, ServerSettings, TlsSettings
+from watchkeeper_monitor import Monitor
 
 CONF = Path(__file__).parents[2] / "deploy" / "nginx" / "watchkeeper.conf"
 
@@ -225,7 +226,7 @@ async def test_no_other_origin_may_read(viewer: httpx.AsyncClient, address: str)
 def certificate(tmp_path_factory: pytest.TempPathFactory) -> TlsSettings:
     folder = tmp_path_factory.mktemp("tls")
     made = TlsSettings(certificate=folder / "tls.pem", key=folder / "tls.key")
-    who = ["-subj", "/CN=watchkeeper.example.com", "-addext", "subjectAltName=DNS:watchkeeper.example.com"]
+    who = ["-subj", "/CN=watchkeeper.example.com", "-addext", "subjectAltName=DNS:watchkeeper.example.com,IP:127.0.0.1"]
     key = ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-days", "2"]
     out = ["-keyout", str(made.key), "-out", str(made.certificate)]
     subprocess.run(["openssl", "req", "-x509", *key, *who, *out], check=True, capture_output=True)
@@ -244,6 +245,24 @@ async def test_it_speaks_tls_by_itself_and_the_command_line_knows_it_by_its_cert
         context = pinned(certificate.certificate)
         async with connect(url, ssl=context, open_timeout=PATIENCE, proxy=None) as live, asyncio.timeout(PATIENCE):
             assert "subscribed" in str(await live.recv())
+
+
+async def test_a_monitor_believes_a_certificate_of_ones_own_where_it_is_told_of_it(
+    runtime: Runtime, certificate: TlsSettings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with served(with_server(runtime, tls=certificate)) as address:
+        monitor = Monitor("own-tls", server=address, token=runtime.token, push_seconds=600, spool=tmp_path)
+        monitor.track("a")
+        said: list[str] = []
+        for authorities in (None, tmp_path / "nowhere.pem", certificate.certificate):
+            if authorities is not None:
+                monkeypatch.setenv("WATCHKEEPER_CA", str(authorities))
+            await asyncio.to_thread(monitor.push)
+            assert monitor.pushed
+            said.append(monitor.pushed.problem)
+    assert "CERTIFICATE_VERIFY_FAILED" in said[0]
+    assert "WATCHKEEPER_CA cannot be used" in said[1]
+    assert (said[2], monitor.pushed and monitor.pushed.taken) == ("", 1)
 
 
 # Behind nginx --------------------------------------------------------------------------------------------------------

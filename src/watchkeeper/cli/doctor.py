@@ -106,9 +106,11 @@ def examine(options: Options, only: Sequence[str] = ()) -> Iterator[Finding]:
     except ConfigurationError as problem:
         yield Finding("configuration", "broken", problem.what, problem.next_step)
     yield directory(settings.data if settings else options.data or default_data())
+    runs = False
     if settings:
         yield from store(settings)
-        yield server(options)
+        yield (there := server(options))
+        runs = there.state == "ok"
         yield from misbehaving(options)
     yield engine()
     if settings:
@@ -118,7 +120,7 @@ def examine(options: Options, only: Sequence[str] = ()) -> Iterator[Finding]:
         yield from rights(settings)
     yield from commands()
     if settings:
-        yield from credentials(settings)
+        yield from credentials(settings, runs=runs)
         yield from checks(settings)
         yield from sources(settings)
         yield from channels(settings, options)
@@ -294,8 +296,8 @@ def commands() -> Iterator[Finding]:
             yield Finding(name, "missing", f"not found: {gives} is not known", f"Install the package {package}.")
 
 
-def credentials(settings: "Settings") -> Iterator[Finding]:
-    """Each reference can be followed. No value is ever shown."""
+def credentials(settings: "Settings", *, runs: bool = False) -> Iterator[Finding]:
+    """Each reference can be followed. No value is ever shown. `runs`: a server does, in an environment of its own."""
     from watchkeeper.domain.errors import ConfigurationError
     from watchkeeper.settings import secret
 
@@ -308,6 +310,15 @@ def credentials(settings: "Settings") -> Iterator[Finding]:
             secret(reference)
             yield Finding("credentials", "ok", f"{name}: {reference} is there")
         except ConfigurationError as problem:
+            if runs and reference.startswith("env:"):
+                what = (
+                    f"{name}: {reference.removeprefix('env:')} is not set in this shell; what the server that runs has"
+                )
+                advice = (
+                    "`watchkeeper notify test` and `watchkeeper status` tell how it goes there. For doctor, export it."
+                )
+                yield Finding("credentials", "missing", f"{what} in its own environment is not known here", advice)
+                continue
             yield Finding("credentials", "broken", f"{name}: {problem.what}", problem.next_step)
 
 

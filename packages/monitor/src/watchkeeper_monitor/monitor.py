@@ -32,10 +32,11 @@ class Monitor(Collecting):
     `drift` compares with a reference, at least. `remember`: predictions that can still be labelled, 34 bytes each.
 
     `server`: the URL of a Watchkeeper server that what is counted is pushed to every `push_seconds` (else what
-    WATCHKEEPER_URL says; "" for none), with a `token` of the role `sender` (else WATCHKEEPER_TOKEN). What cannot be
-    sent waits in the folder `spool` (else WATCHKEEPER_SPOOL), in at most `spool_bytes`. `records`: the share of
-    predictions that are sent one by one, too, so that labels can be joined there; with `texts` also their texts,
-    redacted, or as a function of yours gives them. `log`: where single predictions and all errors are logged.
+    WATCHKEEPER_URL says; "" for none), with a `token` of the role `sender` (else WATCHKEEPER_TOKEN). Over HTTPS what
+    the usual authorities sign is believed, and the certificates in the file WATCHKEEPER_CA (PEM). What cannot be sent
+    waits in the folder `spool` (else WATCHKEEPER_SPOOL), in at most `spool_bytes`. `records`: the share of predictions
+    that are sent one by one, too, so that labels can be joined there; with `texts` also their texts, redacted, or as a
+    function of yours gives them. `log`: where single predictions and all errors are logged.
     `reference`: what is usual; `drift` and the summary compare with it.
 
     Any thread, task, signal handler or forked child may call it. What it cannot count it counts as rejected; it

@@ -1,14 +1,18 @@
 """One push over HTTP, by the standard library: what came of it, never an exception."""
 
 import json
+import os
 import time
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Literal, cast
 from urllib.parse import quote, urlsplit
 
 from watchkeeper_monitor.living import LOADING
 
 if TYPE_CHECKING:
+    import ssl
+
     from watchkeeper_monitor.spool import Item
 
 SECONDS = 5.0
@@ -61,8 +65,16 @@ def send(server: str, token: str | None, model: str, item: "Item", seconds: floa
     }
     if token:
         headers["Authorization"] = f"Bearer {token}"
-    kind = http.client.HTTPSConnection if parts.scheme == "https" else http.client.HTTPConnection
-    connection = kind(parts.hostname or "", parts.port, timeout=max(0.05, seconds))
+    where, waits = (parts.hostname or "", parts.port), max(0.05, seconds)
+    try:
+        if parts.scheme == "https":
+            said = os.environ.get("WATCHKEEPER_CA", "")
+            trust = _trust(said, os.stat(said).st_mtime_ns if said else 0)
+            connection = http.client.HTTPSConnection(*where, timeout=waits, context=trust)
+        else:
+            connection = http.client.HTTPConnection(*where, timeout=waits)
+    except (OSError, ValueError) as problem:
+        return Answer("away", f"WATCHKEEPER_CA cannot be used: {problem}")
     try:
         connection.request("POST", f"{parts.path}/api/models/{quote(model, safe='')}/{item.kind}", body, headers)
         answer = connection.getresponse()
@@ -72,6 +84,19 @@ def send(server: str, token: str | None, model: str, item: "Item", seconds: floa
     finally:
         connection.close()
     return _answer(answer.status, content)
+
+
+@lru_cache(maxsize=4)
+def _trust(authorities: str, written: int) -> "ssl.SSLContext":
+    """Which server is believed: what the usual authorities sign, and those in this file (PEM), where one is named; read
+    anew when it was written again. Raises OSError, ValueError."""
+    with LOADING:
+        import ssl
+
+    made = ssl.create_default_context()
+    if authorities:
+        made.load_verify_locations(authorities)
+    return made
 
 
 def _answer(status: int, content: bytes) -> Answer:
