@@ -3,7 +3,7 @@
 import asyncio
 import contextlib
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from queue import SimpleQueue
@@ -133,6 +133,8 @@ def _found(runtime: "Runtime", teller: Teller) -> None:
     if (more := len(watchers) - MOST) > 0:
         teller.say(Text(f"… and {more:,} more, none of them worse: `watchkeeper status --limit 0`", "dim"))
     teller.say(Text("\n" + _acts(runtime, len(watchers), sum(watcher.resource.may_act for watcher in watchers))))
+    for line in let_in([(each.resource, each.last.facts) for each in watchers if each.last is not None]):
+        teller.say(Text(line))
 
 
 def at_first_sight(watcher: "Watcher") -> Health:
@@ -141,6 +143,23 @@ def at_first_sight(watcher: "Watcher") -> Health:
     again = watcher.last is not None and watcher.last.metrics.get("restarting")
     found = [watcher.health, *pending, *([Health.DEGRADED] if again else [])]
     return max(found, key=lambda one: one.rank)
+
+
+def let_in(seen: Sequence[tuple[Resource, Mapping[str, str]]]) -> Iterator[str]:
+    """As whom it got in where nobody named a user for it: most often one that may everything.
+
+    >>> list(let_in([(Resource("docker/lab/postgres/orders", "orders"), {"login": "postgres"})]))
+    ['Nobody named a user for orders: it gets in as postgres. What that one may: watchkeeper doctor']
+    """
+    by_user: dict[str, list[str]] = {}
+    for resource, facts in seen:
+        named = resource.settings.get("username") or "@" in str(resource.settings.get("url") or "")
+        if facts.get("login") and not named:
+            by_user.setdefault(facts["login"], []).append(resource.slug)
+    for user, slugs in by_user.items():
+        more = f" and {len(slugs) - 3} more" if len(slugs) > 3 else ""
+        whom = f"{', '.join(slugs[:3])}{more}: it gets in as {user}"
+        yield f"Nobody named a user for {whom}. What that one may: watchkeeper doctor"
 
 
 def moved(renamed: Sequence[Resource]) -> Iterator[str]:

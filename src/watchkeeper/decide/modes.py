@@ -61,7 +61,10 @@ class Modes:
                 left[resource] = {"mode": mode, "by": said.by, "at": said.at.isoformat(), "note": said.note}
             await transaction.set(SETTING, left)
             about = f" for {name}" if resource else ""
+            every = left.get(ALL, {}).get("mode") if resource else None
             to = f"to {mode}; the configuration says {self.configured}" if mode else f"as configured: {self.configured}"
+            if every and not mode:
+                to = f"as it is for everything: {every}"
             text = f"{said.told.partition(':')[0]} sets the mode{about} {to}" + (f": {said.note}" if said.note else "")
             was = before or f"as configured: {self.configured}"
             data: dict[str, object] = {"from": was, "to": mode, "configured": self.configured, "note": said.note}

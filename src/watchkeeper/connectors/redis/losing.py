@@ -19,7 +19,9 @@ def lost(before: Sequence[Reading], after: Sequence[Reading]) -> str:
     why = "" if known.metrics.get("persistence_enabled", 0.0) > 0 else "; nothing of them was kept on disk"
     if has < 1:
         return f"came back empty: its {had:,.0f} keys are gone{why}"
-    return f"came back with {has:,.0f} of its {had:,.0f} keys{why}"
+    if why:  # what is there by now may have been written since
+        return f"came back without its {had:,.0f} keys{why} ({has:,.0f} are there by now)"
+    return f"came back with {has:,.0f} of its {had:,.0f} keys"
 
 
 def _tells(reading: Reading) -> bool:
