@@ -44,6 +44,7 @@ export function Decide({ approval }: { approval: Approval }) {
       <Group gap="xs" className="decides">
         <Act
           label="Approve"
+          color={loses ? "red.9" : undefined}
           variant="filled"
           says={
             <>

@@ -25,7 +25,7 @@ export default function Drawn({ metric, points, limits, marks, spans = [] }: Cha
         />
         <YAxis
           width={64 * scale()}
-          tickFormatter={(value: number) => figure(metric, value)}
+          tickFormatter={(value: number) => figure(metric, value).replace(" ", "\u00a0")}
           stroke="var(--line)"
           domain={["auto", "auto"]}
         />

@@ -7,6 +7,7 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from typing import Any, TypeVar
 
 from pydantic_ai import RunContext
+from pydantic_ai.exceptions import ModelHTTPError
 from pydantic_ai.messages import ModelMessage, ModelRequest, ModelResponse
 from pydantic_ai.models import Model, ModelRequestParameters, StreamedResponse
 from pydantic_ai.models.wrapper import WrapperModel
@@ -124,7 +125,11 @@ async def _bounded(ask: Callable[[], Awaitable[T]], seconds: float) -> T:
 
 
 def _unanswered(problem: Exception) -> Unanswered:
-    return Unanswered(f"{type(problem).__name__}: {str(problem)[:FAR]}", of_provider=True)
+    match problem:
+        case ModelHTTPError(status_code=status, body={"error": {"message": str(said)}} | {"message": str(said)}):
+            return Unanswered(f"it answered {status}: {said[:FAR]}", of_provider=True)
+        case _:
+            return Unanswered(f"{type(problem).__name__}: {str(problem)[:FAR]}", of_provider=True)
 
 
 def parts(message: ModelMessage) -> list[dict[str, Any]]:

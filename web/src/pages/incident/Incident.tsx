@@ -43,7 +43,8 @@ function Told({ detail }: { detail: Detail }) {
         name={incident.title}
         says={
           <>
-            <IncidentStatus incident={incident} /> · {incident.id} · opened <When at={incident.opened_at} />
+            <IncidentStatus incident={incident} told={Boolean(advice)} /> · {incident.id} · opened{" "}
+            <When at={incident.opened_at} />
             {incident.acknowledged && ` · ${incident.acknowledged.by} looks after it`}
           </>
         }

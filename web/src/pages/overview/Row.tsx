@@ -77,16 +77,19 @@ export const Row = memo(function Row({ item, incident }: { item: Resource; incid
   );
 });
 
+const would = ({ cause, steps, decision }: NonNullable<Resource["advice"]>): string =>
+  decision.outcome === "deny" ? cause : `${cause} It would do: ${steps.map(({ tool }) => tool).join(", ")}.`;
+
 function Doing({ item, incident }: { item: Resource; incident?: Incident }) {
   const firing = item.alerts.filter((alert) => alert.status === "firing");
   const says =
     item.escalated ||
-    (item.held ?? item.maintenance ?? (item.advice ? item.advice.cause : (firing[0]?.why ?? item.state)));
+    (item.held ?? item.maintenance ?? (item.advice ? would(item.advice) : (firing[0]?.why ?? item.state)));
   return (
     <>
       {item.incident ? (
         <Go to={`/incidents/${item.incident}`} className="doing">
-          {incident && <IncidentStatus incident={incident} />} {says || item.incident}
+          {incident && <IncidentStatus incident={incident} told={Boolean(item.advice)} />} {says || item.incident}
         </Go>
       ) : (
         <p className="doing quiet">{item.health === "HEALTHY" ? "" : says}</p>

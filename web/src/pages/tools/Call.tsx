@@ -2,7 +2,7 @@ import { Code, NumberInput, Select, Stack, Switch, Text, Textarea, TextInput, Ti
 import { useQuery } from "@tanstack/react-query";
 import { Link } from "@tanstack/react-router";
 import { useState } from "react";
-import { api, ask, type Schemas } from "~/api/client";
+import { api, ask, type Effect, type Schemas } from "~/api/client";
 import { asked } from "~/api/queries";
 import { Act } from "~/components/Act";
 import { bytes } from "~/components/figures";
@@ -73,6 +73,22 @@ export function values(all: Field[], typed: Record<string, unknown>): Record<str
   );
 }
 
+/** The arguments as they were typed; bytes in words. */
+const written = (all: Field[], typed: Record<string, unknown>): [string, string][] =>
+  all.flatMap(({ name, type }) => {
+    const value = typed[name];
+    if (value === undefined || value === "") return [];
+    if (type === "bytes" && /^\d+$/.test(String(value))) return [[name, bytes(Number(value))]];
+    return [[name, typeof value === "string" ? value : JSON.stringify(value)]];
+  });
+
+const MEANS: Record<Effect, string> = {
+  read: "only looks",
+  reversible: "sets something that can be set back",
+  disruptive: "interrupts it; nothing that is stored is lost",
+  destructive: "loses data",
+};
+
 const said = (step?: Schemas["Step"]): string => given(step?.arguments, step?.in_bytes);
 
 /** What a tool does, a form for its arguments, and what came of a call. */
@@ -88,7 +104,8 @@ export function Call({ tool, at }: { tool: Tool; at?: string }) {
     ),
   );
   const [result, setResult] = useState<Schemas["Submitted"] | null>(null);
-  const target = resource ?? slugs[0] ?? null;
+  const looks = tool.effect === "read";
+  const target = resource ?? (looks || slugs.length === 1 ? slugs[0] : null) ?? null; // of several the person chooses
   const lacking = all.filter(({ name, needed }) => needed && (typed[name] === undefined || typed[name] === ""));
   const recent = calls?.items ?? [];
   async function call() {
@@ -118,7 +135,14 @@ export function Call({ tool, at }: { tool: Tool; at?: string }) {
         <Text size="sm">Nothing of the kind {tool.kind} is watched.</Text>
       ) : (
         <>
-          <Select label="Resource" data={slugs} value={target} onChange={setResource} searchable />
+          <Select
+            label="Resource"
+            placeholder="Choose one"
+            data={slugs}
+            value={target}
+            onChange={setResource}
+            searchable
+          />
           {all.map((field) => (
             <Input
               key={field.name}
@@ -128,14 +152,25 @@ export function Call({ tool, at }: { tool: Tool; at?: string }) {
             />
           ))}
           <Act
-            label={tool.effect === "read" ? "Look" : "Call"}
+            label={looks ? "Look" : "Call"}
             variant="filled"
-            disabled={lacking.length > 0}
+            color={tool.effect === "destructive" ? "red.9" : undefined}
+            disabled={lacking.length > 0 || target === null}
             w="fit-content"
             says={
-              tool.effect === "read"
-                ? `${tool.name} looks at ${target}; nothing is changed.`
-                : `${tool.name} is done on ${target} at once where policy allows it (${tool.effect}), else it waits for another person.`
+              looks ? (
+                `${tool.name} looks at ${target}; nothing is changed.`
+              ) : (
+                <>
+                  {tool.name} is done on <b>{target}</b> at once where policy allows it, else it waits for another
+                  person. It {MEANS[tool.effect]}.{!tool.has_undo && " It has no undo."}
+                  {written(all, typed).map(([name, value]) => (
+                    <code key={name} style={{ display: "block" }}>
+                      {name} = {value}
+                    </code>
+                  ))}
+                </>
+              )
             }
             run={call}
           />
