@@ -10,6 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.domain.making import resource
+from watchkeeper.connectors import Registry
 from watchkeeper.decide import Facts, Policy
 from watchkeeper.domain import LOOP, ConfigurationError, Effect, Hold, Principal
 from watchkeeper.settings import DEFAULT_TABLE, Mode, PolicySettings
@@ -215,6 +216,22 @@ def test_a_forbid_of_the_user_that_approval_lifts_asks_and_says_why(tmp_path: Pa
     )
     decision = policy.decide(Effect.REVERSIBLE, resource(), LOOP)
     assert (decision.outcome, decision.policy, decision.reason) == ("ask", "sundays", "Today somebody must agree.")
+
+
+def test_whatever_restarts_something_can_be_asked_for_and_what_does_not_is_not(tmp_path: Path) -> None:
+    """A terminated session, a reload and a command within a container restart nothing."""
+    policy = with_cedar(
+        tmp_path,
+        '@id("asked") forbid(principal, action, resource) when { context.restarts && !context.approved };',
+    )
+    tools = Registry.installed().tools
+    names = ("postgres_restart", "postgres_scale_connections", "redis_restart", "docker_restart", "docker_start")
+    for name in (*names, "service_restart"):
+        facts = Facts(restarts=tools[name].revives)
+        assert policy.decide(Effect.REVERSIBLE, resource(), LOOP, tool=name, facts=facts).outcome == "ask", name
+    for name in ("postgres_kill_idle_sessions", "postgres_kill_long_queries", "nginx_reload", "redis_own_folder"):
+        facts = Facts(restarts=tools[name].revives)
+        assert policy.decide(Effect.REVERSIBLE, resource(), LOOP, tool=name, facts=facts).outcome == "allow", name
 
 
 def test_a_permit_of_the_user_lifts_no_forbid(tmp_path: Path) -> None:

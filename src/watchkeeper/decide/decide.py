@@ -175,6 +175,7 @@ class Decide:
             if effects[index] is not Effect.READ and self._store.masker.hides(step.arguments):
                 decisions.append(Decision("deny", "secret-argument", SECRET_ARGUMENT))
                 continue
+            revives = self.tool(step.tool).revives
             decisions.append(
                 self.policy.decide(
                     effects[index],
@@ -188,8 +189,9 @@ class Decide:
                         standing.maintenance.get(step.resource),
                         standing.cooldown.get(step.resource),
                         standing.breakers.get((step.tool, step.resource)),
-                        standing.healers.get(step.resource) if self.tool(step.tool).revives else None,
+                        standing.healers.get(step.resource) if revives else None,
                         standing.modes.get(step.resource),
+                        revives,
                     ),
                 )
             )

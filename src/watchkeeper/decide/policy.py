@@ -21,7 +21,8 @@ action read, reversible, disruptive, destructive appliesTo {
   resource: Resource,
   context: {
     approved: Bool, confirm: Bool, mode: String, tool: String, changes_last_hour: Long, changes_limit: Long,
-    in_maintenance: Bool, cooldown: Bool, breaker_open: Bool, healer_at_work: Bool
+    in_maintenance: Bool, cooldown: Bool, breaker_open: Bool, healer_at_work: Bool,
+    restarts: Bool
   }
 };
 """
@@ -122,6 +123,8 @@ class Facts:
     healer: Hold | None = None
     mode: str | None = None
     """None: as configured."""
+    restarts: bool = False
+    """The tool starts or restarts what something runs on."""
 
     def hold(self, policy: str) -> Hold | None:
         return {
@@ -189,6 +192,7 @@ class Policy:
             "cooldown": facts.cooldown is not None,
             "breaker_open": facts.breaker is not None,
             "healer_at_work": facts.healer is not None,
+            "restarts": facts.restarts,
         }
         first = self._ask(effect, resource, principal, context)
         name = first.ids[0] if first.ids else f"{self._row(resource)}/{effect}"

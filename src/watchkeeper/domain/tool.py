@@ -55,6 +55,10 @@ class Limit:
         return 0 < now < (was or float("inf"))
 
 
+_BRINGS_UP = ("POST /containers/{id}/start", "POST /containers/{id}/restart")
+"""Calls of the container engine."""
+
+
 @dataclass
 class Tool(Generic[S]):
     """One tool. `state` is recorded before acting; `settle` is how long, in seconds, its result may take to show.
@@ -89,10 +93,7 @@ class Tool(Generic[S]):
     @property
     def revives(self) -> bool:
         """Whether it starts or restarts what something runs on, told by what it must be allowed."""
-        return any(
-            right.kind == "unit" or (right.kind == "call" and right.what.endswith(("/start", "/restart")))
-            for right in self.rights
-        )
+        return any(right.kind == "unit" or (right.kind == "call" and right.what in _BRINGS_UP) for right in self.rights)
 
     @property
     def in_bytes(self) -> tuple[str, ...]:

@@ -34,6 +34,8 @@ _ENDS = (
     *machine("root, or its own user", gives="the same at a PostgreSQL that runs without a container"),
 )
 """Sessions of superusers are ended by superusers alone."""
+WHERE_FULL = "  # where no slot is left: with -U and a superuser, for whom some are kept"
+"""`superuser_reserved_connections` (postgresql.org/docs, "Connections and Authentication")."""
 
 
 async def start_count(session: PostgresSession) -> dict[str, Any]:
@@ -107,7 +109,8 @@ def _told(row: Mapping[str, Any]) -> dict[str, Any]:
     rights=_ENDS,
     by_hand=psql(
         "SELECT pg_cancel_backend(pid) FROM pg_stat_activity WHERE state = 'active' "
-        "AND query_start < now() - make_interval(secs => {min_seconds}) AND pid <> pg_backend_pid()"
+        "AND query_start < now() - make_interval(secs => {min_seconds}) AND pid <> pg_backend_pid()",
+        then=WHERE_FULL,
     ),
 )
 async def postgres_kill_long_queries(
@@ -147,7 +150,8 @@ async def postgres_kill_long_queries(
     by_hand=psql(
         "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE state = 'idle' "
         "AND application_name = {application} AND usename = {user} "
-        "AND state_change < now() - make_interval(secs => {min_seconds})"
+        "AND state_change < now() - make_interval(secs => {min_seconds})",
+        then=WHERE_FULL,
     ),
 )
 async def postgres_kill_idle_sessions(
@@ -176,7 +180,8 @@ async def postgres_kill_idle_sessions(
         "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE state LIKE 'idle in transaction%' "
         "AND {application} IN ('', application_name) AND {user} IN ('', usename) "
         "AND state_change < now() - make_interval(secs => {min_seconds}) AND (NOT {only_blocking} OR pid IN "
-        "(SELECT unnest(pg_blocking_pids(pid)) FROM pg_stat_activity))"
+        "(SELECT unnest(pg_blocking_pids(pid)) FROM pg_stat_activity))",
+        then=WHERE_FULL,
     ),
 )
 async def postgres_kill_idle_in_transaction(
