@@ -54,6 +54,16 @@ async def test_one_resource_may_be_healed_without_asking_while_the_rest_waits(
     assert [one for one in again.json()["modes"] if one["resource"] == thing.id] == []
 
 
+async def test_taken_back_for_one_resource_what_holds_for_everything_holds_for_it_and_is_said(
+    thing: Thing, operator: Client, runtime: Runtime
+) -> None:
+    for told in ({"mode": "observe"}, {"mode": "approve", "resource": thing.slug}):
+        assert (await operator.put("/api/mode", json=told)).status_code == 200
+    await operator.delete("/api/mode", params={"resource": thing.slug})
+    *_, last = [e for e in await runtime.store.events(kinds=("mode.changed",)) if e.resource == thing.id]
+    assert last.text.endswith(f"sets the mode for {thing.slug} as it is for everything: observe")
+
+
 async def test_a_stricter_mode_stops_it_at_once_and_is_shown_wherever_the_mode_is(
     thing: Thing, ada: Client, viewer: Client, runtime: Runtime
 ) -> None:
