@@ -48,7 +48,14 @@ export function Act({ label, says, note, run, ...button }: Props) {
       >
         {label}
       </Button>
-      <Modal opened={opened} onClose={close} title={label} centered transitionProps={{ duration: 0 }}>
+      <Modal
+        opened={opened}
+        onClose={close}
+        title={label}
+        size={typeof says === "string" ? "md" : "lg"}
+        centered
+        transitionProps={{ duration: 0 }}
+      >
         <Stack gap="md">
           <Text size="sm" component="div">
             {says}

@@ -11,7 +11,7 @@ import { When } from "./When";
 /** Whether all that is shown beside a plan has been asked for: nothing may move under the finger that approves. */
 export function useBeside(): boolean {
   const all = [useQuery(asked.status()), useQuery(asked.map()), useQuery(asked.tools()), useQuery(asked.took())];
-  return all.every((one) => !one.isPending);
+  return all.every((one) => !one.isPending || one.errorUpdateCount > 0);
 }
 
 /** What waits for a person: what would happen, why it asks, and the two buttons. */

@@ -1,5 +1,5 @@
 import { Alert, Button, Group, Skeleton, Stack, Text } from "@mantine/core";
-import { type ReactNode, useEffect } from "react";
+import { type ReactNode, useEffect, useState } from "react";
 import { Refusal } from "~/api/client";
 import { TokenForm } from "./TokenForm";
 
@@ -8,13 +8,22 @@ export const refused = (error: unknown): boolean => error instanceof Refusal && 
 interface Asked<T> {
   data: T | undefined;
   error: unknown;
+  /** Of the last try, while it is tried again. */
+  failureReason?: unknown;
+  /** How often it has failed, all tries together. */
+  errorUpdateCount?: number;
   refetch: () => unknown;
 }
 
 /** What is there instead of a page while it comes, and where it does not come. */
 export function Loaded<T>({ query, children }: { query: Asked<T>; children: (data: T) => ReactNode }) {
+  const failed = query.error ?? query.failureReason ?? null;
+  const [problem, setProblem] = useState<unknown>(null); // stays while it is asked for once more
+  if (failed !== null && failed !== problem) setProblem(failed);
   if (query.data !== undefined) return <>{children(query.data)}</>;
-  if (query.error) return <Failed error={query.error} again={() => void query.refetch()} />;
+  const again = query.errorUpdateCount === undefined || query.errorUpdateCount > 0;
+  if (failed !== null || (again && problem !== null))
+    return <Failed error={failed ?? problem} again={() => void query.refetch()} />;
   return (
     <Stack gap="sm" aria-busy="true" aria-label="Loading">
       {[1, 2, 3].map((row) => (

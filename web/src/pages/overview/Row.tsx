@@ -78,7 +78,7 @@ export const Row = memo(function Row({ item, incident }: { item: Resource; incid
 });
 
 const would = ({ cause, steps, decision }: NonNullable<Resource["advice"]>): string =>
-  decision.outcome === "deny" ? cause : `${cause} It would do: ${steps.map(({ tool }) => tool).join(", ")}.`;
+  decision.outcome === "deny" ? cause : `${steps.map(({ tool }) => tool).join(", ")}: ${cause}`;
 
 function Doing({ item, incident }: { item: Resource; incident?: Incident }) {
   const firing = item.alerts.filter((alert) => alert.status === "firing");

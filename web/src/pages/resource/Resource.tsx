@@ -22,7 +22,7 @@ export function ResourcePage() {
   const resource = useQuery(asked.resource(slug));
   // What the charts are drawn of is waited for, lest what is below them jumps.
   const pending = [useQuery(asked.curve(slug, 15, 300)), useQuery(asked.rules()), useQuery(asked.status())].some(
-    (one) => one.isPending,
+    (one) => one.isPending && one.errorUpdateCount === 0,
   );
   const drawn = resource.error || !pending;
   return (
