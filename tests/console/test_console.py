@@ -310,5 +310,10 @@ def test_what_a_browser_may_do_with_the_page_is_said_and_files_are_kept(site: Si
     assert lost is not None
     assert lost.status == 404
     expect(page.get_by_role("heading", name="There is no such page", level=1)).to_be_visible()
+    page.goto("/incidents/inc-none")
+    expect(page.get_by_role("heading", name="Incident inc-none", level=1)).to_be_visible()
+    expect(page.get_by_role("alert")).to_contain_text("There is no incident inc-none")
+    assert without_stumbling(page) == []
+    page.go_back()
     page.get_by_role("main").get_by_role("link", name="Overview").click()
     expect(page.get_by_role("heading", name="Overview", level=1)).to_be_visible()

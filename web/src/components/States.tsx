@@ -65,7 +65,7 @@ export function Older({ query, name }: { query: Paged; name: string }) {
 export function Failed({ error, again }: { error: unknown; again?: () => void }) {
   const said = error instanceof Refusal ? error : new Refusal(0, String(error));
   return (
-    <Alert color="red" variant="outline" title={said.message} role="alert">
+    <Alert color="red" variant="outline" title={<span className="bad">{said.message}</span>} role="alert">
       <Stack gap="xs" align="flex-start">
         {said.next && (
           <Text size="sm" style={{ whiteSpace: "pre-line" }}>
