@@ -69,9 +69,14 @@ def cable() -> Generator[Cable]:
 @asynccontextmanager
 async def server() -> AsyncGenerator[int]:
     """Accepts connections and says nothing, as one whose program hangs."""
-    listening = await asyncio.start_server(lambda reader, writer: asyncio.sleep(600), HERE, 0)
+    come: list[asyncio.StreamWriter] = []
+    listening = await asyncio.start_server(lambda reader, writer: come.append(writer), HERE, 0)
     async with listening:
-        yield listening.sockets[0].getsockname()[1]
+        try:
+            yield listening.sockets[0].getsockname()[1]
+        finally:
+            for writer in come:
+                writer.close()
 
 
 @needs_root

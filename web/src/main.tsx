@@ -1,6 +1,7 @@
 import "@mantine/core/styles.css";
 import "@mantine/spotlight/styles.css";
 import "./app.css";
+import "./wall.css";
 import "./pieces.css";
 import "./practice.css";
 import { createTheme, MantineProvider, Modal } from "@mantine/core";
