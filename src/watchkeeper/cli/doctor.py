@@ -314,9 +314,8 @@ def credentials(settings: "Settings", *, runs: bool = False) -> Iterator[Finding
                 what = (
                     f"{name}: {reference.removeprefix('env:')} is not set in this shell; what the server that runs has"
                 )
-                advice = (
-                    "`watchkeeper notify test` and `watchkeeper status` tell how it goes there. For doctor, export it."
-                )
+                asks = "`watchkeeper notify test`" if name.startswith("channel ") else "`watchkeeper status`"
+                advice = f"{asks} tells how it goes there. To have doctor try it, export it here."
                 yield Finding("credentials", "missing", f"{what} in its own environment is not known here", advice)
                 continue
             yield Finding("credentials", "broken", f"{name}: {problem.what}", problem.next_step)

@@ -100,7 +100,9 @@ def printed(settings: "Settings | None", registry: "Registry", wanted: str, way:
     if way in (None, "proxy-env"):
         yield from environment(every)
     if way == "nginx":
-        yield nginx(every, purpose=purpose).rstrip("\n")
+        url = os.environ.get("DOCKER_HOST", "")
+        engine = {"socket": url.removeprefix("unix://")} if url.startswith("unix:///") else {}
+        yield nginx(every, purpose=purpose, **engine).rstrip("\n")
     if way is None:
         yield from _of_machine(right for one in concerned(registry, wanted) for right in found[one.kind])
 

@@ -205,7 +205,7 @@ def resources_table(items: list[dict[str, Any]], width: int) -> "RenderableType"
             "env": item["environment"],
             "health": health(item["health"]),
             "state": shortened(item["state"]),
-            "metric that matters": metric(item["metric"]),
+            "metric that matters": metric(item["metric"], known=item["health"] != "UNKNOWN"),
             "since": ago(item["since"]),
             "incident": item["incident"] or "",
             "held by": item["holder"] or "nobody",
@@ -220,8 +220,8 @@ def shortened(state: str) -> str:
     return first if len(first) <= LONGEST_STATE else f"{first[:LONGEST_STATE].rstrip()}…"
 
 
-def metric(said: dict[str, Any] | None) -> str:
-    """The metric that matters, beside the threshold it is held against."""
+def metric(said: dict[str, Any] | None, *, known: bool = True) -> str:
+    """The metric that matters, beside the threshold it is held against. `known`: it could be looked at."""
     from watchkeeper.cli.screen import figure, metric_words
 
     if said is None:
@@ -231,6 +231,8 @@ def metric(said: dict[str, Any] | None) -> str:
         if said["threshold"] is None or said["value"] is None
         else f" (limit {figure(said['name'], said['threshold'])})"
     )
+    if said["value"] is None and known and said["name"].endswith("memory_ratio"):
+        return f"{metric_words(said['name'])}: no limit is set"
     return f"{metric_words(said['name'])} {figure(said['name'], said['value'])}{limit}"
 
 

@@ -37,7 +37,7 @@ class Healer:
             return f"{self.name}: {self.done}"
         if self.wait <= 0:
             return self.name
-        return f"{self.name}: given {self.wait:g} s"
+        return f"{self.name}: given {self.wait:g} s to bring it back where it ends{' or hangs' if self.hangs else ''}"
 
     def waited_for(self, reading: Reading | None) -> bool:
         """Whether it may be about to heal what this reading shows."""

@@ -79,6 +79,7 @@ def _beside(
 ) -> Iterator[Evidence]:
     cause = known.of[root].slug
     needing = {key for one in here for key in known.down.get(one, ())} - here - first.keys()
+    needing = {key for key in needing if key not in known.of or not place(key, known.of) & first.keys()}
     well = {key for key in needing if health(key) is Health.HEALTHY}
     if well:
         needs, are = ("needs", "is") if len(well) == 1 else ("need", "are")
