@@ -159,7 +159,7 @@ def _asking(plan: Plan, root: str, lowered: Lowered, incident: Incident, at: Sit
     limit = lowered.limit
     ago = spoken(max(0.0, (now() - lowered.at).total_seconds()))
     grown = f"; {limit.metric} has hardly grown since" if limit.metric else ""
-    said = f"{lowered.difference.text} within the last {ago}, not by Watchkeeper{grown}"
+    said = f"{lowered.difference.text} {ago} before this was planned, not by Watchkeeper{grown}"
     cause = f"Somebody has lowered a limit below what is used: {said}."
     if not limit.metric:
         cause = f"Somebody has tightened what it may do: {said}."

@@ -75,6 +75,18 @@ async def test_what_is_told_otherwise_or_is_no_matter_is_not(scene: Scene, how: 
     assert scene.told.empty()
 
 
+async def test_what_has_given_no_data_for_a_moment_only_is_not_told_with_what_has_for_long(
+    scene: Scene, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "AFTER", 0.5)
+    scene.turns(CACHE, Health.UNKNOWN)
+    await asyncio.sleep(0.4)  # until the time of the one has nearly passed
+    scene.turns(resource("other"), Health.UNKNOWN)
+    first, second = await scene.heard(), await scene.heard()
+    assert "other: " not in first[1]
+    assert "other: " in second[1]
+
+
 async def test_of_many_the_number_is_said(scene: Scene) -> None:
     for number in range(9):
         scene.turns(resource(f"db-{number}"), Health.UNKNOWN)

@@ -178,6 +178,8 @@ async def advice(runtime: Runtime, incident: Incident) -> AdviceView | None:
     if not firing:
         return None
     root = root_of(firing, runtime.watch.fleet.resources)
+    if (reading := at.readings.get(root)) is not None and reading.off:
+        return None  # what was stopped on purpose is left alone
     anew = incident.forgetting_refusals()
     plan, _ = await runtime.decide.next_plan(root, anew, at)
     if plan is None or plan.diagnosis is None:

@@ -9,6 +9,8 @@ from watchkeeper.watch.watcher import Watcher
 
 AFTER = 60.0
 """Seconds without data until it is told: a look that failed, or a restart, is not worth a word."""
+TOGETHER = 1.2
+"""So much later it is told: what went a moment after it is told in the same word."""
 NAMED = 5
 """Of more than these only the number is said."""
 UNSEEN, SEEN, WHOM = "watch.blind", "watch.sees", "watch"
@@ -24,18 +26,26 @@ class Unseen:
         self._tell = tell
         self._known: set[str] = set()
         self._told: set[str] = set()
+        self._since: dict[str, float] = {}
+        """Loop time since when it has given no data."""
 
     def turned(self, resource: Resource, before: Health | None, after: Health, state: str) -> None:
         """Called after a look that found another health than the look before."""
         if after is not Health.UNKNOWN:
             self._known.add(resource.id)
+            self._since.pop(resource.id, None)
             self._seen(resource.id)
-        elif before is not None or resource.may_act:
-            asyncio.get_running_loop().call_later(AFTER, self._look)
+            return
+        loop = asyncio.get_running_loop()
+        self._since.setdefault(resource.id, loop.time())
+        if before is not None or resource.may_act:
+            loop.call_later(TOGETHER * AFTER, self._look)
 
     def _look(self) -> None:
         self._known &= self._watchers.keys()
-        blind = {key: watcher for key, watcher in self._watchers.items() if self._blind(watcher)}
+        long_ago = asyncio.get_running_loop().time() - AFTER
+        long = [key for key, since in self._since.items() if since <= long_ago and key in self._watchers]
+        blind = {key: self._watchers[key] for key in long if self._blind(self._watchers[key])}
         fresh = blind.keys() - self._told
         if not fresh:
             return
