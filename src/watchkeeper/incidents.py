@@ -358,7 +358,7 @@ class Desk:
     async def void(self, incident: Incident, approval: Approval, reason: str) -> Incident:
         told = Event("approval.void", approval.id, reason, now(), incident=approval.incident)
         await self._store.save(approval.decide("void", LOOP, now(), reason), told)
-        return await self.change(incident.id, lambda i: i.unasked(), "approval.void", reason)
+        return await self.change(incident.id, lambda i: i.unasked(), "incident.goes_on", reason)
 
     async def withdraw(self, incident: Incident, approval: Approval, reason: str) -> Incident:
         """It is asked for no more, unless a person has decided meanwhile."""

@@ -135,7 +135,7 @@ class Loop:
                 continue  # it took its time: look again, and see whether the plan still fits
             if agreed is not None:
                 if agreed.digest != self._fixing.digest(agreed.plan, at):
-                    incident = await self._desk.void(incident, agreed, "things have changed since it was approved")
+                    incident = await self._desk.void(incident, agreed, "things have changed since it was asked for")
                     continue
                 plan = agreed.plan
             if plan is None and bereft is None:

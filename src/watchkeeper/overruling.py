@@ -177,7 +177,10 @@ def _asking(plan: Plan, root: str, lowered: Lowered, incident: Incident, at: Sit
         return plan
     why = "As it was until its restart." if lowered.fix else "As it was until somebody lowered it."
     step = decide.step(name, root, {limit.argument: value}, at, why)
-    return replace(back, steps=(step,)) if step else plan
+    if step is None:
+        return plan
+    told = replace(back.diagnosis, author=back.author) if back.diagnosis else None
+    return replace(back, steps=(step,), diagnosis=told)
 
 
 def _number(text: str) -> int:

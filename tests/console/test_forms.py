@@ -236,7 +236,7 @@ def test_an_incident_is_taken_over_handed_on_tried_again_and_ended_from_its_page
     expect(dialog.get_by_role("button", name="Close", exact=True).last).to_be_disabled()
     dialog.get_by_role("textbox", name="Why (needed)").fill("emptied by hand")
     dialog.get_by_role("button", name="Close", exact=True).last.click()
-    expect(stands).to_have_text(re.compile("ended by a person|recovered by itself"))
+    expect(stands).to_have_text(re.compile("ended by a person|recovered, not by Watchkeeper"))
 
 
 def test_a_fix_is_taken_back_from_its_incident_and_what_it_gave_is_told_in_units(site: Site, operator: Page) -> None:

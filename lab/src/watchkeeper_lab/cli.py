@@ -36,7 +36,8 @@ from watchkeeper_lab.support_bot import cli as support_bot
 HELP = """A small real shop to practise on: an API twice behind nginx, Redis, PostgreSQL, and visitors who buy.
 
 `up` starts it, `faults` lists what can be broken, `break` breaks it, `status` is what the lab itself measures, `reset`
-makes it well again, `down` leaves nothing behind. It runs in containers, or where no engine can run as plain processes.
+makes it well again, `down` leaves nothing behind but the images, for the next time. It runs in containers, or where
+no engine can run as plain processes.
 """
 app = typer.Typer(help=HELP, no_args_is_help=True, rich_markup_mode="markdown")
 console = Console(highlight=False)

@@ -191,7 +191,9 @@ def _acts(runtime: "Runtime", every: int, acting: int) -> str:
 async def _open(runtime: "Runtime", teller: Teller) -> None:
     """What is open from before this start."""
     for incident in await runtime.store.select(Incident, status=("open", "awaiting_approval", "fixing", "escalated")):
-        teller.say(Text(f"\n{incident.id} {incident.status}: {incident.title}. {incident.reason}"))
+        gone = incident.root not in runtime.watch.fleet.resources
+        end = f" It is not watched now: `watchkeeper close {incident.id}` ends it." if gone else ""
+        teller.say(Text(f"\n{incident.id} {incident.said}: {incident.title}. {incident.reason}{end}"))
     for approval in await runtime.store.select(Approval, status="waiting"):
         steps = ", ".join(step.tool for step in approval.plan.steps)
         teller.say(Text(f"  {steps} waits for you: watchkeeper approve {approval.id}", "bold yellow"))

@@ -205,5 +205,7 @@ def _decide(context: typer.Context, verb: str, key: str, note: str) -> None:
     )
     where = f"`watchkeeper show {decided['incident']}`" if decided["incident"] else "the feed of `watchkeeper up`"
     typer.echo(f"{decided['status']}: {steps} ({decided['id']}). What comes of it: {where}.")
+    if decided["status"] == "approved":
+        typer.echo("Where what it rests on has changed since it was asked for, it is not done and asked for anew.")
     if paused:
         typer.echo(f"But nothing is done now: {paused}. `watchkeeper resume` lets it go on.")

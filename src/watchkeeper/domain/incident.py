@@ -20,7 +20,7 @@ FixStatus = Literal["running", "executed", "undoing", "closed"]
 WORDS = {
     "awaiting_approval": "waits for approval",
     "escalated": "handed to a person",
-    "recovered": "recovered by itself",
+    "recovered": "recovered, not by Watchkeeper",
     "gone": "gone on purpose",
     "by_human": "ended by a person",
     "merged": "part of another",
@@ -194,7 +194,7 @@ class Incident:
     def said(self) -> str:
         """How it ended, or how far it is, in a few words: the same wherever a person reads of it."""
         word = self.outcome or self.status
-        return "recovered, not by what was tried" if word == "recovered" and self.fixes else WORDS.get(word, word)
+        return WORDS.get(word, word)
 
     def held(self, at: datetime) -> Hold | None:
         """What keeps the hands still here, and until when."""

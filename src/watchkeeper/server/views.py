@@ -155,7 +155,7 @@ class IncidentView(View):
     status: IncidentStatus
     outcome: IncidentOutcome | None
     said: str
-    """How it ended, or how far it is, in words for a person: `waits for approval`, `recovered by itself`."""
+    """How it ended, or how far it is, in words for a person: `waits for approval`, `handed to a person`."""
     root: str
     roots: list[str]
     """`root`, and where several faults have one incident the others: each healed, or to be healed, in its turn."""
