@@ -295,6 +295,28 @@ def test_the_chart_shows_limits_alert_fix_verdict_and_where_nothing_was_seen() -
     assert "99 % before the fix, 25 % after" in text_of(tree)
 
 
+def test_the_chart_has_no_line_over_a_time_in_which_nobody_looked() -> None:
+    times = [
+        0,
+        2,
+        4,
+        104,
+        106,
+        108,
+        168,
+        170,
+        172,
+    ]  # a hundred seconds without a look; then a minute, as kept of what is well
+    seen = Seen([reading(CACHE, after(at - 50), used_ratio=0.5 if at < 50 else 0.1) for at in times], len(times))
+    tree = parse(incident_html(story(at=after(400), seen={CACHE.id: seen})))
+    wide = next(svg for svg in every(tree, "svg") if svg.attrib["class"] == "wide")
+
+    lines = [one.attrib["d"] for one in every(wide, "path") if one.attrib["class"] == "curve"]
+    assert [line.count("L") for line in lines] == [2, 5]
+    assert len([one for one in every(wide, "rect") if "url(#" in one.attrib.get("fill", "")]) == 1
+    assert "hatched: no data" in text_of(tree)
+
+
 def test_without_readings_it_says_that_there_is_no_chart_and_why() -> None:
     text = text_of(parse(incident_html(story(seen={}))))
     assert "There is no chart." in text

@@ -1,15 +1,27 @@
 import { Line, LineChart, ReferenceArea, ReferenceLine, ResponsiveContainer, Tooltip, XAxis, YAxis } from "recharts";
 import { type Charted, SIGNS } from "./Chart";
 import { figure } from "./figures";
+import { stretches } from "./gaps";
 
 const STROKES = { alert: "var(--bad)", fix: "var(--mantine-color-anchor)", change: "var(--quiet)" };
 /** Pixels a `rem`, against the usual 16: on a wall letters are larger. */
 const scale = (): number => parseFloat(getComputedStyle(document.documentElement).fontSize) / 16;
 const clock = (at: number) => new Date(at).toLocaleTimeString("en-GB");
 
+/** A reading that no line leads to. */
+function Alone({ cx, cy, shown }: { cx?: number; cy?: number; shown: boolean }) {
+  return shown ? <circle cx={cx} cy={cy} r={1.6} fill="var(--mantine-color-anchor)" /> : <g />;
+}
+
 export default function Drawn({ metric, points, limits, marks, spans = [] }: Charted) {
-  const data = points.map((point) => ({ at: Date.parse(point.at), value: point.metrics[metric] }));
-  const [first, last] = [data[0]?.at ?? 0, data.at(-1)?.at ?? 0];
+  const looks = points.map((point) => ({ at: Date.parse(point.at), value: point.metrics[metric] }));
+  const [first, last] = [looks[0]?.at ?? 0, looks.at(-1)?.at ?? 0];
+  const seen = stretches(looks.filter(({ value }) => value !== undefined));
+  const data = seen.flatMap((stretch, index) => [
+    ...(index > 0 ? [{ at: ((seen[index - 1]?.at(-1)?.at ?? 0) + (stretch[0]?.at ?? 0)) / 2, value: null }] : []),
+    ...stretch,
+  ]);
+  const alone = new Set(seen.flatMap((stretch) => (stretch.length === 1 ? stretch.map(({ at }) => at) : [])));
   const shown = marks.filter(({ at }) => Date.parse(at) >= first && Date.parse(at) <= last);
   const near = (at: number) => shown.filter((mark) => Math.abs(Date.parse(mark.at) - at) <= (last - first) / 60);
   return (
@@ -73,11 +85,13 @@ export default function Drawn({ metric, points, limits, marks, spans = [] }: Cha
         <Line
           dataKey="value"
           type="linear"
-          dot={false}
+          dot={
+            alone.size > 0 &&
+            ((dot) => <Alone key={dot.index} cx={dot.cx} cy={dot.cy} shown={alone.has(data[dot.index]?.at ?? 0)} />)
+          }
           stroke="var(--mantine-color-anchor)"
           strokeWidth={1.6}
           isAnimationActive={false}
-          connectNulls
         />
       </LineChart>
     </ResponsiveContainer>

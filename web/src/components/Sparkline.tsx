@@ -1,6 +1,7 @@
 import { useQuery } from "@tanstack/react-query";
 import { asked } from "~/api/queries";
 import { figure, words } from "./figures";
+import { stretches } from "./gaps";
 
 const WIDTH = 120;
 const HEIGHT = 28;
@@ -27,7 +28,14 @@ export function Sparkline({ slug, metric, threshold }: { slug: string; metric: s
       {threshold !== null && threshold !== undefined && (
         <line x1="0" x2={WIDTH} y1={y(threshold)} y2={y(threshold)} className="sparkline-limit" />
       )}
-      <polyline points={points.map((point) => `${x(point.at).toFixed(1)},${y(point.value).toFixed(1)}`).join(" ")} />
+      {stretches(points).map((stretch) => (
+        <polyline
+          key={stretch[0]?.at}
+          points={[...stretch, ...stretch.slice(0, stretch.length > 1 ? 0 : 1)] // one alone is a dot
+            .map((point) => `${x(point.at).toFixed(1)},${y(point.value).toFixed(1)}`)
+            .join(" ")}
+        />
+      ))}
     </svg>
   );
 }
