@@ -96,18 +96,21 @@ function Drawings({ detail, id, slug, kind, metrics, rules }: Drawing) {
   const there = metrics.filter((metric) => points.filter((point) => point.metrics[metric] !== undefined).length > 1);
   if (there.length === 0) return null;
   return (
-    <section aria-label={`Readings of ${slug}`} className="charts">
-      {there.map((metric) => (
-        <Chart
-          key={metric}
-          metric={metric}
-          points={points}
-          limits={thresholds(rules, kind, metric)}
-          marks={marks(detail)}
-          spans={spans(detail)}
-          says={id === incident.root ? change(detail, metric) : undefined}
-        />
-      ))}
+    <section aria-label={`Readings of ${slug}`}>
+      <h3 className="charted">{slug}</h3>
+      <div className="charts">
+        {there.map((metric) => (
+          <Chart
+            key={metric}
+            metric={metric}
+            points={points}
+            limits={thresholds(rules, kind, metric)}
+            marks={marks(detail)}
+            spans={spans(detail)}
+            says={id === incident.root ? change(detail, metric) : undefined}
+          />
+        ))}
+      </div>
     </section>
   );
 }
