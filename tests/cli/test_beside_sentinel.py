@@ -143,7 +143,7 @@ def fixes(up: Up) -> list[dict[str, Any]]:
 def test_a_failover_is_waited_for_and_nothing_is_done(trio: Trio, up: Up) -> None:
     first = trio.primary
     tended = resources(up)[f"local/lab/redis/redis-{first}"]["tended_by"]
-    assert tended == ["Sentinel (carts, 3 of them, quorum 2): given 94 s"]
+    assert tended == ["Sentinel (carts, 3 of them, quorum 2): given 94 s to bring it back where it ends or hangs"]
     assert resources(up)[f"local/lab/service/redis-{first}"]["tended_by"] == tended
     with up.client as asked, pytest.raises(Exception, match="Let it fail over first"):
         asked.post("/api/mcp/tools/redis_restart", {"resource": f"redis-{first}", "arguments": {}})

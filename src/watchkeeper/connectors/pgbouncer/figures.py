@@ -84,10 +84,10 @@ def worst(found: Sequence[Pool]) -> Pool | None:
     )
 
 
-def waiting_as(rows: Iterable[Mapping[str, Any]], pool: Pool, application: str) -> int:
+def waiting_as(rows: Iterable[Mapping[str, Any]], database: str, user: str, application: str) -> int:
     """How many clients of a pool wait that call themselves so; those that wait to be let in count, too."""
     return sum(
-        (row["database"], row["user"]) == (pool.database, pool.user)
+        (row["database"], row["user"]) == (database, user)
         and row.get("application_name") == application
         and str(row["state"]).startswith("waiting")
         for row in rows

@@ -73,7 +73,7 @@ async def _good(session: PgbouncerSession, metrics: dict[str, float], facts: dic
     }
     facts["error"] = ""
     databases = {str(row["name"]): row for row in await session.console("SHOW DATABASES") if row["name"] != CONSOLE}
-    found = await _without_us(session, pools(rows, databases))
+    found = await _without_us(session, pools(rows, databases), databases)
     await _state(session, metrics)
     _databases(session, databases, found, metrics, facts)
     _pools(session, found, metrics, facts)
@@ -89,14 +89,18 @@ async def _good(session: PgbouncerSession, metrics: dict[str, float], facts: dic
         await _crowd(session, metrics, facts)
 
 
-async def _without_us(session: PgbouncerSession, found: list[Pool]) -> list[Pool]:
+async def _without_us(
+    session: PgbouncerSession, found: list[Pool], databases: Mapping[str, Mapping[str, Any]]
+) -> list[Pool]:
     """The pools as they would be without queries of our own that wait in one, and whether others are served there."""
+    session.ours_waiting = 0
+    if any(pool.waiting and (pool.database, pool.user) == (session.database, session.user) for pool in found):
+        clients = await session.console("SHOW CLIENTS")  # and the pools once more: who was thrown out is in neither
+        session.ours_waiting = waiting_as(clients, session.database, session.user, NAME)
+        found = pools(await session.console("SHOW POOLS"), databases)
     here = [pool for pool in found if session.database and pool.database == session.database]
     ours = next((pool for pool in here if pool.user == session.user), None)
-    session.ours_waiting = 0
-    if ours is not None and ours.waiting:
-        session.ours_waiting = waiting_as(await session.console("SHOW CLIENTS"), ours, NAME)
-    others = ours.active + ours.waiting - session.ours_waiting if ours is not None else 0
+    others = ours.active + max(0, ours.waiting - session.ours_waiting) if ours is not None else 0
     session.others_served = any(pool.servers for pool in here if pool is not ours or others > 0)
     if ours is None or not session.ours_waiting:
         return found
