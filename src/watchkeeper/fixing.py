@@ -34,8 +34,9 @@ from watchkeeper.incidents import Desk
 from watchkeeper.store import Later, Store, fixes_beside, new_id
 from watchkeeper.verify import Subject, judge
 from watchkeeper.watch import Watch
-from watchkeeper.watch.correlation import carried_by, place, served, suffering, upstream
+from watchkeeper.watch.correlation import carried_by, place, suffering
 from watchkeeper.watch.losses import keepers, losses
+from watchkeeper.watch.serving import served_by
 
 AFTERMATH = 60.0
 """Seconds for what suffered from a healed root to be well again: twice the 30 s between a container's health checks."""
@@ -112,25 +113,12 @@ class Fixing:
             ignored=self._another_matter(fix, incident, resources),
             aside=not_aimed_at(fix, self._watch.situation(mine).alerts, self._watch.fleet.resources),
             about=await self.rules_of(incident),
-            served=self._served(root, mine),
+            served=served_by(root, mine, self._watch),
         )
         seconds = max(self._decide.tool(step.tool).settle for step in fix.plan.steps)
         async with aclosing(self._watch.settle((*mine, *subject.neighbours), seconds)) as looks:
             verdict = await judge(subject, self._until_halted(fix, looks), self._watch.probe)
         return await self.with_losses(verdict, resources, incident, fix.started_at)
-
-    def _served(self, root: str, judged: Sequence[str]) -> Mapping[str, str]:
-        """What runs on the root or needs it, and nothing that is ill or stopped: else it says nothing of the root."""
-        known = self._watch.fleet.resources
-        here = place(root, known) if root in known else frozenset[str]()
-
-        def elsewhere(key: str) -> bool:
-            at = self._watch.situation(tuple(one for one in (key, *upstream(key, known)) if one not in here))
-            ill = any(alert.severity != "info" and alert.resource != key for alert in at.firing)
-            return ill or any(reading.off for reading in at.readings.values())
-
-        needing = {*served(root, known), *carried_by(root, known)}.difference(judged)
-        return {key: known[key].slug for key in sorted(needing) if not elsewhere(key)}
 
     async def with_losses(
         self, verdict: Verdict, resources: Sequence[str], incident: Incident | None, since: datetime
@@ -178,7 +166,8 @@ class Fixing:
 
     async def rules_of(self, incident: Incident | None) -> frozenset[str]:
         """The rules by which its alerts fired."""
-        return frozenset(a.rule for a in (await self._store.select(Alert, incident=incident.id) if incident else ()))
+        known = await self._store.select(Alert, incident=incident.id) if incident else []
+        return frozenset(alert.rule for alert in known)
 
     def _another_matter(self, fix: Fix, incident: Incident | None, resources: tuple[str, ...]) -> frozenset[str]:
         """Alerts that fired before the fix and are none of its incident's. Of what somebody asked for by hand nobody
