@@ -32,7 +32,7 @@ from watchkeeper.waking import Waking
 from watchkeeper.watch import Watch, incident_for, lately, relapse_of, told_lately
 from watchkeeper.watch.clues import grounded, unexplained
 from watchkeeper.watch.correlation import standing, suffering
-from watchkeeper.watch.joining import keep, unclaimed
+from watchkeeper.watch.joining import alerts_of, keep, unclaimed
 
 log = structlog.get_logger(__name__)
 ACTIVE = ("open", "diagnosing", "awaiting_approval", "fixing", "verifying", "escalated")
@@ -123,7 +123,7 @@ class Desk:
 
     async def _standing(self, active: Sequence[Incident]) -> tuple[dict[str, str], frozenset[str]]:
         resources = self._seen_by().fleet.resources
-        return standing({i.id: await self._store.select(Alert, incident=i.id) for i in active}, resources)
+        return standing({i.id: await alerts_of(self._store, i.id) for i in active}, resources)
 
     async def vanished(self, resource: Resource) -> None:
         """Removed on purpose, or called otherwise now: its incidents are over."""

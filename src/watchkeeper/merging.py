@@ -6,7 +6,7 @@ from watchkeeper.incidents import ACTIVE, Desk
 from watchkeeper.store import Store
 from watchkeeper.watch import Watch
 from watchkeeper.watch.correlation import cause_of, has_own_cause
-from watchkeeper.watch.joining import keep
+from watchkeeper.watch.joining import alerts_of, keep
 
 FIRING = 10_000
 """Alerts read at most."""
@@ -27,8 +27,7 @@ class Merging:
         for alert in await self._store.select(Alert, status="firing", limit=FIRING):
             if alert.incident:
                 firing.setdefault(alert.incident, []).append(alert)
-        told = await self._store.select(Alert, incident=incident.id)
-        apart = (incident.id,) if has_own_cause(told) else ()
+        apart = (incident.id,) if has_own_cause(await alerts_of(self._store, incident.id)) else ()
         cause = cause_of(incident, active, firing, self._watch.fleet.resources, apart)
         return None if cause is None else await self._merge(incident.id, cause.id)
 

@@ -1,9 +1,11 @@
-"""Alerts that were no incident of their own, and belong to one now: a victim may show before its cause does."""
+"""Which alerts are an incident's. One that was no incident of its own may belong to one later: a victim may show before
+its cause does."""
 
 from collections.abc import Iterable, Mapping
 from datetime import datetime
 
 from watchkeeper.domain import Alert, Resource
+from watchkeeper.store import Store
 from watchkeeper.watch.correlation import WINDOW, place, suffering
 from watchkeeper.watch.watcher import Watcher
 
@@ -26,6 +28,12 @@ def unclaimed(
         and (not alert.own_cause or alert.resource in place(cause.resource, resources))
         and at - (alert.firing_at or alert.pending_at) <= WINDOW
     ]
+
+
+async def alerts_of(store: Store, incident: str) -> list[Alert]:
+    """Those that fire, however many were resolved since, and of the resolved the latest."""
+    firing = await store.select(Alert, incident=incident, status="firing")
+    return [*firing, *await store.select(Alert, incident=incident, status="resolved")]
 
 
 def keep(alerts: Iterable[Alert], watchers: Mapping[str, Watcher]) -> None:
