@@ -81,6 +81,7 @@ async def test_a_statement_that_holds_the_connections_is_ended_and_a_dump_beside
     await sit(SLOTS - 3, HOUR, last_hangs=True)
     reading = await until(look, lambda r: r.metrics.get("crowd_seconds", 0) > 2.0)
     assert "postgres-connections-exhausted" in firing(reading)
+    assert reading.metrics["connections_ratio"] == 1.0, "the last three are for administrators"
     assert reading.facts["crowd_query"] == "SELECT pg_sleep(?)"
     tool, arguments = hands.postgres_kill_long_queries, {"query_hash": reading.facts["crowd_query_hash"]}
     assert "may be plain traffic" in (tool.refusal(reading, tool.parse(arguments)) or "")
