@@ -100,8 +100,7 @@ def printed(settings: "Settings | None", registry: "Registry", wanted: str, way:
     if way in (None, "proxy-env"):
         yield from environment(every)
     if way == "nginx":
-        url = os.environ.get("DOCKER_HOST", "")
-        engine = {"socket": url.removeprefix("unix://")} if url.startswith("unix:///") else {}
+        engine = {"socket": urlsplit(url).path} if (url := _engine_url()).startswith("unix://") else {}
         yield nginx(every, purpose=purpose, **engine).rstrip("\n")
     if way is None:
         yield from _of_machine(right for one in concerned(registry, wanted) for right in found[one.kind])
@@ -248,8 +247,12 @@ async def of_engine(engine: "Engine", registry: "Registry", acts: bool) -> list[
     return findings
 
 
+def _engine_url() -> str:
+    return os.environ.get("DOCKER_HOST") or "unix:///var/run/docker.sock"
+
+
 def _socket() -> str:
-    url = os.environ.get("DOCKER_HOST", "unix:///var/run/docker.sock")
+    url = _engine_url()
     path = Path(urlsplit(url).path)
     if not url.startswith("unix://") or not path.exists():
         return url

@@ -43,8 +43,9 @@ class Unseen:
 
     def _look(self) -> None:
         self._known &= self._watchers.keys()
+        self._since = {key: since for key, since in self._since.items() if key in self._watchers}
         long_ago = asyncio.get_running_loop().time() - AFTER
-        long = [key for key, since in self._since.items() if since <= long_ago and key in self._watchers]
+        long = [key for key, since in self._since.items() if since <= long_ago]
         blind = {key: self._watchers[key] for key in long if self._blind(self._watchers[key])}
         fresh = blind.keys() - self._told
         if not fresh:
