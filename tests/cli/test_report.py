@@ -80,7 +80,7 @@ def test_a_page_is_written_to_a_file_with_the_chart_of_what_was_read(observed: S
     (chart,) = [svg for svg in every(one, "svg") if svg.attrib["class"] == "wide"]
     assert "alert: > 95 %" in text_of(chart)
     assert every(chart, "path", "circle")
-    assert "it recovered by itself." in text_of(every(one, "h1")[0])
+    assert "it recovered, not by Watchkeeper." in text_of(every(one, "h1")[0])
     assert "1 incident: none healed without a person." in text_of(every(other, "h1")[0])
     assert runs_or_fetches(one) == runs_or_fetches(other) == []
 

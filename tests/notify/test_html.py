@@ -253,7 +253,7 @@ def test_what_is_not_over_or_ended_otherwise_is_not_called_fixed() -> None:
     assert headline(story(incident=waits, alerts=open_alert, fixes=[])) == (
         "Redis cache is degraded; it was handed to a person and is not over."
     )
-    assert headline(story(incident=alone, fixes=[])).endswith("for 5.5 s; it recovered by itself.")
+    assert headline(story(incident=alone, fixes=[])).endswith("for 5.5 s; it recovered, not by Watchkeeper.")
 
 
 @pytest.mark.parametrize(

@@ -14,7 +14,7 @@ from watchkeeper.notify.html.scale import DAY, ticks
 ENDINGS = {
     "healed": "healed without a person",
     "approved": "healed with a person’s word",
-    "recovered": "recovered by itself, or removed",
+    "recovered": "recovered, not by Watchkeeper, or removed",
     "person": "handed to a person",
     "open": "not over",
 }

@@ -123,7 +123,7 @@ def _ended(story: Story) -> str:
         return "; it is well again, though what was done about it failed"
     said = {
         "healed": "; it was fixed and is proven well",
-        "recovered": "; it recovered by itself",
+        "recovered": "; it recovered, not by Watchkeeper",
         "gone": "; it was removed",
         "by_human": "; a person ended it",
     }

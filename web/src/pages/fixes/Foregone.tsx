@@ -15,7 +15,7 @@ const POLICY = { allow: "would have allowed it", ask: "would have asked first", 
 const ENDINGS: Record<Proposal["ending"], string> = {
   same: "people did the same",
   other: "people did something else",
-  recovered: "it recovered by itself",
+  recovered: "it recovered meanwhile",
   gone: "it was removed",
   unwell: "it is not well yet",
 };
