@@ -139,12 +139,11 @@ def test_one_that_only_stood_still_does_nothing_more_when_it_wakes(
     one, two = make(), make()
     mine, _ = shared_out(one, two)
     name = mine[0]
+    (one.data.parent / "die").write_text("ledger_mend:before still")
     ledgers[name].client().set("fault", "broken")
-    one.until(lambda event: event["kind"] == "fix.step.acting")
-    assert one.process is not None
-    os.kill(one.process.pid, signal.SIGSTOP)
     two.until_kind("executor.lost")
     two.until_kind(*OVER)
+    assert one.process is not None
     os.kill(one.process.pid, signal.SIGCONT)
     assert one.died() == 3
     assert acted(ledgers[name]) == 1

@@ -9,7 +9,8 @@ Where the key `hush` is set, `ledger_mend` fails, whatever was wrong is gone, an
 
 Every act is counted in Redis (`done:<tool>`), so a test sees how often it really happened. Where the file named by
 `LEDGER_DIE` holds `<tool>:<moment>` (`before` or `after` the side effect), the process kills itself there, once;
-where it holds `<tool>:<moment> stop`, it asks itself to end there (SIGTERM), once, and goes no further.
+where it holds `<tool>:<moment> stop`, it asks itself to end there (SIGTERM), once, and goes no further; with
+`<tool>:<moment> still` it stands still there (SIGSTOP), once, until somebody wakes it.
 """
 
 import asyncio
@@ -57,6 +58,13 @@ async def stopped(moment: str) -> None:
         await asyncio.Event().wait()
 
 
+async def stood_still(moment: str) -> None:
+    """Stop this very process before its next breath if the test asked for it."""
+    if asked(f"{moment} still"):
+        os.kill(os.getpid(), signal.SIGSTOP)
+        await asyncio.sleep(0)  # the breath
+
+
 async def fault(ledger: Ledger) -> str:
     return await ledger.redis.get("fault") or "none"
 
@@ -76,6 +84,7 @@ async def ledger_mend(ledger: Ledger) -> str:
         raise ConnectionError("no connection is left")
     die("ledger_mend:before")
     await stopped("ledger_mend:before")
+    await stood_still("ledger_mend:before")
     async with ledger.redis.pipeline() as at_once:  # counted with its effect, or a kill between them looks like two
         await at_once.incr("done:ledger_mend").delete("fault").execute()
     die("ledger_mend:after")
