@@ -4,6 +4,7 @@ VENV := .venv
 PYTHON ?= python3
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.made
+unexport PYTHONDONTWRITEBYTECODE # images of Python set it; what runs from its sources would be compiled at every start
 
 .PHONY: help setup demo test lint bench clean
 .DEFAULT_GOAL := help
