@@ -14,6 +14,8 @@ import pytest
 import yaml
 
 from tests.conftest import RedisServer, free_port, start_redis
+from tests.program import Program
+from tests.typed import typed
 from watchkeeper.cli.client import Client
 
 BIN = Path(sys.executable).parent
@@ -27,11 +29,12 @@ class Home:
 
     path: Path
     port: int
-    process: subprocess.Popen[bytes]
+    process: Program
+    commands: Path
 
     @property
     def environment(self) -> dict[str, str]:
-        return environment(self.path)
+        return environment(self.path, self.commands)
 
     def client(self) -> Client:
         token = (self.path / ".local/state/watchkeeper/token").read_text().strip()
@@ -69,12 +72,12 @@ class Home:
         )
 
 
-def environment(home: Path) -> dict[str, str]:
+def environment(home: Path, commands: Path) -> dict[str, str]:
     """As it is on a machine of which Watchkeeper has not been told anything."""
     kept = {k: v for k, v in os.environ.items() if not k.startswith("WATCHKEEPER_") and k != "XDG_STATE_HOME"}
     return kept | {
         "HOME": str(home),
-        "PATH": f"{BIN}:{os.environ['PATH']}",
+        "PATH": f"{commands}:{BIN}:{os.environ['PATH']}",
         "DOCKER_HOST": "unix:///nonexistent",
         "COLUMNS": "110",
     }
@@ -92,8 +95,9 @@ def full_redis(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RedisServer
 class Homes:
     """One server for all pages, and another where a page decides on the fix that waits: it can be decided on once."""
 
-    def __init__(self, folders: pytest.TempPathFactory, server: RedisServer) -> None:
+    def __init__(self, folders: pytest.TempPathFactory, server: RedisServer, commands: Path) -> None:
         self._folders = folders
+        self._commands = commands
         self._server = server
         self._open = ExitStack()
         self._there: Home | None = None
@@ -105,7 +109,7 @@ class Homes:
         decides = any(re.search(r"\bwatchkeeper (approve|reject|fix|stop)\b", command) for command in commands)
         if self._there is None or (decides and self._decided):
             self.close()
-            self._there = self._open.enter_context(_home(self._folders.mktemp("home"), self._server))
+            self._there = self._open.enter_context(_home(self._folders.mktemp("home"), self._server, self._commands))
         self._decided = self._decided or decides
         return self._there
 
@@ -116,31 +120,32 @@ class Homes:
 
 @pytest.fixture(scope="session")
 def homes(tmp_path_factory: pytest.TempPathFactory, full_redis: RedisServer) -> Iterator[Homes]:
-    kept = Homes(tmp_path_factory, full_redis)
-    yield kept
-    kept.close()
+    with typed() as commands:
+        kept = Homes(tmp_path_factory, full_redis, commands)
+        yield kept
+        kept.close()
 
 
 @contextmanager
-def _home(folder: Path, server: RedisServer) -> Iterator[Home]:
+def _home(folder: Path, server: RedisServer, commands: Path) -> Iterator[Home]:
     _fill(server)
     port = free_port()
     _configure(folder, server, port)
-    with (folder / "up.log").open("wb") as log:
-        process = subprocess.Popen(
-            [BIN / "watchkeeper", "up"],
-            cwd=folder,
-            env=environment(folder) | {"WATCHKEEPER_WATCH__INTERVAL": "0.3"},
-            stdout=subprocess.PIPE,
-            stderr=log,
-        )
+    process = Program(
+        "up", environment=environment(folder, commands) | {"WATCHKEEPER_WATCH__INTERVAL": "0.3"}, folder=folder
+    )
     assert process.stdout is not None
     drained = threading.Thread(target=process.stdout.read)
     try:
-        said = next((line for line in process.stdout if b"What happens from here on" in line), None)
-        assert said, (folder / "up.log").read_text()
+        said: list[str] = []
+        for line in process.stdout:
+            said.append(line)
+            if "What happens from here on" in line:
+                break
+        else:
+            raise AssertionError(said)
         drained.start()
-        there = Home(folder, port, process)
+        there = Home(folder, port, process, commands)
         there.until("approval.requested")
         yield there
     finally:
