@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Annotated
 
 import structlog
-from fastapi import APIRouter, FastAPI, Query
+from fastapi import APIRouter, FastAPI, Query, Request
 from fastapi.responses import FileResponse, HTMLResponse, Response
 from pydantic import BaseModel
 from starlette.middleware.gzip import GZipMiddleware
@@ -161,18 +161,18 @@ def page(status: int = 200) -> HTMLResponse:
     return HTMLResponse(text.replace(_NONCE, nonce), status, headers=headers)
 
 
-async def _icon() -> Response:
+async def _icon(_: Request) -> Response:
     return FileResponse(FILES / "icon.svg") if (FILES / "icon.svg").is_file() else Response(status_code=404)
 
 
-async def _deep(rest: str = "") -> HTMLResponse:
+async def _deep(_: Request) -> HTMLResponse:
     return page()
 
 
 def install(app: FastAPI) -> None:
     """Its pages and files, beside the API."""
-    app.add_api_route("/icon.svg", _icon, include_in_schema=False, response_model=None)
+    app.add_route("/icon.svg", _icon, include_in_schema=False)
     for name in PAGES:
-        app.add_api_route(f"/{name}", _deep, include_in_schema=False)
-        app.add_api_route(f"/{name}/{{rest:path}}", _deep, include_in_schema=False)
+        app.add_route(f"/{name}", _deep, include_in_schema=False)
+        app.add_route(f"/{name}/{{rest:path}}", _deep, include_in_schema=False)
     app.mount("/assets", GZipMiddleware(Assets(directory=FILES / "assets", check_dir=False), minimum_size=1000))

@@ -5,7 +5,7 @@ from typing import Any, cast
 from fastapi import FastAPI
 from fastapi.routing import APIRoute
 
-from watchkeeper.server.problems import Problem
+from watchkeeper.server.problems import REFERENCE, Problem, described
 
 ABOUT = """Watches the services under production machine learning and heals them. Errors are problems (RFC 9457).
 Looking from the server's machine needs no token; everything else needs one. Besides what is described here there are a
@@ -22,9 +22,7 @@ PROBLEMS = {
     429: "Too often; `Retry-After` says in how many seconds to come again",
     503: "The store cannot be reached now",
 }
-RESPONSES: dict[int | str, dict[str, Any]] = {
-    status: {"model": Problem, "description": said} for status, said in PROBLEMS.items()
-}
+RESPONSES: dict[int | str, dict[str, Any]] = {status: described(said) for status, said in PROBLEMS.items()}
 MEDIA = "text/event-stream"
 EVENTS: dict[str, Any] = {
     "schema": {
@@ -74,7 +72,7 @@ IDS = {
     "what_drifts": "list_drift",
 }
 """Operations whose function has a name that would tell too little beside the others."""
-_JSON, _PROBLEM = "application/json", "application/problem+json"
+_JSON = "application/json"
 _METHODS = ("get", "put", "post", "delete", "patch")
 
 
@@ -84,13 +82,17 @@ def operation_id(route: APIRoute) -> str:
 
 
 class Api(FastAPI):
-    """FastAPI, which would describe errors as plain JSON, and not who may call what."""
+    """FastAPI, which would describe neither errors nor who may call what."""
 
     def openapi(self) -> dict[str, Any]:
         if self.openapi_schema is None:
-            described = super().openapi()
-            described["components"]["securitySchemes"] = {"token": {"type": "http", "scheme": "bearer"}}
-            for methods in described["paths"].values():
+            made = super().openapi()
+            problem = Problem.model_json_schema(mode="serialization", ref_template=REFERENCE)
+            schemas = made["components"]["schemas"]
+            schemas |= {**problem.pop("$defs"), Problem.__name__: problem}
+            made["components"]["schemas"] = dict(sorted(schemas.items()))
+            made["components"]["securitySchemes"] = {"token": {"type": "http", "scheme": "bearer"}}
+            for methods in made["paths"].values():
                 for method, operation in methods.items():
                     if method in _METHODS:
                         _described(method, operation)
@@ -102,8 +104,6 @@ def _described(method: str, operation: dict[str, Any]) -> None:
     operation["security"] = [{}, token] if method == "get" else [token]
     for status, response in operation["responses"].items():
         content = response.get("content", {})
-        for media in [media for media, what in content.items() if "/Problem'" in str(what.get("schema"))]:
-            content[_PROBLEM] = content.pop(media)
         if status == "429":
             whole = {"type": "integer", "minimum": 0}
             response["headers"] = {"Retry-After": {"description": "seconds", "schema": whole}}

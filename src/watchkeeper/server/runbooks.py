@@ -9,7 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from watchkeeper.connectors.registry import Origin
 from watchkeeper.decide.handbook import LONGEST, digest
 from watchkeeper.domain import NotFound, Refused, Runbook, Said, WatchkeeperError, now
-from watchkeeper.server.problems import Problem
+from watchkeeper.server.problems import described
 from watchkeeper.server.runtime import Runtime
 from watchkeeper.server.security import Admin, Here, Viewer
 from watchkeeper.server.views import Page
@@ -17,8 +17,8 @@ from watchkeeper.server.views import Page
 router = APIRouter(prefix="/api/runbooks", tags=["runbooks"])
 RESERVED = "drafts"
 CHANGED_MEANWHILE: dict[int | str, dict[str, Any]] = {
-    412: {"model": Problem, "description": "It is another than `If-Match` names"},
-    428: {"model": Problem, "description": "`If-Match` is missing"},
+    412: described("It is another than `If-Match` names"),
+    428: described("`If-Match` is missing"),
 }
 Kind = Annotated[str | None, Query(max_length=64, description="where several technologies have one of that name")]
 Match = Annotated[str | None, Header(alias="If-Match", description="the `ETag` of what was read")]
