@@ -2,9 +2,10 @@
 
 from typing import Any
 
+import pytest
 from rich.console import Console
 
-from watchkeeper.cli.status import _unwell
+from watchkeeper.cli.status import _unwell, resources_table
 
 ADVICE = {
     "cause": "It was killed.",
@@ -42,3 +43,25 @@ def test_what_is_held_says_how_a_person_has_it_done_at_once() -> None:
     told = said(None, held="maintenance until 17:00", advice=denied)
     assert "`watchkeeper fix cache` is your approval of this, and does it at once" in told
     assert "fix cache" not in said("paused by ada", held="maintenance until 17:00", advice=denied)
+
+
+@pytest.mark.parametrize("width", [60, 80, 100, 120, 200])
+def test_the_table_says_at_any_width_where_it_may_act_and_cuts_nothing(width: int) -> None:
+    row = {"kind": "container", "environment": "production", "since": "2026-01-01T00:00:00Z", "incident": None}
+    row |= {"holder": None, "health": "DEGRADED", "state": "99% of maxmemory, 20 clients of 4,000"}
+    row |= {"metric": {"name": "used_memory_ratio", "value": 0.986, "threshold": 0.95}}
+    items = [
+        {**row, "slug": "cache", "may_act": True, "incident": "inc-2e25dc72"},
+        {**row, "slug": "orders", "may_act": False},
+    ]
+    screen = Console(width=width)
+    with screen.capture() as captured:
+        screen.print(resources_table(items, width))
+    head, *lines = captured.get().splitlines()
+    acts = {line.split()[0]: line[head.index("ACTS") :].split()[0] for line in lines if "DEGRADED" in line}
+    assert acts == {"cache": "yes", "orders": "no"}
+    assert all(
+        ("used memory 98.6 % (limit 95 %)" in line) == ("METRIC" in head) for line in lines if "DEGRADED" in line
+    )
+    assert ("inc-2e25dc72" in captured.get()) == ("INCIDENT" in head)
+    assert "INCIDENT" in head or width < 120

@@ -13,6 +13,8 @@ from watchkeeper.domain.size import readable
 
 PLAIN_WIDTH = 2000
 """Columns where the output is not a terminal: nothing is folded or cut."""
+NARROWEST = 12
+"""Characters that a column which may be folded has at least."""
 HEALTH = {"HEALTHY": ("●", "green"), "DEGRADED": ("▲", "yellow"), "FAILED": ("✖", "red"), "UNKNOWN": ("?", "cyan")}
 OUTCOME = {"allow": ("✓", "green"), "ask": ("?", "yellow"), "deny": ("✖", "red")}
 WORST_FIRST = ("FAILED", "DEGRADED", "UNKNOWN", "HEALTHY")
@@ -55,7 +57,7 @@ def table(*columns: str, fold: Sequence[str] = (), right: Sequence[str] = ()) ->
             overflow="fold",
             ratio=None,
             justify="right" if column in right else "left",
-            min_width=12 if wraps else None,
+            min_width=NARROWEST if wraps else None,
         )
     return made
 

@@ -8,13 +8,17 @@ from watchkeeper.cli.options import MOST, Options
 
 if TYPE_CHECKING:
     from rich.console import Console, RenderableType
+    from rich.text import Text
 
     from watchkeeper.cli.client import Client
 
 PAGE = 1000
 LONGEST_STATE = 90
-WIDE = 110
-"""Columns from which on a table has room for what is told below it, too."""
+SELDOM = ("kind", "env", "incident", "state", "since", "metric that matters")
+"""Columns that a narrow screen goes without, the first one first: told below the table, or seldom needed."""
+FOLDED = ("resource", "state")
+FOLDED_TO = 24
+"""Characters that a folded column has at least, where it has as many."""
 
 
 def register(app: typer.Typer) -> None:
@@ -190,28 +194,37 @@ def _head(page: dict[str, Any]) -> "RenderableType":
 
 def resources_table(items: list[dict[str, Any]], width: int) -> "RenderableType":
     """One line for each; on a narrow screen without what is told below it or seldom needed."""
-    from watchkeeper.cli.screen import ago, health, table
+    from watchkeeper.cli.screen import NARROWEST, table
 
-    wide = width >= WIDE
-    columns = ["resource", "kind", "env", "health", "state", "metric that matters", "since", "incident"]
-    shared = len({item["holder"] for item in items}) > 1
-    columns += ["held by"] if shared else []
-    columns = columns if wide else [name for name in columns if name not in ("kind", "env", "state", "incident")]
-    made = table(*columns, fold=("resource", "state"))
-    for item in items:
-        cells: dict[str, Any] = {
-            "resource": item["slug"],
-            "kind": item["kind"],
-            "env": item["environment"],
-            "health": health(item["health"]),
-            "state": shortened(item["state"]),
-            "metric that matters": metric(item["metric"], known=item["health"] != "UNKNOWN"),
-            "since": ago(item["since"]),
-            "incident": item["incident"] or "",
-            "held by": item["holder"] or "nobody",
-        }
+    rows = [_cells(item) for item in items]
+    columns = ["resource", "kind", "env", "health", "acts", "state", "metric that matters", "since", "incident"]
+    columns += ["held by"] if len({item["holder"] for item in items}) > 1 else []
+    wanted = {name: max(len(name), *(len(cells[name]) for cells in rows)) for name in columns}
+    wanted |= {name: max(NARROWEST, min(wanted[name], FOLDED_TO)) for name in FOLDED}
+    for name in SELDOM:
+        if sum(wanted[each] + 2 for each in columns) - 2 > width:
+            columns.remove(name)
+    made = table(*columns, fold=FOLDED)
+    for cells in rows:
         made.add_row(*(cells[name] for name in columns))
     return made
+
+
+def _cells(item: dict[str, Any]) -> "dict[str, str | Text]":
+    from watchkeeper.cli.screen import ago, health
+
+    return {
+        "resource": item["slug"],
+        "kind": item["kind"],
+        "env": item["environment"],
+        "health": health(item["health"]),
+        "acts": "yes" if item["may_act"] else "no",
+        "state": shortened(item["state"]),
+        "metric that matters": metric(item["metric"], known=item["health"] != "UNKNOWN"),
+        "since": ago(item["since"]),
+        "incident": item["incident"] or "",
+        "held by": item["holder"] or "nobody",
+    }
 
 
 def shortened(state: str) -> str:
