@@ -42,7 +42,7 @@ def allowed(
         return False
     if mode == "approve" and not approved:
         return False
-    return who.kind == "person" or n < LIMIT
+    return who.kind == "person" or approved or n < LIMIT
 
 
 COMBINATIONS = list(
@@ -160,18 +160,9 @@ def test_an_unknown_environment_is_production() -> None:
         assert unknown == POLICIES["auto"].decide(effect, resource(environment="production"), LOOP)
 
 
-@pytest.mark.parametrize(
-    ("may_act", "who", "changes", "policy"),
-    [
-        (False, LOOP, 0, "not-permitted"),
-        (True, VIEWER, 0, "role"),
-        (True, LOOP, LIMIT, "limit/changes-per-hour"),
-    ],
-)
-def test_nobody_is_asked_for_an_approval_that_would_not_help(
-    may_act: bool, who: Principal, changes: int, policy: str
-) -> None:
-    decision = POLICIES["approve"].decide(Effect.REVERSIBLE, resource(may_act=may_act), who, facts=Facts(changes))
+@pytest.mark.parametrize(("may_act", "who", "policy"), [(False, LOOP, "not-permitted"), (True, VIEWER, "role")])
+def test_nobody_is_asked_for_an_approval_that_would_not_help(may_act: bool, who: Principal, policy: str) -> None:
+    decision = POLICIES["approve"].decide(Effect.REVERSIBLE, resource(may_act=may_act), who)
     assert (decision.outcome, decision.policy) == ("deny", policy)
     assert decision.approvers == frozenset()
 
@@ -268,7 +259,18 @@ def test_any_name_of_person_and_resource_can_be_judged(name: str) -> None:
 def test_the_limit_can_be_set() -> None:
     policy = Policy(PolicySettings(changes_per_hour=1), "auto")
     assert policy.decide(Effect.REVERSIBLE, resource(), LOOP, facts=Facts(0)).outcome == "allow"
-    assert policy.decide(Effect.REVERSIBLE, resource(), LOOP, facts=Facts(1)).outcome == "deny"
+    assert policy.decide(Effect.REVERSIBLE, resource(), LOOP, facts=Facts(1)).outcome == "ask"
+
+
+@pytest.mark.parametrize("mode", ["auto", "approve"])
+def test_over_the_limit_a_person_is_asked_and_told_how_many_it_would_be(mode: Mode) -> None:
+    over = Facts(LIMIT)
+    said = POLICIES[mode].decide(Effect.REVERSIBLE, resource(), LOOP, facts=over)
+    assert (said.outcome, said.policy) == ("ask", "limit/changes-per-hour")
+    assert said.reason.startswith("This would be change 7 of it within an hour; unasked it makes 6")
+    assert POLICIES[mode].decide(Effect.REVERSIBLE, resource(), LOOP, facts=over, approved=True).outcome == "allow"
+    denied = POLICIES[mode].decide(Effect.DESTRUCTIVE, resource(environment="production"), LOOP, facts=over)
+    assert (denied.outcome, denied.policy) == ("deny", "production/destructive")
 
 
 def test_two_people_are_needed_where_the_configuration_wants_it() -> None:

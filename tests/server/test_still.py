@@ -239,6 +239,20 @@ async def test_the_limit_is_read_again_before_each_step(
     await thing.event(*ENDED)
 
 
+async def test_over_the_limit_a_person_is_asked_and_what_they_approve_is_done(
+    thing: Thing, operator: httpx.AsyncClient, auto: Runtime, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(auto.decide.policy.settings, "changes_per_hour", 0)
+    thing.put(1.0)
+    asked = await thing.event("approval.requested", "incident.escalated")
+    assert (asked.kind, thing.changes) == ("approval.requested", [])
+    (waits,) = [one for one in (await operator.get("/api/approvals")).json()["items"] if one["id"] == asked.subject]
+    assert "unasked it makes none (policy.changes_per_hour). Approve it" in waits["decision"]["reason"]
+    assert (await operator.post(f"/api/approvals/{asked.subject}/approve", json={})).status_code == 200
+    assert (await thing.event(*ENDED)).kind == "incident.closed"
+    assert thing.changes == [0.2]
+
+
 async def test_a_fix_says_what_came_of_each_of_its_tools(thing: Thing, auto: Runtime) -> None:
     thing.put(1.0)
     healed = await thing.event("fix.healed")

@@ -32,7 +32,7 @@ def show(
     if cedar:
         return typer.echo(said["cedar"])
     screen = console()
-    screen.print(f"Mode {said['mode']}; at most {said['changes_per_hour']} changes per resource and hour.")
+    screen.print(f"Mode {said['mode']}; at most {said['changes_per_hour']} changes per resource and hour unasked.")
     nearby = said["concurrent_fixes_nearby"]
     limits = [f"{said['concurrent_fixes']} fixes at a time, {nearby} of them in one neighbourhood"]
     limits += [f"a cooldown of {lasted(said['cooldown'])} after a failed fix"] if said["cooldown"] else []

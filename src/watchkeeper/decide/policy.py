@@ -67,10 +67,11 @@ forbid(principal, action in {CHANGES}, resource) when {{ context.mode == "approv
 forbid(principal, action, resource) when {{ context.confirm && !context.approved }};
 
 @id("limit/changes-per-hour")
-@reason("The number of changes allowed on one resource within an hour is reached.")
+@reason("The number of changes that are made to one resource within an hour unasked is reached.")
 forbid(principal, action in {CHANGES}, resource)
-when {{ principal.kind != "person" && context.changes_last_hour >= context.changes_limit }};
+when {{ principal.kind != "person" && context.changes_last_hour >= context.changes_limit && !context.approved }};
 """
+LIMIT = "limit/changes-per-hour"
 _FIRST = (
     "not-permitted",
     "role",
@@ -78,8 +79,8 @@ _FIRST = (
     "maintenance",
     "healer",
     "breaker",
-    "limit/changes-per-hour",
     "confirm",
+    LIMIT,
     "mode/approve",
     "cooldown",
 )
@@ -217,6 +218,8 @@ class Policy:
             if second.allowed:
                 because = first.ids[0] if first.ids else second.ids[0]  # whatever forbade it, approval lifts
                 reason = self._reasons.get(because) or f"{effect} on {self._row(resource)} needs a person's approval."
+                if because == LIMIT:
+                    reason = self._over_the_limit(facts)
                 return Decision("ask", because, reason, frozenset(MAY["approve"]))
             first = second
             name = first.ids[0] if first.ids else f"{self._row(resource)}/{effect}"
@@ -243,6 +246,13 @@ class Policy:
         if facts.changes >= self.settings.changes_per_hour:
             said.append(f"{facts.changes} changes were made here within the last hour")
         return tuple(said)
+
+    def _over_the_limit(self, facts: Facts) -> str:
+        limit = self.settings.changes_per_hour
+        return (
+            f"This would be change {facts.changes + 1} of it within an hour; unasked it makes {limit or 'none'} "
+            "(policy.changes_per_hour). Approve it if you want it."
+        )
 
     def needs_two(self, effect: Effect) -> bool:
         """Whether what a person submits with this effect needs another person besides."""
