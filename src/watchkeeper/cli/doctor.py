@@ -33,8 +33,13 @@ def doctor(
     context: typer.Context,
     rights: Annotated[bool, typer.Option("--rights", help="Print the least rights, to be pasted, instead.")] = False,
     wanted: Annotated[
-        str, typer.Option("--for", metavar="WHAT", help="Rights for what: watch, probe, act, or a tool's name.")
-    ] = "act",
+        str | None,
+        typer.Option(
+            "--for",
+            metavar="WHAT",
+            help="Rights for what: watch, probe, act, or a tool's name. Without it: for what is configured.",
+        ),
+    ] = None,
     way: Annotated[
         str | None, typer.Option("--as", metavar="FORM", help="Only that: acl, sql, sudoers, nginx, or proxy-env.")
     ] = None,
@@ -70,7 +75,7 @@ def doctor(
         raise typer.Exit(2)
 
 
-def print_rights(options: Options, wanted: str, way: str | None) -> None:
+def print_rights(options: Options, wanted: str | None, way: str | None) -> None:
     """As text that can be pasted or piped. Raises WatchkeeperError."""
     from watchkeeper.cli.rights import WAYS, needed, printed
     from watchkeeper.cli.screen import print_json
@@ -81,7 +86,7 @@ def print_rights(options: Options, wanted: str, way: str | None) -> None:
         raise WatchkeeperError(f"There is no form {way!r}.", f"Say --as {', '.join(WAYS)}.")
     registry = Registry.installed()
     if options.json:
-        print_json({kind: [asdict(r) for r in rights] for kind, rights in needed(registry, wanted).items()})
+        print_json({kind: [asdict(r) for r in rights] for kind, rights in needed(registry, wanted or "act").items()})
         return
     for line in printed(options.settings(), registry, wanted, way):
         typer.echo(line)

@@ -74,25 +74,41 @@ def concerned(registry: "Registry", wanted: str) -> "list[Connector[Any]]":
     return [one for one in registry if any(tool.name == wanted for tool in one.tools)] or list(registry)
 
 
-def printed(settings: "Settings | None", registry: "Registry", wanted: str, way: str | None) -> Iterator[str]:
-    """What to paste, with a heading each; only itself where one way is asked for."""
+def printed(settings: "Settings | None", registry: "Registry", wanted: str | None, way: str | None) -> Iterator[str]:
+    """What to paste, with a heading each; only itself where one way is asked for.
+
+    Where nothing is `wanted` in particular and the configuration names something, for that alone: what it may act on,
+    to look and act; the rest, to look and probe.
+    """
     from watchkeeper.hosts.proxy import environment, nginx
 
-    found = needed(registry, wanted)
-    every = [right for rights in found.values() for right in rights]
-    purpose = {"watch": "look", "probe": "look and probe", "act": "look and act"}.get(wanted, f"look, and for {wanted}")
-    for connector in concerned(registry, wanted):
+    own = wanted is None and any(True for kind in registry for _ in named(settings, kind.kind))
+    asked = [one for one in registry if [*named(settings, one.kind)]] if own else concerned(registry, wanted or "act")
+    acting = {one.kind for one in asked if any(resource.may_act for resource in named(settings, one.kind))}
+    whole = needed(registry, wanted or "act")
+    found = {kind: rights if not own or kind in acting else _looking(registry, kind) for kind, rights in whole.items()}
+    purposes = {"watch": "look", "probe": "look and probe", "act": "look and act"}
+    purpose = purposes.get(wanted or "act", f"look, and for {wanted}")
+    if own and way is None:
+        yield "# For what the configuration names, as far as it permits; `--for act` prints all that could be needed."
+    for connector in asked:
         access = access_of(connector)
         if access is None or access.form == "sudoers" or way not in (None, access.form):
             continue
         for resource in [*named(settings, connector.kind)] or [None]:
-            said = access.grant(found[connector.kind], resource)
+            looks = own and resource is not None and not resource.may_act
+            said = access.grant(_looking(registry, connector.kind) if looks else found[connector.kind], resource)
+            what = "look and probe" if looks else purpose
             if said and way is None:
-                yield f"# {connector.kind}{f', {resource.slug}' if resource else ''}, to {purpose}:"
+                yield f"# {connector.kind}{f', {resource.slug}' if resource else ''}, to {what}:"
             if said:
                 yield said
-    if line := _of_units(settings, [right for one in concerned(registry, wanted) for right in found[one.kind]], way):
+    rights = [right for one in asked for right in found[one.kind]]
+    has_units = not own or any(one.kind == "service" for one in asked) or (settings and settings.hosts.ssh)
+    if has_units and (line := _of_units(settings, rights, way)):
         yield line
+    every = [right for one in found.values() for right in one]
+    purpose = purposes["watch"] if own and not acting else purpose
     if way is None:
         yield f"# Docker, to {purpose}, as a filtering proxy (`--as nginx` prints its configuration):"
         yield from (f"#   {call}" for call in dict.fromkeys(r.what for r in every if r.kind == "call"))
@@ -103,7 +119,14 @@ def printed(settings: "Settings | None", registry: "Registry", wanted: str, way:
         engine = {"socket": urlsplit(url).path} if (url := _engine_url()).startswith("unix://") else {}
         yield nginx(every, purpose=purpose, **engine).rstrip("\n")
     if way is None:
-        yield from _of_machine(right for one in concerned(registry, wanted) for right in found[one.kind])
+        yield from _of_machine(rights)
+
+
+def _looking(registry: "Registry", kind: str) -> "tuple[Right, ...]":
+    """To look, and to probe what may not be written to."""
+    access = next((access_of(one) for one in registry if one.kind == kind), None)
+    probe = access.probe(writes=False) if access else ()
+    return tuple(dict.fromkeys([*needed(registry, "watch")[kind], *probe]))
 
 
 def _of_units(settings: "Settings | None", rights: "Iterable[Right]", way: str | None) -> str:

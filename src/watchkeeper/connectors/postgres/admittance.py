@@ -123,7 +123,10 @@ async def _admit(session: PostgresSession, name: str, *, to: bool) -> None:
     settle=5.0,
     timeout=15.0,
     requires=(admits_nobody,),
-    rights=machine("the owner of the database as its role, or a superuser"),
+    rights=machine(
+        "the owner of the database as its role at the PostgreSQL, or a superuser",
+        gives="a database that was closed is opened",
+    ),
     by_hand='{inside}psql -U postgres -d postgres -c "ALTER DATABASE NAME ALLOW_CONNECTIONS true"',
 )
 async def postgres_allow_connections(session: PostgresSession) -> dict[str, Any]:
