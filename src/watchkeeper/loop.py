@@ -176,7 +176,8 @@ class Loop:
                 if waited:
                     continue  # another fix was at work nearby: look again first
                 try:
-                    fix = await self._fixing.begin(plan, at, who, decision, incident.id, agreed)
+                    asked = agreed.decision if agreed else decision  # why a person was asked, and not that they were
+                    fix = await self._fixing.begin(plan, at, who, asked, incident.id, agreed)
                 except LeftToPeople:
                     continue  # somebody has taken it over a moment ago
                 fix = await self._fixing.complete(fix, await self._store.get(Incident, incident.id))

@@ -87,7 +87,7 @@ def test_a_report_tells_how_to_do_each_step_by_hand() -> None:
 
 
 def test_a_report_tells_who_decided_what_was_undone_and_what_proves_it() -> None:
-    assert "ask by policy `mode/approve`, approved by person:ada" in page()
+    assert "policy `mode/approve` asks a person; approved by person:ada" in page()
     assert "- undone: `undo redis_grow` done" in page()
     assert "## Fix fix-1: healed" in page()
     assert "- a write and a read passes" in page()

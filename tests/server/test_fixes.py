@@ -2,16 +2,19 @@
 
 from dataclasses import replace
 from datetime import timedelta
-from typing import Any
+from typing import Any, cast
 
 import httpx
 import pytest
 
+from tests.domain.making import CACHE, T0, fix
 from tests.server.conftest import Thing
 from tests.server.test_acts import changed
 from tests.server.test_approvals import closed
 from tests.server.test_door import problem
-from watchkeeper.domain import Event, Fix
+from watchkeeper.act.aloud import MOST, aloud
+from watchkeeper.domain import Event, Fix, StepRecord
+from watchkeeper.domain.saying import say
 from watchkeeper.server import Runtime, searching
 from watchkeeper.store import Store, StoreAway
 
@@ -88,6 +91,18 @@ async def test_a_step_whose_words_cannot_be_kept_is_done_all_the_same(
     await closed(runtime, key)
     assert refused
     assert [record.status for record in (await runtime.store.get(Fix, key)).steps] == ["done"]
+
+
+async def test_however_much_a_step_says_its_last_word_is_told(runtime: Runtime) -> None:
+    record = StepRecord(0, "purge", CACHE.id, {}, "acting")
+    one, heard = fix(id="fix-long", incident=None), list[str]()
+    async with aloud(runtime.store, one, record, "cache"):
+        for number in range(3 * MOST):
+            say(f"{number} keys removed")
+    for event in await runtime.store.happened(("fix.step.said",), since=T0, resources=[CACHE.id]):
+        heard += cast("list[str]", event.data["said"])
+    assert len(heard) == MOST + 1
+    assert heard[-1] == f"{3 * MOST - 1} keys removed"
 
 
 @pytest.mark.parametrize("worn", [False, True], ids=["alone", "beside another fault"])

@@ -23,10 +23,12 @@ async def aloud(store: Store, fix: Fix, record: StepRecord, resource: str) -> As
     """What is said inside becomes events of the fix: what came within `EVERY` seconds is one, a line that is said again
     is told once, the last is never lost."""
     lines: list[str] = []
-    told = 0
+    told, latest = 0, ""
     more, over = asyncio.Event(), asyncio.Event()
 
     def hear(text: str) -> None:
+        nonlocal latest
+        latest = text
         if len(lines) < MOST and text != (lines[-1] if lines else ""):
             lines.append(text)
             more.set()
@@ -61,4 +63,6 @@ async def aloud(store: Store, fix: Fix, record: StepRecord, resource: str) -> As
         over.set()
         more.set()
         await listens
+        if latest != (lines[-1] if lines else ""):
+            lines.append(latest)
         await tell()

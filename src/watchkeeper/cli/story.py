@@ -1,14 +1,14 @@
 """An incident as a story for the screen."""
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, cast
 
 from rich.console import Console
 from rich.text import Text
 
 from watchkeeper.cli import feed
 from watchkeeper.cli.incidents import standing
-from watchkeeper.cli.screen import called, clock, counted, lasted, moment, prose
+from watchkeeper.cli.screen import arguments, called, clock, counted, lasted, moment, prose
 from watchkeeper.cli.status import show_advice, show_waiting
 
 VERDICT = {
@@ -21,6 +21,7 @@ VERDICT = {
 }
 _CAVEATS = (" is not served yet: ", " came back ")
 """In reasons of a verdict that say at what cost it is well, and prove nothing."""
+OUTCOMES = {"allow": "allowed", "ask": "asked for", "deny": "denied"}
 STEP = {"done": ("✓", "green"), "failed": ("✖", "red"), "refused": ("✖", "red"), "unknown": ("▲", "yellow")}
 
 
@@ -176,11 +177,9 @@ def _fix(screen: Console, fix: dict[str, Any], note: str, events: Sequence[dict[
     shape, style = VERDICT.get(fix["said"], ("▸", "yellow"))
     _heading(screen, f"Fix {fix['id']}")
     took = between(fix["started_at"], fix["finished_at"], events)
-    by = f", approved by {fix['approved_by']}" if fix["approved_by"] else ""
-    by += f": {note}" if note else ""
+    by = permission(fix["decision"], fix["approved_by"]) + (f": {note}" if note else "")
     screen.print(Text(f"  {shape} {fix['said']}", style).append(f" in {took}" if took else "", "none"))
-    decision = fix["decision"]
-    prose(screen, f"{fix['plan']['author']}; {decision['outcome']} by policy {decision['policy']}{by}", 2)
+    prose(screen, f"{fix['plan']['author']}; {by}", 2)
     records = {record["index"]: record for record in fix["steps"]}
     for index, step in enumerate(fix["plan"]["steps"]):
         _step(screen, step, records.get(index), events)
@@ -190,6 +189,20 @@ def _fix(screen: Console, fix: dict[str, Any], note: str, events: Sequence[dict[
         screen.print(Text(f"  undone: {record['tool']} {record['status']} {record['error'] or ''}".rstrip()))
     for reason in verdict["reasons"] if verdict else ():
         prose(screen, f"{'but' if any(one in reason for one in _CAVEATS) else 'proof'}: {reason}", 2)
+
+
+def permission(decision: dict[str, Any], approved_by: str) -> str:
+    """Who let it be done.
+
+    >>> permission({"outcome": "ask", "policy": "mode/approve"}, "person:ada")
+    'policy mode/approve asks a person; approved by person:ada'
+    >>> permission({"outcome": "allow", "policy": "lab/reversible"}, "")
+    'allowed by policy lab/reversible'
+    """
+    if not approved_by:
+        return f"{OUTCOMES[decision['outcome']]} by policy {decision['policy']}"
+    asks = f"policy {decision['policy']} asks a person; " if decision["outcome"] == "ask" else ""
+    return f"{asks}approved by {approved_by}"
 
 
 def _step(
@@ -203,5 +216,7 @@ def _step(
     screen.print(line.append(f" in {took}" if took else "", "none"), soft_wrap=True)
     if record and record["error"]:
         prose(screen, f"{record['error']}", 6)
+    if record and record["output"] and isinstance(record["output"], dict):
+        prose(screen, f"gave: {arguments(cast('dict[str, Any]', record['output']))}", 6)
     if step["by_hand"]:
         screen.print(Text(f"      by hand: {step['by_hand']}"), soft_wrap=True)

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime
-from typing import Any
+from typing import Any, cast
 
 from pydantic import TypeAdapter
 
@@ -112,17 +112,20 @@ def beside(at: datetime, opened_at: datetime) -> str:
 
 
 def _fix(fix: Fix) -> list[str]:
-    allowed = f"{fix.decision.outcome} by policy `{fix.decision.policy}`"
-    by = f", approved by {fix.approved_by}" if fix.approved_by else ""
-    lines = [f"## Fix {fix.id}: {fix.said}", "", f"{fix.plan.author} · {allowed}{by}", ""]
+    asks = f"policy `{fix.decision.policy}` asks a person; " if fix.decision.outcome == "ask" else ""
+    by = f"{asks}approved by {fix.approved_by}" if fix.approved_by else f"allowed by policy `{fix.decision.policy}`"
+    lines = [f"## Fix {fix.id}: {fix.said}", "", f"{fix.plan.author} · {by}", ""]
     for index, step in enumerate(fix.plan.steps):
         record = fix.step(index)
         took = seconds_between(record.started_at, record.finished_at) if record else None
         status = record.status if record else "not begun"
+        output: Any = record.output if record else None
+        gave = cast("dict[str, Any]", output) if isinstance(output, dict) else {}
         lines.append(
             f"- `{step.tool}` {_arguments(step.arguments)} on `{step.resource}` ({step.effect}): {status}"
             + (f" in {took:.2f} s" if took is not None else "")
             + (f" — {record.error}" if record and record.error else "")
+            + (f" — gave {_arguments(gave)}" if gave else "")
         )
         if step.why:
             lines.append(f"  - why: {step.why}" + (f"; expected: {step.expected}" if step.expected else ""))

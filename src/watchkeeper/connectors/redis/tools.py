@@ -175,7 +175,7 @@ async def redis_expire_cache_keys(
     redis.soon("sample")
     if not removed and ratio > down_to_ratio:
         raise Refused("No key matches what is declared to be a cache: nothing was removed.")
-    return {"removed": removed, "used_memory_ratio": ratio, "reached": float(ratio <= down_to_ratio)}
+    return {"removed": removed, "used_memory_ratio": ratio, "reached": ratio <= down_to_ratio}
 
 
 @tool(
