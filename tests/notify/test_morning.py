@@ -81,3 +81,19 @@ def test_for_machines_it_is_plain_json_with_seconds() -> None:
     assert told["incidents"][0]["seconds"] == 14
     assert told["proposals"][0]["seconds"] == 5
     assert told["score"]["unwell"] == 1
+
+
+def test_of_what_is_not_watched_now_it_does_not_say_how_it_is() -> None:
+    left = replace(incident(), status="escalated", reason="Write `act: true`.")
+    told = morning_markdown(morning(incidents=[left], proposals=[proposal()], unwatched={CACHE.id}))
+
+    assert "What happened: not known: it is not watched now." in told
+    assert "still unwell" not in told
+    assert "not watched now; `watchkeeper close inc-1 --note WHY` ends it" in told
+    assert "act: true" not in told.partition("*Incidents*")[0]
+
+
+def test_a_reason_that_is_a_sentence_keeps_one_full_stop() -> None:
+    told = morning_markdown(morning(incidents=[replace(incident(), status="escalated", reason="Nothing is left.")]))
+
+    assert "Nothing is left; `watchkeeper show inc-1`" in told

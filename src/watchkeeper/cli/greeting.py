@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 
 FIRST_LOOKS_SECONDS = 5.0
 """How long the first table waits for every resource to have been looked at."""
+LEFT_OPEN = 5
+"""So many incidents of what is not watched now are named."""
 MODES = {
     "observe": "it never acts, and writes down what it would have done",
     "approve": "every change waits for a person",
@@ -178,6 +180,25 @@ def moved(renamed: Sequence[Resource]) -> Iterator[str]:
             yield f"{len(slugs):,} resources are in {environment} now; their history goes with them."
 
 
+def left_open(incidents: Sequence[Incident]) -> Iterator[str]:
+    """A line on what is open from before and not watched now, as where another `only` holds.
+
+    >>> from datetime import UTC, datetime
+    >>> at = datetime(2026, 3, 1, tzinfo=UTC)
+    >>> print(*left_open([Incident("inc-1", "down", "docker/lab/redis/old", (), at)]))
+    <BLANKLINE>
+    Left open, and not watched now: inc-1. `watchkeeper close inc-1 --note WHY` ends it.
+    """
+    if incidents:
+        named = ", ".join(incident.id for incident in incidents[:LEFT_OPEN])
+        more = f" and {len(incidents) - LEFT_OPEN:,} more" if len(incidents) > LEFT_OPEN else ""
+        one = "it" if len(incidents) == 1 else "the first"
+        yield (
+            f"\nLeft open, and not watched now: {named}{more}. "
+            f"`watchkeeper close {incidents[0].id} --note WHY` ends {one}."
+        )
+
+
 def _acts(runtime: "Runtime", every: int, acting: int) -> str:
     if acting:
         return f"It may act on {acting:,} of {every:,}."
@@ -189,11 +210,14 @@ def _acts(runtime: "Runtime", every: int, acting: int) -> str:
 
 
 async def _open(runtime: "Runtime", teller: Teller) -> None:
-    """What is open from before this start."""
-    for incident in await runtime.store.select(Incident, status=("open", "awaiting_approval", "fixing", "escalated")):
-        gone = incident.root not in runtime.watch.fleet.resources
-        end = f" It is not watched now: `watchkeeper close {incident.id}` ends it." if gone else ""
-        teller.say(Text(f"\n{incident.id} {incident.said}: {incident.title}. {incident.reason}{end}"))
+    """What is open from before this start; of what is not watched now only which."""
+    found = await runtime.store.select(Incident, status=("open", "awaiting_approval", "fixing", "escalated"))
+    left = [incident for incident in found if incident.root not in runtime.watch.fleet.resources]
+    for incident in found:
+        if incident not in left:
+            teller.say(Text(f"\n{incident.id} {incident.said}: {incident.title}. {incident.reason}"))
+    for line in left_open(left):
+        teller.say(Text(line, "dim"))
     for approval in await runtime.store.select(Approval, status="waiting"):
         steps = ", ".join(step.tool for step in approval.plan.steps)
         teller.say(Text(f"  {steps} waits for you: watchkeeper approve {approval.id}", "bold yellow"))

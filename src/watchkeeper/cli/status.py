@@ -262,8 +262,9 @@ def _unwell(screen: "Console", item: dict[str, Any], approval: dict[str, Any] | 
         prose(screen, f"{alert['rule']} {alert['status']} for {since}{told}: {alert['why']}", 2)
     if item["stopped"]:
         prose(screen, f"Cause: {item['stopped']}", 2)
-    for tended in item["tended_by"]:
-        prose(screen, f"Tended by {tended}", 2)
+    if item["health"] == "FAILED":  # who brings back what ends, or hangs: of no use to what is only unwell
+        for tended in item["tended_by"]:
+            prose(screen, f"Tended by {tended}", 2)
     advice = item["advice"]
     if item["escalated"]:
         needs = f"Needs you: it does nothing more here by itself. {item['escalated']}"

@@ -1,6 +1,6 @@
 """The morning report: what happened since, for a terminal and to be pasted into a chat."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
@@ -44,6 +44,8 @@ class Morning:
     drift: Sequence[str] = ()
     names: Mapping[str, str] = field(default_factory=dict[str, str])
     """Short names of resources by their ids."""
+    unwatched: Collection[str] = ()
+    """Roots of incidents that are not over and that are not watched now: nobody knows what became of them."""
 
     @property
     def score(self) -> Score:
@@ -132,11 +134,16 @@ def _needs(morning: Morning) -> list[str]:
         for a in morning.waiting
     ]
     handed = [
-        f"`{i.id}` {i.title}: {i.reason}; `watchkeeper show {i.id}`"
+        f"`{i.id}` {i.title}: {i.reason.rstrip('.')}; `watchkeeper show {i.id}`"
         for i in morning.incidents
-        if i.status == "escalated"
+        if i.status == "escalated" and i.root not in morning.unwatched
     ]
-    return waiting + handed
+    left = [
+        f"`{i.id}` {i.title}: not watched now; `watchkeeper close {i.id} --note WHY` ends it"
+        for i in morning.incidents
+        if i.status == "escalated" and i.root in morning.unwatched
+    ]
+    return waiting + handed + left
 
 
 def _incident(incident: Incident) -> str:
@@ -162,7 +169,8 @@ def _proposal(morning: Morning, proposal: Proposal) -> str:
     """What, when, with what likely result, against what then happened."""
     then = f", then {', '.join(_steps(morning, plan, where=False) for plan in proposal.then)}" if proposal.then else ""
     why = "nobody answered" if proposal.held == "unanswered" else "mode observe"
-    happened = proposal.what or "still unwell"
+    unknown = "not known: it is not watched now"
+    happened = proposal.what or (unknown if proposal.plan.resources[0] in morning.unwatched else "still unwell")
     needless = " (it would have been needless)" if proposal.needless else ""
     return (
         f"{_clock(proposal.decided_at)} `{proposal.incident}` {spoken(proposal.after_seconds)} after the first sign: "
@@ -179,7 +187,7 @@ def _score(counted: Score) -> list[str]:
         f"asked for {counted.asked}, denied {counted.denied}",
         f"{counted.same} × a person did the same, {counted.other} × something else, {counted.recovered} × it recovered "
         f"with no change seen ({counted.needless} of them before the plan would have been through: needless), "
-        f"{counted.gone} × it was removed, {counted.unwell} × still unwell",
+        f"{counted.gone} × it was removed, {counted.unwell} × not over",
     ]
     if counted.saved_seconds:
         lines.append(

@@ -60,6 +60,9 @@ async def gathered(runtime: Runtime, since: datetime, until: datetime) -> Mornin
     mine = {incident.id for incident in touched}
     alerts = [a for a in await store.select(Alert, limit=MOST, before=until) if a.incident in mine]
     proposals = [p for p in await store.select(Proposal, limit=MOST, before=until) if (p.ended_at or until) >= since]
+    shared = runtime.store.shared  # another executor may look at what is not found here
+    here = runtime.watch.fleet.resources
+    left = set[str]() if shared else {i.root for i in touched if i.status != "closed" and i.root not in here}
     drifting, _, _ = await drift(store, runtime.watch.watchers)
     return Morning(
         since,
@@ -73,7 +76,8 @@ async def gathered(runtime: Runtime, since: datetime, until: datetime) -> Mornin
         changes=await store.happened(CHANGES, since=since, until=until, limit=MOST),
         blind=blind(runtime),
         drift=[f"{one.resource}: {one.text}; `watchkeeper changes` has the patch" for one in drifting],
-        names={key: resource.slug for key, resource in runtime.watch.fleet.resources.items()},
+        names={key: resource.slug for key, resource in here.items()},
+        unwatched=left,
     )
 
 

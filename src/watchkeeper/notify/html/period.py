@@ -143,7 +143,11 @@ def _needs(morning: Morning) -> list[str]:
         f"(watchkeeper approve {a.id})"
         for a in morning.waiting
     ]
-    handed = [f"{i.id}: {i.title}. {i.reason}" for i in morning.incidents if i.status == "escalated"]
+    handed = [
+        f"{i.id}: {i.title}. {'It is not watched now.' if i.root in morning.unwatched else i.reason}"
+        for i in morning.incidents
+        if i.status == "escalated"
+    ]
     back = [
         f"{morning.name(p.resource)} came back {p.came_back}×: what heals it does not last"
         for p in morning.figures.places
