@@ -20,9 +20,10 @@ FAR = Resource("local/lab/redis/far", "far")
         ((), (), (), [CACHE, INSIDE]),
         ((CACHE,), (), (), []),
         ((), (), {("docker", "container", "cache"), ("docker", "redis", "cache")}, []),
+        ((), (), {("docker", "container", "cache")}, []),
         ((), ("container",), (), [INSIDE]),
     ],
-    ids=["removed", "stopped", "left out by only", "not looked for"],
+    ids=["removed", "stopped", "left out by only", "its container left out by only", "not looked for"],
 )
 async def test_only_what_was_removed_is_gone_with_its_alerts(
     tmp_path: Path,

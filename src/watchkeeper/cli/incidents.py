@@ -24,7 +24,7 @@ def incidents(
     active: Annotated[bool, typer.Option("--active", help="Only those that are not over.")] = False,
     limit: Annotated[int, typer.Option(min=1, max=500, help="How many at most.")] = 20,
 ) -> None:
-    """List incidents, newest first."""
+    """List incidents, newest first: one that came back by when it last did."""
     from watchkeeper.cli.screen import clock, console, lasted, moment, print_json, table
 
     options = Options.of(context)
@@ -37,16 +37,28 @@ def incidents(
     if not items:
         return screen.print("No incident is active." if active else "There has been no incident.")
     made = table("id", "opened", "lasted", "status", "title", fold=("title",))
-    for item in items:
+    for item in sorted(items, key=came, reverse=True):
         began, ended = moment(item["opened_at"]), moment(item["closed_at"])
         took = lasted((ended - began).total_seconds()) if began and ended else ""
         took += f" ({lasted(item['unwatched_seconds'])} unwatched)" if took and item["unwatched_seconds"] else ""
         day = began.astimezone().strftime("%Y-%m-%d ") if began else ""
-        made.add_row(item["id"], day + clock(item["opened_at"]), took, standing(item), item["title"])
+        back = f", came back {clock(came(item))}" if item["reopened"] else ""
+        made.add_row(item["id"], day + clock(item["opened_at"]), took, standing(item).append(back), item["title"])
     screen.print(made)
     if page["next"]:
         screen.print(f"There are more; the newest {limit} are shown: --limit N shows more.", style="dim")
     return None
+
+
+def came(incident: dict[str, Any]) -> str:
+    """When it opened, or came back for the last time.
+
+    >>> alerts = [{"firing_at": "2026-03-01T13:00:00Z"}, {"firing_at": None}]
+    >>> came({"opened_at": "2026-03-01T12:00:00Z", "reopened": 1, "alerts": alerts})
+    '2026-03-01T13:00:00Z'
+    """
+    again = [alert["firing_at"] for alert in incident["alerts"] if alert["firing_at"]] if incident["reopened"] else []
+    return max([incident["opened_at"], *again])
 
 
 def standing(incident: dict[str, Any]) -> "Text":

@@ -10,6 +10,7 @@ from watchkeeper.cli import feed
 from watchkeeper.cli.incidents import standing
 from watchkeeper.cli.screen import arguments, called, clock, counted, lasted, moment, prose
 from watchkeeper.cli.status import show_advice, show_waiting
+from watchkeeper.domain.change import NOTHING_CHANGED
 
 VERDICT = {
     "healed": ("●", "green"),
@@ -135,7 +136,7 @@ def _changes(screen: Console, changes: list[dict[str, Any]], opened_at: str) -> 
         if seconds >= 0:
             prose(screen, f"{lasted(seconds)} before it opened: {change['text']}", 2)
     if not any(seconds >= 0 for seconds, _ in ages):
-        prose(screen, "No change was seen on its resources, or on what they need, within 24 hours before it.", 2)
+        prose(screen, NOTHING_CHANGED, 2)
     if any(seconds < 0 for seconds, _ in ages):
         _heading(screen, "Changed since")
     for seconds, change in ages:

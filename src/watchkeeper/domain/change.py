@@ -7,6 +7,10 @@ from typing import Any, cast
 
 from watchkeeper.domain.incident import Fix, StepRecord
 
+NOTHING_CHANGED = (
+    "No change was seen on its resources, or on what they need, in the 24 hours before it, as far as it was watched "
+    "then."
+)
 STARTED = "started"
 """The setting that changes with every start."""
 CREATED = "created"

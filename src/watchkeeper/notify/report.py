@@ -7,10 +7,9 @@ from typing import Any, cast
 from pydantic import TypeAdapter
 
 from watchkeeper.domain import Alert, Event, Fix, Incident
+from watchkeeper.domain.change import NOTHING_CHANGED
 from watchkeeper.domain.spoken import spoken
 from watchkeeper.domain.unwatched import unwatched
-
-NOTHING_CHANGED = "No change was seen on its resources, or on what they need, within 24 hours before it."
 
 
 def seconds_between(start: datetime | None, end: datetime | None) -> float | None:

@@ -199,6 +199,8 @@ class Fleet:
         near += difflib.get_close_matches(entry.name, [name for r in there for name in (r.slug, r.id)], n=1)
         of_kind = f" of kind {entry.kind}" if entry.kind else ""
         hint = f'; did you mean "{near[0]}"?' if near else "; `watchkeeper status` lists what is there."
+        if not there:
+            hint = "; none is there yet."
         return f'"{entry.name}" matches nothing{of_kind} that was found{hint}'
 
     def _configured(self, resource: Resource) -> Resource | None:

@@ -43,9 +43,12 @@ async def retire(
 ) -> None:
     """End what was removed while nobody watched, where the engine says so: its alerts, and its incidents. What `only`
     leaves out this time (`left_out`) is there still, and so is what people said of it."""
-    for resource in await store.resources():
+    known = {resource.id: resource for resource in await store.resources()}
+    for resource in known.values():
         there = {resource.id, resource.runs_on} & found.keys()  # what runs in a stopped container may not show
-        if resource.provider != "docker" or there or resource.kind in problems or _same(resource) in left_out:
+        carrier = known.get(resource.runs_on or "")  # what `only` leaves out is not asked what runs in it
+        unasked = _same(resource) in left_out or (carrier is not None and _same(carrier) in left_out)
+        if resource.provider != "docker" or there or resource.kind in problems or unasked:
             continue
         text = f"{resource.slug} was removed while nobody watched, or is not to be watched any more"
         async with store.transaction() as transaction:

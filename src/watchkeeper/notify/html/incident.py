@@ -6,6 +6,7 @@ from datetime import datetime
 from typing import Any
 
 from watchkeeper.domain import Fix, Step, StepRecord
+from watchkeeper.domain.change import NOTHING_CHANGED
 from watchkeeper.domain.figures import figure, unit, words
 from watchkeeper.domain.spoken import spoken
 from watchkeeper.notify.figures import changed
@@ -13,7 +14,7 @@ from watchkeeper.notify.html.chart import Curve, Drawing, draw
 from watchkeeper.notify.html.curves import curves, line, marks
 from watchkeeper.notify.html.page import capital, clock, render
 from watchkeeper.notify.html.story import Story, action, deed, headline, impact, lost, needs, proof, shift
-from watchkeeper.notify.report import NOTHING_CHANGED, beside, parted
+from watchkeeper.notify.report import beside, parted
 
 ROWS = 40
 """Of the table beside a chart."""
