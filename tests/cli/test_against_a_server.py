@@ -122,6 +122,7 @@ def test_what_a_person_approves_is_carried_out_and_reported(shop: Shop, run: Run
     listed = run(*shop.where, "incidents")
 
     assert approved.code == 0
+    assert "It is carried out now." in approved.out
     assert again.code == 2
     assert "waits no more" in again.err
     assert "● healed" in story.out, story.out

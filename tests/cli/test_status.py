@@ -1,10 +1,12 @@
-"""What `status` says of what is unwell."""
+"""What `status` says of what is unwell, and `approve` of what comes of it."""
 
-from typing import Any
+from collections.abc import Iterator
+from typing import Any, cast
 
 import pytest
 from rich.console import Console
 
+from watchkeeper.cli.incidents import _came_of
 from watchkeeper.cli.status import _unwell, resources_table
 
 ADVICE = {
@@ -65,3 +67,29 @@ def test_the_table_says_at_any_width_where_it_may_act_and_cuts_nothing(width: in
     )
     assert ("inc-2e25dc72" in captured.get()) == ("INCIDENT" in head)
     assert "INCIDENT" in head or width < 120
+
+
+VOID = ("approval.void", "apr-1", "things have changed since it was asked for")
+
+
+@pytest.mark.parametrize(
+    ("came", "said"),
+    [
+        ([("fix.started", "fix-1", "it begins")], "It is carried out now."),
+        ([("incident.closed", "inc-1", "recovered by itself")], "It is not done: recovered by itself."),
+        ([VOID], "It is not done: things have changed since it was asked for."),
+        (
+            [VOID, ("approval.requested", "apr-2", "redis_flush waits for a person")],
+            "It is not done: things have changed since it was asked for. Another plan waits: redis_flush waits for a "
+            "person\n  watchkeeper approve apr-2",
+        ),
+        ([], ""),
+    ],
+)
+def test_who_approved_hears_at_once_whether_it_is_done(came: list[tuple[str, str, str]], said: str) -> None:
+    class Told:
+        def events(self, after: int, silence: float) -> Iterator[dict[str, Any]]:
+            yield {"kind": "fix.started", "subject": "fix-9", "text": "another's", "incident": "inc-9"}
+            yield from ({"kind": k, "subject": s, "text": t, "incident": "inc-1"} for k, s, t in came)
+
+    assert _came_of(cast("Any", Told()), {"id": "apr-1", "incident": "inc-1"}, 0) == said

@@ -232,3 +232,17 @@ async def test_while_paused_a_fault_is_held_and_taken_up_after(thing: Thing, ope
     finally:
         await operator.post("/api/resume")
     await thing.event("approval.requested")
+
+
+async def test_what_waits_is_asked_for_no_more_once_what_it_is_for_is_over_and_something_else_is_wrong(
+    thing: Thing, operator: httpx.AsyncClient
+) -> None:
+    thing.put(1.0)
+    first = await thing.event("approval.requested")
+    thing.put(0.75)
+    void = await thing.event("approval.void")
+    assert (void.subject, void.text) == (first.subject, "memo-high, which memo_set is for, is over")
+    second = await thing.event("approval.requested", after=void.seq)
+    assert "memo_slow" in second.text
+    thing.put(0.1)
+    await thing.event("incident.closed")

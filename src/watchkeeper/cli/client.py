@@ -92,13 +92,14 @@ class Client(AbstractContextManager["Client"]):
         items: list[dict[str, Any]] = self.get("/api/logs", limit=1)["items"]
         return int(items[0]["seq"]) if items else 0
 
-    def events(self, after: int) -> Iterator[dict[str, Any] | None]:
-        """Events as they come; None as a sign of life when nothing happens. Ends when the server does."""
-        return self._follow("/api/events", after=after)
+    def events(self, after: int, silence: float = SILENCE_SECONDS) -> Iterator[dict[str, Any] | None]:
+        """Events as they come; None as a sign of life when nothing happens. Ends when the server does, or where nothing
+        comes for so many seconds."""
+        return self._follow("/api/events", silence, after=after)
 
     def lines(self, after: int, **query: Any) -> Iterator[dict[str, Any] | None]:
         """The same of log lines."""
-        return self._follow("/api/logs", after=after, **query)
+        return self._follow("/api/logs", SILENCE_SECONDS, after=after, **query)
 
     def stream(self, path: str, body: Any) -> Iterator[tuple[str, dict[str, Any]]]:
         """The events of one answer, by name, as they come. To stop listening ends what is asked."""
@@ -119,10 +120,10 @@ class Client(AbstractContextManager["Client"]):
         except httpx.TransportError:
             return
 
-    def _follow(self, path: str, **query: Any) -> Iterator[dict[str, Any] | None]:
+    def _follow(self, path: str, silence: float, **query: Any) -> Iterator[dict[str, Any] | None]:
         query = {name: value for name, value in query.items() if value is not None}
         headers = {"Accept": "text/event-stream"}
-        timeout = httpx.Timeout(ANSWER_SECONDS, connect=CONNECT_SECONDS, read=SILENCE_SECONDS)
+        timeout = httpx.Timeout(ANSWER_SECONDS, connect=CONNECT_SECONDS, read=silence)
         try:
             with self._http.stream("GET", path, params=query, headers=headers, timeout=timeout) as answer:
                 if answer.is_error:

@@ -10,6 +10,11 @@ from watchkeeper.cli.options import Options
 if TYPE_CHECKING:
     from rich.text import Text
 
+    from watchkeeper.cli.client import Client
+
+BEGINS_SECONDS = 10.0
+"""So long `approve` waits to tell whether what was approved is begun."""
+OVERTAKES = ("incident.closed", "incident.escalated", "incident.held", "incident.maintenance")
 Note = Annotated[str, typer.Option(help="Why; kept in the history.")]
 Key = Annotated[str, typer.Argument(help="The id of an approval, or of its incident.")]
 
@@ -202,13 +207,38 @@ def reject(context: typer.Context, key: Key, note: Note = "") -> None:
     _decide(context, "reject", key, note)
 
 
+def _came_of(client: "Client", approval: dict[str, Any], after: int) -> str:
+    """Whether what was approved is begun, or why it is not; empty where neither is known within moments."""
+    from time import monotonic
+
+    waits_until, void = monotonic() + BEGINS_SECONDS, ""
+    for event in client.events(after, BEGINS_SECONDS):
+        if event is not None and event["incident"] == approval["incident"]:
+            kind, text = event["kind"], event["text"]
+            if kind == "approval.void" and event["subject"] == approval["id"]:
+                void = f"It is not done: {text}."
+            elif kind == "approval.requested":
+                return f"{void} Another plan waits: {text}\n  watchkeeper approve {event['subject']}".strip()
+            elif kind == "fix.started" and not void:
+                return "It is carried out now."
+            elif kind in OVERTAKES:
+                return f"It is not done: {text}{'' if text.endswith('.') else '.'}"
+        if monotonic() > waits_until:
+            break
+    return void
+
+
 def _decide(context: typer.Context, verb: str, key: str, note: str) -> None:
     from watchkeeper.cli.screen import called, print_json
 
     options = Options.of(context)
+    came = ""
     with options.client() as client:
+        after = client.newest()
         decided = client.post(f"/api/approvals/{segment(key)}/{verb}", {"note": note})
         paused = client.get("/api/resources/status", limit=1)["paused"] if verb == "approve" else None
+        if decided["status"] == "approved" and decided["incident"] and not paused and not options.json:
+            came = _came_of(client, decided, after)
     if options.json:
         print_json(decided)
         return
@@ -217,7 +247,7 @@ def _decide(context: typer.Context, verb: str, key: str, note: str) -> None:
     )
     where = f"`watchkeeper show {decided['incident']}`" if decided["incident"] else "the feed of `watchkeeper up`"
     typer.echo(f"{decided['status']}: {steps} ({decided['id']}). What comes of it: {where}.")
-    if decided["status"] == "approved":
-        typer.echo("Where what it rests on has changed since it was asked for, it is not done and asked for anew.")
+    if came:
+        typer.echo(came)
     if paused:
         typer.echo(f"But nothing is done now: {paused}. `watchkeeper resume` lets it go on.")

@@ -9,7 +9,7 @@ from watchkeeper.decide.lessons import Lessons
 from watchkeeper.decide.model import ModelPlanner, made_by_model
 from watchkeeper.decide.modes import ALL, RANK, Modes, ModeSet
 from watchkeeper.decide.policy import SCHEMA, Facts, Policy, compile_table
-from watchkeeper.decide.runbooks import worse
+from watchkeeper.decide.runbooks import outlived, worse
 from watchkeeper.decide.seat import LEFT, Seat
 from watchkeeper.decide.shell import example
 
@@ -35,5 +35,6 @@ __all__ = [
     "compile_table",
     "example",
     "made_by_model",
+    "outlived",
     "worse",
 ]

@@ -86,6 +86,11 @@ def worse(plan: Plan, other: Plan, situation: Situation) -> bool:
     return mine is not None and theirs is not None and mine > theirs
 
 
+def outlived(plan: Plan, other: Plan, situation: Situation) -> bool:
+    """Whether nothing that it is for fires any more, and something that the other is for does."""
+    return bool(plan.aims) and _gravity(plan, situation) is None and _gravity(other, situation) is not None
+
+
 def _gravity(plan: Plan, situation: Situation) -> tuple[bool, int] | None:
     """Of the worst alert that it is for, as long as that fires."""
     alerts = (alert for alert in situation.firing if alert.resource in plan.resources and alert.rule in plan.aims)
