@@ -22,6 +22,8 @@ VERDICT = {
 }
 _CAVEATS = (" is not served yet: ", " came back ")
 """In reasons of a verdict that say at what cost it is well, and prove nothing."""
+CHANGED = {"before", "now"}
+"""What a change of a setting gives: the step's arguments and the change that was noticed say the same."""
 OUTCOMES = {"allow": "allowed", "ask": "asked for", "deny": "denied"}
 STEP = {"done": ("✓", "green"), "failed": ("✖", "red"), "refused": ("✖", "red"), "unknown": ("▲", "yellow")}
 
@@ -217,7 +219,8 @@ def _step(
     screen.print(line.append(f" in {took}" if took else "", "none"), soft_wrap=True)
     if record and record["error"]:
         prose(screen, f"{record['error']}", 6)
-    if record and record["output"] and isinstance(record["output"], dict):
-        prose(screen, f"gave: {arguments(cast('dict[str, Any]', record['output']))}", 6)
+    output: Any = record["output"] if record else None
+    if isinstance(output, dict) and output.keys() - CHANGED:
+        prose(screen, f"gave: {arguments(cast('dict[str, Any]', output))}", 6)
     if step["by_hand"]:
         screen.print(Text(f"      by hand: {step['by_hand']}"), soft_wrap=True)
