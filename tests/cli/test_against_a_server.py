@@ -87,6 +87,14 @@ def test_without_a_server_the_same_is_listed_as_with_one(what: str, shop: Shop, 
     assert json.loads(json.dumps(here(settings, what))) == served
 
 
+def test_without_a_server_the_same_connectors_are_listed_as_with_one(shop: Shop, run: Run) -> None:
+    served = run(*shop.where, "connectors", "--json").json["items"]
+    installed = here(load_settings(shop.up.data.parent / "watchkeeper.yaml"), "connectors")["items"]
+    watches = {"resources": 0, "standing": "good"}  # what runs may have quarantined one; here none does anything
+
+    assert [one | watches for one in installed] == [one | watches for one in served]
+
+
 def test_what_is_unwell_is_explained_with_what_it_would_do_and_how_to_do_it_by_hand(shop: Shop, run: Run) -> None:
     with shop.stuck("cache") as (approval, incident):
         status = run(*shop.where, "status")

@@ -18,19 +18,22 @@ def list_connectors(context: typer.Context) -> None:
     """Each connector with its standing. One that raises, blocks, leaks or gives garbage is quarantined."""
     if context.invoked_subcommand is not None:
         return
+    from watchkeeper.cli.installed import ask
     from watchkeeper.cli.screen import console, print_json, table
 
     options = Options.of(context)
-    with options.client() as client:
-        page = client.get("/api/connectors")
+    page = ask(options, "connectors")
     if options.json:
         print_json(page)
         return
-    made = table("connector", "standing", "resources", "offences", "what it did", fold=("what it did",))
+    made = table(
+        "connector", "standing", "resources", "tools", "rules", "offences", "what it did", fold=("what it did",)
+    )
     for item in page["items"]:
         offences = ", ".join(f"{number} {what}" for what, number in item["offences"].items())
         said = item["problem"] or item["last_offence"] or ""
-        made.add_row(item["name"], item["standing"], str(item["resources"]), offences, said)
+        watched = "—" if item["resources"] is None else str(item["resources"])
+        made.add_row(item["name"], item["standing"], watched, str(item["tools"]), str(item["rules"]), offences, said)
     console().print(made)
 
 

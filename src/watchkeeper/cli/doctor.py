@@ -60,17 +60,18 @@ def doctor(
     if rights:
         print_rights(options, wanted, way)
         return
-    findings = list(examine(options, only or ()))
-    if options.json:
-        print_json([asdict(finding) for finding in findings])
-    else:
-        screen = console()
-        for finding in findings:
+    findings: list[Finding] = []
+    screen = console()
+    for finding in examine(options, only or ()):
+        findings.append(finding)
+        if not options.json:
             shape, style = SIGNS[finding.state]
             line = Text(f"{shape} {finding.state:<8}", style).append(f"{finding.subject:<13} ", "bold")
             screen.print(line.append(finding.found, "none"), soft_wrap=True)
             for line in finding.advice.splitlines():
                 screen.print(Text(f"           {line}", "none"), soft_wrap=True)
+    if options.json:
+        print_json([asdict(finding) for finding in findings])
     if any(finding.state == "broken" for finding in findings):
         raise typer.Exit(2)
 
@@ -119,7 +120,7 @@ def examine(options: Options, only: Sequence[str] = ()) -> Iterator[Finding]:
         yield from misbehaving(options)
     yield engine()
     if settings:
-        yield from machines(settings.hosts)
+        yield from machines(settings.hosts, counted=not settings.only)
     yield from connectors()
     if settings:
         yield from rights(settings)

@@ -9,10 +9,13 @@ from watchkeeper.cli.options import Options
 from watchkeeper.domain.errors import NotFound
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from watchkeeper.connectors import Registry
     from watchkeeper.domain import Rule, Runbook, Tool
     from watchkeeper.settings import Settings
 
+CONNECTORS = "/api/connectors"
 PATHS = {"tools": "/api/mcp/tools", "runbooks": "/api/runbooks", "rules": "/api/rules", "policy": "/api/policy"}
 
 
@@ -20,7 +23,7 @@ def ask(options: Options, what: str) -> dict[str, Any]:
     """The running server's, which are those in force; where none runs what is installed and configured here."""
     try:
         with options.client() as client:
-            return client.get(PATHS[what])
+            return client.get(CONNECTORS if what == "connectors" else PATHS[what])
     except Unreachable:
         if options.url:
             raise
@@ -35,6 +38,8 @@ def here(settings: "Settings", what: str) -> dict[str, Any]:
     if what == "policy":
         return _policy(settings)
     registry = Registry.installed()
+    if what == "connectors":
+        return {"items": [*_connectors(registry)], "next": None}
     registry.measure(settings.resources)
     if settings.runbooks is not None:
         registry.extend(settings.runbooks)
@@ -42,6 +47,17 @@ def here(settings: "Settings", what: str) -> dict[str, Any]:
     for name, problem in registry.broken.items():
         print(f"watchkeeper: the connector `{name}` cannot be used: {problem}", file=sys.stderr)
     return {"items": _items(registry, settings, what), "next": None}
+
+
+def _connectors(registry: "Registry") -> "Iterator[dict[str, Any]]":
+    """Nothing is watched, and none of them has misbehaved."""
+    empty: dict[str, Any] = {"resources": None, "tools": 0, "rules": 0, "since": None, "offences": {}}
+    empty |= {"last_offence": None, "problem": None}
+    for one in registry:
+        counts = {"tools": len(one.tools), "rules": len(one.rules)}
+        yield empty | counts | {"name": one.kind, "standing": "good"}
+    for name, problem in registry.broken.items():
+        yield empty | {"name": name, "standing": "broken", "problem": problem}
 
 
 def _items(registry: "Registry", settings: "Settings", what: str) -> list[dict[str, Any]]:

@@ -13,8 +13,9 @@ if TYPE_CHECKING:
 _SUDOERS = "the line that `watchkeeper doctor --rights --as sudoers` prints"
 
 
-def machines(settings: "HostsSettings") -> Iterator[Finding]:
-    """One finding for this machine and one for each of the others, asked at once."""
+def machines(settings: "HostsSettings", *, counted: bool = True) -> Iterator[Finding]:
+    """One finding for this machine and one for each of the others, asked at once. `counted`: with how much runs there,
+    of which `only` may leave out the most."""
     from watchkeeper.domain.errors import WatchkeeperError
     from watchkeeper.server.machines import far_machine, machines_of
 
@@ -25,14 +26,14 @@ def machines(settings: "HostsSettings") -> Iterator[Finding]:
             far.append(far_machine(said))
         except WatchkeeperError as problem:
             yield Finding("hosts", "broken", f"{said.name}: {problem.what}", problem.next_step)
-    yield from asyncio.run(_examine([*here, *far]))
+    yield from asyncio.run(_examine([*here, *far], counted))
 
 
-async def _examine(found: "list[Machine]") -> list[Finding]:
-    return list(await asyncio.gather(*(_finding(machine) for machine in found)))
+async def _examine(found: "list[Machine]", counted: bool) -> list[Finding]:
+    return list(await asyncio.gather(*(_finding(machine, counted) for machine in found)))
 
 
-async def _finding(machine: "Machine") -> Finding:
+async def _finding(machine: "Machine", counted: bool) -> Finding:
     from watchkeeper.domain.errors import WatchkeeperError
 
     async with machine:
@@ -42,7 +43,8 @@ async def _finding(machine: "Machine") -> Finding:
             what, _, advice = (machine.problem or "it did not answer").partition("\n")
             return Finding("hosts", "broken", what, advice)
         units = sum(bool(host.unit) for host in hosts)
-        said = f"{machine.name or 'this machine'}: {units} units, {len(hosts) - units} plain processes that listen"
+        there = f"{units} units, {len(hosts) - units} plain processes that listen" if counted else "it answers"
+        said = f"{machine.name or 'this machine'}: {there}"
         lacks: list[str] = []
         if survey.uid != 0:
             lacks.append("whose ports are whose, variables and ends of others' processes (root)")
