@@ -5,7 +5,7 @@ change with its event, and calls `heal` again whenever something an incident wai
 """
 
 import asyncio
-from collections.abc import AsyncGenerator, Callable, Collection
+from collections.abc import AsyncGenerator, Callable, Collection, Sequence
 from contextlib import aclosing, suppress
 from dataclasses import dataclass, replace
 from datetime import UTC, timedelta
@@ -14,6 +14,7 @@ from typing import Any
 from watchkeeper.decide import Decide, made_by_model, outlived, worse
 from watchkeeper.domain import (
     LOOP,
+    Alert,
     Approval,
     Conflict,
     Decision,
@@ -140,6 +141,8 @@ class Loop:
                 plan = agreed.plan
             if plan is None and bereft is None:
                 plan = await put_back(root, incident, at, passed, self._store, self._watch, self._decide)
+            if plan is None and await self._joined(incident, firing):
+                continue  # it may be the cause
             if plan is None and await self._fixing.subsides(incident, firing):
                 await self._watch.next_look(root, quickly=False)
                 continue
@@ -296,7 +299,7 @@ class Loop:
             alert.status == "pending"
             and alert.resource in upstream
             and (alert.covers_services or alert.resource not in carriers)
-            for alert in at.alerts
+            for alert in (*at.alerts, *self._watch.situation(upstream).alerts)
         )
         shown = any(alert.id in at.showing for alert in firing if alert.resource == root)
         if shown and not brewing:
@@ -306,6 +309,12 @@ class Loop:
             return None
         await self._watch.next_look(root, quickly=brewing)
         return None
+
+    async def _joined(self, incident: Incident, firing: Sequence[Alert]) -> bool:
+        """Whether an alert has joined it since it was looked at."""
+        known = await self._store.get(Incident, incident.id)
+        fires = self._desk.firing(known, self._watch.situation(known.resources))
+        return not {alert.id for alert in fires} <= {alert.id for alert in firing}
 
     async def _approval(self, incident: Incident) -> Approval | None:
         current = await self._store.get(Incident, incident.id)
