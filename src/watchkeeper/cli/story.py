@@ -64,6 +64,8 @@ def tell(screen: Console, detail: dict[str, Any], chain: dict[str, Any]) -> None
         screen.print(Text(f"{said}{over}. {alert['summary']}".rstrip()), soft_wrap=True)
     if incident["diagnosis"]:
         _diagnosis(screen, incident["diagnosis"], chain)
+        for told in incident["spared"]:
+            prose(screen, told, 2)
     _changes(screen, detail["changes"], incident["opened_at"])
     decided = [event["data"] for event in detail["events"] if event["kind"].startswith("approval.")]
     notes = {data["fix"]: data["note"] for data in decided if "note" in data}

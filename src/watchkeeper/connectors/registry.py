@@ -9,7 +9,17 @@ from pathlib import Path
 from typing import Any, Literal
 
 from watchkeeper.connectors.definitions import load_rules, load_runbooks
-from watchkeeper.domain import ConfigurationError, Connector, NotFound, Reading, Resource, Rule, Runbook, Tool
+from watchkeeper.domain import (
+    ConfigurationError,
+    Connector,
+    HearsModels,
+    NotFound,
+    Reading,
+    Resource,
+    Rule,
+    Runbook,
+    Tool,
+)
 from watchkeeper.settings import ResourceSettings
 
 Origin = Literal["packaged", "file", "changed", "learned"]
@@ -52,6 +62,12 @@ class Registry:
             if tool.name in self.tools:
                 raise ConfigurationError(f"Two connectors bring a tool `{tool.name}`.", "Uninstall one of them.")
         self._by_kind[connector.kind] = connector
+
+    def hear(self, predictions: Any) -> None:
+        """From now on this takes what model servers push."""
+        for kind, connector in list(self._by_kind.items()):
+            if isinstance(connector, HearsModels):
+                self._by_kind[kind] = connector.hearing(predictions)
 
     def measure(self, resources: Iterable[ResourceSettings]) -> None:
         """From now on the user's own rules and runbooks may name the user's own metrics."""

@@ -2,7 +2,7 @@
 
 from watchkeeper.domain.clock import Clock, clock, now
 from watchkeeper.domain.condition import Condition, Scope, numbers, scope
-from watchkeeper.domain.connector import Connector, ListsClients
+from watchkeeper.domain.connector import Connector, HearsModels, ListsClients
 from watchkeeper.domain.errors import (
     ConfigurationError,
     Conflict,
@@ -69,6 +69,7 @@ __all__ = [
     "FixStatus",
     "Forbidden",
     "Health",
+    "HearsModels",
     "Held",
     "Hold",
     "Host",

@@ -74,3 +74,12 @@ class ListsClients(Protocol):
         """The IP addresses of its clients, one for each connection, without those of this session; None where that
         cannot be told. Must not raise for a server that is down. Asked for twice a minute, while nothing alerts."""
         ...
+
+
+@runtime_checkable
+class HearsModels(Protocol):
+    """What a connector may have besides: it looks at what model servers push."""
+
+    def hearing(self, predictions: Any) -> Connector[Any]:
+        """The same connector, with what takes and keeps the pushes of this server."""
+        ...

@@ -8,6 +8,7 @@ from pydantic import TypeAdapter
 
 from watchkeeper.domain import Alert, Event, Fix, Incident
 from watchkeeper.domain.change import NOTHING_CHANGED
+from watchkeeper.domain.spared import spared
 from watchkeeper.domain.spoken import spoken
 from watchkeeper.domain.unwatched import unwatched
 
@@ -77,6 +78,7 @@ def report_markdown(
         sure = "" if diagnosis.confidence is None else f", confidence {diagnosis.confidence:.2f}"
         lines += ["", "## Diagnosis", "", f"{diagnosis.cause} ({diagnosis.author}{sure})", "", diagnosis.reasoning, ""]
         lines += [f"- {evidence.what}" for evidence in diagnosis.evidence]
+        lines += [f"- {told}" for told in spared(incident.roots, alerts)]
         if diagnosis.against:
             lines += ["", "Against it:", "", *(f"- {evidence.what}" for evidence in diagnosis.against)]
         if diagnosis.ruled_out:

@@ -4,6 +4,8 @@ from watchkeeper.predictions.body import Named, PushBody, Refused, Version
 from watchkeeper.predictions.intake import Taken
 from watchkeeper.predictions.joining import Labels
 from watchkeeper.predictions.kept import Sender
+from watchkeeper.predictions.lasting import Lasting, lasting
+from watchkeeper.predictions.lately import Lately, Recent, Usually
 from watchkeeper.predictions.predictions import Model, Predictions, Summed
 from watchkeeper.predictions.records import TakenRows, Where
 from watchkeeper.predictions.references import ReferenceBody
@@ -14,10 +16,13 @@ __all__ = [
     "Drift",
     "Holds",
     "Labels",
+    "Lasting",
+    "Lately",
     "Model",
     "Named",
     "Predictions",
     "PushBody",
+    "Recent",
     "ReferenceBody",
     "Refused",
     "Sender",
@@ -26,6 +31,8 @@ __all__ = [
     "Summed",
     "Taken",
     "TakenRows",
+    "Usually",
     "Version",
     "Where",
+    "lasting",
 ]

@@ -18,6 +18,7 @@ from watchkeeper.predictions.figures import Counted, Row
 from watchkeeper.predictions.intake import TIDY, Intake, Push, Taken
 from watchkeeper.predictions.joining import Labels
 from watchkeeper.predictions.kept import Sender
+from watchkeeper.predictions.lately import Recent
 from watchkeeper.predictions.records import Records, Told, Where
 from watchkeeper.predictions.shelf import Shelf
 from watchkeeper.store import Store, schema
@@ -117,6 +118,10 @@ class Predictions:
         if not found:
             raise NotFound(f"Nothing was heard of a model {name}.", "`watchkeeper models` lists those that were.")
         return found[0]
+
+    def recent(self, name: str) -> Recent:
+        """What follows one model from look to look."""
+        return Recent(self, name)
 
     async def summary(self, name: str, version: str | None, since: datetime, segment: str | None = None) -> Summed:
         """Of one version or all; of one segment by its records. Raises NotFound, NotInstalled."""

@@ -130,6 +130,7 @@ async def _assembled(
         await decide.llm.load()
     silences.windows = decide.windows.standing
     predictions = _predictions(settings, store)
+    registry.hear(predictions)
     learner = Learner(store, decide)
     async with Engine(kept=Kept(settings.data / "kept")) as engine, AsyncExitStack() as stack:
         await stack.enter_async_context(predictions.running())

@@ -32,6 +32,7 @@ from watchkeeper.domain import (
     now,
 )
 from watchkeeper.domain.outside import OutsideAlert
+from watchkeeper.domain.spared import spared
 
 T = TypeVar("T")
 
@@ -168,6 +169,8 @@ class IncidentView(View):
     reopened: int
     diagnosis: Diagnosis | None
     alerts: list[Alert]
+    spared: list[str]
+    """Of each model that got worse because of a root: that it is the root which is to be mended."""
     fixes: list[str]
     approval: Approval | None
     merged_into: str | None = None
@@ -205,6 +208,7 @@ class IncidentView(View):
             reopened=incident.reopened,
             diagnosis=incident.diagnosis,
             alerts=sorted(alerts, key=lambda alert: alert.pending_at),
+            spared=list(spared(incident.roots, alerts)),
             fixes=list(incident.fixes),
             approval=approval,
             merged_into=incident.merged_into,

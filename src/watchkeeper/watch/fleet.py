@@ -263,7 +263,7 @@ def _with(resource: Resource, **changes: Any) -> Resource:
 
 def _not_alone(found: Found) -> Found:
     """Without what is watched only as what something else runs on, where nothing does."""
-    carriers = {resource.runs_on for resource, _, _ in found.values()}
+    carriers = {key for resource, _, _ in found.values() for key in (resource.runs_on, *resource.depends_on)}
 
     def wanted(resource: Resource, host: Host | None) -> bool:
         carrier = host is not None and resource.kind == host.kind

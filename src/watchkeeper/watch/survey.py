@@ -17,6 +17,7 @@ from watchkeeper.domain import (
     Connector,
     Event,
     Health,
+    HearsModels,
     Host,
     ListsClients,
     Network,
@@ -123,6 +124,8 @@ class Survey:
         """Hosts with what is watched on them; what has no host by itself."""
         groups: dict[str, tuple[Host | None, list[Member]]] = {}
         for key, (resource, host, connector) in self._fleet.found.items():
+            if isinstance(connector, HearsModels):
+                continue  # it has no place of its own: its processes are in what it runs on
             of = f"host {host.incarnation}" if host is not None else key
             groups.setdefault(of, (host, []))[1].append((resource, connector))
         return list(groups.values())

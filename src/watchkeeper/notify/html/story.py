@@ -6,6 +6,7 @@ from datetime import datetime
 
 from watchkeeper.domain import Alert, Approval, Effect, Event, Fix, Health, Incident, LogLine, Reading, Rule
 from watchkeeper.domain.figures import figure, unit
+from watchkeeper.domain.spared import spared
 from watchkeeper.domain.spoken import spoken
 from watchkeeper.notify.figures import changed, together, undone
 
@@ -46,6 +47,11 @@ class Story:
 
     def name(self, resource: str | None) -> str:
         return self.names.get(resource or "", (resource or "").rsplit("/", 1)[-1])
+
+    @property
+    def spared(self) -> tuple[str, ...]:
+        """Of each model that got worse because of a root: that it is the root which is to be mended."""
+        return spared(self.incident.roots, self.alerts)
 
     @property
     def begin(self) -> datetime:

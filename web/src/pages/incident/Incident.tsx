@@ -71,7 +71,7 @@ function Told({ detail }: { detail: Detail }) {
               <Decide approval={waiting} />
             </section>
           )}
-          {incident.diagnosis && <Diagnosed diagnosis={incident.diagnosis} />}
+          {incident.diagnosis && <Diagnosed diagnosis={incident.diagnosis} spared={incident.spared} />}
           {[...fixes]
             .sort((one, other) => Date.parse(one.started_at) - Date.parse(other.started_at))
             .map((fix) => (
@@ -104,7 +104,7 @@ function Told({ detail }: { detail: Detail }) {
   );
 }
 
-function Diagnosed({ diagnosis }: { diagnosis: Schemas["Diagnosis"] }) {
+function Diagnosed({ diagnosis, spared }: { diagnosis: Schemas["Diagnosis"]; spared: string[] }) {
   const nameOf = useNames();
   return (
     <section className="card">
@@ -115,6 +115,11 @@ function Diagnosed({ diagnosis }: { diagnosis: Schemas["Diagnosis"] }) {
       <Text size="sm" mb="xs">
         {diagnosis.reasoning}
       </Text>
+      {spared.map((told) => (
+        <Text key={told} size="sm" mb="xs">
+          {told}
+        </Text>
+      ))}
       <dl className="pairs">
         <dt>Root</dt>
         <dd>{nameOf(diagnosis.root)}</dd>

@@ -1,0 +1,203 @@
+"""One look at a model: what its processes pushed in the last seconds, beside what is usual for it."""
+
+import math
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from watchkeeper.connectors.model.wanted import ModelSettings
+from watchkeeper.domain import Reading, Resource, WatchkeeperError, now
+from watchkeeper.domain.spoken import spoken
+from watchkeeper.predictions import Lasting, Lately, Predictions, Recent, Usually, lasting
+
+USUAL_EVERY = 300.0
+"""Seconds after which what is usual is worked out anew, as long as nothing is worse than that."""
+LASTING_EVERY = 120.0
+"""Seconds after which quality and drift are: they move by the hour."""
+SHARE = 0.01
+"""Share of one core that these may take of each model."""
+SLOWER = 5.0
+"""Times its usual p95 from which a model is slow; as for HTTP services."""
+NOTICED = 0.05
+"""Seconds under which nobody calls a prediction slow."""
+_TOLD = 3
+
+
+@dataclass
+class ModelSession:
+    """What looks work on."""
+
+    resource: Resource
+    wanted: ModelSettings
+    predictions: Predictions | None
+    recent: Recent | None = None
+    usual: Usually | None = None
+    lasts: Lasting | None = None
+    unusual: bool = False
+    """Whether the last look was worse than usual: then what is usual stays as it is."""
+    due: dict[str, float] = field(default_factory=dict[str, float])
+    """By what is worked out seldom: when it is again, on the clock that does not jump."""
+
+
+async def look(session: ModelSession) -> Reading:
+    """Figures of now are of the last 15 s at least; what is usual of the last six hours without the last minutes."""
+    begun, at, name = time.perf_counter(), now(), session.resource.name
+    if session.predictions is None:
+        return Reading(session.resource.id, at, 0.0, error="No server takes what its monitors push.")
+    session.recent = session.recent or session.predictions.recent(name)
+    try:
+        lately = await session.recent.look()
+        if _due(session, "usual") and not (session.unusual and session.usual is not None):
+            started = time.perf_counter()
+            session.usual = await session.recent.usually()
+            _again(session, "usual", USUAL_EVERY, time.perf_counter() - started)
+        if _due(session, "lasting"):
+            started = time.perf_counter()
+            session.lasts = await lasting(session.predictions, name)
+            _again(session, "lasting", LASTING_EVERY, time.perf_counter() - started)
+    except WatchkeeperError as problem:
+        return Reading(session.resource.id, at, time.perf_counter() - begun, error=str(problem))
+    if not lately.senders:
+        ago = spoken((at - lately.heard_at).total_seconds())
+        error = f"None of its processes has been heard of for {ago}."
+        return Reading(session.resource.id, at, time.perf_counter() - begun, error=error)
+    metrics, facts = _of_now(lately, session.wanted, at)
+    if session.usual is not None and session.usual.known:
+        more, told = _beside(lately, session.usual, session.wanted)
+        metrics, facts = metrics | more, facts | told
+    if session.lasts is not None:
+        more, told = _of_days(session.lasts)
+        metrics, facts = metrics | more, facts | told
+    known = {key: value for key, value in metrics.items() if math.isfinite(value)}
+    session.unusual = _unusual(known)
+    configuration = {"versions": ", ".join(sorted(lately.versions))}
+    took = time.perf_counter() - begun
+    return Reading(session.resource.id, at, took, known, facts, _state(known, facts), configuration=configuration)
+
+
+def _due(session: ModelSession, what: str) -> bool:
+    return time.monotonic() >= session.due.get(what, 0.0)
+
+
+def _again(session: ModelSession, what: str, every: float, took: float) -> None:
+    session.due[what] = time.monotonic() + max(every, took / SHARE)
+
+
+def _of_now(lately: Lately, said: ModelSettings, at: datetime) -> tuple[dict[str, float], dict[str, str]]:
+    metrics = {
+        "replicas": float(len(lately.senders)),
+        "versions": float(len(lately.versions)),
+        "predictions_per_second": lately.predictions_per_second,
+        "error_ratio": lately.error_ratio,
+        "error_limit_ratio": said.errors,
+        "latency_p50_seconds": lately.latency_seconds(0.5),
+        "latency_p95_seconds": lately.latency_seconds(0.95),
+        "memory_bytes": float(sum(sender.memory_bytes for sender in lately.senders)),
+    }
+    if said.latency is not None:
+        metrics["latency_limit_seconds"] = said.latency
+    if lately.counted_at is not None:
+        metrics["quiet_seconds"] = max(0.0, (at - lately.counted_at).total_seconds())
+    errors = ", ".join(f"{name} ({times})" for name, times in lately.tally.errors.most_common(_TOLD))
+    served = ", ".join(f"{name} ({number})" if number > 1 else name for name, number in lately.versions.items())
+    return metrics, {"versions": served, "errors": errors}
+
+
+def _beside(lately: Lately, usual: Usually, said: ModelSettings) -> tuple[dict[str, float], dict[str, str]]:
+    """What is worse than usual, and by how much."""
+    slow, usually = lately.latency_seconds(0.95), usual.tally.latency_seconds(0.95)
+    metrics = {
+        "usual_latency_p95_seconds": usually,
+        "latency_ratio": slow / usually if usually and slow > NOTICED else 1.0 if usually else math.nan,
+        "usual_error_ratio": usual.tally.error_ratio(),
+        "usual_predictions_per_second": usual.predictions_per_second,
+        # One that always failed more often than the limit is told where it fails three times as often.
+        "error_limit_ratio": max(said.errors, 3 * usual.tally.error_ratio()),
+    }
+    if lately.counted_at is not None:
+        quiet = max(0.0, (lately.at - lately.counted_at).total_seconds())
+        metrics["expected_predictions"] = usual.predictions_per_second * quiet
+    facts = {"slow": f"95 of 100 take up to {_time(slow)}; usually {_time(usually)}"} if slow > NOTICED else {}
+    before = usual.tally.missing_ratio()
+    more = {name: ratio - before.get(name, 0.0) for name, ratio in lately.missing.items()}
+    worst = sorted(more, key=lambda name: -more[name])
+    metrics["missing_ratio"] = lately.missing[worst[0]] if worst else 0.0
+    metrics["missing_limit_ratio"] = said.missing
+    told = [name for name in worst if more[name] > said.missing]
+    metrics["missing_features"] = float(len(told))
+    facts["missing"] = _listed(
+        [f"{name} in {_percent(lately.missing[name])} (usually {_percent(before.get(name, 0.0))})" for name in told]
+    )
+    return metrics, facts
+
+
+def _of_days(lasts: Lasting) -> tuple[dict[str, float], dict[str, str]]:
+    metrics = {
+        "accuracy_ratio": lasts.accuracy.value,
+        "accuracy_low_ratio": lasts.accuracy.low,
+        "labels": float(lasts.accuracy.of),
+        "ndcg_ratio": lasts.ndcg.value,
+        "quality_drop_ratio": 0.0,
+        "drifted_columns": float(len(lasts.drifted)),
+        "largest_psi": max((each.psi for each in lasts.drifted), default=0.0),
+    }
+    facts = {"worse": "", "drifted": ""}
+    if fell := lasts.fell:
+        metrics["quality_drop_ratio"] = fell.before - fell.after
+        what = "accuracy" if fell.stream == "accuracy" else fell.stream.upper()
+        facts["worse"] = (
+            f"{what} fell from {_percent(fell.before)} to {_percent(fell.after)}, since {_moment(fell.since)}"
+        )
+    facts["drifted"] = _listed(
+        [
+            f"{each.name} (PSI {each.psi:.2f}{f', since {_moment(each.since)}' if each.since else ''})"
+            for each in lasts.drifted
+        ]
+    )
+    return metrics, facts
+
+
+def _unusual(metrics: Mapping[str, float]) -> bool:
+    return (
+        metrics.get("latency_ratio", 1.0) > SLOWER / 2
+        or metrics.get("missing_features", 0.0) > 0
+        or metrics.get("error_ratio", 0.0) > metrics["error_limit_ratio"]
+    )
+
+
+def _state(metrics: Mapping[str, float], facts: Mapping[str, str]) -> str:
+    parts = [f"{metrics['predictions_per_second']:.3g}/s"]
+    if "latency_p95_seconds" in metrics:
+        parts.append(f"p95 {_time(metrics['latency_p95_seconds'])}")
+    if metrics.get("error_ratio"):
+        parts.append(f"{_percent(metrics['error_ratio'])} errors")
+    if metrics.get("missing_features"):
+        parts.append(f"missing: {facts['missing']}")
+    if "accuracy_ratio" in metrics:
+        parts.append(f"accuracy {_percent(metrics['accuracy_ratio'])}")
+    if "ndcg_ratio" in metrics:
+        parts.append(f"NDCG@10 {metrics['ndcg_ratio']:.2f}")
+    if metrics.get("drifted_columns"):
+        parts.append(f"{metrics['drifted_columns']:.0f} drifted")
+    return ", ".join(parts)
+
+
+def _listed(parts: list[str]) -> str:
+    more = len(parts) - _TOLD
+    return ", ".join(parts[:_TOLD]) + (f" and {more} more" if more > 0 else "")
+
+
+def _percent(ratio: float) -> str:
+    return f"{ratio:.0%}" if ratio == 0 or ratio >= 0.1 else f"{ratio:.1%}"
+
+
+def _time(seconds: float) -> str:
+    if math.isnan(seconds):
+        return "not known"
+    return f"{seconds * 1000:.3g} ms" if seconds < 1 else f"{seconds:.3g} s"
+
+
+def _moment(said: str) -> str:
+    """An RFC 3339 time as people read it; the day, for this is of days."""
+    return datetime.fromisoformat(said).strftime("%d %b %H:%M")
