@@ -267,8 +267,11 @@ class Desk:
         return await self.change(incident.id, lambda i: i.because(reason), "fix.would", reason)
 
     async def diagnosed(self, incident: Incident, plan: Plan) -> Incident:
-        diagnosis = plan.diagnosis
+        diagnosis, known = plan.diagnosis, incident.diagnosis
         if diagnosis is None:
+            return incident
+        same = known and (known.cause, known.root) == (diagnosis.cause, diagnosis.root)
+        if same and incident.held(now()):  # it was told before, and nothing is done meanwhile
             return incident
         text = f"{diagnosis.cause} Plan: {', '.join(step.tool for step in plan.steps)} ({plan.author})"
         found = await self._grounded(incident, diagnosis)

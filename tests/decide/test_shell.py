@@ -30,6 +30,12 @@ def test_a_statement_bears_the_role_the_database_and_literals_that_cannot_break_
     assert "secs => 5.0" in words[8]
 
 
+def test_what_is_true_or_not_is_written_as_a_server_knows_it() -> None:
+    given = {"min_seconds": 60.0, "only_blocking": False, "application": "", "user": ""}
+    where = resource("orders", kind="postgres", runs_on="docker/lab/container/orders")
+    assert "(NOT false OR" in typed(by_hand(TOOLS["postgres_kill_idle_in_transaction"], where, given, {}))[8]
+
+
 def test_a_password_is_taken_from_where_it_is_kept_and_never_said() -> None:
     maxmemory = TOOLS["redis_set_maxmemory"]
     boxed = resource(

@@ -11,7 +11,7 @@ import pytest
 from tests.server.conftest import PATIENCE, Thing
 from tests.server.test_approvals import closed
 from tests.server.test_door import problem
-from watchkeeper.domain import Event, Fix, now
+from watchkeeper.domain import Event, Fix, Incident, now
 from watchkeeper.notify.telling import TOLD, Composer, wanted
 from watchkeeper.server import Runtime
 
@@ -53,6 +53,9 @@ async def test_within_maintenance_a_fault_is_held_and_at_its_end_it_goes_on(
     assert window["id"] in {one["id"] for one in status["maintenance"]}
     assert thing.changes == []
 
+    await auto.loop.heal(await auto.store.get(Incident, held.subject))  # as after any other look
+    told = await auto.store.events(kinds=("incident.diagnosed",), incident=held.subject)
+    assert len(told) == 1, "nothing has changed: it is told once"
     await end(operator, window)
     assert (await thing.event(*ENDED)).kind == "incident.closed"
     assert thing.changes == [0.2]

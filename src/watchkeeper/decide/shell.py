@@ -31,7 +31,7 @@ def by_hand(tool: Tool[Any], resource: Resource, arguments: Mapping[str, Any], f
     if (user := resource.settings.get("username")) and "redis-cli" in template:
         at += f" --user {quote(str(user))}"
     unit = resource.labels.get("service.unit")
-    given = {name: quote(str(value)) for name, value in arguments.items()}  # people paste it into a shell
+    given = {name: quote(_written(value)) for name, value in arguments.items()}  # people paste it into a shell
     again = f"start {host} with the command line that it was started with"
     for name, there in (("restart", f"end {host}, then {again}"), ("start", again)):
         manage = (
@@ -50,6 +50,11 @@ def by_hand(tool: Tool[Any], resource: Resource, arguments: Mapping[str, Any], f
     }
     command = _filled(template, places | given)
     return f"export {variable}={secret}; {command}" if variable else command
+
+
+def _written(value: Any) -> str:
+    """As a shell or a server knows it, which know nothing of `True` and `None`."""
+    return "" if value is None else str(value).lower() if isinstance(value, bool) else str(value)
 
 
 def _secret(resource: Resource, template: str) -> tuple[str, str]:

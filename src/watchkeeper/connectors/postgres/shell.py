@@ -28,4 +28,6 @@ def _quoted(statement: str) -> str:
 
 
 def _literal(value: Any) -> str:
-    return "'" + value.replace("'", "''") + "'" if isinstance(value, str) else str(value)
+    if isinstance(value, str):
+        return "'" + value.replace("'", "''") + "'"
+    return "NULL" if value is None else str(value).lower() if isinstance(value, bool) else str(value)
