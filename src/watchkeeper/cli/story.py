@@ -10,7 +10,9 @@ from watchkeeper.cli import feed
 from watchkeeper.cli.incidents import standing
 from watchkeeper.cli.screen import arguments, called, clock, counted, lasted, moment, prose
 from watchkeeper.cli.status import show_advice, show_waiting
+from watchkeeper.domain import Event
 from watchkeeper.domain.change import NOTHING_CHANGED
+from watchkeeper.domain.unwatched import unwatched
 
 VERDICT = {
     "healed": ("●", "green"),
@@ -119,11 +121,8 @@ def between(start: str | None, end: str | None, events: Sequence[dict[str, Any]]
     began, ended = moment(start), moment(end)
     if began is None or ended is None:
         return ""
-    away = 0.0
-    for event in events:
-        since, until = moment(event["data"].get("away_since")), moment(event["at"])
-        if event["kind"] == "server.started" and since and until:
-            away += max(0.0, (min(ended, until) - max(began, since)).total_seconds())
+    told = [Event(e["kind"], "", "", at, data=e["data"]) for e in events if (at := moment(e["at"]))]
+    away = unwatched(told, began, ended)
     said = lasted((ended - began).total_seconds())
     return f"{said}, {lasted(away)} of it unwatched" if away else said
 

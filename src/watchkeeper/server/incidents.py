@@ -20,7 +20,7 @@ from watchkeeper.domain import (
     Resource,
     now,
 )
-from watchkeeper.domain.unwatched import STARTED, gaps, unwatched
+from watchkeeper.domain.unwatched import AGAIN, LEFT, STARTED, gaps, unwatched
 from watchkeeper.handing import sentence
 from watchkeeper.incidents import ACTIVE
 from watchkeeper.loop import Submission
@@ -51,6 +51,7 @@ async def view(runtime: Runtime, incident: Incident) -> IncidentView:
     approval = await runtime.store.find(Approval, incident.approval) if incident.approval else None
     made = IncidentView.of(incident, alerts, approval)
     away = await runtime.store.events(kinds=(STARTED,), since=incident.opened_at, limit=1000)
+    away += await runtime.store.events(kinds=(LEFT, AGAIN), incident=incident.id, limit=1000)
     made.unwatched_seconds = round(unwatched(away, incident.opened_at, incident.closed_at or now()), 3)
     silenced = await runtime.silences.over(alerts, now()) if incident.status != "closed" else {}
     if alerts and len(silenced) == len(alerts):

@@ -39,7 +39,7 @@ from watchkeeper.store import Masker, Store
 from watchkeeper.store.scanning import Scanner
 from watchkeeper.telemetry import Metrics
 from watchkeeper.telemetry.traces import tracing
-from watchkeeper.watch import Noticer, Outside, Turns, Unseen, Watch
+from watchkeeper.watch import Noticer, Outside, Turns, Unseen, Watch, leaving
 
 log = structlog.get_logger(__name__)
 WORKFLOWS = "workflows.db"
@@ -192,6 +192,8 @@ async def _assembled(
                 if decide.amendments.standing is not None:
                     said += f"; policy was changed while it ran: {decide.amendments.standing.said}"
                 await store.emit(_started(sharing, said))
+                if not store.shared:  # another executor may look at what is not found here
+                    await leaving.noted(store, watch.fleet.resources, now())
                 await sharing.begin(loop)
                 lag = asyncio.create_task(metrics.measure_lag(), name="lag")
                 try:
