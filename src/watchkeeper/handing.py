@@ -61,8 +61,25 @@ def nothing_left(passed: Sequence[str], known: Diagnosis | None, fixes: Sequence
         why = f"{sentence(known.cause)} That is left to a person."
     else:
         why = sentence(known.cause) if known else "" if tried or others else "No runbook knows what to do about it."
-    parts = [why, f"Tried: {'; '.join(tried)}." if tried else "", f"Not done: {'; '.join(others)}." if others else ""]
+    parts = [
+        why,
+        f"Tried: {'; '.join(tried)}." if tried else "",
+        f"Not done: {'; '.join(together(others))}." if others else "",
+    ]
     return " ".join(filter(None, parts))
+
+
+def together(passed: Sequence[str]) -> list[str]:
+    """What has one reason in one sentence.
+
+    >>> together(["purge: it is full", "grow: nothing permits it", "flush: nothing permits it"])
+    ['purge: it is full', 'grow, flush: nothing permits it']
+    """
+    by_reason: dict[str, list[str]] = {}
+    for said in passed:
+        what, _, why = said.partition(": ")
+        by_reason.setdefault(why, []).append(what)
+    return [f"{', '.join(whats)}{f': {why}' if why else ''}" for why, whats in by_reason.items()]
 
 
 def what_to_do(
