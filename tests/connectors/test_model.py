@@ -16,6 +16,7 @@ import pytest
 
 from watchkeeper.connectors.model import ModelConnector, read
 from watchkeeper.connectors.model.placing import Places
+from watchkeeper.connectors.model.read import ModelSession
 from watchkeeper.domain import ConfigurationError, Reading, Resource, Rule, now
 from watchkeeper.domain.clock import clock
 from watchkeeper.hosts import LocalShell, Machine
@@ -81,10 +82,19 @@ class Process:
         await self._predictions.take("ranker", self._id, self._sequence, 0.0, PushBody.model_validate(content))
 
 
+async def compared(connector: ModelConnector, session: ModelSession) -> Reading:
+    """A look, once what is worked out beside it is there."""
+    await connector.read(session, None)
+    assert session.followed is not None
+    await session.followed.usual.settled()
+    await session.followed.lasts.settled()
+    return await connector.read(session, None)
+
+
 async def look(predictions: Predictions, *, settings: dict[str, Any] | None = None) -> Reading:
     connector = ModelConnector().hearing(predictions)
     async with connector.connect(replace(RANKER, settings=settings or {}), None) as session:
-        return await connector.read(session, None)
+        return await compared(connector, session)
 
 
 def fires(reading: Reading) -> set[str]:
@@ -100,7 +110,7 @@ async def test_figures_are_of_the_last_seconds_and_not_of_the_minute(predictions
     connector = ModelConnector().hearing(predictions)
     async with connector.connect(RANKER, None) as session:
         await process.push(50, seconds=2.0, missing=50)
-        first = await connector.read(session, None)
+        first = await compared(connector, session)
         assert first.metrics["latency_p95_seconds"] == pytest.approx(2.0, rel=0.02)
         assert first.metrics["missing_ratio"] == 1.0
         assert fires(first) == {"model-slow", "model-features-missing"}
@@ -127,7 +137,7 @@ async def test_what_is_usual_is_not_learnt_from_what_is_worse(predictions: Predi
         for _ in range(12):
             later.seconds += 100.0
             await process.push(300, seconds=2.0, missing=300)
-            readings.append(await connector.read(session, None))
+            readings.append(await compared(connector, session))
         reading = readings[-1]
         assert reading.metrics["usual_latency_p95_seconds"] == pytest.approx(0.01, rel=0.02)
         assert fires(reading) >= {"model-slow", "model-features-missing"}

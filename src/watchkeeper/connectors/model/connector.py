@@ -1,7 +1,7 @@
 """The connector for models; what their monitors push is taken and kept by `predictions`."""
 
-from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import aclosing
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -61,10 +61,9 @@ class ModelConnector:
                 runs_on=first.id if first and alone else None,
             )
 
-    @asynccontextmanager
-    async def connect(self, resource: Resource, host: Host | None) -> AsyncGenerator[ModelSession]:
-        """Nothing is held open."""
-        yield ModelSession(resource, wanted(resource.settings, resource.slug), self._predictions)
+    def connect(self, resource: Resource, host: Host | None) -> aclosing[ModelSession]:
+        """Nothing is held open but what is worked out beside the looks."""
+        return aclosing(ModelSession(resource, wanted(resource.settings, resource.slug), self._predictions))
 
     async def read(self, session: ModelSession, last: Reading | None) -> Reading:
         """Figures of the last seconds, beside what is usual."""

@@ -3,20 +3,18 @@
 import math
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 
+from watchkeeper.connectors.model.seldom import Seldom
 from watchkeeper.connectors.model.wanted import ModelSettings
 from watchkeeper.domain import Reading, Resource, WatchkeeperError, now
 from watchkeeper.domain.spoken import spoken
-from watchkeeper.predictions import Lasting, Lately, Predictions, Recent, Usually, lasting
+from watchkeeper.predictions import Lasting, Lately, Predictions, Usually, lasting
 
-USUAL_EVERY = 300.0
-"""Seconds after which what is usual is worked out anew, as long as nothing is worse than that."""
-LASTING_EVERY = 120.0
-"""Seconds after which quality and drift are: they move by the hour."""
-SHARE = 0.01
-"""Share of one core that these may take of each model."""
+USUAL_EVERY = timedelta(minutes=5)
+"""After which what is usual is worked out anew, as long as nothing is worse than that."""
+LASTING_EVERY = timedelta(minutes=2)
+"""After which quality and drift are: they move by the hour."""
 SLOWER = 5.0
 """Times its usual p95 from which a model is slow; as for HTTP services."""
 NOTICED = 0.05
@@ -24,64 +22,60 @@ NOTICED = 0.05
 _TOLD = 3
 
 
-@dataclass
 class ModelSession:
     """What looks work on."""
 
-    resource: Resource
-    wanted: ModelSettings
-    predictions: Predictions | None
-    recent: Recent | None = None
-    usual: Usually | None = None
-    lasts: Lasting | None = None
-    unusual: bool = False
-    """Whether the last look was worse than usual: then what is usual stays as it is."""
-    due: dict[str, float] = field(default_factory=dict[str, float])
-    """By what is worked out seldom: when it is again, on the clock that does not jump."""
+    def __init__(self, resource: Resource, wanted: ModelSettings, predictions: Predictions | None) -> None:
+        self.resource = resource
+        self.wanted = wanted
+        self.unusual = False
+        """Whether the last look was worse than usual: then what is usual stays as it is."""
+        self.followed = Followed(predictions, resource.name) if predictions is not None else None
+
+    async def aclose(self) -> None:
+        if self.followed is not None:
+            await self.followed.usual.aclose()
+            await self.followed.lasts.aclose()
+
+
+class Followed:
+    """What is known of one model."""
+
+    def __init__(self, predictions: Predictions, name: str) -> None:
+        self.recent = predictions.recent(name)
+        self.usual: Seldom[Usually] = Seldom(self.recent.usually, USUAL_EVERY)
+        self.lasts: Seldom[Lasting] = Seldom(lambda: lasting(predictions, name), LASTING_EVERY)
 
 
 async def look(session: ModelSession) -> Reading:
     """Figures of now are of the last 15 s at least; what is usual of the last six hours without the last minutes."""
-    begun, at, name = time.perf_counter(), now(), session.resource.name
-    if session.predictions is None:
+    begun, at, followed = time.perf_counter(), now(), session.followed
+    if followed is None:
         return Reading(session.resource.id, at, 0.0, error="No server takes what its monitors push.")
-    session.recent = session.recent or session.predictions.recent(name)
     try:
-        lately = await session.recent.look()
-        if _due(session, "usual") and not (session.unusual and session.usual is not None):
-            started = time.perf_counter()
-            session.usual = await session.recent.usually()
-            _again(session, "usual", USUAL_EVERY, time.perf_counter() - started)
-        if _due(session, "lasting"):
-            started = time.perf_counter()
-            session.lasts = await lasting(session.predictions, name)
-            _again(session, "lasting", LASTING_EVERY, time.perf_counter() - started)
+        lately = await followed.recent.look()
     except WatchkeeperError as problem:
         return Reading(session.resource.id, at, time.perf_counter() - begun, error=str(problem))
+    followed.lasts.turn()
+    if not session.unusual or followed.usual.value is None:
+        followed.usual.turn()
+    usual, lasts = followed.usual.value, followed.lasts.value
     if not lately.senders:
         ago = spoken((at - lately.heard_at).total_seconds())
         error = f"None of its processes has been heard of for {ago}."
         return Reading(session.resource.id, at, time.perf_counter() - begun, error=error)
     metrics, facts = _of_now(lately, session.wanted, at)
-    if session.usual is not None and session.usual.known:
-        more, told = _beside(lately, session.usual, session.wanted)
+    if usual is not None and usual.known:
+        more, told = _beside(lately, usual, session.wanted)
         metrics, facts = metrics | more, facts | told
-    if session.lasts is not None:
-        more, told = _of_days(session.lasts)
+    if lasts is not None:
+        more, told = _of_days(lasts)
         metrics, facts = metrics | more, facts | told
     known = {key: value for key, value in metrics.items() if math.isfinite(value)}
     session.unusual = _unusual(known)
     configuration = {"versions": ", ".join(sorted(lately.versions))}
     took = time.perf_counter() - begun
     return Reading(session.resource.id, at, took, known, facts, _state(known, facts), configuration=configuration)
-
-
-def _due(session: ModelSession, what: str) -> bool:
-    return time.monotonic() >= session.due.get(what, 0.0)
-
-
-def _again(session: ModelSession, what: str, every: float, took: float) -> None:
-    session.due[what] = time.monotonic() + max(every, took / SHARE)
 
 
 def _of_now(lately: Lately, said: ModelSettings, at: datetime) -> tuple[dict[str, float], dict[str, str]]:
