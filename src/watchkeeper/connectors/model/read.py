@@ -103,7 +103,7 @@ def _beside(lately: Lately, usual: Usually, said: ModelSettings) -> tuple[dict[s
     slow, usually = lately.latency_seconds(0.95), usual.tally.latency_seconds(0.95)
     metrics = {
         "usual_latency_p95_seconds": usually,
-        "latency_ratio": slow / usually if usually and slow > NOTICED else 1.0 if usually else math.nan,
+        "slowness_ratio": slow / usually if usually and slow > NOTICED else 1.0 if usually else math.nan,
         "usual_error_ratio": usual.tally.error_ratio(),
         "usual_predictions_per_second": usual.predictions_per_second,
         # One that always failed more often than the limit is told where it fails three times as often.
@@ -154,7 +154,7 @@ def _of_days(lasts: Lasting) -> tuple[dict[str, float], dict[str, str]]:
 
 def _unusual(metrics: Mapping[str, float]) -> bool:
     return (
-        metrics.get("latency_ratio", 1.0) > SLOWER / 2
+        metrics.get("slowness_ratio", 1.0) > SLOWER / 2
         or metrics.get("missing_features", 0.0) > 0
         or metrics.get("error_ratio", 0.0) > metrics["error_limit_ratio"]
     )

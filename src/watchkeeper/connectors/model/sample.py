@@ -20,7 +20,7 @@ SAMPLE = Reading(
         "memory_bytes": 400e6,
         "quiet_seconds": 2.0,
         "usual_latency_p95_seconds": 0.03,
-        "latency_ratio": 1.03,
+        "slowness_ratio": 1.03,
         "usual_error_ratio": 0.001,
         "usual_predictions_per_second": 29.0,
         "expected_predictions": 58.0,
