@@ -54,7 +54,7 @@ class Notifier:
         where a secret cannot be read."""
         self._store = store
         self._metrics = metrics
-        self._client = httpx.AsyncClient()
+        self._client = httpx.AsyncClient(verify=bool(said.all_channels))  # whose certificates take a while to read
         self._composer = Composer(store, silences, address)
         self._flapping = Flapping(store, said.flapping)
         self.deliverers = {

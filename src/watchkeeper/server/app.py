@@ -1,9 +1,10 @@
 """The FastAPI application."""
 
+from functools import cache
 from pathlib import Path
 
-from fastapi import FastAPI
-from starlette.routing import Route
+from fastapi import APIRouter, FastAPI
+from starlette.routing import BaseRoute, Route
 
 from watchkeeper import __version__
 from watchkeeper.decide import Access
@@ -102,17 +103,19 @@ def access(path: Path | None) -> Access:
     return Access(path, operations(ROUTERS))
 
 
+@cache
+def _routes() -> list[BaseRoute]:
+    """Of every operation, the same for every app of a process: what FastAPI finds out of each when it is first asked is
+    found out once."""
+    together = APIRouter(responses=RESPONSES, generate_unique_id_function=operation_id)
+    for router in ROUTERS:
+        together.include_router(router)
+    return together.routes
+
+
 def create_app(runtime: Runtime) -> FastAPI:
     """The API over a running system."""
-    app = Api(
-        title="Watchkeeper",
-        version=__version__,
-        description=ABOUT,
-        responses=RESPONSES,
-        generate_unique_id_function=operation_id,
-        docs_url=None,
-        redoc_url=None,
-    )
+    app = Api(title="Watchkeeper", version=__version__, description=ABOUT, docs_url=None, redoc_url=None)
     runtime.access = access(runtime.settings.policy.access)
     app.state.runtime = runtime
     if isinstance(runtime.sharing, Shared):
@@ -121,8 +124,7 @@ def create_app(runtime: Runtime) -> FastAPI:
     app.state.limiter = Limiter(runtime.settings.server.limits)
     app.add_middleware(Tagger)
     app.add_middleware(Doorkeeper, settings=runtime.settings.server, limiter=app.state.limiter)
-    for router in ROUTERS:
-        app.include_router(router)
+    app.router.routes.extend(_routes())
     console.install(app)
     app.router.routes.insert(0, Route("/mcp", Gate(runtime), include_in_schema=False))
     return app
