@@ -15,6 +15,7 @@ import pytest
 import redis
 import yaml
 
+from tests import migrated
 from tests.conftest import RedisServer, free_port, start_redis
 from tests.program import Program
 from watchkeeper.cli import main
@@ -117,6 +118,7 @@ class Up:
 def running(data: Path, *arguments: str, **environment: str) -> Iterator[Up]:
     """`watchkeeper up`, to be read line by line; stopped at the end."""
     port = free_port()
+    migrated.begin(data)
     said = ("up", "--data", str(data), "--port", str(port), *arguments)
     process = Program(*said, environment={**os.environ, **QUICK, **environment}, folder=data.parent)
     up = Up(data, port, process)

@@ -15,6 +15,7 @@ from typing import Any
 
 import httpx
 
+from tests import migrated
 from tests.conftest import free_port
 from tests.program import Program
 
@@ -47,6 +48,7 @@ class Server:
             "DOCKER_HOST": "unix:///nonexistent",
             **self.environment,
         }
+        migrated.begin(self.data)
         said = ("--config", str(self.config), "--data", str(self.data), "up", "--port", str(self.port))
         with (self.data.parent / "up.log").open("a") as log:
             if self.fresh:

@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tests import migrated
 from tests.domain.making import CACHE, after, fix, plan, resource, step
 from watchkeeper.decide.history import RESET, TAKEN_BACK, History
 from watchkeeper.domain import LOOP, Effect, Event, Fix, Principal, StepRecord, Verdict, now, tool
@@ -70,7 +71,7 @@ TOOLS = {"grow": grow, "show": show}
 
 @pytest.fixture
 async def store(tmp_path: Path) -> AsyncIterator[Store]:
-    async with Store.open(f"sqlite+aiosqlite:///{tmp_path / 'w.db'}") as made:
+    async with Store.open(migrated.url(tmp_path / "w.db")) as made:
         yield made
 
 

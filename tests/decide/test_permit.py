@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from tests import migrated
 from tests.domain.making import CACHE, plan, reading, resource, situation, step
 from tests.watch.fakes import Scripted
 from watchkeeper.connectors import Registry
@@ -55,7 +56,7 @@ async def decide(tmp_path: Path) -> AsyncIterator[Decide]:
     connector.tools = (show, grow, restart)
     masker = Masker()
     masker.learn("hunter22")
-    async with Store.open(f"sqlite+aiosqlite:///{tmp_path / 'w.db'}", masker) as store:
+    async with Store.open(migrated.url(tmp_path / "w.db"), masker) as store:
         yield Decide(Registry([connector]), Policy(PolicySettings(changes_per_hour=2), "auto"), store)
 
 

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest_asyncio
 
+from tests import migrated
 from watchkeeper.connectors import Registry
 from watchkeeper.decide.model import ModelPlanner
 from watchkeeper.domain import Alert, Event, Health, Incident, LogLine, Reading, Resource, now
@@ -87,7 +88,7 @@ class Around:
 @pytest_asyncio.fixture(scope="module")
 async def store(tmp_path_factory: Any) -> AsyncIterator[Store]:
     folder: Path = tmp_path_factory.mktemp("llm")
-    async with Store.open(f"sqlite+aiosqlite:///{folder / 'w.db'}", Masker()) as opened:
+    async with Store.open(migrated.url(folder / "w.db"), Masker()) as opened:
         yield opened
 
 

@@ -1,13 +1,12 @@
 """A store, and notifiers over it whose waits are short."""
 
-import shutil
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
-import pytest_asyncio
 
+from tests import migrated
 from tests.domain.making import CACHE, alert
 from watchkeeper.domain import Event, Incident, now
 from watchkeeper.notify import Notifier, Silences, deliverer
@@ -26,20 +25,10 @@ def quick(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(deliverer, "LAST_SECONDS", 0.05)
 
 
-@pytest_asyncio.fixture(scope="session", loop_scope="session")
-async def migrated(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A database with nothing in it but its tables, which take a while to make."""
-    path = tmp_path_factory.mktemp("migrated") / "w.db"
-    async with Store.open(f"sqlite+aiosqlite:///{path}"):
-        pass
-    return path
-
-
 @pytest.fixture
-def database(migrated: Path, tmp_path: Path) -> str:
+def database(tmp_path: Path) -> str:
     """The URL of one of a test's own."""
-    shutil.copy(migrated, tmp_path / "w.db")
-    return f"sqlite+aiosqlite:///{tmp_path / 'w.db'}"
+    return migrated.url(tmp_path / "w.db")
 
 
 @pytest.fixture

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from tests import migrated
 from tests.conftest import RedisServer, start_redis
 from tests.domain.making import CACHE, fix, incident, plan, resource, step
 from watchkeeper.connectors.redis import connector
@@ -187,7 +188,7 @@ async def test_what_changed_the_day_before_yesterday_is_not_lately(store: Store)
 
 @pytest.fixture
 async def store(tmp_path: Path) -> AsyncIterator[Store]:
-    async with Store.open(f"sqlite+aiosqlite:///{tmp_path / 'w.db'}") as opened:
+    async with Store.open(migrated.url(tmp_path / "w.db")) as opened:
         yield opened
 
 

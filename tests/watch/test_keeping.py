@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from tests import migrated
 from tests.domain.making import CACHE, after, alert, incident, reading, rule
 from watchkeeper.domain.trace import MOST, Trace, trace_id
 from watchkeeper.settings import WatchSettings
@@ -26,7 +27,7 @@ async def test_nothing_is_deleted_for_a_while_after_the_clock_was_set_by_hours(
     monkeypatch.setattr(keeping, "PRUNED", 0.0)
     monkeypatch.setattr(keeping, "keep_traces", nothing_to_keep)
     asked: list[object] = []
-    async with Store.open(f"sqlite+aiosqlite:///{tmp_path / 'w.db'}") as store:
+    async with Store.open(migrated.url(tmp_path / "w.db")) as store:
         made = Keeping(store, WatchSettings(), lambda resource, since: [])
 
         async def prune(**before: object) -> tuple[int, int]:
@@ -47,7 +48,7 @@ async def test_nothing_is_deleted_for_a_while_after_the_clock_was_set_by_hours(
 async def test_what_the_report_on_an_incident_needs_outlives_the_readings(tmp_path: Path) -> None:
     """However often it is tidied up, and while the incident goes on."""
     of = alert(at=after(0), incident="inc-1")
-    async with Store.open(f"sqlite+aiosqlite:///{tmp_path / 'w.db'}") as store:
+    async with Store.open(migrated.url(tmp_path / "w.db")) as store:
         await store.save(incident())
         await store.save(of)
         looks = [reading(CACHE, after(second), used=second / 100, other=1.0) for second in range(-3600, 100)]
@@ -67,7 +68,7 @@ async def test_what_the_report_on_an_incident_needs_outlives_the_readings(tmp_pa
 
 
 async def test_readings_are_kept_at_full_rate_for_a_while_after_an_incident(tmp_path: Path) -> None:
-    async with Store.open(f"sqlite+aiosqlite:///{tmp_path / 'w.db'}") as store:
+    async with Store.open(migrated.url(tmp_path / "w.db")) as store:
         made = Keeping(store, WatchSettings(), lambda resource, since: [])
         made.looked(reading(CACHE, after(0)))
         made.busy.add(CACHE.id)

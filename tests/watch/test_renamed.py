@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from tests import migrated
 from watchkeeper.domain import Alert, Health, Resource, now
 from watchkeeper.store import Store
 from watchkeeper.watch.renamed import retire
@@ -37,7 +38,7 @@ async def test_only_what_was_removed_is_gone_with_its_alerts(
     async def vanished(resource: Resource) -> None:
         told.append(resource)
 
-    async with Store.open(f"sqlite+aiosqlite:///{tmp_path / 'watchkeeper.db'}") as store:
+    async with Store.open(migrated.url(tmp_path / "watchkeeper.db")) as store:
         async with store.transaction() as transaction:
             await transaction.put_resources([CACHE, INSIDE, FAR])
         for resource in (CACHE, INSIDE, FAR):

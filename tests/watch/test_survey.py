@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from tests import migrated
 from tests.domain.making import resource
 from tests.watch.fakes import FakeHost, Hosts, Scripted, hang
 from watchkeeper.connectors import Registry
@@ -58,7 +59,7 @@ class Scene:
 
 @pytest.fixture
 async def store(tmp_path: Path) -> AsyncIterator[Store]:
-    async with Store.open(f"sqlite+aiosqlite:///{tmp_path / 'w.db'}") as opened:
+    async with Store.open(migrated.url(tmp_path / "w.db")) as opened:
         yield opened
 
 

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from tests import migrated
 from tests.domain.making import CACHE, T0, alert, reading, resource, rule
 from tests.watch.fakes import FakeHost, Hosts, Scripted, hang
 from watchkeeper.connectors import Registry
@@ -46,7 +47,7 @@ def play(tmp_path: Path) -> Play:
 
     @asynccontextmanager
     async def playing(*connectors: Scripted, **more: Any) -> AsyncIterator[Scene]:
-        url = f"sqlite+aiosqlite:///{tmp_path / 'w.db'}"
+        url = migrated.url(tmp_path / "w.db")
         async with Store.open(url) as store:
             scene = Scene(store, *connectors, **more)
             scene.url = url
@@ -181,7 +182,7 @@ async def test_secrets_of_a_host_are_learnt_before_anything_of_it_is_stored(play
 
 
 async def test_an_alert_of_a_rule_that_is_no_more_ends_with_the_start(play: Play, tmp_path: Path) -> None:
-    async with Store.open(f"sqlite+aiosqlite:///{tmp_path / 'w.db'}") as store:
+    async with Store.open(migrated.url(tmp_path / "w.db")) as store:
         await store.save(alert(rule="full"))
     connector = Scripted(CACHE, rules=[rule("reading.used > 0.1")])
     async with play(connector, rules={"full": {"enabled": False}}) as scene:
