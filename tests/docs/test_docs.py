@@ -12,6 +12,7 @@ import yaml
 
 from tests.docs.conftest import Homes
 from tests.docs.pages import PAGES, ROOT, SHELL, Block, blocks, of
+from tests.typed import typed
 from watchkeeper.cli.app import own_commands
 from watchkeeper.connectors import Registry
 from watchkeeper.connectors.definitions import parse_rules, parse_runbook
@@ -66,19 +67,21 @@ def bare(command: str) -> str:
 def test_every_command_that_needs_docker_can_be_typed() -> None:
     """In a lab of its own, which is taken down at the end."""
     own = f"--name docs-{os.getpid()}"
-    path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
+    with typed() as commands:
+        path = f"{commands}:{Path(sys.executable).parent}:{os.environ['PATH']}"
 
-    def typed(command: str) -> subprocess.CompletedProcess[str]:
-        line = re.sub(r"^(watchkeeper lab (?!faults)\w+)", rf"\1 {own}", command)
-        return subprocess.run(["bash", "-c", line], env=os.environ | {"PATH": path}, capture_output=True, text=True)
+        def run(command: str) -> subprocess.CompletedProcess[str]:
+            line = re.sub(r"^(watchkeeper lab (?!faults)\w+)", rf"\1 {own}", command)
+            return subprocess.run(["bash", "-c", line], env=os.environ | {"PATH": path}, capture_output=True, text=True)
 
-    try:
-        for block in of(*SHELL):
-            for command in block.commands if block.needs_docker else ():
-                done = typed(command)
-                assert done.returncode == block.exit_code, f"{block.where}: {command}\n{done.stdout}\n{done.stderr}"
-    finally:
-        typed("watchkeeper lab down")
+        try:
+            for block in of(*SHELL):
+                for command in block.commands if block.needs_docker else ():
+                    done = run(command)
+                    said = f"{block.where}: {command}\n{done.stdout}\n{done.stderr}"
+                    assert done.returncode == block.exit_code, said
+        finally:
+            run("watchkeeper lab down")
 
 
 def test_what_is_not_run_says_why() -> None:
