@@ -24,7 +24,7 @@ from watchkeeper_monitor import Monitor
 from .answer import BAD, ESCALATE_BELOW, GOOD
 from .model import Model
 from .practice import ModelUnavailable, Practice
-from .stores import Stores, open_stores
+from .stores import UNKNOWN, Stores, open_stores
 
 logging.basicConfig(format="%(asctime)s %(levelname)s %(name)s %(message)s", level=logging.INFO)
 FOLDER = Path(os.environ.get("SUPPORT_BOT_MODEL", "/app/model"))
@@ -88,7 +88,7 @@ class Bot:
             text=asked.question,
             escalated=answer.escalated,
             segment=plan,
-            features={"plan": plan},
+            features={"plan": None if plan == UNKNOWN else plan},
             id=id,
         )
         monitor.count("answers from the cache" if found else "answers by the model")
