@@ -90,6 +90,9 @@ def test_a_model_that_lacks_its_features_is_not_blamed_for_the_store_that_is_ful
 
             asked = up.until(lambda event: event["kind"] == "approval.requested")
             up.until(lambda event: event["kind"] == "alert.firing" and "model-features-missing" in event["text"])
+            status = run("status", "--data", str(up.data)).out
+            assert f"It is part of what is wrong with {name}: what waits for you is told there." in status
+            assert status.count("watchkeeper approve") == 1, status
             incidents = run("incidents", "--data", str(up.data), "--json").json
             assert [one["id"] for one in incidents["items"]] == [asked["incident"]], "one fault, one incident"
             told = run("show", asked["incident"], "--data", str(up.data)).out

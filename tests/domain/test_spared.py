@@ -13,8 +13,8 @@ SLOW = Alert("alr-1", "model-slow", RANKER, "warning", Health.DEGRADED, "firing"
 
 def test_a_model_suffers_from_a_root_that_is_none() -> None:
     assert spared([REDIS], [SLOW]) == (
-        "The model ranker (model-slow) suffers from what is wrong with cache: it is cache that is to be mended; nothing "
-        "here speaks for retraining ranker.",
+        "The model ranker (model-slow) suffers from what is wrong with cache: it is cache that is to be mended; "
+        "nothing here speaks for retraining ranker.",
     )
 
 

@@ -121,10 +121,12 @@ def show(screen: "Console", page: dict[str, Any], approvals: list[dict[str, Any]
     else:
         screen.print(Text("\nNothing to watch was found. `watchkeeper doctor` says what is missing."))
     waits = {approval["incident"]: approval for approval in approvals if approval["incident"]}
+    unwell = [item for item in items if item["alerts"] or item["health"] in ("FAILED", "DEGRADED")]
     for item in items:
-        if item["alerts"] or item["health"] in ("FAILED", "DEGRADED"):
+        if item in unwell:
             screen.print()
-            _unwell(screen, item, waits.get(item["incident"]), page["paused"])
+            approval = waits.get(item["incident"])
+            _unwell(screen, item, approval, page["paused"], _elsewhere(item, approval, unwell))
         elif item["health"] == "UNKNOWN" and shortened(item["state"]) != item["state"]:
             screen.print()
             screen.print(health("UNKNOWN").append(f"  {item['slug']}", "bold").append(f"  {item['state']}"))
@@ -249,7 +251,17 @@ def metric(said: dict[str, Any] | None, *, known: bool = True) -> str:
     return f"{metric_words(said['name'])} {figure(said['name'], said['value'])}{limit}"
 
 
-def _unwell(screen: "Console", item: dict[str, Any], approval: dict[str, Any] | None, paused: str | None) -> None:
+def _elsewhere(item: dict[str, Any], approval: dict[str, Any] | None, unwell: list[dict[str, Any]]) -> str:
+    """Which of those that are unwell the approval is about, where that is told beside it and this one is not; else
+    empty."""
+    about = {step["resource"] for step in approval["plan"]["steps"]} if approval else set[str]()
+    told = [one["slug"] for one in unwell if one["id"] in about]
+    return "" if item["id"] in about else ", ".join(told)
+
+
+def _unwell(
+    screen: "Console", item: dict[str, Any], approval: dict[str, Any] | None, paused: str | None, elsewhere: str = ""
+) -> None:
     from rich.text import Text
 
     from watchkeeper.cli.screen import ago, health, prose
@@ -290,7 +302,9 @@ def _unwell(screen: "Console", item: dict[str, Any], approval: dict[str, Any] | 
         prose(screen, f"It has nothing to do here itself: `watchkeeper show {item['incident']}` {more}.", 2)
     if item["maintenance"]:
         prose(screen, Text(f"▲ {item['maintenance']}", "yellow"), 2)
-    if approval is not None:
+    if elsewhere:
+        prose(screen, f"It is part of what is wrong with {elsewhere}: what waits for you is told there.", 2)
+    elif approval is not None:
         show_waiting(screen, approval)
 
 
