@@ -184,6 +184,20 @@ async def test_that_nobody_asks_is_told_where_somebody_usually_does(predictions:
     assert fires(reading) == {"model-quiet"}
 
 
+async def test_its_clients_prove_that_it_answers(predictions: Predictions) -> None:
+    """Nobody else can ask it something that makes sense; and what nobody asked proves nothing."""
+    connector = ModelConnector().hearing(predictions)
+    process = Process(predictions)
+    await process.push(0)
+    async with connector.connect(RANKER, None) as session:
+        assert (await connector.probe(session)).ok is None
+        await process.push(90, errors=10)
+        failing = await connector.probe(session)
+        assert (failing.ok, failing.error) == (False, "10% of what its clients asked failed")
+        await process.push(200)
+        assert (await connector.probe(session)).ok
+
+
 async def test_processes_that_are_silent_are_no_data(predictions: Predictions, later: Later) -> None:
     await Process(predictions).push(100)
     later.seconds = 130.0

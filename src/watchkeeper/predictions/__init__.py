@@ -5,7 +5,7 @@ from watchkeeper.predictions.intake import Taken
 from watchkeeper.predictions.joining import Labels
 from watchkeeper.predictions.kept import Sender
 from watchkeeper.predictions.lasting import Lasting, lasting
-from watchkeeper.predictions.lately import Lately, Recent, Usually
+from watchkeeper.predictions.lately import LEAST, Lately, Recent, Usually
 from watchkeeper.predictions.predictions import Model, Predictions, Summed
 from watchkeeper.predictions.records import TakenRows, Where
 from watchkeeper.predictions.references import ReferenceBody
@@ -13,6 +13,7 @@ from watchkeeper.predictions.shelf import Holds, Shelf
 from watchkeeper_monitor import Drift, Summary
 
 __all__ = [
+    "LEAST",
     "Drift",
     "Holds",
     "Labels",

@@ -9,7 +9,7 @@ from typing import Any
 from watchkeeper.connectors.definitions import define
 from watchkeeper.connectors.levels import level_of
 from watchkeeper.connectors.model.placing import Places
-from watchkeeper.connectors.model.read import ModelSession, look
+from watchkeeper.connectors.model.read import ModelSession, answered, look
 from watchkeeper.connectors.model.sample import SAMPLE
 from watchkeeper.connectors.model.wanted import ModelSettings, wanted
 from watchkeeper.domain import Host, Level, Probe, Reading, Resource, Tool, now
@@ -70,8 +70,8 @@ class ModelConnector:
         return await look(session)
 
     async def probe(self, session: ModelSession) -> Probe:
-        """Nobody but its clients can ask it something that makes sense."""
-        return Probe(session.resource.id, now(), None, 0.0, "nothing besides what its processes tell")
+        """Nobody but its clients can ask it something that makes sense: whether they are answered."""
+        return await answered(session)
 
     def level(self, line: str) -> Level | None:
         return level_of(line)

@@ -7,16 +7,16 @@ from datetime import datetime, timedelta
 
 from watchkeeper.connectors.model.seldom import Seldom
 from watchkeeper.connectors.model.wanted import ModelSettings
-from watchkeeper.domain import Reading, Resource, WatchkeeperError, now
+from watchkeeper.domain import Probe, Reading, Resource, WatchkeeperError, now
 from watchkeeper.domain.spoken import spoken
-from watchkeeper.predictions import Lasting, Lately, Predictions, Usually, lasting
+from watchkeeper.predictions import LEAST, Lasting, Lately, Predictions, Usually, lasting
 
 USUAL_EVERY = timedelta(minutes=5)
 """After which what is usual is worked out anew, as long as nothing is worse than that."""
 LASTING_EVERY = timedelta(minutes=2)
 """After which quality and drift are: they move by the hour."""
 SLOWER = 5.0
-"""Times its usual p95 from which a model is slow; as for HTTP services."""
+"""Times its usual median, or p95, from which a model is slow; as for HTTP services."""
 NOTICED = 0.05
 """Seconds under which nobody calls a prediction slow."""
 _TOLD = 3
@@ -78,6 +78,27 @@ async def look(session: ModelSession) -> Reading:
     return Reading(session.resource.id, at, took, known, facts, _state(known, facts), configuration=configuration)
 
 
+async def answered(session: ModelSession) -> Probe:
+    """Whether those who asked in the last seconds were answered. Nothing is learnt where nobody did."""
+    begun, at, what = time.perf_counter(), now(), "what its clients asked was answered"
+
+    def made(ok: bool | None, error: str | None = None) -> Probe:
+        return Probe(session.resource.id, at, ok, time.perf_counter() - begun, what, error)
+
+    if session.followed is None:
+        return made(None, "no server takes what its monitors push")
+    try:
+        lately = await session.followed.recent.look()
+    except WatchkeeperError as problem:
+        return made(None, problem.what)
+    if not lately.tally.outcomes:
+        return made(None, "nobody asked it anything")
+    failed = lately.tally.error_ratio()
+    if failed > session.wanted.errors:
+        return made(False, f"{_percent(failed)} of what its clients asked failed")
+    return made(True)
+
+
 def _of_now(lately: Lately, said: ModelSettings, at: datetime) -> tuple[dict[str, float], dict[str, str]]:
     metrics = {
         "replicas": float(len(lately.senders)),
@@ -100,10 +121,15 @@ def _of_now(lately: Lately, said: ModelSettings, at: datetime) -> tuple[dict[str
 
 def _beside(lately: Lately, usual: Usually, said: ModelSettings) -> tuple[dict[str, float], dict[str, str]]:
     """What is worse than usual, and by how much."""
-    slow, usually = lately.latency_seconds(0.95), usual.tally.latency_seconds(0.95)
+    slower = [
+        (takes / took, quantile, takes, took)
+        for quantile in (0.5, 0.95)
+        if (takes := lately.latency_seconds(quantile)) > NOTICED and (took := usual.tally.latency_seconds(quantile)) > 0
+    ]
+    times, quantile, slow, usually = max(slower, default=(1.0, 0.95, math.nan, math.nan))
     metrics = {
-        "usual_latency_p95_seconds": usually,
-        "slowness_ratio": slow / usually if usually and slow > NOTICED else 1.0 if usually else math.nan,
+        "usual_latency_p95_seconds": usual.tally.latency_seconds(0.95),
+        "slowness_ratio": times if lately.tally.timed >= LEAST else math.nan,
         "usual_error_ratio": usual.tally.error_ratio(),
         "usual_predictions_per_second": usual.predictions_per_second,
         # One that always failed more often than the limit is told where it fails three times as often.
@@ -112,16 +138,17 @@ def _beside(lately: Lately, usual: Usually, said: ModelSettings) -> tuple[dict[s
     if lately.counted_at is not None:
         quiet = max(0.0, (lately.at - lately.counted_at).total_seconds())
         metrics["expected_predictions"] = usual.predictions_per_second * quiet
-    facts = {"slow": f"95 of 100 take up to {_time(slow)}; usually {_time(usually)}"} if slow > NOTICED else {}
+    told = "half" if quantile == 0.5 else "19 of 20"
+    facts = {"slow": f"{told} of its predictions take up to {_time(slow)}; usually {_time(usually)}" if slower else ""}
     before = usual.tally.missing_ratio()
     more = {name: ratio - before.get(name, 0.0) for name, ratio in lately.missing.items()}
     worst = sorted(more, key=lambda name: -more[name])
     metrics["missing_ratio"] = lately.missing[worst[0]] if worst else 0.0
     metrics["missing_limit_ratio"] = said.missing
-    told = [name for name in worst if more[name] > said.missing]
-    metrics["missing_features"] = float(len(told))
+    lacking = [name for name in worst if more[name] > said.missing]
+    metrics["missing_features"] = float(len(lacking))
     facts["missing"] = _listed(
-        [f"{name} in {_percent(lately.missing[name])} (usually {_percent(before.get(name, 0.0))})" for name in told]
+        [f"{name} in {_percent(lately.missing[name])} (usually {_percent(before.get(name, 0.0))})" for name in lacking]
     )
     return metrics, facts
 
