@@ -11,6 +11,7 @@ from watchkeeper.decide import Decide
 from watchkeeper.domain import Approval, Incident, Plan, now
 from watchkeeper.domain.change import Difference
 from watchkeeper.domain.situation import Situation
+from watchkeeper.domain.size import readable
 from watchkeeper.domain.spoken import spoken
 from watchkeeper.domain.tool import Limit
 from watchkeeper.store import Store
@@ -20,6 +21,9 @@ JUST = timedelta(minutes=10)
 """Who tightened it longer ago has seen what came of it, or was told."""
 GROWN = 1.1
 """What has grown by more than a tenth since then would have come to its former limit, too, or may have."""
+GROWS = 4
+"""So many times what a limit was do fixes raise it unasked, those of a day together; one alone goes no further."""
+GROWN_WITHIN = timedelta(days=1)
 KEPT = timedelta(minutes=3)
 """How far back it is looked how much was used; in the store, one look a minute is kept of what is well."""
 LASTS = timedelta(days=7)
@@ -55,7 +59,39 @@ async def respecting(plan: Plan, incident: Incident, at: Situation, store: Store
         lowered = await _lowered(plan.resources[0], limit, at, store, watch)
         if lowered is not None:
             return _asking(plan, plan.resources[0], lowered, incident, at, decide)
-    return plan
+    grown = await _grown(plan, store, decide)
+    return replace(plan, confirm=f"{plan.confirm} {grown}".strip()) if grown else plan
+
+
+async def _grown(plan: Plan, store: Store, decide: Decide) -> str:
+    """That a limit would be far above what it was before fixes of ours began to raise it, in a sentence; or nothing."""
+    for step in plan.steps:
+        for limit in decide.tools[step.tool].limits:
+            value = _number(str(step.arguments.get(limit.argument, "")))
+            base, since = await _before_ours(step.resource, limit, store)
+            if since is not None and value > GROWS * base:
+                ago = spoken(max(0.0, (now() - since).total_seconds()))
+                was = readable(base) if limit.metric.endswith("_bytes") else str(base)
+                return (
+                    f"{limit.setting} was {was} until {ago} before this was planned, and has been raised since; this "
+                    f"would be {value / base:.3g} times that. Growth beyond {GROWS} times is for a person."
+                )
+    return ""
+
+
+async def _before_ours(root: str, limit: Limit, store: Store) -> tuple[int, datetime | None]:
+    """What a limit was before the fixes of a day that raised it one after the other, and since when it is not that any
+    more: what others set meanwhile is where it begins."""
+    base, since = 0, None
+    for event in reversed(await store.happened(CHANGES, since=now() - GROWN_WITHIN, resources=(root,))):
+        changes = cast("list[dict[str, str]]", event.data.get("changes") or [])
+        change = next((one for one in changes if one["setting"] == limit.setting), None)
+        if change is None:
+            continue
+        if not event.data.get("fix") or not _number(change["before"]):
+            break
+        base, since = _number(change["before"]), event.at
+    return base, since
 
 
 async def put_back(

@@ -6,6 +6,8 @@ from contextlib import ExitStack
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
+from types import SimpleNamespace
+from typing import cast
 
 import httpx
 import pytest
@@ -14,9 +16,11 @@ import redis
 from tests.conftest import RedisServer, start_redis
 from tests.crash.harness import Server, serving
 from tests.domain.making import T0, incident, plan, resource, step
+from watchkeeper.connectors import Registry
+from watchkeeper.decide import Decide
 from watchkeeper.domain import LOOP, Approval, Decision, Event, Plan, now
 from watchkeeper.domain.tool import Limit
-from watchkeeper.overruling import _by_others, heeding
+from watchkeeper.overruling import _by_others, _grown, heeding
 from watchkeeper.store import Store
 
 pytestmark = pytest.mark.crash
@@ -166,6 +170,34 @@ async def test_what_a_restart_takes_back_of_a_fix_of_ours_nobody_has_lowered(
         found = await _by_others(cache.id, limit, store)
     assert found is not None
     assert (found.difference.before, found.difference.after, found.fix) == ("128", "32", by)
+
+
+@pytest.mark.parametrize(
+    ("changes", "value", "asked"),
+    [
+        ([(32, 128, "fix-1")], 128, False),  # as after a restart that took it back, before that is noticed
+        ([(32, 128, "fix-1")], 512, True),
+        ([(32, 64, "fix-1"), (64, 128, "fix-2")], 256, True),
+        ([(32, 128, "fix-1"), (128, 256, None)], 512, False),  # somebody else has set it since: from there it counts
+        ([], 512, False),
+    ],
+)
+async def test_a_limit_that_fixes_have_raised_already_is_raised_no_further_unasked(
+    tmp_path: Path, changes: list[tuple[int, int, str | None]], value: int, asked: bool
+) -> None:
+    cache, at = resource("cache"), now() - timedelta(hours=1)
+    decide = cast("Decide", SimpleNamespace(tools=Registry.installed().tools))
+
+    def told(number: int, before: int, after: int, fix: str | None) -> Event:
+        said = [{"setting": "maxmemory", "before": str(before * MIB), "after": str(after * MIB)}]
+        when = at + timedelta(minutes=number)
+        return Event("change.config", cache.id, "", when, resource=cache.id, data={"changes": said, "fix": fix})
+
+    async with Store.open(f"sqlite+aiosqlite:///{tmp_path / 'w.db'}") as store:
+        await store.emit(*(told(number, *one) for number, one in enumerate(changes)))
+        said = await _grown(plan(step("redis_set_maxmemory", cache, value=value * MIB)), store, decide)
+    assert bool(said) is asked
+    assert not asked or ("maxmemory was 32.0 MiB until" in said and "times that. Growth beyond 4 times" in said)
 
 
 async def test_the_very_same_is_not_asked_for_twice_and_what_differs_says_so(tmp_path: Path) -> None:

@@ -19,12 +19,13 @@ export function useNow(): number {
   );
 }
 
-/** How long ago; the exact time on hover. */
-export function When({ at }: { at: string }) {
+/** How long ago, or where it `lasts` for how long; the exact time on hover. */
+export function When({ at, lasts = false }: { at: string; lasts?: boolean }) {
   const present = useNow();
+  const said = ago(at, present);
   return (
     <time dateTime={at} title={new Date(at).toLocaleString("en-GB", { timeZoneName: "short" })} className="figure">
-      {ago(at, present)}
+      {lasts ? said.replace(/^(.*) ago$/, "for $1") : said}
     </time>
   );
 }

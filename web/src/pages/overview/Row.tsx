@@ -51,7 +51,7 @@ export const Row = memo(function Row({ item, incident }: { item: Resource; incid
       <div className="row-health">
         <HealthBadge health={item.health} />
         <p className="less">
-          <When at={item.since} />
+          <When at={item.since} lasts />
         </p>
       </div>
       <div className="row-metric">
