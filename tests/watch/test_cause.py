@@ -212,7 +212,7 @@ def test_what_is_healthy_between_the_root_and_its_victim_is_said() -> None:
     alerts = [alert(CACHE), alert(WEB, at=after(3))]
     assert objections("cache", alerts, graph("shop>cache", "web>shop"), shop=Health.HEALTHY) == [
         "web needs cache only through shop, which is healthy",
-        "shop needs cache too, and is healthy so far",
+        "shop needs cache too, and was healthy then",
     ]
     assert objections("cache", alerts, graph("shop>cache", "web>shop", "web>cache"), shop=Health.UNKNOWN) == []
 
@@ -234,7 +234,7 @@ def test_who_needs_the_root_too_and_is_well_is_said() -> None:
     resources = graph(*(f"shop-{n}>cache" for n in range(1, 6)))
     alerts = [alert(CACHE), alert(named("shop-1"))]
     assert objections("cache", alerts, resources) == [
-        "shop-2, shop-3, shop-4 and 1 more need cache too, and are healthy so far"
+        "shop-2, shop-3, shop-4 and 1 more need cache too, and were healthy then"
     ]
 
 

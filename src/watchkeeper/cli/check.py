@@ -42,7 +42,7 @@ def check(context: typer.Context) -> None:
         problems += own(settings, registry)
         problems += [*rules(settings, registry), *resources(settings, registry), *policy(settings), *notify(settings)]
         problems += [*checks(settings, registry), *misspelt_environments(settings)]
-        doubts += [*unknown_environments(settings), *without_buttons(settings)]
+        doubts += [*unknown_environments(settings), *without_buttons(settings), *unset(settings)]
         read = str(options.file() or read)
     problems += [*broken(registry), *references(registry), *exporters(registry)]
     fine = {
@@ -65,6 +65,15 @@ def check(context: typer.Context) -> None:
             typer.echo(f"Fine: {read}, its policy, {counted}.")
     if problems:
         raise typer.Exit(2)
+
+
+def unset(settings: "Settings") -> Iterator[Problem]:
+    """References that lead nowhere in this shell, which need not be the one of `up`."""
+    from watchkeeper.cli.doctor import credentials
+
+    for finding in credentials(settings):
+        if finding.state == "broken":
+            yield finding.found, "`watchkeeper up` does not start where that is so."
 
 
 def own(settings: "Settings", registry: "Registry") -> list[Problem]:

@@ -43,8 +43,8 @@ def incidents(
         return screen.print("No incident is active." if active else "There has been no incident.")
     made = table("id", "opened", "lasted", "status", "title", fold=("title",))
     for item in sorted(items, key=came, reverse=True):
-        began, ended = moment(item["opened_at"]), moment(item["closed_at"])
-        took = lasted((ended - began).total_seconds()) if began and ended else ""
+        began, seconds = moment(item["opened_at"]), unwell(item)
+        took = lasted(seconds) if seconds is not None else ""
         took += f" ({lasted(item['unwatched_seconds'])} unwatched)" if took and item["unwatched_seconds"] else ""
         day = began.astimezone().strftime("%Y-%m-%d ") if began else ""
         back = f", came back {clock(came(item))}" if item["reopened"] else ""
@@ -53,6 +53,32 @@ def incidents(
     if page["next"]:
         screen.print(f"There are more; the newest {limit} are shown: --limit N shows more.", style="dim")
     return None
+
+
+def unwell(incident: dict[str, Any]) -> float | None:
+    """For how long it was unwell, in seconds, without the time between its end and its coming back; None where it is
+    not over.
+
+    >>> alerts = [{"firing_at": "2026-03-01T12:00:00Z", "resolved_at": "2026-03-01T12:00:09Z"}]
+    >>> alerts += [{"firing_at": "2026-03-01T12:05:00Z", "resolved_at": "2026-03-01T12:05:04Z"}]
+    >>> times = {"opened_at": "2026-03-01T12:00:00Z", "closed_at": "2026-03-01T12:05:05Z", "alerts": alerts}
+    >>> unwell({**times, "reopened": 1}), unwell({**times, "reopened": 0})
+    (13.0, 305.0)
+    """
+    from watchkeeper.cli.screen import moment
+
+    began, ended = moment(incident["opened_at"]), moment(incident["closed_at"])
+    if began is None or ended is None:
+        return None
+    if not incident["reopened"]:
+        return (ended - began).total_seconds()
+    total, until = 0.0, began
+    for alert in sorted(incident["alerts"], key=lambda one: one["firing_at"] or ""):
+        since, over = moment(alert["firing_at"]), moment(alert["resolved_at"]) or ended
+        if since is not None and over > until:
+            total += (over - max(since, until)).total_seconds()
+            until = over
+    return total
 
 
 def came(incident: dict[str, Any]) -> str:
@@ -243,7 +269,8 @@ def _decide(context: typer.Context, verb: str, key: str, note: str) -> None:
         print_json(decided)
         return
     steps = ", ".join(
-        f"{step['tool']} {called(step)}".rstrip() + f" [{step['effect']}]" for step in decided["plan"]["steps"]
+        f"{step['tool']} {called(step)}".rstrip() + f" on {step['resource']} [{step['effect']}]"
+        for step in decided["plan"]["steps"]
     )
     where = f"`watchkeeper show {decided['incident']}`" if decided["incident"] else "the feed of `watchkeeper up`"
     typer.echo(f"{decided['status']}: {steps} ({decided['id']}). What comes of it: {where}.")

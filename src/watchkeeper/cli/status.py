@@ -358,7 +358,7 @@ def show_step(screen: "Console", step: dict[str, Any]) -> None:
     from watchkeeper.cli.screen import called, prose
 
     line = Text(f"    {step['tool']}", "bold").append(f" {called(step)}".rstrip(), "none")
-    screen.print(line.append(f"  [{step['effect']}]", "dim"))
+    screen.print(line.append(f" on {step['resource']}", "none").append(f"  [{step['effect']}]", "dim"), soft_wrap=True)
     if step["why"]:
         prose(screen, step["why"], 6)
     if step["by_hand"]:

@@ -7,7 +7,7 @@ from rich.console import Console
 from rich.text import Text
 
 from watchkeeper.cli import feed
-from watchkeeper.cli.incidents import standing
+from watchkeeper.cli.incidents import standing, unwell
 from watchkeeper.cli.screen import arguments, called, clock, counted, lasted, moment, prose
 from watchkeeper.cli.status import show_advice, show_waiting
 from watchkeeper.domain import Event
@@ -36,6 +36,8 @@ def tell(screen: Console, detail: dict[str, Any], chain: dict[str, Any]) -> None
     screen.print(Text(f"{incident['id']}  {incident['title']}", "bold"))
     line = standing(incident)
     took = between(incident["opened_at"], incident["closed_at"], detail["events"])
+    if took and incident["reopened"]:
+        took = f"{lasted(unwell(incident) or 0.0)} in all; it came back {incident['reopened']}×"
     screen.print(line.append(f" after {took}" if took else "").append(f" · {roots(incident)}", "none"))
     proofs = ["; ".join(fix["verdict"]["reasons"]) for fix in detail["fixes"] if fix["verdict"]]
     if incident["reason"] and incident["reason"] not in proofs:

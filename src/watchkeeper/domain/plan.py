@@ -44,6 +44,11 @@ class Step:
     def said(self) -> str:
         return self.tool if self.undo_of is None else f"undo of {self.tool}"
 
+    @property
+    def on(self) -> str:
+        """With the name of what it is done to."""
+        return f"{self.said} on {self.resource.rpartition('/')[2]}"
+
 
 @dataclass(frozen=True, slots=True)
 class Evidence:

@@ -72,7 +72,7 @@ class Approval:
     def asked(self, at: datetime) -> "Event":
         """What tells that it waits for a person, or who has agreed already."""
         waits = self.status == "waiting"
-        steps = f"{', '.join(step.said for step in self.plan.steps)} ({self.plan.effect})"
+        steps = f"{', '.join(step.on for step in self.plan.steps)} ({self.plan.effect})"
         said = f"waits for a person: {self.decision.reason}" if waits else f"is asked for by {self.decided_by}"
         return Event(
             "approval.requested" if waits else "approval.approved",

@@ -80,10 +80,11 @@ def _beside(
     cause = known.of[root].slug
     needing = {key for one in here for key in known.down.get(one, ())} - here - first.keys()
     needing = {key for key in needing if key not in known.of or not place(key, known.of) & first.keys()}
+    needing = {key for key in needing if not known.carried.get(key)}  # that it runs says nothing of what runs in it
     well = {key for key in needing if health(key) is Health.HEALTHY}
     if well:
-        needs, are = ("needs", "is") if len(well) == 1 else ("need", "are")
-        yield Evidence(root, at, f"{_names(well, known)} {needs} {cause} too, and {are} healthy so far")
+        needs, was = ("needs", "was") if len(well) == 1 else ("need", "were")
+        yield Evidence(root, at, f"{_names(well, known)} {needs} {cause} too, and {was} healthy then")
     blind = {key for key in known.needs(root) - here if key in known.of and health(key) is Health.UNKNOWN}
     if blind:
         gives = "gives" if len(blind) == 1 else "give"

@@ -52,12 +52,12 @@ export function Picture({ approval }: { approval: Approval }) {
               →
             </span>
             <div className="box">
-              <b>{noticed.length ? noticed.map(nameOf).join(", ") : "nobody else"}</b>
+              <b>{noticed.length ? noticed.map(nameOf).join(", ") : needed.length ? needed.map(nameOf).join(", ") : "nobody else"}</b>
               <span>
                 {noticed.length
                   ? `need${noticed.length > 1 ? "" : "s"} it, and may notice`
                   : needed.length
-                    ? `will notice; ${needed.map(nameOf).join(", ")} need${needed.length > 1 ? "" : "s"} it`
+                    ? `need${needed.length > 1 ? "" : "s"} it, and will not notice`
                     : "is known to need it"}
               </span>
             </div>
