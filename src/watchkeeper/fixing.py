@@ -130,7 +130,7 @@ class Fixing:
         if verdict.outcome != "healed" or not keep:
             return verdict
         alerts = await self._store.select(Alert, incident=incident.id) if incident else []
-        since = min((since, *(alert.pending_at for alert in alerts)))
+        since = min((since, *(alert.pending_at for alert in incident.present(alerts)))) if incident else since
         await self._watch.look(keep)
         return replace(verdict, reasons=(*losses(keep, self._watch.watchers, since), *verdict.reasons))
 

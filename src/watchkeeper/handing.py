@@ -4,7 +4,7 @@ it became graver, came back, or something was done about it in vain."""
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 
-from watchkeeper.domain import Alert, Diagnosis, Event, Fix, Incident, Verdict, now
+from watchkeeper.domain import Alert, Diagnosis, Event, Fix, Incident, Step, Verdict, now
 from watchkeeper.watch.stopped import AUTHOR as STOPPED
 from watchkeeper.watch.stopped import TO_DO
 
@@ -20,7 +20,7 @@ def taking_up(
     told = replace(told, incident=incident.id)
     text = f"{alert.rule} fires on {name}"
     if incident.status == "closed":
-        return incident.reopen(), [_event("incident.reopened", incident, text), told]
+        return incident.reopen(told.at), [_event("incident.reopened", incident, text), told]
     if not incident.handed:
         return incident, [told]
     new = all((one.rule, one.resource) != (alert.rule, alert.resource) for one in known)
@@ -67,6 +67,23 @@ def nothing_left(passed: Sequence[str], known: Diagnosis | None, fixes: Sequence
         f"Not done: {'; '.join(together(others))}." if others else "",
     ]
     return " ".join(filter(None, parts))
+
+
+def alike(one: Diagnosis, other: Diagnosis) -> bool:
+    """Whether they say the same, by evidence of the same places; its figures are others at every look."""
+    places = [[found.resource for found in each.evidence] for each in (one, other)]
+    said = [(each.cause, each.root, each.author, each.others) for each in (one, other)]
+    return places[0] == places[1] and said[0] == said[1]
+
+
+def called(step: Step) -> str:
+    """The call of a step, and on what.
+
+    >>> called(Step("grow", "docker/lab/redis/cache", {"value": 5}))
+    'grow(value=5) on cache'
+    """
+    given = ", ".join(f"{name}={value}" for name, value in step.arguments.items())
+    return f"{step.tool}({given}) on {step.resource.rpartition('/')[2]}"
 
 
 def together(passed: Sequence[str]) -> list[str]:

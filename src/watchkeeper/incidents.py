@@ -25,7 +25,7 @@ from watchkeeper.domain import (
     now,
 )
 from watchkeeper.domain.situation import Situation
-from watchkeeper.handing import handing, taking_up, told_of, what_to_do
+from watchkeeper.handing import alike, called, handing, taking_up, told_of, what_to_do
 from watchkeeper.score import Scorekeeper
 from watchkeeper.store import LeaseLost, Store, StoreAway, new_id
 from watchkeeper.waking import Waking
@@ -257,7 +257,7 @@ class Desk:
 
     async def would(self, incident: Incident, plan: Plan, decision: Decision) -> Incident:
         """Observe mode: what it would have done is written down once per plan."""
-        steps = ", ".join(f"{s.tool}({', '.join(f'{k}={v}' for k, v in s.arguments.items())})" for s in plan.steps)
+        steps = ", ".join(called(step) for step in plan.steps)
         reason = f"it would run {steps} ({plan.author}); {decision.reason}"
         current = await self._store.get(Incident, incident.id)
         if current.reason == reason:
@@ -270,11 +270,10 @@ class Desk:
         diagnosis, known = plan.diagnosis, incident.diagnosis
         if diagnosis is None:
             return incident
-        same = known and (known.cause, known.root) == (diagnosis.cause, diagnosis.root)
-        if same and incident.held(now()):  # it was told before, and nothing is done meanwhile
-            return incident
         text = f"{diagnosis.cause} Plan: {', '.join(step.tool for step in plan.steps)} ({plan.author})"
         found = await self._grounded(incident, diagnosis)
+        if incident.status == "diagnosing" and known and alike(known, found):
+            return incident  # it was told, and nothing was done since
         return await self.change(incident.id, lambda i: i.diagnosed(found), "incident.diagnosed", text)
 
     async def puzzled(self, incident: Incident, root: str, passed: Sequence[str], known: Diagnosis | None) -> Incident:
@@ -288,7 +287,7 @@ class Desk:
         return await self.change(incident.id, lambda i: i.diagnosed(found), "incident.diagnosed", found.cause)
 
     async def _grounded(self, incident: Incident, diagnosis: Diagnosis) -> Diagnosis:
-        alerts = await self._store.select(Alert, incident=incident.id)
+        alerts = incident.present(await self._store.select(Alert, incident=incident.id))
         fixes = await self._store.select(Fix, limit=50)
         return await grounded(diagnosis, alerts, self._seen_by(), now(), self._store.masker.text, fixes)
 

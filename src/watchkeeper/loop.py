@@ -283,7 +283,7 @@ class Loop:
         verdict = await judge(subject, quiet, self._watch.probe)
         if incident.fixes:
             return verdict
-        return await self._fixing.with_losses(verdict, present, incident, incident.opened_at)
+        return await self._fixing.with_losses(verdict, present, incident, incident.reopened_at or incident.opened_at)
 
     def _scope(self, incident: Incident) -> tuple[str, ...]:
         return (*incident.resources, *self._watch.neighbours(incident.resources))

@@ -88,7 +88,7 @@ class Story:
         return await self.tell("incident.closed", "healed: it is well")
 
     async def reopened(self) -> "Story":
-        self.incident = self.incident.reopen()
+        self.incident = self.incident.reopen(now())
         return await self.tell("incident.reopened", "full fires on cache")
 
 

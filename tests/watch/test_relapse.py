@@ -41,6 +41,6 @@ def test_what_recovered_by_itself_or_was_removed_does_not_relapse() -> None:
 
 
 def test_a_relapse_reopens_and_still_knows_what_was_tried() -> None:
-    again = closed(tried=("runbook:full#1@x",)).reopen()
+    again = closed(tried=("runbook:full#1@x",)).reopen(after(60))
     assert (again.status, again.outcome, again.closed_at, again.reopened) == ("open", None, None, 1)
     assert again.tried == ("runbook:full#1@x",)

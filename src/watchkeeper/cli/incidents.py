@@ -42,12 +42,12 @@ def incidents(
     if not items:
         return screen.print("No incident is active." if active else "There has been no incident.")
     made = table("id", "opened", "lasted", "status", "title", fold=("title",))
-    for item in sorted(items, key=came, reverse=True):
+    for item in sorted(items, key=lambda one: one["reopened_at"] or one["opened_at"], reverse=True):
         began, seconds = moment(item["opened_at"]), unwell(item)
         took = lasted(seconds) if seconds is not None else ""
         took += f" ({lasted(item['unwatched_seconds'])} unwatched)" if took and item["unwatched_seconds"] else ""
         day = began.astimezone().strftime("%Y-%m-%d ") if began else ""
-        back = f", came back {clock(came(item))}" if item["reopened"] else ""
+        back = f", came back {clock(item['reopened_at'])}" if item["reopened_at"] else ""
         made.add_row(item["id"], day + clock(item["opened_at"]), took, standing(item).append(back), item["title"])
     screen.print(made)
     if page["next"]:
@@ -56,40 +56,16 @@ def incidents(
 
 
 def unwell(incident: dict[str, Any]) -> float | None:
-    """For how long it was unwell, in seconds, without the time between its end and its coming back; None where it is
-    not over.
+    """For how long it was unwell, in seconds, without the time between its end and its return; None where it is not
+    over.
 
-    >>> alerts = [{"firing_at": "2026-03-01T12:00:00Z", "resolved_at": "2026-03-01T12:00:09Z"}]
-    >>> alerts += [{"firing_at": "2026-03-01T12:05:00Z", "resolved_at": "2026-03-01T12:05:04Z"}]
-    >>> times = {"opened_at": "2026-03-01T12:00:00Z", "closed_at": "2026-03-01T12:05:05Z", "alerts": alerts}
-    >>> unwell({**times, "reopened": 1}), unwell({**times, "reopened": 0})
-    (13.0, 305.0)
+    >>> unwell({"opened_at": "2026-03-01T12:00:00Z", "closed_at": "2026-03-01T12:05:05Z", "well_seconds": 290.0})
+    15.0
     """
     from watchkeeper.cli.screen import moment
 
     began, ended = moment(incident["opened_at"]), moment(incident["closed_at"])
-    if began is None or ended is None:
-        return None
-    if not incident["reopened"]:
-        return (ended - began).total_seconds()
-    total, until = 0.0, began
-    for alert in sorted(incident["alerts"], key=lambda one: one["firing_at"] or ""):
-        since, over = moment(alert["firing_at"]), moment(alert["resolved_at"]) or ended
-        if since is not None and over > until:
-            total += (over - max(since, until)).total_seconds()
-            until = over
-    return total
-
-
-def came(incident: dict[str, Any]) -> str:
-    """When it opened, or came back for the last time.
-
-    >>> alerts = [{"firing_at": "2026-03-01T13:00:00Z"}, {"firing_at": None}]
-    >>> came({"opened_at": "2026-03-01T12:00:00Z", "reopened": 1, "alerts": alerts})
-    '2026-03-01T13:00:00Z'
-    """
-    again = [alert["firing_at"] for alert in incident["alerts"] if alert["firing_at"]] if incident["reopened"] else []
-    return max([incident["opened_at"], *again])
+    return (ended - began).total_seconds() - incident["well_seconds"] if began and ended else None
 
 
 def standing(incident: dict[str, Any]) -> "Text":

@@ -70,7 +70,7 @@ def tell(screen: Console, detail: dict[str, Any], chain: dict[str, Any]) -> None
         _diagnosis(screen, incident["diagnosis"], chain)
         for told in incident["spared"]:
             prose(screen, told, 2)
-    _changes(screen, detail["changes"], incident["opened_at"])
+    _changes(screen, detail["changes"], incident["reopened_at"] or incident["opened_at"], bool(incident["reopened_at"]))
     decided = [event["data"] for event in detail["events"] if event["kind"].startswith("approval.")]
     notes = {data["fix"]: data["note"] for data in decided if "note" in data}
     for fix in detail["fixes"]:
@@ -133,20 +133,22 @@ def _heading(screen: Console, text: str) -> None:
     screen.print(Text(f"\n{text}", "bold underline"))
 
 
-def _changes(screen: Console, changes: list[dict[str, Any]], opened_at: str) -> None:
+def _changes(screen: Console, changes: list[dict[str, Any]], opened_at: str, back: bool) -> None:
+    """What changed before and after it opened, or came `back` for the last time."""
+    it = "it came back" if back else "it opened"
     opened = moment(opened_at)
     ages = [((opened - at).total_seconds() if opened and (at := moment(one["at"])) else 0.0, one) for one in changes]
-    _heading(screen, "Changed before it opened")
+    _heading(screen, f"Changed before {it}")
     for seconds, change in ages:
         if seconds >= 0:
-            prose(screen, f"{lasted(seconds)} before it opened: {change['text']}", 2)
+            prose(screen, f"{lasted(seconds)} before {it}: {change['text']}", 2)
     if not any(seconds >= 0 for seconds, _ in ages):
         prose(screen, NOTHING_CHANGED, 2)
     if any(seconds < 0 for seconds, _ in ages):
         _heading(screen, "Changed since")
     for seconds, change in ages:
         if seconds < 0:
-            prose(screen, f"{lasted(-seconds)} after it opened: {change['text']}", 2)
+            prose(screen, f"{lasted(-seconds)} after {it}: {change['text']}", 2)
 
 
 def _diagnosis(screen: Console, diagnosis: dict[str, Any], chain: dict[str, Any]) -> None:

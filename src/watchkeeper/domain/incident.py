@@ -1,9 +1,9 @@
 """Alerts that belong together, and the records of what was done about them."""
 
-from collections.abc import Container, Mapping, Sequence
+from collections.abc import Container, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from watchkeeper.domain.errors import LeftToPeople
 from watchkeeper.domain.plan import Diagnosis, Plan
@@ -12,6 +12,9 @@ from watchkeeper.domain.reading import Reading
 from watchkeeper.domain.restraint import Hold
 from watchkeeper.domain.said import Said, Stop
 from watchkeeper.domain.verdict import Verdict
+
+if TYPE_CHECKING:
+    from watchkeeper.domain.rule import Alert
 
 IncidentStatus = Literal["open", "diagnosing", "awaiting_approval", "fixing", "verifying", "closed", "escalated"]
 IncidentOutcome = Literal["healed", "recovered", "gone", "by_human", "merged"]
@@ -154,6 +157,9 @@ class Incident:
     approval: str | None = None
     reason: str = ""
     reopened: int = 0
+    reopened_at: datetime | None = None
+    well_seconds: float = 0.0
+    """From each end to its return."""
     cured: str | None = None
     """The fix that was proven to have healed the root, while something else still alerted."""
     merged_into: str | None = None
@@ -368,7 +374,13 @@ class Incident:
             mended=tuple(dict.fromkeys((*self.mended, *other.mended))),
         )
 
-    def reopen(self) -> "Incident":
+    def present(self, alerts: Iterable["Alert"]) -> "list[Alert]":
+        """Those of its alerts that are not over since before it came back."""
+        back = self.reopened_at
+        return [one for one in alerts if back is None or one.resolved_at is None or one.resolved_at > back]
+
+    def reopen(self, at: datetime) -> "Incident":
+        well = (at - self.closed_at).total_seconds() if self.closed_at else 0.0
         return replace(
             self,
             status="open",
@@ -377,6 +389,8 @@ class Incident:
             cured=None,
             reason=f"left to people by {self.left.told}" if self.left else "",
             reopened=self.reopened + 1,
+            reopened_at=at,
+            well_seconds=self.well_seconds + max(0.0, well),
             acknowledged=None,
             handed=False,
         )

@@ -95,7 +95,7 @@ def morning_markdown(morning: Morning) -> str:
         ("Figures", _figures(counted)),
         ("What fixed what", [_cure(cure) for cure in counted.cures]),
         ("By resource", [_place(morning, place) for place in counted.places]),
-        ("Incidents", [_incident(incident) for incident in morning.incidents]),
+        ("Incidents", [_incident(morning, incident) for incident in morning.incidents]),
         ("Done", [_fix(morning, fix) for fix in morning.fixes]),
         ("It would have done", [_proposal(morning, proposal) for proposal in morning.proposals]),
         ("Score", _score(morning.score)),
@@ -146,9 +146,10 @@ def _needs(morning: Morning) -> list[str]:
     return waiting + handed + left
 
 
-def _incident(incident: Incident) -> str:
+def _incident(morning: Morning, incident: Incident) -> str:
     took = seconds_between(incident.opened_at, incident.closed_at)
     ended = (incident.outcome or incident.status).replace("_", " ")
+    ended = "nothing is done in mode observe" if ended == "diagnosing" and morning.mode == "observe" else ended
     lasted = f" after {spoken(took)}" if took is not None else ", not over"
     back = f", came back {incident.reopened}×" if incident.reopened else ""
     because = f": {incident.reason}" if incident.reason else ""

@@ -167,6 +167,10 @@ class IncidentView(View):
     to_do: str
     """What a person should do next, where it was handed to one."""
     reopened: int
+    reopened_at: datetime | None
+    """When it came back for the last time."""
+    well_seconds: float
+    """How long it was over before it came back, each time together."""
     diagnosis: Diagnosis | None
     alerts: list[Alert]
     spared: list[str]
@@ -206,6 +210,8 @@ class IncidentView(View):
             reason=incident.reason,
             to_do=incident.to_do if incident.status == "escalated" else "",
             reopened=incident.reopened,
+            reopened_at=incident.reopened_at,
+            well_seconds=incident.well_seconds,
             diagnosis=incident.diagnosis,
             alerts=sorted(alerts, key=lambda alert: alert.pending_at),
             spared=list(spared(incident.roots, alerts)),

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections import defaultdict
-from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Container, Iterable, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 from itertools import groupby
@@ -160,13 +160,14 @@ class Noticer:
         incident = await self._incident(resource)
         known_by_now = await self._explained(resource, fixes)
         told: list[Event] = []
+        begun = next((fix for fix in fixes if starts(fix, related)), None)
         if anew:
             said = ", ".join(difference.text for difference in found) or "with the same configuration"
             text = f"{resource.slug} was made anew: {said}" + _when(unwatched)
             return [_event("change.deploy", resource, f"{text}, not by Watchkeeper", found, None, incident)]
         for kind, group in groupby(sorted(found, key=lambda d: KINDS.index(d.kind)), key=lambda d: d.kind):
             for fix, differences in _by_fix(tuple(group), fresh, fixes, related, known_by_now):
-                by = f"by {fix.id}" if fix else "not by Watchkeeper"
+                by = f"by {fix.id}" if fix else f"as {begun.id} started it anew" if begun else "not by Watchkeeper"
                 text = f"{resource.slug}: {', '.join(d.text for d in differences)}{_when(unwatched)}, {by}"
                 belongs = fix.incident if fix else incident
                 told.append(_event(kind, resource, text, differences, fix, belongs))
@@ -194,6 +195,12 @@ class Noticer:
     async def _incident(self, resource: Resource) -> str | None:
         active = await self._store.select(Incident, status=ACTIVE)
         return next((incident.id for incident in active if resource.id in incident.resources), None)
+
+
+def starts(fix: Fix, related: Container[str]) -> bool:
+    """Whether it started one of these anew: what was set there while it ran is gone then, and nobody set it back."""
+    steps = (record for record in fix.steps if record.resource in related and record.finished_at is not None)
+    return any(record.tool.endswith(("_start", "_restart")) for record in steps)
 
 
 def _by_fix(
