@@ -22,6 +22,7 @@ from watchkeeper.domain.clock import clock
 from watchkeeper.hosts import LocalShell, Machine
 from watchkeeper.predictions import Predictions, PushBody, Shelf
 from watchkeeper.store import Store
+from watchkeeper.watch.graph import Graph
 from watchkeeper_monitor import Profile
 from watchkeeper_monitor.numbers import Numbers
 from watchkeeper_monitor.onset import Change
@@ -248,3 +249,11 @@ async def test_a_process_of_this_machine_leads_to_what_it_runs_in(
     [carrier] = places.carriers(model.senders)
     assert carrier.name.endswith(port)
     assert places.carriers([replace(one, host="elsewhere") for one in model.senders]) == []
+
+
+def test_replicas_elsewhere_are_known_by_what_their_processes_say() -> None:
+    one, other = Resource("docker/lab/container/a", "a"), Resource("docker/lab/container/b", "b")
+    ranker = replace(RANKER, depends_on=(one.id, other.id))
+    graph = Graph(resources={each.id: each for each in (one, other, ranker)})
+    assert {(edge.target, edge.how) for edge in graph.edges()} == {(one.id, "processes"), (other.id, "processes")}
+    assert graph.needs() == {ranker.id: (one.id, other.id)}

@@ -4,8 +4,9 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Literal
 
-How = Literal["declared", "runs_on", "connections", "clients", "environment"]
-"""`declared`: said by hand, or by a connector. `runs_on`: a service and what carries it. `connections`: established
+How = Literal["declared", "runs_on", "processes", "connections", "clients", "environment"]
+"""`declared`: said by hand, or by a connector. `runs_on`: a service and what carries it. `processes`: one of its
+processes says that it runs there. `connections`: established
 connections, from either end. `clients`: the server's own list of its clients. `environment`: a variable names it."""
 
 

@@ -6,7 +6,8 @@ from datetime import datetime
 from fnmatch import fnmatchcase
 
 from watchkeeper.domain import Resource, now
-from watchkeeper.domain.dependency import Dependency, Unknown
+from watchkeeper.domain.dependency import Dependency, How, Unknown
+from watchkeeper.domain.spared import MODEL
 from watchkeeper.settings import ResourceSettings, Settings
 
 NOT = "!"
@@ -68,8 +69,8 @@ class Graph:
             by_hand = said.only is not None
             for target in said.only if said.only is not None else resource.depends_on:
                 if target in self.resources and target not in said.never:
-                    evidence = "by hand (depends_on)" if by_hand else "its connector says so"
-                    yield Dependency(key, target, "declared", evidence, self.at, self.at)
+                    how, evidence = _stated(resource.kind, by_hand=by_hand)
+                    yield Dependency(key, target, how, evidence, self.at, self.at)
 
     def _both(self, edge: Dependency) -> bool:
         return edge.source in self.resources and edge.target in self.resources
@@ -79,6 +80,13 @@ class Graph:
         if not self._both(edge) or edge.target in said.never:
             return False
         return said.only is None
+
+
+def _stated(kind: str, *, by_hand: bool) -> tuple[How, str]:
+    """How an edge is known that nobody inferred, and what shows it."""
+    if by_hand:
+        return "declared", "by hand (depends_on)"
+    return ("processes", "one of its processes runs there") if kind == MODEL else ("declared", "its connector says so")
 
 
 def names(said: ResourceSettings, resource: Resource) -> bool:
