@@ -16,6 +16,7 @@ from watchkeeper.domain.spoken import spoken
 from watchkeeper.domain.tool import Limit
 from watchkeeper.store import Store
 from watchkeeper.watch import Watch
+from watchkeeper.watch.reverted import SETTINGS, restarted, set_by
 
 JUST = timedelta(minutes=10)
 """Who tightened it longer ago has seen what came of it, or was told."""
@@ -26,15 +27,10 @@ GROWS = 4
 GROWN_WITHIN = timedelta(days=1)
 KEPT = timedelta(minutes=3)
 """How far back it is looked how much was used; in the store, one look a minute is kept of what is well."""
-LASTS = timedelta(days=7)
-"""How far back a fix is looked for that had set what a restart took back."""
-BESIDE = timedelta(seconds=30)
-"""How far apart a restart and what it brought are noticed."""
 NOTICED = timedelta(seconds=17)
 """A change may be so old when it is noticed: servers are asked for their configuration every 15 seconds."""
 AS_IT_WAS = "as-it-was"
 """In place of a rung's number."""
-CHANGES = ("change.config", "change.limits")
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,7 +144,7 @@ async def _lowered(root: str, limit: Limit, at: Situation, store: Store, watch: 
 async def _by_others(root: str, limit: Limit, store: Store) -> Lowered | None:
     """The latest changes of it together, where others made them, and it is tighter since."""
     found: Lowered | None = None
-    events = await store.happened(CHANGES, since=now() - JUST, resources=(root,))
+    events = await store.happened(SETTINGS, since=now() - JUST, resources=(root,))
     for event in reversed(events):
         changes = cast("list[dict[str, str]]", event.data.get("changes") or [])
         change = next((one for one in changes if one["setting"] == limit.setting), None)
@@ -167,15 +163,9 @@ async def _by_others(root: str, limit: Limit, store: Store) -> Lowered | None:
 async def _taken_back(root: str, lowered: Lowered, store: Store) -> str:
     """The fix whose setting ended with a restart, for what a fix sets is in no file; empty where it was not that."""
     carrier = getattr(await store.resource(root), "runs_on", None)
-    near, about = lowered.at - BESIDE, tuple(filter(None, (root, carrier)))
-    if not await store.happened(("change.restart",), since=near, until=lowered.at + BESIDE, resources=about):
+    if not await restarted(store, tuple(filter(None, (root, carrier))), lowered.at):
         return ""
-    for event in reversed(await store.happened(CHANGES, since=lowered.at - LASTS, until=lowered.at, resources=(root,))):
-        changes = cast("list[dict[str, str]]", event.data.get("changes") or [])
-        change = next((one for one in changes if one["setting"] == lowered.limit.setting), None)
-        if change is not None and event.data.get("fix"):
-            return str(event.data["fix"]) if change["after"] == lowered.difference.before else ""
-    return ""
+    return await set_by(store, root, lowered.limit.setting, lowered.difference.before, lowered.at)
 
 
 async def _load(root: str, limit: Limit, at: datetime, store: Store, watch: Watch) -> float | None:

@@ -135,6 +135,26 @@ async def test_what_somebody_does_again_while_nobody_watches_is_not_put_down_to_
         ]
 
 
+async def test_what_a_restart_takes_back_of_a_fix_of_ours_nobody_has_changed(store: Store) -> None:
+    """What a fix sets at run time stands in no file. What somebody else had set is theirs."""
+    record = StepRecord(0, "grow", CACHE.id, {"value": 2}, "done", 1, 2, started_at=now(), finished_at=now())
+    ours = replace(fix(plan(step(value=2))), started_at=now(), finished_at=now(), steps=(record,))
+    async with watching(store, ON_IT, CARRIER) as scene:
+        await scene.look(ON_IT, limit="1", timeout="0", started="2026-11-23T12:00:00+00:00")
+        await store.save(ours)
+        await scene.look(ON_IT, limit="2", timeout="0", started="2026-11-23T12:00:00+00:00")
+        await scene.look(ON_IT, limit="1", timeout="0", started="2026-11-23T18:00:00+00:00")
+        await scene.look(ON_IT, limit="1", timeout="9", started="2026-11-23T19:00:00+00:00")
+
+        told = await scene.told()
+        assert [event.text for event in told] == [
+            "cache: limit 1 → 2, by fix-1",
+            "cache: limit 2 → 1, its restart took back what fix-1 had set",
+            "cache: timeout 0 → 9, not by Watchkeeper",
+        ]
+        assert [event.by for event in told] == ["loop:watchkeeper", "restart", "others"]
+
+
 async def test_a_change_during_an_incident_stands_in_its_time_line(store: Store) -> None:
     await store.save(incident())
     async with watching(store) as scene:

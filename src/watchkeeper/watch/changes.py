@@ -15,10 +15,13 @@ from watchkeeper.domain.change import CREATED, STARTED, Difference, Fingerprint,
 from watchkeeper.domain.spoken import spoken
 from watchkeeper.store import Store, StoreAway
 from watchkeeper.watch.correlation import ties
+from watchkeeper.watch.reverted import restarted, set_by
 
 log = structlog.get_logger(__name__)
 OTHERS = "others"
 """Who made a change that no fix of ours explains."""
+RESTART = "restart"
+"""What took back what a fix of ours had set: nobody made that change."""
 ACTIVE = ("open", "diagnosing", "awaiting_approval", "fixing", "verifying", "escalated")
 LATELY = timedelta(hours=24)
 """How far back a change may have to do with an incident."""
@@ -148,6 +151,7 @@ class Noticer:
     async def _told(self, resource: Resource, known: Fingerprint, fresh: Fingerprint) -> list[Event]:
         """The events that tell what is another now."""
         found = compare(known, fresh)
+        started = any(difference.setting == STARTED for difference in found)
         anew = known.incarnation != fresh.incarnation
         if resource.runs_on in self._resources():  # what carries it tells of its starts, and that it was made anew
             found, anew = tuple(d for d in found if d.setting != STARTED), False
@@ -167,11 +171,22 @@ class Noticer:
             return [_event("change.deploy", resource, f"{text}, not by Watchkeeper", found, None, incident)]
         for kind, group in groupby(sorted(found, key=lambda d: KINDS.index(d.kind)), key=lambda d: d.kind):
             for fix, differences in _by_fix(tuple(group), fresh, fixes, related, known_by_now):
-                by = f"by {fix.id}" if fix else f"as {begun.id} started it anew" if begun else "not by Watchkeeper"
+                lost = "" if fix else await self._reverted(resource, differences, fresh.at, started=started)
+                lost = lost or (f"as {begun.id} started it anew" if begun and not fix else "")
+                by = f"by {fix.id}" if fix else lost or "not by Watchkeeper"
                 text = f"{resource.slug}: {', '.join(d.text for d in differences)}{_when(unwatched)}, {by}"
-                belongs = fix.incident if fix else incident
-                told.append(_event(kind, resource, text, differences, fix, belongs))
+                event = _event(kind, resource, text, differences, fix, fix.incident if fix else incident)
+                told.append(replace(event, by=RESTART) if lost else event)
         return told
+
+    async def _reverted(
+        self, resource: Resource, differences: Sequence[Difference], at: datetime, *, started: bool
+    ) -> str:
+        """That its restart took back what a fix of ours had set; empty where it did not, or not all of these."""
+        if not started and not await restarted(self._store, tuple(filter(None, (resource.id, resource.runs_on))), at):
+            return ""
+        setters = [await set_by(self._store, resource.id, d.setting, d.before, at) for d in differences]
+        return f"its restart took back what {' and '.join(dict.fromkeys(setters))} had set" if all(setters) else ""
 
     async def _explained(self, resource: Resource, fixes: Sequence[Fix]) -> frozenset[tuple[str, str, str, str]]:
         """What each of these fixes was told to have made of it already (fix, setting, before, after): each makes a
