@@ -157,7 +157,8 @@ def _diagnosis(screen: Console, diagnosis: dict[str, Any], chain: dict[str, Any]
     prose(screen, f"{diagnosis['cause']} ({diagnosis['author']}{sure})", 2)
     prose(screen, f"{diagnosis['reasoning']}", 2)
     for evidence in chain["evidence"]:
-        prose(screen, f"- {clock(evidence['at'])} {evidence['what']}{_kept(evidence)}", 2)
+        whose = "" if evidence["resource"] == diagnosis["root"] else f"{evidence['resource'].split('/', 3)[-1]}: "
+        prose(screen, f"- {clock(evidence['at'])} {whose}{evidence['what']}{_kept(evidence)}", 2)
     for evidence in chain["against"]:
         prose(screen, f"- against it: {evidence['what']}{_kept(evidence)}", 2)
     for passed in diagnosis["ruled_out"]:

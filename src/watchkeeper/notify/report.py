@@ -6,7 +6,7 @@ from typing import Any, cast
 
 from pydantic import TypeAdapter
 
-from watchkeeper.domain import Alert, Event, Fix, Incident
+from watchkeeper.domain import Alert, Event, Evidence, Fix, Incident
 from watchkeeper.domain.change import NOTHING_CHANGED
 from watchkeeper.domain.spared import spared
 from watchkeeper.domain.spoken import spoken
@@ -77,7 +77,7 @@ def report_markdown(
         diagnosis = incident.diagnosis
         sure = "" if diagnosis.confidence is None else f", confidence {diagnosis.confidence:.2f}"
         lines += ["", "## Diagnosis", "", f"{diagnosis.cause} ({diagnosis.author}{sure})", "", diagnosis.reasoning, ""]
-        lines += [f"- {evidence.what}" for evidence in diagnosis.evidence]
+        lines += [f"- {_whose(evidence, diagnosis.root)}{evidence.what}" for evidence in diagnosis.evidence]
         lines += [f"- {told}" for told in spared(incident.roots, alerts)]
         if diagnosis.against:
             lines += ["", "Against it:", "", *(f"- {evidence.what}" for evidence in diagnosis.against)]
@@ -92,6 +92,11 @@ def report_markdown(
         lines += ["", *_fix(fix)]
     lines += ["", "## Time line", "", *(f"- {_clock(event.at)} `{event.kind}` {event.text}" for event in events)]
     return "\n".join(lines) + "\n"
+
+
+def _whose(evidence: Evidence, root: str) -> str:
+    """Of what it tells, unless that is the root."""
+    return "" if evidence.resource == root else f"`{evidence.resource}`: "
 
 
 def _roots(incident: Incident) -> str:
