@@ -79,7 +79,7 @@ async def _before_ours(root: str, limit: Limit, store: Store) -> tuple[int, date
     """What a limit was before the fixes of a day that raised it one after the other, and since when it is not that any
     more: what others set meanwhile is where it begins."""
     base, since = 0, None
-    for event in reversed(await store.happened(CHANGES, since=now() - GROWN_WITHIN, resources=(root,))):
+    for event in reversed(await store.happened(SETTINGS, since=now() - GROWN_WITHIN, resources=(root,))):
         changes = cast("list[dict[str, str]]", event.data.get("changes") or [])
         change = next((one for one in changes if one["setting"] == limit.setting), None)
         if change is None:

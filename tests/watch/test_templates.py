@@ -301,14 +301,3 @@ def test_more_than_a_few_remarkable_templates_are_counted() -> None:
     found = heard(cache=miner).evidence([resource("cache").id], after(900), after(900) + timedelta(seconds=200))
     assert len(found) == MOST + 1
     assert found[-1].what.startswith("2 more log templates")
-
-
-def test_what_an_earlier_fault_of_the_same_incident_wrote_is_no_evidence() -> None:
-    shop, miner = resource("shop"), Miner(T0)
-    every(miner, "cache not known {n}", 1000, 1060, 1, "ERROR")
-    every(miner, "disk full {n}", 1300, 1303, 1, "ERROR")
-    earlier = replace(alert(shop, at=after(1000)), status="resolved", resolved_at=after(1090))
-    alerts = [earlier, alert(shop, at=after(1300))]
-    told = [one.what for one in logged(shop.id, alerts, {shop.id: shop}, heard(shop=miner), after(1310))]
-    assert any("disk full" in said for said in told)
-    assert not any("cache not known" in said for said in told), told

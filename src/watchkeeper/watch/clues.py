@@ -9,7 +9,6 @@ from watchkeeper.domain import Alert, Diagnosis, Evidence, Fix, Reading, Resourc
 from watchkeeper.watch.contradictions import against
 from watchkeeper.watch.correlation import roots_of, ties
 from watchkeeper.watch.listening import Listening, doings, quoted
-from watchkeeper.watch.losses import begun
 from watchkeeper.watch.watch import Watch
 
 LEFT = " leaves it to a person: "
@@ -91,7 +90,7 @@ def logged(
     places = _followed((root, *(alert.resource for alert in alerts), *needed), resources)
     behind = _followed(sorted(ties(resources).needs(root)), resources)
     further = [key for key in behind if key not in places]
-    first = begun(alerts, at) or at
+    first = min((alert.pending_at for alert in alerts), default=at)
     return heard.evidence(places, first - EARLIER, at, doings(fixes, {*places, *further}), further)
 
 
