@@ -1,5 +1,6 @@
 """`/api/incidents`, `/api/approvals`, `/api/fixes`: what happened, what waits, what was done."""
 
+from collections import defaultdict
 from collections.abc import Sequence
 from typing import Annotated, Any, Literal
 
@@ -40,6 +41,8 @@ from watchkeeper.watch import lately
 
 router = APIRouter(prefix="/api", tags=["incidents"])
 Limit = Annotated[int, Query(ge=1, le=500)]
+ALERTS, STARTS = 500, 1000
+"""Of one incident, at most."""
 BEGINNING = 200
 NEWEST = 800
 """Events of an incident that its story is told with at once; what is left out between is told by `/api/events`."""
@@ -47,11 +50,35 @@ About = Annotated[str | None, Query(max_length=500, description="only those that
 
 
 async def view(runtime: Runtime, incident: Incident) -> IncidentView:
-    alerts = await runtime.store.select(Alert, incident=incident.id)
-    approval = await runtime.store.find(Approval, incident.approval) if incident.approval else None
+    (made,) = await views(runtime, [incident])
+    return made
+
+
+async def views(runtime: Runtime, incidents: Sequence[Incident]) -> list[IncidentView]:
+    """All of them with four questions to the store, not with four each."""
+    if not incidents:
+        return []
+    keys = [one.id for one in incidents]
+    alerts: dict[str | None, list[Alert]] = defaultdict(list)
+    away: dict[str | None, list[Event]] = defaultdict(list)
+    for alert in await runtime.store.select(Alert, incident=keys, limit=ALERTS * len(keys)):
+        alerts[alert.incident].append(alert)
+    for event in await runtime.store.events(kinds=(LEFT, AGAIN), incident=keys, limit=STARTS * len(keys)):
+        away[event.incident].append(event)
+    waits = [one.approval for one in incidents if one.approval]
+    asked = {one.id: one for one in await runtime.store.select(Approval, id=waits, limit=len(waits))} if waits else {}
+    since = min(one.opened_at for one in incidents)
+    starts = await runtime.store.events(kinds=(STARTED,), since=since, limit=STARTS * len(keys))
+    return [
+        await _view(runtime, one, alerts[one.id], asked.get(one.approval or ""), [*starts, *away[one.id]])
+        for one in incidents
+    ]
+
+
+async def _view(
+    runtime: Runtime, incident: Incident, alerts: list[Alert], approval: Approval | None, away: list[Event]
+) -> IncidentView:
     made = IncidentView.of(incident, alerts, approval)
-    away = await runtime.store.events(kinds=(STARTED,), since=incident.opened_at, limit=1000)
-    away += await runtime.store.events(kinds=(LEFT, AGAIN), incident=incident.id, limit=1000)
     made.unwatched_seconds = round(unwatched(away, incident.opened_at, incident.closed_at or now()), 3)
     silenced = await runtime.silences.over(alerts, now()) if incident.status != "closed" else {}
     if alerts and len(silenced) == len(alerts):
@@ -77,7 +104,7 @@ async def list_incidents(
         return about is None or about in incident.resources
 
     found, following = await search(runtime, Incident, fits, limit=limit, before=before, **where)
-    return Page(items=[await view(runtime, one) for one in found], next=following)
+    return Page(items=await views(runtime, found), next=following)
 
 
 @router.get("/incidents/{key}")

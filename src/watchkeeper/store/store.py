@@ -199,7 +199,7 @@ class Store:
         self,
         *,
         after: int = 0,
-        incident: str | None = None,
+        incident: str | Sequence[str] | None = None,
         kinds: Iterable[str] = (),
         resources: Iterable[str] = (),
         subject: str | None = None,
@@ -207,13 +207,13 @@ class Store:
         limit: int = 200,
         newest: bool = False,
     ) -> list[Event]:
-        """Events with `seq > after`, oldest first; `newest` gives the last `limit` of them. Of some kinds, about some
-        resources, about one subject, since a time; or all."""
+        """Events with `seq > after`, oldest first; `newest` gives the last `limit` of them. Of one incident or
+        several, of some kinds, about some resources, about one subject, since a time; or all."""
         table = schema.events
         query = sa.select(table).where(table.c.seq > after).limit(limit)
         query = query.order_by(table.c.seq.desc() if newest else table.c.seq)
         if incident is not None:
-            query = query.where(table.c.incident == incident)
+            query = query.where(table.c.incident.in_([incident] if isinstance(incident, str) else incident))
         if wanted := tuple(kinds):
             query = query.where(table.c.kind.in_(wanted))
         if about := tuple(resources):
