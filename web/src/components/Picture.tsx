@@ -52,7 +52,13 @@ export function Picture({ approval }: { approval: Approval }) {
               →
             </span>
             <div className="box">
-              <b>{noticed.length ? noticed.map(nameOf).join(", ") : needed.length ? needed.map(nameOf).join(", ") : "nobody else"}</b>
+              <b>
+                {noticed.length
+                  ? noticed.map(nameOf).join(", ")
+                  : needed.length
+                    ? needed.map(nameOf).join(", ")
+                    : "nobody else"}
+              </b>
               <span>
                 {noticed.length
                   ? `need${noticed.length > 1 ? "" : "s"} it, and may notice`
