@@ -1,6 +1,7 @@
 """PostgreSQL as a resource, against a real server."""
 
 import asyncio
+import contextlib
 import os
 import signal
 
@@ -16,6 +17,7 @@ from watchkeeper.connectors.postgres.discovery import discover
 from watchkeeper.connectors.postgres.figures import head_of, normalised
 from watchkeeper.connectors.postgres.session import PostgresSession
 from watchkeeper.connectors.postgres.trouble import Trouble
+from watchkeeper.connectors.speaking import Refusals
 from watchkeeper.domain import ConfigurationError, Reading, Refused, Resource
 
 HOUR = "SELECT pg_sleep(3600)"
@@ -245,7 +247,11 @@ async def test_a_wrong_password_is_told_with_what_to_do(orders: Postgres, monkey
     assert "watchkeeper.yaml" in (reading.error or "")
     assert "wrong-one" not in (reading.error or "")
     assert (await connector.probe(session)).ok is None
-    monkeypatch.setenv("ORDERS_PASSWORD", "right")
+    for _ in range(20):
+        assert (await connector.read(session, reading)).error == reading.error
+    tried = (orders.folder / "log").read_text().count('authentication failed for user "locked"')
+    assert tried == 1, "each try is a line in its log: what was refused is not tried at every look"
+    monkeypatch.setenv("ORDERS_PASSWORD", "right")  # what is named anew is tried at once
     reading = await connector.read(session, None)
     assert reading.ok, reading.error
     assert reading.metrics["may_end_sessions"] == 0.0
@@ -315,3 +321,19 @@ def test_a_ring_of_waiting_sessions_has_no_head() -> None:
 )
 def test_levels_are_the_servers_own(line: str, level: str | None) -> None:
     assert connector.level(line) == level
+
+
+async def test_what_is_refused_is_tried_ever_more_seldom_and_no_more_seldom_than_once_a_minute(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    clock = 0.0
+    monkeypatch.setattr(asyncio.get_running_loop(), "time", lambda: clock)
+    refusals, tried = Refusals(), list[float]()
+    while clock < 300:
+        with contextlib.suppress(psycopg.OperationalError):
+            refusals.check(1)
+            tried.append(clock)
+            refusals.keep("no")
+        clock += 1.0
+    assert tried == [0.0, 5.0, 15.0, 35.0, 75.0, 135.0, 195.0, 255.0]
+    refusals.check(2)  # another login

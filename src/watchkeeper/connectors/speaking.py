@@ -14,6 +14,38 @@ Row = dict[str, Any]
 Connection = psycopg.AsyncConnection[Row]
 
 
+class Refusals:
+    """A login that was refused is tried again ever more seldom: each try is a line in the server's log, and may lock
+    somebody out. Another login, or another address, is tried at once."""
+
+    FIRST = 5.0
+    """Seconds until the second try; then twice as long each time."""
+    MOST = 60.0
+
+    def __init__(self) -> None:
+        self._of = 0
+        self._said = ""
+        self._wait = 0.0
+        self._until = 0.0
+
+    def check(self, of: int) -> None:
+        """Raise psycopg.OperationalError again while it is too soon. `of`: a hash of login and addresses."""
+        if of != self._of:
+            self._of, self._wait, self._until = of, 0.0, 0.0
+        if asyncio.get_running_loop().time() < self._until:
+            raise psycopg.OperationalError(self._said)
+
+    def keep(self, said: str) -> None:
+        """It was refused, in these words."""
+        self._said = said
+        self._wait = min(self.MOST, self._wait * 2 or self.FIRST)
+        self._until = asyncio.get_running_loop().time() + self._wait
+
+    def forget(self) -> None:
+        """It got in."""
+        self._wait = 0.0
+
+
 async def connected(
     addresses: Iterable[tuple[str, int]],
     *,

@@ -23,7 +23,7 @@ def against(
 ) -> tuple[Evidence, ...]:
     """What does not fit with the root having caused these alerts. `apart`: the time between two looks; an alert that
     much earlier says nothing of what came first. `health`: as it is `at` that time."""
-    if root not in resources:
+    if root not in resources or resources[root].kind == "model":  # what has drifted makes nobody ill who asks it
         return ()
     first: dict[str, Alert] = {}
     for alert in sorted(alerts, key=lambda one: one.pending_at):
@@ -56,7 +56,7 @@ def _victim(
         text = f"{name} showed it {spoken(early.total_seconds())} before {cause}: it may be the cause"
         yield Evidence(key, alert.pending_at, f"{text}, or be looked at by a quicker rule")
     between = (known.needs(key) & known.needing(root)) - {key, root}
-    well = {one for one in between if one not in first and health(one) is Health.HEALTHY}
+    well = {one for one in between if one not in first and health(one) is Health.HEALTHY and not known.carried.get(one)}
     if well and root not in _through(key, known.up, well):
         names = _names(well, known)
         text = f"{name} needs {cause} only through {names}, which {'is' if len(well) == 1 else 'are'} healthy"

@@ -7,7 +7,7 @@ import psycopg
 
 from watchkeeper.connectors.pgbouncer import access
 from watchkeeper.connectors.pgbouncer.trouble import Trouble, trouble
-from watchkeeper.connectors.speaking import Connection, Row, connected
+from watchkeeper.connectors.speaking import Connection, Refusals, Row, connected
 from watchkeeper.domain import Host, Resource, WatchkeeperError
 from watchkeeper.domain.saying import say
 
@@ -48,6 +48,7 @@ class PgbouncerSession:
         self.totals: tuple[float, dict[str, float]] | None = None
         """The counters of the last time they were asked for, with the loop time: rates come from them."""
         self._connection: Connection | None = None
+        self._refusals = Refusals()
         self._turn = asyncio.Lock()
         self._due: dict[str, float] = {}
 
@@ -167,13 +168,24 @@ class PgbouncerSession:
 
     async def _connect(self, database: str) -> Connection:
         login = access.login(self.resource)
-        return await connected(
-            await self.addresses(),
-            user=login.user,
-            password=login.password,
-            database=database,
-            refused=lambda problem: trouble(problem).category == "refused",
-        )
+        addresses = await self.addresses()
+        if database == CONSOLE:
+            self._refusals.check(hash((login, *addresses)))
+        try:
+            connection = await connected(
+                addresses,
+                user=login.user,
+                password=login.password,
+                database=database,
+                refused=lambda problem: trouble(problem).category == "refused",
+            )
+        except psycopg.OperationalError as problem:
+            if database == CONSOLE and trouble(problem).category == "password":
+                self._refusals.keep(str(problem))
+            raise
+        if database == CONSOLE:
+            self._refusals.forget()
+        return connection
 
 
 def _database(resource: Resource) -> str:

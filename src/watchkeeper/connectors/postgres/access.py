@@ -22,6 +22,8 @@ class Login:
     user: str
     password: str | None
     database: str
+    guessed: bool = False
+    """Nobody named the user."""
 
 
 def is_server(processes: Sequence[str]) -> bool:
@@ -62,14 +64,14 @@ async def login(resource: Resource, host: Host | None) -> Login:
     settings: Mapping[str, Any] = resource.settings
     url = urlsplit(str(settings.get("url") or ""))
     given = dict(await host.environment()) if host is not None else {}
-    user = settings.get("username") or unquote(url.username or "") or given.get("POSTGRES_USER") or "postgres"
+    user = settings.get("username") or unquote(url.username or "") or given.get("POSTGRES_USER")
     database = settings.get("database") or url.path.strip("/") or given.get("POSTGRES_DB") or "postgres"
     password = given.get("POSTGRES_PASSWORD") or given.get("PGPASSWORD")
     if reference := settings.get("password"):
         password = secret(str(reference))
     elif not password and host is not None and (path := given.get("POSTGRES_PASSWORD_FILE")):
         password = (await host.read_file(path)).decode(errors="replace").strip()
-    return Login(str(user), password, str(database))
+    return Login(str(user or "postgres"), password, str(database), guessed=not user)
 
 
 def protected(said: Any) -> tuple[str, ...]:

@@ -13,7 +13,7 @@ import psycopg
 
 from watchkeeper.connectors.postgres import access
 from watchkeeper.connectors.postgres.trouble import Trouble, trouble
-from watchkeeper.connectors.speaking import Connection, Row, connected
+from watchkeeper.connectors.speaking import Connection, Refusals, Row, connected
 from watchkeeper.domain import ExecResult, Host, Resource, WatchkeeperError
 from watchkeeper.domain.saying import say
 
@@ -84,6 +84,7 @@ class PostgresSession:
         """Loop time, requested checkpoints, and bytes of the write-ahead log, of the last few minutes."""
         self._connection: Connection | None = None
         self._owed: asyncio.Task[list[Row]] | None = None
+        self._refusals = Refusals()
         self._turn = asyncio.Lock()
         self._due: dict[str, float] = {}
         self._limits: WeakKeyDictionary[Connection, int] = WeakKeyDictionary()
@@ -255,13 +256,24 @@ class PostgresSession:
 
     async def _connect(self, database: str = "") -> Connection:
         login = await access.login(self.resource, self.host)
-        return await connected(
-            await self.addresses(),
-            user=login.user,
-            password=login.password,
-            database=database or login.database,
-            refused=lambda problem: trouble(problem).category == "refused",
-        )
+        addresses, database = await self.addresses(), database or login.database
+        self._refusals.check(hash((login, database, *addresses)))
+        try:
+            connection = await connected(
+                addresses,
+                user=login.user,
+                password=login.password,
+                database=database,
+                refused=lambda problem: trouble(problem).category == "refused",
+            )
+        except psycopg.OperationalError as problem:
+            if trouble(problem).category != "password":
+                raise
+            said = str(problem) + (f" (`{login.user}` is a guess: nobody named a user)" if login.guessed else "")
+            self._refusals.keep(said)
+            raise psycopg.OperationalError(said) from None
+        self._refusals.forget()
+        return connection
 
 
 def _only_reads(statement: str) -> bool:
