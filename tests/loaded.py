@@ -17,6 +17,7 @@ LATER = (
     "anyio._backends._asyncio",
     "anyio.streams.tls",
     "aiosqlite.core",
+    "alembic.command",
     "certifi",
     "dbos._sys_db_sqlite",
     "encodings.idna",

@@ -20,7 +20,7 @@ from watchkeeper.domain import (
     Verdict,
 )
 from watchkeeper.domain.change import Fingerprint
-from watchkeeper.store import Store, rename
+from watchkeeper.store import Store, opening, rename
 
 
 def event(text: str = "it began", **more: object) -> Event:
@@ -233,6 +233,16 @@ async def test_a_file_opened_again_has_everything(url: str) -> None:
         assert await store.logs(CACHE.id) == [LogLine(T0, "ERROR", "no", CACHE.id)]
         await store.emit(event("two"))
         assert [known.seq for known in await store.events()] == [1, 2]
+
+
+async def test_what_changes_a_schema_is_not_even_loaded_where_it_is_current(
+    url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with Store.open(url):
+        pass
+    monkeypatch.setattr(opening, "_migrate", None)
+    async with Store.open(url) as store:
+        assert await store.events() == []
 
 
 async def test_a_reading_kept_twice_is_there_once_and_takes_no_other_with_it(store: Store) -> None:

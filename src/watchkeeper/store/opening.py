@@ -5,15 +5,15 @@ from pathlib import Path
 from typing import Any
 
 import sqlalchemy as sa
-from alembic import command
-from alembic.config import Config
-from alembic.util import CommandError
 from pydantic_core import to_json
 from sqlalchemy.exc import DatabaseError
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
 from watchkeeper.domain import ConfigurationError
 from watchkeeper.store import postgres
+
+MIGRATIONS = Path(__file__).parent / "migrations"
+"""The number a file of `versions` begins with is its revision."""
 
 
 async def up_to_date(engine: AsyncEngine) -> None:
@@ -22,12 +22,8 @@ async def up_to_date(engine: AsyncEngine) -> None:
         async with engine.begin() as connection:
             if engine.dialect.name == "postgresql":
                 await postgres.become_writer(connection)
-            await connection.run_sync(_migrate)
-    except CommandError as problem:
-        raise ConfigurationError(
-            f"The store was made by a newer Watchkeeper: this one does not know its schema ({problem}).",
-            "Install that version again, or use another store.",
-        ) from None
+            if not await connection.run_sync(_is_current):
+                await connection.run_sync(_migrate)
     except DatabaseError as problem:
         said = postgres.refused(problem, engine.url)
         if said is None and engine.dialect.name == "sqlite" and "not a database" in str(problem):
@@ -87,8 +83,25 @@ def plain(text: str) -> str:
     return text.replace("\x00", "�").encode(errors="replace").decode()
 
 
+def _is_current(connection: sa.Connection) -> bool:
+    if not sa.inspect(connection).has_table("alembic_version"):
+        return False
+    newest = max(path.name[:4] for path in (MIGRATIONS / "versions").glob("[0-9]*.py"))
+    return connection.exec_driver_sql("SELECT version_num FROM alembic_version").scalar() == newest
+
+
 def _migrate(connection: sa.Connection) -> None:
+    from alembic import command  # a tenth of a start, which most of them do not need
+    from alembic.config import Config
+    from alembic.util import CommandError
+
     config = Config()
-    config.set_main_option("script_location", str(Path(__file__).parent / "migrations"))
+    config.set_main_option("script_location", str(MIGRATIONS))
     config.attributes["connection"] = connection
-    command.upgrade(config, "head")
+    try:
+        command.upgrade(config, "head")
+    except CommandError as problem:
+        raise ConfigurationError(
+            f"The store was made by a newer Watchkeeper: this one does not know its schema ({problem}).",
+            "Install that version again, or use another store.",
+        ) from None
