@@ -113,7 +113,8 @@ def up(trio: Trio) -> Iterator[Up]:
         "resources": sentinels,
     }
     (trio.folder / "watchkeeper.yaml").write_text(yaml.safe_dump(said))
-    with running(trio.folder / "data", WATCHKEEPER_HOSTS__LOCAL__ENABLED="true") as up:
+    slower = {"WATCHKEEPER_WATCH__INTERVAL": "1", "WATCHKEEPER_HOSTS__LOCAL__ENABLED": "true"}  # most of it is waiting
+    with running(trio.folder / "data", **slower) as up:
         up.until_line("What happens from here on")
         until(lambda: sum(one["health"] == "HEALTHY" for one in resources(up).values()) == 7)
         yield up
@@ -128,7 +129,7 @@ def until(what: Callable[[], bool], up: Up | None = None) -> None:
     deadline = time.monotonic() + PATIENCE
     while not what():
         assert time.monotonic() < deadline, up.lines[-30:] if up else what
-        time.sleep(0.1)
+        time.sleep(0.25)
 
 
 def of(kind: str, incident: str) -> Callable[[dict[str, Any]], bool]:
