@@ -39,7 +39,7 @@ class Trio:
             (folder / "sentinel.conf").write_text(CONF.format(port=self.ports[0]))
             command = ["redis-server", "sentinel.conf", "--sentinel", "--port", str(port)]
         else:
-            command = ["redis-server", "--port", str(port), "--save", "", *options]
+            command = ["redis-server", "--port", str(port), "--save", "", "--repl-diskless-sync-delay", "0", *options]
         with (folder / "log").open("ab") as log:
             self.processes[port] = subprocess.Popen(command, stdout=log, stderr=log, cwd=folder)
 

@@ -24,6 +24,10 @@ def free_port() -> int:
         return int(found.getsockname()[1])
 
 
+COMMAND = ("redis-server", "--save", "", "--repl-diskless-sync-delay", "0")
+"""A replica is served at once: by default a primary waits for others for five seconds."""
+
+
 class Server:
     """One redis-server process."""
 
@@ -38,7 +42,7 @@ class Server:
         self.starts += 1
         with (self.folder / "log").open("ab") as log:
             self.process = subprocess.Popen(
-                ["redis-server", "--port", str(self.port), "--dir", str(self.folder), "--save", "", *self.options],
+                [*COMMAND, "--port", str(self.port), "--dir", str(self.folder), *self.options],
                 stdout=log,
                 stderr=log,
             )

@@ -45,6 +45,7 @@ async def looks_until(session: RedisSession, last: Reading | None, metric: str, 
             last = await connector.read(session, last)
             if last.metrics.get(metric) == value:
                 return last
+            await asyncio.sleep(0.02)  # the rate of looking
 
 
 async def test_a_look_tells_every_metric_that_rules_may_name(server: MakeServer, connect: Connect) -> None:
