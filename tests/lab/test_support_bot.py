@@ -1,5 +1,6 @@
 """The support-bot beside the shop: right answers, its cache, its customers, and what a Watchkeeper hears of it."""
 
+import asyncio
 from collections.abc import AsyncIterator
 from typing import Any
 
@@ -10,8 +11,10 @@ import pytest_asyncio
 
 from tests.server.conftest import served
 from watchkeeper.connectors import Registry
+from watchkeeper.connectors.docker import connector as docker
+from watchkeeper.connectors.model import ModelConnector
 from watchkeeper.server import running
-from watchkeeper.settings import Settings
+from watchkeeper.settings import Settings, WatchSettings
 from watchkeeper_lab import Lab
 from watchkeeper_lab.lab import quiet
 from watchkeeper_lab.redis_link import redis_link
@@ -23,10 +26,12 @@ QUESTION = "I am still waiting on my card?"
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="session")
-async def watchkeeper(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[httpx.AsyncClient]:
-    """One that watches nothing, and takes what monitors push."""
-    settings = Settings(data=tmp_path_factory.mktemp("watchkeeper"))
-    async with running(settings, Registry([])) as runtime, served(runtime) as address:
+async def watchkeeper(lab: Lab, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[httpx.AsyncClient]:
+    """One that watches the lab's containers, and takes what monitors push."""
+    settings = Settings(
+        data=tmp_path_factory.mktemp("watchkeeper"), only=[lab.instance.project], watch=WatchSettings(discover=1)
+    )
+    async with running(settings, Registry([docker, ModelConnector()])) as runtime, served(runtime) as address:
         headers = {"Authorization": f"Bearer {runtime.token}"}
         async with httpx.AsyncClient(base_url=address, headers=headers, timeout=30) as client:
             yield client
@@ -75,6 +80,21 @@ async def test_who_is_not_understood_is_left_to_a_person_and_customers_are_known
     async with await psycopg.AsyncConnection.connect(lab.instance.database_url) as connection:
         rows = await connection.execute("SELECT customer, question FROM bank_escalations WHERE id = 'not-understood'")
         assert await rows.fetchall() == [(4, "hm")]
+
+
+async def test_the_bot_is_watched_as_a_model_that_runs_in_its_container(
+    lab: Lab, bot: httpx.AsyncClient, watchkeeper: httpx.AsyncClient
+) -> None:
+    await asked(bot, QUESTION)
+    assert (await bot.post("push")).json()["problem"] == ""
+    async with asyncio.timeout(60):
+        while True:
+            found = (await watchkeeper.get("/api/resources")).json()["items"]
+            if model := next((one for one in found if one["kind"] == "model"), None):
+                break
+            await asyncio.sleep(0.2)  # it is found with the next discovery
+    assert model["id"] == "monitor/lab/model/support-bot"
+    assert model["runs_on"] == f"docker/lab/container/{lab.instance.project}_support-bot_1"
 
 
 async def test_watchkeeper_hears_of_it_and_tells_a_shift_from_a_quiet_time(
