@@ -218,3 +218,9 @@ def test_too_few_are_never_enough() -> None:
     assert bout.standing(0.0)
     bout.took(99.0, failed=False)
     assert not bout.standing(0.0)
+
+
+def test_a_site_that_serves_again_is_not_down_because_it_was() -> None:
+    failing_then_well = [*visits(0.2, 40.0, 500), *visits(0.2, 44.0, 200, since=40.0)]
+    assert down(failing_then_well, 40.0)[-1]
+    assert not down(failing_then_well, 44.0)[-1]

@@ -58,6 +58,7 @@ SAMPLE = Reading(
         "visits": 400.0,
         "visits_failing_ratio": 0.0,
         "visits_failed_ago_seconds": 300.0,
+        "visits_well": 40.0,
         "own_errors_ratio": 0.0,
         "request_p50_seconds": 0.004,
         "request_p95_seconds": 0.02,

@@ -156,7 +156,8 @@ class Traffic:
         return shares
 
     def _of_visits(self, at: float) -> dict[str, float]:
-        """Of the last visits, the share that failed: those of WINDOW, or FEW of a longer time; without checks."""
+        """Of the last visits, the share that failed (those of WINDOW, or FEW of a longer time; without checks), and how many
+        were well since the last that was not."""
         visits, standing = list[tuple[float, bool]](), self.bouts["server_errors"].standing
         for when, request in reversed(self.requests):
             if when <= at - (WINDOW if len(visits) >= FEW else FEW_WINDOW):
@@ -168,6 +169,7 @@ class Traffic:
             "visits": float(len(visits)),
             "visits_failing_ratio": len(failed) / len(visits) if visits else 0.0,
             "visits_failed_ago_seconds": at - failed[0] if failed else FEW_WINDOW,
+            "visits_well": float(next((n for n, (_, fails) in enumerate(visits) if fails), len(visits))),
         }
 
     def _of_upstreams(self, at: float) -> dict[str, float]:
