@@ -156,8 +156,8 @@ class Traffic:
         return shares
 
     def _of_visits(self, at: float) -> dict[str, float]:
-        """Of the last visits, the share that failed (those of WINDOW, or FEW of a longer time; without checks), and how many
-        were well since the last that was not."""
+        """Of the last visits (those of WINDOW, or FEW of a longer time; without checks) the share that failed, and how
+        many were well since the last that was not."""
         visits, standing = list[tuple[float, bool]](), self.bouts["server_errors"].standing
         for when, request in reversed(self.requests):
             if when <= at - (WINDOW if len(visits) >= FEW else FEW_WINDOW):
