@@ -106,7 +106,7 @@ def test_what_is_unwell_is_explained_with_what_it_would_do_and_how_to_do_it_by_h
     assert "✖ FAILED" in status.out
     assert status.out.index("✖ FAILED") < status.out.index("● HEALTHY")
     assert "Cause: A script or function runs and blocks the server." in status.out
-    assert "redis_script_kill  [disruptive]" in status.out
+    assert re.search(r"redis_script_kill on \S+  \[disruptive\]", status.out)
     assert "SCRIPT KILL" in next(line for line in status.out.splitlines() if "by hand:" in line)
     assert "? ask (mode/approve)" in status.out
     assert f"watchkeeper approve {approval}" in status.out

@@ -16,6 +16,7 @@ from watchkeeper.cli import feed
 from watchkeeper.cli.named import misspelt_environments, unknown_environments
 from watchkeeper.cli.options import MOST, listening_at
 from watchkeeper.cli.screen import WORST_FIRST, console, health, table
+from watchkeeper.cli.status import shortened
 from watchkeeper.domain import Approval, Event, Health, Incident, Resource
 
 if TYPE_CHECKING:
@@ -127,13 +128,14 @@ def _found(runtime: "Runtime", teller: Teller) -> None:
     made = table("resource", "kind", "health", "acts", "state", fold=("resource", "state"))
     for watcher in watchers[:MOST]:
         acts = "yes" if watcher.resource.may_act else "no"
-        made.add_row(
-            watcher.resource.slug, watcher.resource.kind, health(at_first_sight(watcher).value), acts, watcher.state
-        )
+        seen = health(at_first_sight(watcher).value)
+        made.add_row(watcher.resource.slug, watcher.resource.kind, seen, acts, shortened(watcher.state))
     teller.say()
     teller.say(made)
     if (more := len(watchers) - MOST) > 0:
         teller.say(Text(f"… and {more:,} more, none of them worse: `watchkeeper status --limit 0`", "dim"))
+    for watcher in (each for each in watchers[:MOST] if shortened(each.state) != each.state):
+        teller.say(Text(f"\n{watcher.resource.slug}: ", "bold").append(watcher.state, "none"))
     teller.say(Text("\n" + _acts(runtime, len(watchers), sum(watcher.resource.may_act for watcher in watchers))))
     for line in let_in([(each.resource, each.last.facts) for each in watchers if each.last is not None]):
         teller.say(Text(line))
