@@ -2,10 +2,12 @@
 
 import gc
 import os
+import random
 import socket
 import subprocess
 import tempfile
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -33,9 +35,16 @@ def pytest_collection_finish() -> None:
 
 
 def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
+    """Of those below what the system gives to whoever connects somewhere: such a one would be taken meanwhile, now and
+    then."""
+    while True:
+        port = _CHANCE.randrange(15_000, 32_768)
+        with socket.socket() as probe, suppress(OSError):
+            probe.bind(("127.0.0.1", port))
+            return port
+
+
+_CHANCE = random.SystemRandom()
 
 
 @dataclass

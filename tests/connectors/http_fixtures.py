@@ -2,7 +2,6 @@
 
 import asyncio
 import json
-import socket
 import subprocess
 import sys
 from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
@@ -11,6 +10,7 @@ from typing import Any
 
 import httpx
 import pytest
+from tests.conftest import free_port
 
 from watchkeeper.connectors.http import connector
 from watchkeeper.connectors.http.session import HttpSession
@@ -50,9 +50,7 @@ class Service:
     """That process. `tell("/ready", 503, {...})` says what it answers from now on."""
 
     def __init__(self) -> None:
-        with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
-            self.port: int = probe.getsockname()[1]
+        self.port = free_port()
         self.process: subprocess.Popen[bytes] | None = None
 
     @property

@@ -4,7 +4,6 @@ import asyncio
 import os
 import shutil
 import signal
-import socket
 import subprocess
 import tempfile
 import time
@@ -14,6 +13,7 @@ from pathlib import Path
 
 import psycopg
 import pytest
+from tests.conftest import free_port
 from tests.postgres import Postgres
 
 from watchkeeper.connectors.pgbouncer import connector
@@ -42,12 +42,6 @@ default_pool_size = {pool}
 max_client_conn = 60
 server_login_retry = 3
 """
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 @dataclass

@@ -2,13 +2,13 @@
 
 import asyncio
 import contextlib
-import socket
 import tempfile
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 import psycopg
 import pytest
+from tests.conftest import free_port
 from tests.postgres import USER, Postgres
 
 from watchkeeper.connectors.postgres import connector
@@ -72,10 +72,7 @@ def orders() -> Iterator[Postgres]:
     """A server with few slots, so that they can be taken quickly."""
     with tempfile.TemporaryDirectory(prefix="watchkeeper-orders-", ignore_cleanup_errors=True) as folder:
         Path(folder).chmod(0o755)
-        with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
-            port = probe.getsockname()[1]
-        server = Postgres(Path(folder) / "postgres", port)
+        server = Postgres(Path(folder) / "postgres", free_port())
         server.create()
         with (server.folder / "data" / "postgresql.conf").open("a") as configuration:
             configuration.write(f"max_connections = {SLOTS}\nautovacuum = off\n")

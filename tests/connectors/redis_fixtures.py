@@ -13,16 +13,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from tests.conftest import free_port
 
 from watchkeeper.connectors.redis.session import RedisSession
 from watchkeeper.domain import ExecResult, HostState, Limits, Resource, StopCause
-
-
-def free_port() -> int:
-    with socket.socket() as found:
-        found.bind(("127.0.0.1", 0))
-        return int(found.getsockname()[1])
-
 
 COMMAND = ("redis-server", "--save", "", "--repl-diskless-sync-delay", "0")
 """A replica is served at once: by default a primary waits for others for five seconds."""

@@ -3,7 +3,6 @@
 import asyncio
 import os
 import shutil
-import socket
 import subprocess
 import tempfile
 import time
@@ -12,6 +11,7 @@ from pathlib import Path
 
 import pytest
 from postgres_fixtures import PostgresHost, until
+from tests.conftest import free_port
 from tests.postgres import Postgres
 
 from watchkeeper.connectors.postgres import connector, disk
@@ -38,10 +38,7 @@ def small() -> Iterator[Postgres]:
         if mounted.returncode:
             pytest.skip(f"a disk image cannot be mounted here: {mounted.stderr.decode().strip()}")
         try:
-            with socket.socket() as probe:
-                probe.bind(("127.0.0.1", 0))
-                port = probe.getsockname()[1]
-            server = Postgres(top / "disk" / "postgres", port).create()
+            server = Postgres(top / "disk" / "postgres", free_port()).create()
             yield server
             server.stop()
         finally:

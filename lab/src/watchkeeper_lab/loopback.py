@@ -1,6 +1,8 @@
 """HTTP on this machine: plain, and past any proxy."""
 
+import random
 import socket
+from contextlib import suppress
 
 import httpx
 
@@ -11,7 +13,10 @@ def loopback(base_url: str = "", *, timeout: float, headers: dict[str, str] | No
 
 
 def free_port() -> int:
-    """A port of this machine that is free now."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+    """A port of this machine that is free now, below those that the system gives to whoever connects somewhere: such a
+    one would be taken meanwhile, now and then."""
+    while True:
+        port = random.SystemRandom().randrange(15_000, 32_768)
+        with socket.socket() as probe, suppress(OSError):
+            probe.bind(("127.0.0.1", port))
+            return port
