@@ -140,7 +140,7 @@ def test_doctor_names_an_entry_that_matches_nothing_and_what_was_most_likely_mea
     (tmp_path / "watchkeeper.yaml").write_text(
         "only: [local/production/redis/newc-cache]\nhosts: {local: {enabled: false}}\nresources:\n"
         f"  - {{name: newc-cache, kind: redis, url: '{redis_server.url}'}}\n"
-        "  - {name: newc-cahce, act: true}\n  - {name: gone-*, ignore: true}\n"
+        "  - {name: newc-cahce, act: true}\n  - {name: gone-*, ignore: true}\n  - {name: ranker, kind: model}\n"
     )
 
     said = run("doctor", "--url", NOWHERE)
@@ -148,6 +148,7 @@ def test_doctor_names_an_entry_that_matches_nothing_and_what_was_most_likely_mea
     assert '▲ missing resources     "newc-cahce" matches nothing that was found; did you mean "newc-cache"?' in said.out
     assert '"newc-cache" matches' not in said.out
     assert "gone-*" not in said.out
+    assert "ranker" not in said.out, "the server alone hears of models"
 
 
 def test_check_finds_a_policy_in_cedar_that_does_not_validate(run: Run, tmp_path: Path) -> None:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from watchkeeper.cli.finding import Finding
 from watchkeeper.cli.within_reach import within_reach
+from watchkeeper.domain.spared import MODEL
 
 if TYPE_CHECKING:
     from watchkeeper.connectors import Registry
@@ -68,7 +69,9 @@ def _without_row(settings: "Settings") -> Iterator[tuple[str, Problem]]:
 
 
 def misnamed(settings: "Settings", registry: "Registry") -> Iterator[Finding]:
-    """Entries that match nothing which is found from here, now."""
+    """Entries that match nothing which is found from here, now; without models, of which the server alone hears."""
+    heard = [said for said in settings.resources if said.kind != MODEL]
+    settings = settings.model_copy(update={"resources": heard})
     if any(not said.ignore and not said.url for said in settings.resources):
         for text in asyncio.run(_misnamed(settings, registry)).splitlines():
             yield Finding("resources", "missing", text, "Until then that entry has no effect.")

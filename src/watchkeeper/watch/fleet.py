@@ -14,6 +14,7 @@ from watchkeeper.connectors import Registry
 from watchkeeper.connectors.naming import chosen
 from watchkeeper.domain import Connector, Host, NotFound, Resource
 from watchkeeper.domain.dependency import Dependency, Unknown
+from watchkeeper.domain.spared import MODEL
 from watchkeeper.settings import ResourceSettings, Settings
 from watchkeeper.sources import only_seen, said
 from watchkeeper.watch.conduct import untold
@@ -200,7 +201,7 @@ class Fleet:
         of_kind = f" of kind {entry.kind}" if entry.kind else ""
         hint = f'; did you mean "{near[0]}"?' if near else "; `watchkeeper status` lists what is there."
         if not there:
-            hint = "; none is there yet."
+            hint = "; it is known from its monitor's first push on." if entry.kind == MODEL else "; none is there yet."
         return f'"{entry.name}" matches nothing{of_kind} that was found{hint}'
 
     def _configured(self, resource: Resource) -> Resource | None:
