@@ -82,10 +82,10 @@ function Words({ view }: { view: View }) {
         ))}
         <dt>Limits</dt>
         <dd>
-          At most {view.changes_per_hour} changes of one resource in an hour; {seconds(view.cooldown)} of rest between
-          fixes of one resource; at most {view.concurrent_fixes} fixes at a time, {view.concurrent_fixes_nearby} among
-          things that need each other. A tool that failed {view.breaker_failures} times in a row is left alone for a
-          while.
+          At most {view.changes_per_hour} changes of one resource in an hour unasked; {seconds(view.cooldown)} of rest
+          after a fix that failed nearby; at most {view.concurrent_fixes} fixes at a time,{" "}
+          {view.concurrent_fixes_nearby} among things that need each other. A tool that failed {view.breaker_failures}{" "}
+          times in a row is left alone for a while.
         </dd>
         <dt>Two people</dt>
         <dd>
@@ -206,7 +206,7 @@ function Change({ view, done }: { view: View; done: () => void }) {
           onChange={(value) => setTyped((was) => ({ ...was, changes: Number(value) || 0 }))}
         />
         <NumberInput
-          label="Seconds of rest between fixes of one"
+          label="Seconds of rest after a fix that failed"
           size="xs"
           min={0}
           max={86400}
