@@ -43,7 +43,7 @@ function Shown({ detail }: { detail: Detail }) {
         says={
           <>
             {detail.id} · {detail.state || "no state"} · since <When at={detail.since} />
-            {!detail.may_act && " · only looked at: it is not named in the configuration"}
+            {!detail.may_act && " · only looked at: nothing says `act: true` of it"}
           </>
         }
       >
