@@ -30,14 +30,15 @@ _CAUSES: dict[str, StopCause] = {
 _CRASHES = (4, 6, 7, 8, 11)
 """SIGILL, SIGABRT, SIGBUS, SIGFPE, SIGSEGV: a fault of its own."""
 _KILL = 9
-_DYING_SECONDS = 1.0
+_DYING_SECONDS = 5.0
+"""For so long it may be seen on a machine that is short of everything."""
 
 
 class OomKills:
     """Whether the kernel's count of processes it killed for lack of memory rose as a process ended.
 
     One that is killed frees its memory before it is gone, and may be seen alive meanwhile: what counts is the count of
-    a second before it was last seen.
+    some seconds before it was last seen.
     """
 
     def __init__(self) -> None:
