@@ -295,11 +295,12 @@ class Loop:
         root = root_of(firing, self._watch.fleet.resources)
         carriers = {resource.runs_on for resource in self._watch.fleet.resources.values()}
         upstream = self._watch.upstream(root)
+        further = [alert for alert in self._watch.situation(upstream).alerts if alert.severity == "critical"]
         brewing = any(
             alert.status == "pending"
             and alert.resource in upstream
             and (alert.covers_services or alert.resource not in carriers)
-            for alert in (*at.alerts, *self._watch.situation(upstream).alerts)
+            for alert in (*at.alerts, *further)
         )
         shown = any(alert.id in at.showing for alert in firing if alert.resource == root)
         if shown and not brewing:
