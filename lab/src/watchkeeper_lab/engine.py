@@ -141,9 +141,13 @@ async def ensure_engine(say: Say = print) -> str:
 
 
 def _start_dockerd(log: Path) -> subprocess.Popen[bytes]:
-    """In a session of its own, so that it outlives the command that needed it."""
+    """In a session of its own, so that it outlives the command that needed it. Without the width of our terminal: its
+    `ps` would cut the commands of what runs in containers there, and nginx' flags with them."""
+    environment = {name: value for name, value in os.environ.items() if name != "COLUMNS"}
     with log.open("wb") as sink:
-        return subprocess.Popen(["dockerd"], stdin=subprocess.DEVNULL, stdout=sink, stderr=sink, start_new_session=True)
+        return subprocess.Popen(
+            ["dockerd"], stdin=subprocess.DEVNULL, stdout=sink, stderr=sink, start_new_session=True, env=environment
+        )
 
 
 async def ensure_compose(say: Say = print) -> tuple[str, ...]:
