@@ -3,7 +3,7 @@
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import replace
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -15,6 +15,7 @@ from watchkeeper.connectors.redis import connector
 from watchkeeper.domain import Event, Reading, Resource, StepRecord, now
 from watchkeeper.store import Store
 from watchkeeper.watch import Noticer, lately, meanwhile, told_lately
+from watchkeeper.watch.reverted import set_by
 
 CARRIER = resource("box", kind="container")
 ON_IT = replace(CACHE, runs_on=CARRIER.id)
@@ -153,6 +154,35 @@ async def test_what_a_restart_takes_back_of_a_fix_of_ours_nobody_has_changed(sto
             "cache: timeout 0 → 9, not by Watchkeeper",
         ]
         assert [event.by for event in told] == ["loop:watchkeeper", "restart", "others"]
+
+
+async def test_what_somebody_changes_after_our_start_is_theirs_and_what_comes_with_it_is_said_to(store: Store) -> None:
+    """A file may have been edited before; and what is changed minutes later has nothing to do with the start."""
+    at = datetime(2026, 11, 23, 12, tzinfo=UTC)
+    record = StepRecord(0, "docker_start", CARRIER.id, {}, "done", {"start_count": 1}, started_at=at, finished_at=at)
+    ours = replace(fix(plan(step("docker_start", CARRIER))), started_at=at, finished_at=at, steps=(record,))
+    async with watching(store, ON_IT, CARRIER) as scene:
+        await scene.look(ON_IT, at - timedelta(minutes=1), timeout="0", started="2026-11-23T11:00:00+00:00")
+        await store.save(ours)
+        await scene.look(ON_IT, at + timedelta(seconds=1), timeout="9", started=at.isoformat())
+        await scene.look(ON_IT, at + timedelta(minutes=5), timeout="60", started=at.isoformat())
+
+        assert [event.text for event in await scene.told()] == [
+            "cache: timeout 0 → 9, as fix-1 started it anew",
+            "cache: timeout 9 → 60, not by Watchkeeper",
+        ]
+
+
+async def test_what_others_had_set_to_the_same_is_no_fix_of_ours(store: Store) -> None:
+    def told(number: int, before: str, after: str, fix: str | None) -> Event:
+        said: list[object] = [{"setting": "limit", "before": before, "after": after}]
+        at = now() - timedelta(minutes=10 - number)
+        return Event("change.config", CACHE.id, "", at, resource=CACHE.id, data={"changes": said, "fix": fix})
+
+    await store.emit(told(0, "1", "2", "fix-1"))
+    assert await set_by(store, CACHE.id, "limit", "2", now()) == "fix-1"
+    await store.emit(told(1, "2", "1", None), told(2, "1", "2", None))
+    assert await set_by(store, CACHE.id, "limit", "2", now()) == ""
 
 
 async def test_a_change_during_an_incident_stands_in_its_time_line(store: Store) -> None:

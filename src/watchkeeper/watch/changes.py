@@ -2,7 +2,7 @@
 
 import asyncio
 from collections import defaultdict
-from collections.abc import Awaitable, Callable, Container, Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 from itertools import groupby
@@ -164,29 +164,32 @@ class Noticer:
         incident = await self._incident(resource)
         known_by_now = await self._explained(resource, fixes)
         told: list[Event] = []
-        begun = next((fix for fix in fixes if starts(fix, related)), None)
+        begun = made_by(Difference(STARTED, "", ""), fresh.at, fixes, related)
         if anew:
             said = ", ".join(difference.text for difference in found) or "with the same configuration"
             text = f"{resource.slug} was made anew: {said}" + _when(unwatched)
             return [_event("change.deploy", resource, f"{text}, not by Watchkeeper", found, None, incident)]
         for kind, group in groupby(sorted(found, key=lambda d: KINDS.index(d.kind)), key=lambda d: d.kind):
             for fix, differences in _by_fix(tuple(group), fresh, fixes, related, known_by_now):
-                lost = "" if fix else await self._reverted(resource, differences, fresh.at, started=started)
-                lost = lost or (f"as {begun.id} started it anew" if begun and not fix else "")
+                lost = "" if fix else await self._lost(resource, differences, fresh.at, begun, started=started)
                 by = f"by {fix.id}" if fix else lost or "not by Watchkeeper"
                 text = f"{resource.slug}: {', '.join(d.text for d in differences)}{_when(unwatched)}, {by}"
                 event = _event(kind, resource, text, differences, fix, fix.incident if fix else incident)
                 told.append(replace(event, by=RESTART) if lost else event)
         return told
 
-    async def _reverted(
-        self, resource: Resource, differences: Sequence[Difference], at: datetime, *, started: bool
+    async def _lost(
+        self, resource: Resource, differences: Sequence[Difference], at: datetime, begun: Fix | None, *, started: bool
     ) -> str:
-        """That its restart took back what a fix of ours had set; empty where it did not, or not all of these."""
-        if not started and not await restarted(self._store, tuple(filter(None, (resource.id, resource.runs_on))), at):
+        """That these came with a restart, which ends what was set at run time; empty where none was seen. `begun`: the
+        fix of ours that has just started something there."""
+        anew = started or await restarted(self._store, tuple(filter(None, (resource.id, resource.runs_on))), at)
+        if not anew and begun is None:
             return ""
         setters = [await set_by(self._store, resource.id, d.setting, d.before, at) for d in differences]
-        return f"its restart took back what {' and '.join(dict.fromkeys(setters))} had set" if all(setters) else ""
+        if all(setters):
+            return f"its restart took back what {' and '.join(dict.fromkeys(setters))} had set"
+        return f"as {begun.id} started it anew" if anew and begun else ""
 
     async def _explained(self, resource: Resource, fixes: Sequence[Fix]) -> frozenset[tuple[str, str, str, str]]:
         """What each of these fixes was told to have made of it already (fix, setting, before, after): each makes a
@@ -210,12 +213,6 @@ class Noticer:
     async def _incident(self, resource: Resource) -> str | None:
         active = await self._store.select(Incident, status=ACTIVE)
         return next((incident.id for incident in active if resource.id in incident.resources), None)
-
-
-def starts(fix: Fix, related: Container[str]) -> bool:
-    """Whether it started one of these anew: what was set there while it ran is gone then, and nobody set it back."""
-    steps = (record for record in fix.steps if record.resource in related and record.finished_at is not None)
-    return any(record.tool.endswith(("_start", "_restart")) for record in steps)
 
 
 def _by_fix(

@@ -5,6 +5,7 @@ from datetime import datetime, timedelta
 
 from watchkeeper.domain import Alert, Evidence, Health, Resource
 from watchkeeper.domain.dependency import Dependency
+from watchkeeper.domain.spared import MODEL
 from watchkeeper.domain.spoken import spoken
 from watchkeeper.watch.correlation import Ties, place, ties
 
@@ -23,7 +24,7 @@ def against(
 ) -> tuple[Evidence, ...]:
     """What does not fit with the root having caused these alerts. `apart`: the time between two looks; an alert that
     much earlier says nothing of what came first. `health`: as it is `at` that time."""
-    if root not in resources or resources[root].kind == "model":  # what has drifted makes nobody ill who asks it
+    if root not in resources or resources[root].kind == MODEL:  # what has drifted makes nobody ill who asks it
         return ()
     first: dict[str, Alert] = {}
     for alert in sorted(alerts, key=lambda one: one.pending_at):

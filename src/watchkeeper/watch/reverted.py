@@ -19,10 +19,10 @@ async def restarted(store: Store, resources: Sequence[str], at: datetime) -> boo
 
 
 async def set_by(store: Store, resource: str, setting: str, value: str, until: datetime) -> str:
-    """The fix that had set it to this value last; empty where none had, or somebody else did since."""
+    """The fix that had set it to this value; empty where nobody is known to have, or somebody else did last."""
     for event in reversed(await store.happened(SETTINGS, since=until - LASTS, until=until, resources=(resource,))):
         changes = cast("list[dict[str, str]]", event.data.get("changes") or [])
         change = next((one for one in changes if one["setting"] == setting), None)
-        if change is not None and event.data.get("fix"):
-            return str(event.data["fix"]) if change["after"] == value else ""
+        if change is not None and change["after"] == value:
+            return str(event.data.get("fix") or "")
     return ""
