@@ -199,6 +199,21 @@ async def test_its_clients_prove_that_it_answers(predictions: Predictions) -> No
         assert (await connector.probe(session)).ok
 
 
+async def test_one_that_always_fails_now_and_then_is_proven_well_all_the_same(predictions: Predictions) -> None:
+    """What it may fail is the same for the proof as for the alert: else an incident of it would never end."""
+    connector = ModelConnector().hearing(predictions)
+    process = Process(predictions)
+    await process.push(900, errors=100, ago=600)
+    async with connector.connect(RANKER, None) as session:
+        await process.push(5, errors=1)
+        assert (await connector.probe(session)).ok is None, "six tell nothing"
+        await process.push(80, errors=9)
+        await compared(connector, session)
+        assert (await connector.probe(session)).ok
+        await process.push(0, errors=100)
+        assert (await connector.probe(session)).ok is False
+
+
 async def test_processes_that_are_silent_are_no_data(predictions: Predictions, later: Later) -> None:
     await Process(predictions).push(100)
     later.seconds = 130.0

@@ -65,6 +65,7 @@ async def look(session: ModelSession) -> Reading:
         error = f"None of its processes has been heard of for {ago}."
         return Reading(session.resource.id, at, time.perf_counter() - begun, error=error)
     metrics, facts = _of_now(lately, session.wanted, at)
+    metrics["error_limit_ratio"] = _bearable(session.wanted, usual)
     if usual is not None and usual.known:
         more, told = _beside(lately, usual, session.wanted)
         metrics, facts = metrics | more, facts | told
@@ -94,9 +95,17 @@ async def answered(session: ModelSession) -> Probe:
     if not lately.tally.outcomes:
         return made(None, "nobody asked it anything")
     failed = lately.tally.error_ratio()
-    if failed > session.wanted.errors:
+    if failed and lately.tally.outcomes < LEAST:
+        return made(None, f"too few asked it anything ({lately.tally.outcomes})")
+    if failed > _bearable(session.wanted, session.followed.usual.value):
         return made(False, f"{_percent(failed)} of what its clients asked failed")
     return made(True)
+
+
+def _bearable(said: ModelSettings, usual: Usually | None) -> float:
+    """The share of predictions that may fail. One that always failed more often than is said is told where it fails
+    three times as often."""
+    return max(said.errors, 3 * usual.tally.error_ratio()) if usual is not None and usual.known else said.errors
 
 
 def _of_now(lately: Lately, said: ModelSettings, at: datetime) -> tuple[dict[str, float], dict[str, str]]:
@@ -105,7 +114,6 @@ def _of_now(lately: Lately, said: ModelSettings, at: datetime) -> tuple[dict[str
         "versions": float(len(lately.versions)),
         "predictions_per_second": lately.predictions_per_second,
         "error_ratio": lately.error_ratio,
-        "error_limit_ratio": said.errors,
         "latency_p50_seconds": lately.latency_seconds(0.5),
         "latency_p95_seconds": lately.latency_seconds(0.95),
         "memory_bytes": float(sum(sender.memory_bytes for sender in lately.senders)),
@@ -132,8 +140,6 @@ def _beside(lately: Lately, usual: Usually, said: ModelSettings) -> tuple[dict[s
         "slowness_ratio": times if lately.tally.timed >= LEAST else math.nan,
         "usual_error_ratio": usual.tally.error_ratio(),
         "usual_predictions_per_second": usual.predictions_per_second,
-        # One that always failed more often than the limit is told where it fails three times as often.
-        "error_limit_ratio": max(said.errors, 3 * usual.tally.error_ratio()),
     }
     if lately.counted_at is not None:
         quiet = max(0.0, (lately.at - lately.counted_at).total_seconds())

@@ -45,7 +45,7 @@ class Seldom(Generic[T]):
         try:
             self.value = await self._work()
         except WatchkeeperError as problem:
-            log.debug("not worked out", problem=problem.what)
+            log.warning("not worked out", problem=problem.what)
         except Exception:
             log.exception("could not be worked out")
         finally:
