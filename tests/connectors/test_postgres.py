@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import os
 import signal
+from dataclasses import replace
 
 import psycopg
 import pytest
@@ -330,10 +331,30 @@ async def test_what_is_refused_is_tried_ever_more_seldom_and_no_more_seldom_than
     monkeypatch.setattr(asyncio.get_running_loop(), "time", lambda: clock)
     refusals, tried = Refusals(), list[float]()
     while clock < 300:
-        with contextlib.suppress(psycopg.OperationalError):
-            refusals.check(1)
+        with contextlib.suppress(psycopg.OperationalError), refusals.heeded("ada", refused=lambda _: True):
             tried.append(clock)
-            refusals.keep("no")
+            raise psycopg.OperationalError("no")
         clock += 1.0
     assert tried == [0.0, 5.0, 15.0, 35.0, 75.0, 135.0, 195.0, 255.0]
-    refusals.check(2)  # another login
+    with refusals.heeded("grace", refused=lambda _: True):
+        tried.append(clock)
+    assert tried[-1] == clock, "another login is tried at once"
+
+
+async def test_a_login_that_is_refused_does_not_fill_the_servers_log(
+    orders: Postgres, orders_host: PostgresHost
+) -> None:
+    def tries() -> int:
+        return (orders.folder / "log").read_text().count('role "nobody-there" does not exist')
+
+    resource = Resource("local/lab/postgres/orders", "orders", settings={"username": "nobody-there"})
+    session = PostgresSession(resource, orders_host)  # type: ignore[arg-type]
+    before = tries()
+    for _ in range(10):
+        with pytest.raises(Trouble) as refused:
+            await session.query("SELECT 1")
+        assert refused.value.category == "password"
+    assert tries() == before + 1
+    session.resource = replace(resource, settings={"username": USER})
+    assert await session.query("SELECT 1 AS one") == [{"one": 1}]
+    await session.aclose()

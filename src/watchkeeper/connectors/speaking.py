@@ -1,7 +1,8 @@
 """A session with what speaks PostgreSQL's language: the server itself, or a pooler before it."""
 
 import asyncio
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Generator, Hashable, Iterable
+from contextlib import contextmanager
 from typing import Any
 
 import psycopg
@@ -28,21 +29,29 @@ class Refusals:
         self._wait = 0.0
         self._until = 0.0
 
-    def check(self, of: int) -> None:
-        """Raise psycopg.OperationalError again while it is too soon. `of`: a hash of login and addresses."""
+    @contextmanager
+    def heeded(
+        self, *login: Hashable, refused: Callable[[psycopg.OperationalError], bool], note: str = ""
+    ) -> Generator[None]:
+        """Around an attempt. While it is too soon it is refused here, in the server's words and with the `note`.
+        `login`: who asks, and where; `refused`: whether an error says that this one is not let in.
+
+        Raises psycopg.OperationalError.
+        """
+        of, clock = hash(login), asyncio.get_running_loop().time  # a hash: no password is kept for it
         if of != self._of:
             self._of, self._wait, self._until = of, 0.0, 0.0
-        if asyncio.get_running_loop().time() < self._until:
+        if clock() < self._until:
             raise psycopg.OperationalError(self._said)
-
-    def keep(self, said: str) -> None:
-        """It was refused, in these words."""
-        self._said = said
-        self._wait = min(self.MOST, self._wait * 2 or self.FIRST)
-        self._until = asyncio.get_running_loop().time() + self._wait
-
-    def forget(self) -> None:
-        """It got in."""
+        try:
+            yield
+        except psycopg.OperationalError as problem:
+            if not refused(problem):
+                raise
+            self._said = f"{problem}{note}"
+            self._wait = min(self.MOST, self._wait * 2 or self.FIRST)
+            self._until = clock() + self._wait
+            raise psycopg.OperationalError(self._said) from None
         self._wait = 0.0
 
 

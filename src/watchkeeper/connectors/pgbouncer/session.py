@@ -1,6 +1,7 @@
 """An open session with the console of one PgBouncer, and a way through it to a database."""
 
 import asyncio
+from contextlib import nullcontext
 from urllib.parse import urlsplit
 
 import psycopg
@@ -169,23 +170,19 @@ class PgbouncerSession:
     async def _connect(self, database: str) -> Connection:
         login = access.login(self.resource)
         addresses = await self.addresses()
-        if database == CONSOLE:
-            self._refusals.check(hash((login, *addresses)))
-        try:
-            connection = await connected(
+        console = self._refusals.heeded(login, *addresses, refused=_not_let_in)
+        with console if database == CONSOLE else nullcontext():  # what is behind it refuses for reasons of its own
+            return await connected(
                 addresses,
                 user=login.user,
                 password=login.password,
                 database=database,
                 refused=lambda problem: trouble(problem).category == "refused",
             )
-        except psycopg.OperationalError as problem:
-            if database == CONSOLE and trouble(problem).category == "password":
-                self._refusals.keep(str(problem))
-            raise
-        if database == CONSOLE:
-            self._refusals.forget()
-        return connection
+
+
+def _not_let_in(problem: psycopg.OperationalError) -> bool:
+    return trouble(problem).category == "password"
 
 
 def _database(resource: Resource) -> str:

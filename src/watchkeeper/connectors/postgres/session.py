@@ -257,23 +257,19 @@ class PostgresSession:
     async def _connect(self, database: str = "") -> Connection:
         login = await access.login(self.resource, self.host)
         addresses, database = await self.addresses(), database or login.database
-        self._refusals.check(hash((login, database, *addresses)))
-        try:
-            connection = await connected(
+        note = f" (`{login.user}` is a guess: nobody named a user)" if login.guessed else ""
+        with self._refusals.heeded(login, database, *addresses, refused=_not_let_in, note=note):
+            return await connected(
                 addresses,
                 user=login.user,
                 password=login.password,
                 database=database,
                 refused=lambda problem: trouble(problem).category == "refused",
             )
-        except psycopg.OperationalError as problem:
-            if trouble(problem).category != "password":
-                raise
-            said = str(problem) + (f" (`{login.user}` is a guess: nobody named a user)" if login.guessed else "")
-            self._refusals.keep(said)
-            raise psycopg.OperationalError(said) from None
-        self._refusals.forget()
-        return connection
+
+
+def _not_let_in(problem: psycopg.OperationalError) -> bool:
+    return trouble(problem).category == "password"
 
 
 def _only_reads(statement: str) -> bool:
