@@ -54,12 +54,12 @@ class Notifier:
         where a secret cannot be read."""
         self._store = store
         self._metrics = metrics
-        self._client = httpx.AsyncClient(verify=bool(said.all_channels))  # whose certificates take a while to read
+        self._client: httpx.AsyncClient | None = None
         self._composer = Composer(store, silences, address)
         self._flapping = Flapping(store, said.flapping)
         self.deliverers = {
             one.name: Deliverer(
-                build(one, self._client, store.masker.learn, public=public),
+                build(one, self._shared(), store.masker.learn, public=public),
                 Route(one),
                 store,
                 silences,
@@ -69,6 +69,11 @@ class Notifier:
             )
             for one in said.all_channels
         }
+
+    def _shared(self) -> httpx.AsyncClient:
+        """One for all channels, made for the first: it takes a while to read which authorities to believe."""
+        self._client = self._client or httpx.AsyncClient()
+        return self._client
 
     async def start(self) -> None:
         if self.deliverers:
@@ -81,7 +86,8 @@ class Notifier:
         for deliverer in self.deliverers.values():
             await deliverer.stop()
         await self._flapping.stop()
-        await self._client.aclose()
+        if self._client is not None:
+            await self._client.aclose()
 
     async def standings(self) -> list[Standing]:
         """Every channel, in the order of the configuration."""
