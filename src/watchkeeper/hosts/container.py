@@ -5,6 +5,7 @@ import posixpath
 import struct
 import tarfile
 from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any, cast
@@ -33,6 +34,8 @@ _FRESH_SECONDS = 2.0
 """How old what the engine said may be for what rarely changes (limits, addresses). Events make it stale at once."""
 _FRAME = struct.Struct(">BxxxL")
 _STOP_GRACE_SECONDS = 10.0
+_WIDE = {"ps_args": "-efww"}
+"""As by itself, and uncut: an engine that was started from a terminal has a `ps` that cuts commands at its width."""
 _REMOTE_SOCKETS = timedelta(minutes=1)
 
 
@@ -148,12 +151,12 @@ class ContainerHost:
         entry = " ".join([str(shown.get("Path") or ""), *items(shown, "Args")]).strip()
         running: list[str] = []
         if shown["State"].get("Running") and not shown["State"].get("Paused"):
-            try:
-                table: dict[str, Any] = await self._call("top")
-                column = table["Titles"].index("CMD") if "CMD" in table["Titles"] else -1
-                running = [str(row[column]) for row in items(table, "Processes")]
-            except WatchkeeperError:
-                pass  # it stopped meanwhile
+            for how in (_WIDE, None):
+                with suppress(WatchkeeperError):  # its machine's `ps` knows no such option; or it stopped meanwhile
+                    table: dict[str, Any] = await self._call("top", params=how)
+                    column = table["Titles"].index("CMD") if "CMD" in table["Titles"] else -1
+                    running = [str(row[column]) for row in items(table, "Processes")]
+                    break
         return tuple(dict.fromkeys([*running, entry]))
 
     async def endpoints(self, port: int) -> Sequence[tuple[str, int]]:
