@@ -82,6 +82,11 @@ async def test_who_is_not_understood_is_left_to_a_person_and_customers_are_known
         assert await rows.fetchall() == [(4, "hm")]
 
 
+async def test_a_reset_of_the_lab_leaves_it_its_customers(lab: Lab, bot: httpx.AsyncClient) -> None:
+    await lab.reset()
+    assert (await asked(bot, QUESTION, customer=4))["plan"] == "metal"
+
+
 async def test_the_bot_is_watched_as_a_model_that_runs_in_its_container(
     lab: Lab, bot: httpx.AsyncClient, watchkeeper: httpx.AsyncClient
 ) -> None:
