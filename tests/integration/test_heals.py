@@ -1,6 +1,7 @@
 """The product's promise, on real services: each fault is found, fixed and proven."""
 
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Awaitable, Callable
+from contextlib import AsyncExitStack
 
 import pytest
 
@@ -11,6 +12,7 @@ from watchkeeper_lab.scenario import left_out, scenarios
 from watchkeeper_lab.server import Server, watchkeeper_up
 
 pytestmark = pytest.mark.lab
+Live = Callable[[int], Awaitable[Server]]
 FAULTS = [name for name, one in scenarios().items() if not (one.is_control or one.unforeseen or name in SLOW)]
 AT_MOST = 5
 """Faults that one Watchkeeper lives through in turn: each of another service, so that none spends the changes per hour,
@@ -31,19 +33,29 @@ def in_turn() -> list[tuple[int, str]]:
 
 
 @pytest.fixture(scope="module")
-async def one_that_heals(
-    request: pytest.FixtureRequest, lab: Lab, tmp_path_factory: pytest.TempPathFactory
-) -> AsyncGenerator[Server]:
-    """A Watchkeeper for the faults with its number."""
-    async with watchkeeper_up(tmp_path_factory.mktemp(f"faults-{request.param}"), lab.compose_project) as server:
-        yield server
+async def lives(lab: Lab, tmp_path_factory: pytest.TempPathFactory) -> AsyncGenerator[Live]:
+    """Gives the Watchkeeper with this number: the one that lives, or the next, once that has ended."""
+    async with AsyncExitStack() as last:
+        living: dict[int, Server] = {}
+
+        async def live(number: int) -> Server:
+            if number not in living:
+                await last.aclose()
+                living.clear()
+                folder = tmp_path_factory.mktemp(f"faults-{number}")
+                living[number] = await last.enter_async_context(watchkeeper_up(folder, lab.compose_project))
+            return living[number]
+
+        yield live
 
 
-@pytest.mark.parametrize(("one_that_heals", "name"), in_turn(), indirect=["one_that_heals"])
-async def test_a_fault_is_found_fixed_and_proven_with_nothing_lost(lab: Lab, one_that_heals: Server, name: str) -> None:
+@pytest.mark.parametrize(("number", "name"), in_turn())
+async def test_a_fault_is_found_fixed_and_proven_with_nothing_lost(
+    lab: Lab, lives: Live, number: int, name: str
+) -> None:
     if why := left_out(lab.ground).get(name):
         pytest.skip(f"{name} is left out here: {why}")
-    row = (await play(lab, scenarios()[name], one_that_heals.base_url)).row
+    row = (await play(lab, scenarios()[name], (await lives(number)).base_url)).row
     assert row.healed, str(row)
     assert row.root_correct, str(row)
     assert row.tool_correct, str(row)
