@@ -114,7 +114,7 @@ def test_check_names_the_file_it_read_and_warns_of_an_environment_without_a_row_
     assert said.code == 0
     assert "▲ resources, a: the policy has no row for the environment `staging-2`" in said.out
     assert "`own`" not in said.out
-    assert f"Fine: {tmp_path}/watchkeeper.yaml" in said.out
+    assert f"Fine but for ▲: {tmp_path}/watchkeeper.yaml" in said.out
 
 
 @pytest.mark.parametrize("misspelt", ["stagng", "stagging", "Staging", "prodution"])

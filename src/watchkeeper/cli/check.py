@@ -62,7 +62,7 @@ def check(context: typer.Context) -> None:
             typer.echo(f"{sign} {what}" + (f"\n  {advice}" if advice else ""))
         if not problems:
             counted = ", ".join(f"{number} {name}" for name, number in fine.items())
-            typer.echo(f"Fine: {read}, its policy, {counted}.")
+            typer.echo(f"{'Fine but for ▲' if doubts else 'Fine'}: {read}, its policy, {counted}.")
     if problems:
         raise typer.Exit(2)
 
@@ -73,7 +73,7 @@ def unset(settings: "Settings") -> Iterator[Problem]:
 
     for finding in credentials(settings):
         if finding.state == "broken":
-            yield finding.found, "`watchkeeper up` does not start where that is so."
+            yield finding.found, "`watchkeeper up` does not start before it is, in the shell where you start it."
 
 
 def own(settings: "Settings", registry: "Registry") -> list[Problem]:

@@ -89,8 +89,12 @@ def print_rights(options: Options, wanted: str | None, way: str | None) -> None:
     if options.json:
         print_json({kind: [asdict(r) for r in rights] for kind, rights in needed(registry, wanted or "act").items()})
         return
-    for line in printed(options.settings(), registry, wanted, way):
+    lines = list(printed(options.settings(), registry, wanted, way))
+    for line in lines:
         typer.echo(line)
+    if not lines:
+        what = "what you named" if wanted else "what the configuration names; `--for watch` prints what it takes to look"
+        typer.echo(f"Nothing in this form is needed for {what}.", err=True)
 
 
 def examine(options: Options, only: Sequence[str] = ()) -> Iterator[Finding]:
