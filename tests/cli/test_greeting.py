@@ -37,6 +37,6 @@ def test_what_is_in_another_environment_by_the_configuration_is_one_line() -> No
         f"docker/{environment}/redis/{name}" for environment, name in (("staging", "a"), ("staging", "b"), ("lab", "c"))
     ]
     assert list(moved([Resource(name, name[-1]) for name in names])) == [
-        "2 resources are in staging now; their history goes with them.",
-        "c is in lab now; its history goes with it.",
+        "2 resources are in staging now, with all of their history.",
+        "c is in lab now, with all of its history.",
     ]

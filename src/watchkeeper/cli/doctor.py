@@ -93,7 +93,9 @@ def print_rights(options: Options, wanted: str | None, way: str | None) -> None:
     for line in lines:
         typer.echo(line)
     if not lines:
-        what = "what you named" if wanted else "what the configuration names; `--for watch` prints what it takes to look"
+        what = (
+            "what you named" if wanted else "what the configuration names; `--for watch` prints what it takes to look"
+        )
         typer.echo(f"Nothing in this form is needed for {what}.", err=True)
 
 

@@ -170,16 +170,16 @@ def moved(renamed: Sequence[Resource]) -> Iterator[str]:
     """What is in another environment since the last end, in a line for each environment.
 
     >>> list(moved([Resource("docker/staging/redis/cache", "cache")]))
-    ['cache is in staging now; its history goes with it.']
+    ['cache is in staging now, with all of its history.']
     """
     by_environment: dict[str, list[str]] = {}
     for resource in renamed:
         by_environment.setdefault(resource.environment, []).append(resource.slug)
     for environment, slugs in by_environment.items():
         if len(slugs) == 1:
-            yield f"{slugs[0]} is in {environment} now; its history goes with it."
+            yield f"{slugs[0]} is in {environment} now, with all of its history."
         else:
-            yield f"{len(slugs):,} resources are in {environment} now; their history goes with them."
+            yield f"{len(slugs):,} resources are in {environment} now, with all of their history."
 
 
 def left_open(incidents: Sequence[Incident]) -> Iterator[str]:

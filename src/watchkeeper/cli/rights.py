@@ -265,7 +265,8 @@ async def of_engine(engine: "Engine", registry: "Registry", acts: bool) -> list[
     if beyond:
         whole = len(beyond) == len(BEYOND)
         said = "whoever has it is as good as root on that machine" if whole else f"it lets through {', '.join(beyond)}"
-        advice = f"A filtering proxy: watchkeeper doctor --rights --for {'act' if acts else 'watch'} --as nginx"
+        command = f"watchkeeper doctor --rights --for {'act' if acts else 'watch'} --as nginx"
+        advice = f"An nginx of its own before that socket can let through no more than is needed: {command}"
         findings.append(Finding("Docker rights", "more", f"{_socket()}; {said}", advice))
     return findings
 

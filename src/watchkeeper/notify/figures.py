@@ -103,13 +103,21 @@ def figures(
         healed=right,
         success_ratio=round(right / len(judged), 4) if judged else None,
         detect=_span((a.firing_at - a.pending_at).total_seconds() for a in fired if a.firing_at),
-        repair=_span((one.closed_at - one.opened_at).total_seconds() for one in healed if one.closed_at),
+        repair=_span(took for one in healed if (took := lasting(one)) is not None),
         did_not_help=len(failed),
         undone=sum(undone(fix) for fix in changing),
         needless=sum(by_key[f.incident].outcome == "recovered" for f in failed if f.incident in by_key),
         cures=_cures(fix for fix in changing if counts(fix) or fix.verdict is None),
         places=_places(own, mine, alerts, since, until),
     )
+
+
+def lasting(incident: Incident) -> float | None:
+    """Seconds from its opening to its end, but for those in which it was well and then came back; None where it is not
+    over."""
+    if incident.closed_at is None:
+        return None
+    return max(0.0, (incident.closed_at - incident.opened_at).total_seconds() - incident.well_seconds)
 
 
 def changed(fix: Fix) -> bool:

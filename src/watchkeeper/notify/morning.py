@@ -10,7 +10,7 @@ from pydantic import TypeAdapter
 from watchkeeper.domain import Alert, Approval, Event, Fix, Incident, Plan
 from watchkeeper.domain.proposal import Proposal, Score, score
 from watchkeeper.domain.spoken import spoken
-from watchkeeper.notify.figures import Cure, Figures, Place, Span, figures, undone
+from watchkeeper.notify.figures import Cure, Figures, Place, Span, figures, lasting, undone
 from watchkeeper.notify.report import seconds_between
 
 MANY = 30
@@ -66,8 +66,7 @@ def morning_json(morning: Morning) -> dict[str, Any]:
         "until": morning.until.isoformat(),
         "mode": morning.mode,
         "incidents": [
-            TypeAdapter(Incident).dump_python(i, mode="json") | {"seconds": seconds_between(i.opened_at, i.closed_at)}
-            for i in morning.incidents
+            TypeAdapter(Incident).dump_python(i, mode="json") | {"seconds": lasting(i)} for i in morning.incidents
         ],
         "fixes": TypeAdapter(list[Fix]).dump_python(list(morning.fixes), mode="json"),
         "proposals": [
@@ -147,10 +146,11 @@ def _needs(morning: Morning) -> list[str]:
 
 
 def _incident(morning: Morning, incident: Incident) -> str:
-    took = seconds_between(incident.opened_at, incident.closed_at)
+    took = lasting(incident)
     ended = (incident.outcome or incident.status).replace("_", " ")
     ended = "nothing is done in mode observe" if ended == "diagnosing" and morning.mode == "observe" else ended
-    lasted = f" after {spoken(took)}" if took is not None else ", not over"
+    again = " in all" if incident.reopened else ""
+    lasted = f" after {spoken(took)}{again}" if took is not None else ", not over"
     back = f", came back {incident.reopened}×" if incident.reopened else ""
     because = f": {incident.reason}" if incident.reason else ""
     return f"{_clock(incident.opened_at)} `{incident.id}` {incident.title}: {ended}{lasted}{back}{because}"

@@ -11,6 +11,7 @@ from watchkeeper.domain.change import NOTHING_CHANGED
 from watchkeeper.domain.spared import spared
 from watchkeeper.domain.spoken import spoken
 from watchkeeper.domain.unwatched import unwatched
+from watchkeeper.notify.figures import lasting
 
 
 def seconds_between(start: datetime | None, end: datetime | None) -> float | None:
@@ -36,7 +37,7 @@ def report_json(
         "seconds": {
             "seen_to_firing": seconds_between(pending, incident.opened_at),
             "firing_to_first_plan": seconds_between(incident.opened_at, first.plan.created_at if first else None),
-            "open_to_closed": seconds_between(incident.opened_at, incident.closed_at),
+            "open_to_closed": lasting(incident),
             "unwatched": round(unwatched(events, incident.opened_at, incident.closed_at), 3),
         },
     }
@@ -50,7 +51,7 @@ def report_markdown(
     changes: Sequence[Event] = (),
 ) -> str:
     """The same as a page: what, why, what changed lately, what was done, what proves it, the time line."""
-    lasted = seconds_between(incident.opened_at, incident.closed_at)
+    lasted = lasting(incident)
     away = unwatched(events, incident.opened_at, incident.closed_at)
     lines = [
         f"# {incident.id}: {incident.title}",

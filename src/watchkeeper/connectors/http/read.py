@@ -59,7 +59,7 @@ async def _answered(
         "responding": 1.0,
         "starting": 0.0,
         "unresponsive_seconds": 0.0,
-        "status": float(health.status),
+        "status": float(max((answer.status for answer in errors), default=health.status)),
         "answer_seconds": health.seconds,
         "healthy": float(not wrong),
         "ready": float(is_ready),

@@ -9,8 +9,8 @@ from psycopg import errors
 from watchkeeper.domain import Conflict
 
 PASSWORD_HELP = (
-    "Give {what} as references: `username`, `password: env:NAME` or `file:PATH` in its entry "
-    "under `resources` in watchkeeper.yaml, or the label watchkeeper.postgres.password."
+    "Give {what} as references: `username`, `password: env:NAME` or `file:PATH` in its entry under "
+    "`resources` in watchkeeper.yaml, or the labels watchkeeper.postgres.username and watchkeeper.postgres.password."
 )
 
 
@@ -58,6 +58,7 @@ _WORDS = (
     ("server closed the connection", "lost"),
     ("terminating connection", "lost"),
 )
+_WHERE = re.compile(r"^(connection failed: )?connection to server (at|on) .{1,200}? failed: (FATAL:\s+)?")
 _SAID = {
     "exhausted": "All connection slots are taken.",
     "silent": "No answer in time.",
@@ -108,7 +109,8 @@ def trouble(problem: BaseException) -> Trouble:
         category = next((name for words, name in _WORDS if words in said), "refused")
     if category == "password":
         what = "user and password" if "no password supplied" in said else "the right user and password"
-        return Trouble("password", f"It does not let us in: {said.rstrip('.')}. {PASSWORD_HELP.format(what=what)}")
+        why = _WHERE.sub("", said).rstrip(".")  # where it listens is known, and a narrow column has room for the reason
+        return Trouble("password", f"It does not let us in: {why}. {PASSWORD_HELP.format(what=what)}")
     if category == "denied" and (right := lacking(said)):
         return denied(right, said)
     if category == "refused":

@@ -8,6 +8,7 @@ from datetime import UTC, datetime, timedelta
 
 from watchkeeper.domain import Alert, Incident
 from watchkeeper.domain.figures import figure
+from watchkeeper.notify.figures import lasting
 from watchkeeper.notify.html.chart import Placed
 from watchkeeper.notify.html.scale import DAY, ticks
 
@@ -83,8 +84,8 @@ def buckets(
     for one in incidents:
         bucket = of(one.opened_at)
         bucket.endings[kinds[one.id]] = bucket.endings.get(kinds[one.id], 0) + 1
-        if one.outcome == "healed" and one.closed_at is not None:
-            bucket.repair.append(max(0.0, (one.closed_at - one.opened_at).total_seconds()))
+        if one.outcome == "healed" and (took := lasting(one)) is not None:
+            bucket.repair.append(took)
     for alert in alerts:
         if alert.firing_at is not None and since <= alert.firing_at <= until:
             of(alert.firing_at).detect.append(max(0.0, (alert.firing_at - alert.pending_at).total_seconds()))

@@ -8,7 +8,7 @@ from watchkeeper.domain import Alert, Approval, Effect, Event, Fix, Health, Inci
 from watchkeeper.domain.figures import figure, unit
 from watchkeeper.domain.spared import spared
 from watchkeeper.domain.spoken import spoken
-from watchkeeper.notify.figures import changed, together, undone
+from watchkeeper.notify.figures import changed, lasting, together, undone
 
 KINDS = {
     "redis": "Redis",
@@ -84,11 +84,8 @@ class Story:
 
     @property
     def repairing(self) -> float | None:
-        """Seconds from its opening until it was proven healed."""
-        closed = self.incident.closed_at
-        if self.incident.outcome != "healed" or closed is None:
-            return None
-        return max(0.0, (closed - self.incident.opened_at).total_seconds())
+        """Seconds from its opening until it was proven healed, without those in which it was well in between."""
+        return lasting(self.incident) if self.incident.outcome == "healed" else None
 
     @property
     def cure(self) -> Fix | None:
