@@ -5,7 +5,6 @@ import posixpath
 import struct
 import tarfile
 from collections.abc import AsyncIterator, Mapping, Sequence
-from contextlib import suppress
 from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any, cast
@@ -26,6 +25,7 @@ from watchkeeper.hosts.answers import items, moment, part
 from watchkeeper.hosts.engine import Engine
 from watchkeeper.hosts.granted import Room, of_container
 from watchkeeper.hosts.kept import FileStat
+from watchkeeper.hosts.listed import Listed
 from watchkeeper.hosts.networks import described, seen_here
 from watchkeeper.hosts.story import Story
 from watchkeeper.hosts.usage import ContainerStats, from_cgroup, from_engine
@@ -34,8 +34,6 @@ _FRESH_SECONDS = 2.0
 """How old what the engine said may be for what rarely changes (limits, addresses). Events make it stale at once."""
 _FRAME = struct.Struct(">BxxxL")
 _STOP_GRACE_SECONDS = 10.0
-_WIDE = {"ps_args": "-efww"}
-"""As by itself, and uncut: an engine that was started from a terminal has a `ps` that cuts commands at its width."""
 _REMOTE_SOCKETS = timedelta(minutes=1)
 
 
@@ -54,6 +52,7 @@ class ContainerHost:
         self._shown_at = self._sockets_at = now()
         self._sockets: list[sockets.Socket] | WatchkeeperError | None = None
         self._room = Room()
+        self._running = Listed(lambda how: self._call("top", params=how))
 
     def __repr__(self) -> str:
         return f"<container {self._name} {self._incarnation[:12]}>"
@@ -99,6 +98,7 @@ class ContainerHost:
     def changed(self) -> None:
         """Something happened to it: what is known of it is stale."""
         self._shown = self._sockets = None
+        self._running.forget()
 
     async def inspect(self, *, fresh: bool = True) -> dict[str, Any]:
         """All the engine knows of it. Contains the environment, and so secrets: never store or show it as it is."""
@@ -151,12 +151,7 @@ class ContainerHost:
         entry = " ".join([str(shown.get("Path") or ""), *items(shown, "Args")]).strip()
         running: list[str] = []
         if shown["State"].get("Running") and not shown["State"].get("Paused"):
-            for how in (_WIDE, None):
-                with suppress(WatchkeeperError):  # its machine's `ps` knows no such option; or it stopped meanwhile
-                    table: dict[str, Any] = await self._call("top", params=how)
-                    column = table["Titles"].index("CMD") if "CMD" in table["Titles"] else -1
-                    running = [str(row[column]) for row in items(table, "Processes")]
-                    break
+            running = await self._running()
         return tuple(dict.fromkeys([*running, entry]))
 
     async def endpoints(self, port: int) -> Sequence[tuple[str, int]]:
