@@ -76,7 +76,8 @@ def test_what_gets_full_is_heard_of_and_approved_by_keyboard_alone(site: Site, o
 def test_policy_tells_what_becomes_looser_before_an_admin_sets_it(site: Site, operator: Page) -> None:
     operator.goto("/settings")
     policy = operator.get_by_role("region", name="Policy", exact=True)
-    expect(policy).to_contain_text("After a yes: changes that can be set back, interruptions that lose nothing.")
+    after_a_yes = "After a yes: changes that can be set back, interruptions that lose no data but declared caches."
+    expect(policy).to_contain_text(after_a_yes)
     policy.get_by_role("button", name="Change policy").click()
     operator.get_by_role("combobox", name="production, reversible").focus()
     operator.keyboard.press("Enter")

@@ -47,7 +47,9 @@ def incidents(
         took = lasted(seconds) if seconds is not None else ""
         took += f" ({lasted(item['unwatched_seconds'])} unwatched)" if took and item["unwatched_seconds"] else ""
         day = began.astimezone().strftime("%Y-%m-%d ") if began else ""
-        back = f", came back {clock(item['reopened_at'])}" if item["reopened_at"] else ""
+        back = f"came back {clock(item['reopened_at'])}" if item["reopened_at"] else ""
+        if back:
+            back = f" again ({back})" if item["status"] == "closed" else f", {back}"
         made.add_row(item["id"], day + clock(item["opened_at"]), took, standing(item).append(back), item["title"])
     screen.print(made)
     if page["next"]:

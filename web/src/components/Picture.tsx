@@ -7,7 +7,7 @@ import { EffectBadge, WORST } from "./Steps";
 const MEANS: Record<Effect, string> = {
   read: "is only looked at",
   reversible: "is set differently, and can be set back",
-  disruptive: "is interrupted in what it does; nothing that is stored is lost",
+  disruptive: "is interrupted in what it does; nothing that is stored is lost, but for declared caches",
   destructive: "loses data",
 };
 

@@ -39,7 +39,7 @@ test("the time line has the last of what is said on and on", () => {
 test("a row of policy is read as a sentence", () => {
   const row = { read: "allow", reversible: "ask", disruptive: "ask", destructive: "deny" };
   expect(sentence(row)).toBe(
-    "By itself: looking. After a yes: changes that can be set back, interruptions that lose nothing. Never: what loses data.",
+    "By itself: looking. After a yes: changes that can be set back, interruptions that lose no data but declared caches. Never: what loses data.",
   );
 });
 

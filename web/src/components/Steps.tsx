@@ -9,7 +9,7 @@ import { useNow } from "./When";
 const EFFECTS: Record<Effect, string> = {
   read: "only looks",
   reversible: "can be undone",
-  disruptive: "interrupts, loses nothing",
+  disruptive: "interrupts; loses no data but declared caches",
   destructive: "loses data",
 };
 

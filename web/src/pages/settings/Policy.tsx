@@ -21,7 +21,7 @@ const CHOICES = Object.entries(OUTCOMES).map(([value, label]) => ({ value, label
 const WORDS: Record<Effect, string> = {
   read: "looking",
   reversible: "changes that can be set back",
-  disruptive: "interruptions that lose nothing",
+  disruptive: "interruptions that lose no data but declared caches",
   destructive: "what loses data",
 };
 const STANDS: Record<Outcome, string> = { allow: "By itself", ask: "After a yes", deny: "Never" };

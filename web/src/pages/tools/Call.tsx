@@ -85,7 +85,7 @@ const written = (all: Field[], typed: Record<string, unknown>): [string, string]
 const MEANS: Record<Effect, string> = {
   read: "only looks",
   reversible: "sets something that can be set back",
-  disruptive: "interrupts it; nothing that is stored is lost",
+  disruptive: "interrupts it; nothing that is stored is lost, but for declared caches",
   destructive: "loses data",
 };
 
