@@ -102,10 +102,10 @@ class PoolerHost:
 
     provider, kind = "local", "service"
     id = name = incarnation = "pooler"
-    labels: Mapping[str, str] = {}
 
     def __init__(self, pooler: Pooler) -> None:
         self.pooler = pooler
+        self.labels: Mapping[str, str] = {"service.port": str(pooler.port)}
         self.starts = 1
         self.status = "running"
         self.stopped_by: StopCause = ""

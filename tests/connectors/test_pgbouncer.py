@@ -314,6 +314,16 @@ async def test_it_is_found_by_its_process_and_listens_where_its_configuration_sa
         _ = [one async for one in Discovery().discover([], {"resources": [entry | {"url": "postgresql://u:p@h"}]})]
 
 
+async def test_a_configuration_that_may_not_be_read_leaves_the_port_at_which_it_is_seen(
+    pooler_host: PoolerHost, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def refuses(path: str) -> bytes:
+        raise PermissionError(path)
+
+    monkeypatch.setattr(pooler_host, "read_file", refuses)
+    assert await access.port_of(pooler_host, ["pgbouncer pooler.ini"]) == pooler_host.pooler.port  # type: ignore[arg-type]
+
+
 @pytest.mark.parametrize(
     ("command", "expected"),
     [

@@ -49,10 +49,11 @@ def _arguments(command: str) -> Sequence[str] | None:
 
 
 async def port_of(host: Host, processes: Sequence[str]) -> int:
-    """`listen_port` of its configuration where that may be read, else what its container was told, else the
-    default."""
+    """`listen_port` of its configuration where that may be read, else what its container was told, else where a
+    process is seen to listen, else the default."""
     given = await host.environment()
     told = next((given[name] for name in ("PGBOUNCER_PORT", "LISTEN_PORT") if given.get(name, "").isdigit()), "")
+    told = told or host.labels.get("service.port", "")
     path = configuration(processes)
     try:
         said = listen_port((await host.read_file(path)).decode(errors="replace")) if path else 0
