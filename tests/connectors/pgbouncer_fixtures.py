@@ -9,6 +9,7 @@ import tempfile
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 
 import psycopg
@@ -18,7 +19,7 @@ from tests.postgres import Postgres
 
 from watchkeeper.connectors.pgbouncer import connector
 from watchkeeper.connectors.pgbouncer.session import PgbouncerSession
-from watchkeeper.domain import ExecResult, HostState, Limits, Resource, StopCause
+from watchkeeper.domain import ExecResult, HostState, Limits, Resource, StopCause, now
 
 POOL = 2
 """Connections to the server for each pool."""
@@ -122,6 +123,14 @@ class PoolerHost:
 
     async def endpoints(self, port: int) -> Sequence[tuple[str, int]]:
         return [("127.0.0.1", port)]
+
+    async def logs(self, *, since: datetime | None = None) -> AsyncIterator[tuple[datetime, str]]:
+        with (self.pooler.folder / "log").open() as log:
+            log.seek(0, os.SEEK_END)
+            while True:
+                for line in log:
+                    yield now(), line.rstrip("\n")
+                await asyncio.sleep(0.02)
 
     async def environment(self) -> Mapping[str, str]:
         return {}

@@ -82,7 +82,7 @@ async def undone(tool: Tool[Any], session: PgbouncerSession) -> AsyncIterator[No
 
 async def test_a_healthy_pooler_raises_nothing_and_tells_all_that_rules_name(look: Eye, come: Come) -> None:
     await come(3, "SELECT 1")
-    reading = await until(look, lambda r: r.ok)
+    reading = await until(look, lambda r: r.ok and "clients_refused" in r.metrics)
     assert (reading.error, firing(reading)) == (None, set())
     lazy = {"crowd_clients", "server_max_connections", "query_seconds", "wait_seconds"}
     lazy |= {"queries_per_second", "transactions_per_second"}

@@ -1,22 +1,21 @@
 """Where a server's logs are, and their new lines: files on this machine read as they grow, streams followed."""
 
 import asyncio
-import contextlib
 import os
 import posixpath
 from collections.abc import AsyncIterator, Mapping
+from functools import partial
 
+from watchkeeper.connectors.listening import listen
 from watchkeeper.connectors.nginx.configuration import Configuration
 from watchkeeper.connectors.nginx.files import Files, resolve
 from watchkeeper.connectors.nginx.traffic import Traffic
-from watchkeeper.domain import Host, WatchkeeperError
+from watchkeeper.domain import Host
 from watchkeeper.hosts import ServiceHost
 from watchkeeper.hosts.shell import script
 
 _AT_ONCE = 1 << 20
 """Bytes of one file read with one look; what comes beyond is passed over, and counted by the line."""
-_PER_SECOND = 2000
-"""Lines of a stream read within a second."""
 _STREAMS = ("/dev/stdout", "/dev/stderr", "/proc/self/fd/1", "/proc/self/fd/2", "/dev/fd/1", "/dev/fd/2")
 
 
@@ -92,23 +91,14 @@ class Logs:
         for path in [path for path in self._following if path not in streams]:
             self._following.pop(path).cancel()
         for path in streams - self._following.keys():
-            task = asyncio.create_task(self._listen(path), name=f"log {path or 'output'} of {self._name}")
-            self._following[path] = task
+            following = listen(partial(self._lines, path), self._take, self._passed)
+            self._following[path] = asyncio.create_task(following, name=f"log {path or 'output'} of {self._name}")
 
-    async def _listen(self, path: str) -> None:
-        loop = asyncio.get_running_loop()
-        second, read = 0, 0
-        while True:
-            with contextlib.suppress(WatchkeeperError, OSError, TimeoutError):
-                async for line in self._lines(path):
-                    if int(loop.time()) != second:
-                        second, read = int(loop.time()), 0
-                    read += 1
-                    if read > _PER_SECOND:
-                        self.traffic.unread += 1
-                        continue
-                    self.traffic.line(loop.time(), line, self._formats)
-            await asyncio.sleep(1.0)  # the stream ended with its host; nothing tells when there is a new one
+    def _take(self, at: float, line: str) -> None:
+        self.traffic.line(at, line, self._formats)
+
+    def _passed(self) -> None:
+        self.traffic.unread += 1
 
     async def _lines(self, path: str) -> AsyncIterator[str]:
         if path and isinstance(self._host, ServiceHost):

@@ -42,6 +42,17 @@ def configuration(processes: Sequence[str]) -> str:
     return ""
 
 
+def is_quiet(processes: Sequence[str]) -> bool:
+    """Whether it was told to say nothing on its output, or to leave it.
+
+    >>> is_quiet(["pgbouncer -dR /etc/pgbouncer.ini"]), is_quiet(["pgbouncer -u postgres /etc/pgbouncer.ini"])
+    (True, False)
+    """
+    words = [word for command in processes for word in _arguments(command) or ()]
+    short = [word for word in words if re.fullmatch(r"-\w+", word)]
+    return any({"d", "q"} & set(word) for word in short) or bool({"--daemon", "--quiet"} & set(words))
+
+
 def _arguments(command: str) -> Sequence[str] | None:
     """What stands behind its name; None for another program."""
     at = starts(command, {"pgbouncer"})

@@ -18,6 +18,7 @@ SELDOM_EVERY = 15.0
 """Seconds between looks at what changes slowly: settings."""
 _TOTALS_EVERY = 2.0
 _CROWD_EVERY = 3.0
+_ADMITTED_EVERY = 3.0
 _THROUGH_EVERY = 5.0
 """Seconds between queries through it to the database that is named."""
 _FORGET_SECONDS = 40.0
@@ -46,6 +47,7 @@ _RATES = {"queries_per_second": "queries_total", "transactions_per_second": "tra
 async def look(session: PgbouncerSession, last: Reading | None) -> Reading:
     """Pools and databases; counters and settings less often. 1.5 s at most, also where it fails."""
     begun, at = time.perf_counter(), now()
+    session.logs.follow()
     metrics = {name: last.metrics[name] for name in _CARRIED if last and name in last.metrics}
     facts = {name: last.facts[name] for name in _CARRIED_FACTS if last and name in last.facts}
     metrics["host_known"] = float(session.host is not None)
@@ -87,6 +89,7 @@ async def _good(session: PgbouncerSession, metrics: dict[str, float], facts: dic
         await _through(session, metrics, facts)
     if metrics["clients_waiting"] and session.due("crowd", _CROWD_EVERY):
         await _crowd(session, metrics, facts)
+    await _admitted(session, found, metrics, facts)
 
 
 async def _without_us(
@@ -114,6 +117,26 @@ async def _crowd(session: PgbouncerSession, metrics: dict[str, float], facts: di
     if who := crowd(await session.console("SHOW CLIENTS"), facts["pool_database"]):
         facts |= {"crowd_address": who[0], "crowd_application": who[1]}
         metrics["crowd_clients"] = float(who[2])
+
+
+async def _admitted(
+    session: PgbouncerSession, found: list[Pool], metrics: dict[str, float], facts: dict[str, str]
+) -> None:
+    """Who is refused at login again and again, by its log; and whether anybody else is served."""
+    told = session.logs.admissions
+    active = any(pool.active for pool in found if pool.user != session.user)
+    alike = not active and any(pool.active for pool in found if pool.user == session.user)
+    if told.refuses and (alike or told.wants_to_know()) and session.due("admitted", _ADMITTED_EVERY):
+        rows = await session.console("SHOW CLIENTS")
+        told.seen(rows)
+        session.others_active = any(
+            row["database"] != CONSOLE and row.get("application_name") != NAME and row["state"] in ("active", "idle")
+            for row in rows
+        )
+    active = active or (alike and session.others_active)
+    told_metrics, told_facts = told.told(asyncio.get_running_loop().time(), active=active, silence=session.logs.silence)
+    metrics |= told_metrics
+    facts |= told_facts
 
 
 async def _state(session: PgbouncerSession, metrics: dict[str, float]) -> None:
@@ -233,6 +256,7 @@ async def _seldom(session: PgbouncerSession, metrics: dict[str, float], facts: d
     }.items():
         if told.get(key, "").isdigit():
             metrics[metric] = float(told[key])
+    await session.logs.attend(told)
 
 
 async def _clients(session: PgbouncerSession, metrics: dict[str, float]) -> None:
@@ -298,6 +322,8 @@ def _summary(session: PgbouncerSession, metrics: Mapping[str, float], facts: Map
         said += f", {waiting:.0f} waiting"
     if metrics["paused"] or metrics["paused_databases"]:
         said += ", paused"
+    if metrics.get("clients_refused"):
+        said += ", refuses clients at login"
     own = facts.get("own_error")
     return f"{said}; no query of ours gets through to {session.database}: {own}" if own else said
 

@@ -48,6 +48,9 @@ SAMPLE = Reading(
         "query_seconds": 0.002,
         "wait_seconds": 0.0001,
         "crowd_clients": 20.0,
+        "clients_refused": 0.0,
+        "clients_refused_seconds": 0.0,
+        "nobody_served_seconds": 0.0,
         **hosting.RUNNING,
     },
     facts={
@@ -62,6 +65,7 @@ SAMPLE = Reading(
         "disabled_database": "",
         "crowd_address": "10.0.0.9",
         "crowd_application": "shop",
+        "refused_client": "",
     },
     state="40 clients on 12 connections",
 )

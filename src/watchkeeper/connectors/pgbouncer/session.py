@@ -7,6 +7,7 @@ from urllib.parse import urlsplit
 import psycopg
 
 from watchkeeper.connectors.pgbouncer import access
+from watchkeeper.connectors.pgbouncer.logs import Logs
 from watchkeeper.connectors.pgbouncer.trouble import Trouble, trouble
 from watchkeeper.connectors.speaking import Connection, Refusals, Row, connected
 from watchkeeper.domain import Host, Resource, WatchkeeperError
@@ -46,6 +47,9 @@ class PgbouncerSession:
         """Queries of our own that the pooler holds still: it does not notice that who waits has gone."""
         self.others_served = False
         """Whether others have connections to the server of the database that is named."""
+        self.others_active = False
+        """Whether clients of others were served when it was asked last who they are."""
+        self.logs = Logs(host, resource.slug, self.user)
         self.totals: tuple[float, dict[str, float]] | None = None
         """The counters of the last time they were asked for, with the loop time: rates come from them."""
         self._connection: Connection | None = None
@@ -54,6 +58,11 @@ class PgbouncerSession:
         self._due: dict[str, float] = {}
 
     async def aclose(self) -> None:
+        """Follow its log no more, and hang up."""
+        self.hang_up()
+        await self.logs.close()
+
+    def hang_up(self) -> None:
         """Without waiting for anybody: the pooler notices."""
         if self._connection is not None:
             self._connection.pgconn.finish()
@@ -122,7 +131,7 @@ class PgbouncerSession:
         finally:
             if not task.done() or connection.closed:
                 task.cancel()
-                await self.aclose()
+                self.hang_up()
 
     @property
     def user(self) -> str:

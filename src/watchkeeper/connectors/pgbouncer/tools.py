@@ -192,7 +192,7 @@ async def pgbouncer_restart(session: PgbouncerSession) -> dict[str, Any]:
     if session.host is None:
         raise Refused("It is known only by its address; nothing here can restart it.")
     await session.host.restart()
-    await session.aclose()
+    session.hang_up()
     await until_it_answers(session, 40.0)
     return await start_count(session)
 
