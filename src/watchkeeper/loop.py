@@ -334,13 +334,12 @@ class Loop:
         if root not in approval.plan.resources:
             return f"the cause turned out to be {at.resources[root].slug}"
         plan, _ = await self._decide.next_plan(root, incident, at)
-        if plan is None:
-            return None
-        name, later = ", ".join(plan.aims), ", ".join(step.tool for step in approval.plan.steps)
+        later = ", ".join(step.tool for step in approval.plan.steps)
         if outlived(approval.plan, plan, at):
             return f"{', '.join(approval.plan.aims)}, which {later} is for, is over"
-        if not worse(plan, approval.plan, at):
+        if plan is None or not worse(plan, approval.plan, at):
             return None
+        name = ", ".join(plan.aims)
         return f"{name} on {at.resources[root].slug} is worse and goes first; {later} is asked for again after it"
 
     async def _ask(self, incident: Incident, plan: Plan, decision: Decision, at: Situation) -> Incident:

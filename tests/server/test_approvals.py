@@ -246,3 +246,15 @@ async def test_what_waits_is_asked_for_no_more_once_what_it_is_for_is_over_and_s
     assert "memo_slow" in second.text
     thing.put(0.1)
     await thing.event("incident.closed")
+
+
+async def test_what_waits_is_asked_for_no_more_where_all_that_is_wrong_yet_is_for_a_person(
+    thing: Thing, operator: httpx.AsyncClient
+) -> None:
+    thing.put(1.0)
+    first = await thing.event("approval.requested")
+    thing.put(0.62)  # odd, and no runbook knows of that
+    void = await thing.event("approval.void")
+    assert (void.subject, void.text) == (first.subject, "memo-high, which memo_set is for, is over")
+    thing.put(0.1)
+    await thing.event("incident.closed")

@@ -86,9 +86,14 @@ def worse(plan: Plan, other: Plan, situation: Situation) -> bool:
     return mine is not None and theirs is not None and mine > theirs
 
 
-def outlived(plan: Plan, other: Plan, situation: Situation) -> bool:
-    """Whether nothing that it is for fires any more, and something that the other is for does."""
-    return bool(plan.aims) and _gravity(plan, situation) is None and _gravity(other, situation) is not None
+def outlived(plan: Plan, other: Plan | None, situation: Situation) -> bool:
+    """Whether nothing that it is for fires any more, and something that the other is for does; without another plan,
+    something else on what it is to be done to."""
+    if not plan.aims or _gravity(plan, situation) is not None:
+        return False
+    if other is not None:
+        return _gravity(other, situation) is not None
+    return any(alert.resource in plan.resources for alert in situation.firing)
 
 
 def _gravity(plan: Plan, situation: Situation) -> tuple[bool, int] | None:
