@@ -205,17 +205,7 @@ class Loop:
         """
         only_looks = self._fixing.only_looks(plan)  # whatever the state: nothing is acted on that must be fresh
         at = self._watch.situation(plan.resources) if only_looks else await self._watch.look(plan.resources)
-        plan = replace(
-            plan,
-            steps=tuple(replace(s, effect=e) for s, e in zip(plan.steps, self._fixing.effects(plan, at), strict=True)),
-        )
-        if plan.effect is not Effect.READ and (stopped := await self._decide.stopped()):
-            raise Conflict(f"Nothing is changed now: {stopped}.", "Go on with `watchkeeper resume`.")
-        own = self._decide.policy.approves(principal) and not any(
-            self._decide.policy.needs_two(step.effect) for step in plan.steps
-        )
-        standing = await self._fixing.standing(plan, at, incident)
-        decision = self._decide.permit(plan, at, principal, approved=own, standing=standing)
+        plan, own, decision = await self._judged(plan, principal, incident, at)
         if decision.outcome == "deny":
             raise Forbidden(f"Policy {decision.policy} does not allow it: {decision.reason}", "See docs/policy.md.")
         if decision.outcome == "ask":
@@ -232,6 +222,24 @@ class Loop:
         fix = await self._fixing.begin(plan, at, principal, decision, None, None, approved_by=by)
         self.resume_alone(fix)
         return Submission(decision, fix=fix)
+
+    async def would(self, plan: Plan, principal: Principal) -> Decision:
+        """What `submit` would decide of it, by what was seen last. Raises Conflict while all action is paused."""
+        return (await self._judged(plan, principal, None, self._watch.situation(plan.resources)))[2]
+
+    async def _judged(
+        self, plan: Plan, principal: Principal, incident: Incident | None, at: Situation
+    ) -> tuple[Plan, bool, Decision]:
+        """The plan with its effects as they are now, whether its principal's word is enough, and what policy says."""
+        effects = self._fixing.effects(plan, at)
+        plan = replace(plan, steps=tuple(replace(s, effect=e) for s, e in zip(plan.steps, effects, strict=True)))
+        if plan.effect is not Effect.READ and (stopped := await self._decide.stopped()):
+            raise Conflict(f"Nothing is changed now: {stopped}.", "Go on with `watchkeeper resume`.")
+        own = self._decide.policy.approves(principal) and not any(
+            self._decide.policy.needs_two(step.effect) for step in plan.steps
+        )
+        standing = await self._fixing.standing(plan, at, incident)
+        return plan, own, self._decide.permit(plan, at, principal, approved=own, standing=standing)
 
     async def approved_alone(self, approval: Approval) -> Fix:
         """Begin what waited for approval without an incident. Raises Conflict where things have changed since."""

@@ -141,6 +141,7 @@ def test_what_a_person_approves_is_carried_out_and_reported(shop: Shop, run: Run
     alone = run(*shop.where, "show", fix).out
     assert "✓ done  redis_script_kill" in alone
     assert f"watchkeeper show {incident}" in alone
+    assert "watchkeeper undo" not in story.out  # a script that was ended has no undo
     assert "approved by person:" in story.out
     assert story.out.count(": seen, go ahead") == 2  # with the fix, and in the time line
     assert ": seen, go ahead" in written.read_text()
@@ -164,6 +165,20 @@ def test_fix_without_a_resource_takes_the_one_that_is_unwell_and_follows_it_unti
     assert "fix.step.done" in said.out
     assert "waits for the proof" in said.out
     assert said.out.rstrip().endswith("Healed.")
+
+
+def test_what_can_be_taken_back_is_told_with_the_command_as_long_as_it_would_be(shop: Shop, run: Run) -> None:
+    done = run(*shop.where, "tools", "call", "redis_set_maxmemory", "cache", "value=134217728")
+    assert done.code == 0, done
+    (line,) = (line for line in done.out.splitlines() if "takes it back" in line)
+    fix = line.split("`")[1].split()[-1]
+    assert line == f"`watchkeeper undo {fix}` takes it back."
+    assert f"  {line}\n" in run(*shop.where, "show", fix).out
+
+    taken = run(*shop.where, "undo", fix)
+
+    assert taken.code == 0, taken
+    assert "takes it back" not in taken.out + run(*shop.where, "show", fix).out
 
 
 def test_fix_leaves_a_healthy_system_alone(shop: Shop, run: Run) -> None:

@@ -202,10 +202,21 @@ async def changed(thing: Thing, operator: Client, runtime: Runtime, value: float
     return str(key)
 
 
+async def undoable(operator: Client, key: str) -> tuple[bool, str]:
+    """What is told of taking it back, which changes nothing."""
+    answer = (await operator.get(f"/api/fixes/{key}/undo")).json()
+    return answer["possible"], answer["reason"]
+
+
 async def test_a_finished_fix_is_taken_back_by_a_fix_with_a_proof_of_its_own(
-    thing: Thing, operator: Client, runtime: Runtime
+    thing: Thing, operator: Client, viewer: Client, runtime: Runtime
 ) -> None:
     key = await changed(thing, operator, runtime, 0.4)
+    assert await undoable(operator, key) == (True, "")
+    assert (await viewer.get(f"/api/fixes/{key}/undo")).status_code == 401
+    await operator.post("/api/pause")
+    assert "paused" in (await undoable(operator, key))[1]
+    await operator.post("/api/resume")
     answers = [await operator.post(f"/api/fixes/{key}/undo", json={"note": "not needed"}) for _ in range(2)]
     assert [answer.status_code for answer in answers] == [202, 202], answers[1].text
     (undo,) = {answer.json()["fix_id"] for answer in answers}
@@ -215,6 +226,7 @@ async def test_a_finished_fix_is_taken_back_by_a_fix_with_a_proof_of_its_own(
     assert thing.changes == [0.4, 0.1]
     said = problem(await operator.post(f"/api/fixes/{key}/undo", json={}), 409)
     assert "as it was before" in said["detail"]
+    assert await undoable(operator, key) == (False, said["detail"])
 
 
 async def test_what_others_have_changed_since_or_has_no_undo_is_not_taken_back(
@@ -224,13 +236,16 @@ async def test_what_others_have_changed_since_or_has_no_undo_is_not_taken_back(
     thing.put(0.5)
     said = problem(await operator.post(f"/api/fixes/{key}/undo", json={}), 409)
     assert "changed by others" in said["detail"]
+    assert (await undoable(operator, key))[0] is False
     fix = await runtime.store.get(Fix, key)
     wiped = replace(fix, id="fix-wiped", steps=(replace(fix.steps[0], tool="memo_wipe"),))
     await runtime.store.save(wiped)
     assert "memo_wipe has no undo" in problem(await operator.post("/api/fixes/fix-wiped/undo", json={}), 409)["detail"]
     await runtime.store.save(replace(fix, id="fix-idle", steps=(replace(fix.steps[0], status="refused"),)))
     assert "changed nothing" in problem(await operator.post("/api/fixes/fix-idle/undo", json={}), 409)["detail"]
+    assert "has no undo" in (await undoable(operator, "fix-wiped"))[1]
     problem(await operator.post("/api/fixes/fix-none/undo", json={}), 404)
+    problem(await operator.get("/api/fixes/fix-none/undo"), 404)
     assert thing.changes == [0.4]
 
 

@@ -137,6 +137,7 @@ def _ended(client: "Client", screen: "Console", key: str, print_json: "Callable[
     import json
 
     from watchkeeper.cli.client import Answered
+    from watchkeeper.cli.undoable import takes_back
 
     try:
         fix = client.get(f"/api/fixes/{key}")
@@ -156,6 +157,8 @@ def _ended(client: "Client", screen: "Console", key: str, print_json: "Callable[
     screen.print(_said(ended, verdict), style="bold", markup=False)
     if fix["incident"] and verdict not in WELL:
         screen.print(f"`watchkeeper show {fix['incident']}` tells all of it.")
+    for said in takes_back(client, [fix]).values():
+        screen.print(said, markup=False)
     return 0 if verdict in WELL else 1
 
 

@@ -90,18 +90,20 @@ def show(
     """The whole story of an incident: alerts, diagnosis, fixes with their proof, time line, advice. Or one fix."""
     from watchkeeper.cli.screen import console, print_json
     from watchkeeper.cli.story import tell, tell_fix
+    from watchkeeper.cli.undoable import takes_back
 
     options = Options.of(context)
     fix = key.startswith("fix-")
     with options.client() as client:
         detail = client.get(f"/api/{'fixes' if fix else 'incidents'}/{segment(key)}")
         chain = None if fix or options.json else client.get(f"/api/incidents/{segment(key)}/chain")
+        back = {} if options.json else takes_back(client, [detail] if fix else detail["fixes"])
     if options.json:
         print_json(detail)
     elif chain is None:
-        tell_fix(console(), detail)
+        tell_fix(console(), detail, back)
     else:
-        tell(console(), detail, chain)
+        tell(console(), detail, chain, back)
 
 
 def segment(text: str) -> str:

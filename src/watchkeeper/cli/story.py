@@ -1,6 +1,6 @@
 """An incident as a story for the screen."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, cast
 
 from rich.console import Console
@@ -30,8 +30,9 @@ OUTCOMES = {"allow": "allowed", "ask": "asked for", "deny": "denied"}
 STEP = {"done": ("✓", "green"), "failed": ("✖", "red"), "refused": ("✖", "red"), "unknown": ("▲", "yellow")}
 
 
-def tell(screen: Console, detail: dict[str, Any], chain: dict[str, Any]) -> None:
-    """Alerts, diagnosis with its evidence and what is kept of it, fixes with steps and proof, advice, time line."""
+def tell(screen: Console, detail: dict[str, Any], chain: dict[str, Any], back: Mapping[str, str]) -> None:
+    """Alerts, diagnosis with its evidence and what is kept of it, fixes with steps and proof, advice, time line.
+    `back`: by fix, what is said of taking it back."""
     incident = detail["incident"]
     screen.print(Text(f"{incident['id']}  {incident['title']}", "bold"))
     line = standing(incident)
@@ -74,7 +75,7 @@ def tell(screen: Console, detail: dict[str, Any], chain: dict[str, Any]) -> None
     decided = [event["data"] for event in detail["events"] if event["kind"].startswith("approval.")]
     notes = {data["fix"]: data["note"] for data in decided if "note" in data}
     for fix in detail["fixes"]:
-        _fix(screen, fix, notes.get(fix["id"], ""), detail["events"])
+        _fix(screen, fix, notes.get(fix["id"], ""), back, detail["events"])
     if incident["approval"] and incident["approval"]["status"] == "waiting":
         _heading(screen, "Decision")
         show_waiting(screen, incident["approval"])
@@ -98,9 +99,9 @@ def noted(said: dict[str, Any]) -> str:
     return f": {said['note']}" if said["note"] else ""
 
 
-def tell_fix(screen: Console, fix: dict[str, Any]) -> None:
+def tell_fix(screen: Console, fix: dict[str, Any], back: Mapping[str, str]) -> None:
     """One fix: its steps with results, what was undone, and the proof; and where the rest of the story is."""
-    _fix(screen, fix, "")
+    _fix(screen, fix, "", back)
     if fix["incident"]:
         screen.print(Text(f"\nIts incident: watchkeeper show {fix['incident']}"))
 
@@ -181,7 +182,9 @@ def _kept(evidence: dict[str, Any]) -> str:
     return f" ({evidence['kept']})" if evidence["kept"] else ""
 
 
-def _fix(screen: Console, fix: dict[str, Any], note: str, events: Sequence[dict[str, Any]] = ()) -> None:
+def _fix(
+    screen: Console, fix: dict[str, Any], note: str, back: Mapping[str, str], events: Sequence[dict[str, Any]] = ()
+) -> None:
     verdict = fix["verdict"]
     shape, style = VERDICT.get(fix["said"], ("▸", "yellow"))
     _heading(screen, f"Fix {fix['id']}")
@@ -198,6 +201,8 @@ def _fix(screen: Console, fix: dict[str, Any], note: str, events: Sequence[dict[
         screen.print(Text(f"  undone: {record['tool']} {record['status']} {record['error'] or ''}".rstrip()))
     for reason in verdict["reasons"] if verdict else ():
         prose(screen, f"{'but' if any(one in reason for one in _CAVEATS) else 'proof'}: {reason}", 2)
+    if said := back.get(fix["id"]):
+        prose(screen, said, 2)
 
 
 def permission(decision: dict[str, Any], approved_by: str) -> str:

@@ -6,7 +6,7 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Query, Response
 from pydantic import BaseModel, ConfigDict, Field
 
-from watchkeeper.domain import Approval, Conflict, Event, Fix, Incident, Principal, Said, now
+from watchkeeper.domain import Approval, Conflict, Event, Fix, Incident, Principal, Said, WatchkeeperError, now
 from watchkeeper.loop import Submission
 from watchkeeper.server import elsewhere
 from watchkeeper.server.incidents import id_of, submitted, view
@@ -106,6 +106,32 @@ async def undo_fix(key: str, body: Note, runtime: Here, who: Operator) -> Submit
     if runtime.store.shared and not runtime.sharing.held(await id_of(runtime, resource)):
         return await elsewhere.ask(runtime, resource, "undo", {"key": key, "note": body.note}, who)
     return await take_back(runtime, key, body.note, who)
+
+
+class Undoable(BaseModel):
+    """Whether a fix would be taken back now, were that asked for."""
+
+    possible: bool
+    reason: str
+    """Why not; else what of it would stay, or who would be asked first. May be empty."""
+
+
+@router.get("/fixes/{key}/undo", tags=["fixes"])
+async def can_undo(key: str, runtime: Here, who: Operator) -> Undoable:
+    """Whether it would be taken back now, by the same conditions; nothing is changed."""
+    fix = await runtime.store.get(Fix, key)
+    if runtime.store.shared and not runtime.sharing.held(await id_of(runtime, fix.plan.resources[0])):
+        return Undoable(possible=False, reason="What it changed is looked at by another executor.")
+    if await runtime.loop.undoing.under_way(key):
+        return Undoable(possible=False, reason="It is taken back already, or that waits for a person.")
+    try:
+        found = await runtime.loop.undoing.plan(key, who)
+        decision = await runtime.loop.would(found.plan, who)
+    except WatchkeeperError as problem:
+        return Undoable(possible=False, reason=problem.what)
+    asked = (f"it waits for another person: {decision.reason}",) if decision.outcome == "ask" else ()
+    reason = decision.reason if decision.outcome == "deny" else "; ".join((*asked, *found.stays))
+    return Undoable(possible=decision.outcome != "deny", reason=reason)
 
 
 async def take_back(runtime: Runtime, key: str, note: str, who: Principal) -> Submitted:
