@@ -73,9 +73,16 @@ def escalate(context: typer.Context, key: Key, note: Note = "") -> None:
 def close(
     context: typer.Context,
     key: Key,
-    note: Annotated[str, typer.Option(help="What was done, or why nothing is to be done; the report says so.")],
+    note: Annotated[
+        str, typer.Option(metavar="WHY", help="What was done, or why nothing is to be done; the report says so.")
+    ],
 ) -> None:
-    """End an incident by hand, as `by_human`. Where a fix is at work, as soon as the step that was begun has ended."""
+    """End an incident by hand, as `by_human`, and say why: the note is needed.
+
+    Where a fix is at work, as soon as the step that was begun has ended.
+    """
+    if not note.strip():
+        raise typer.BadParameter("say what was done, or why nothing is to be done.", param_hint="--note")
     _said(context, key, "close", {"note": note}, "It is over.")
 
 

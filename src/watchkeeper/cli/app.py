@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
+from typer.models import CommandInfo
 
 from watchkeeper.cli import (
     acts,
@@ -36,7 +37,7 @@ from watchkeeper.cli import (
     up,
 )
 from watchkeeper.cli.options import Options, hoisted
-from watchkeeper.cli.suggesting import Suggesting
+from watchkeeper.cli.suggesting import Needing, Suggesting
 
 GROUP = "watchkeeper.commands"
 app = typer.Typer(
@@ -78,6 +79,10 @@ def watchkeeper(
     context.obj = Options(config, data, url, json)
 
 
+def _commands(of: typer.Typer | None) -> Sequence[CommandInfo]:
+    return of.registered_commands if of is not None else ()
+
+
 for module in (
     up,
     status,
@@ -107,6 +112,8 @@ for module in (
     module.register(app)
 for group in app.registered_groups:
     group.cls = Suggesting
+for command in (*app.registered_commands, *(c for g in app.registered_groups for c in _commands(g.typer_instance))):
+    command.cls = Needing
 
 
 def own_commands() -> list[str]:

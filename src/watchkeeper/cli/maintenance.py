@@ -9,7 +9,7 @@ from watchkeeper.cli.options import Options
 maintenance = typer.Typer(
     help="Windows in which nothing is changed by itself: start one, list them, end one.", invoke_without_command=True
 )
-Length = Annotated[str, typer.Option("--for", help="How long, from now on: 30m, 2h, 1d.")]
+Length = Annotated[str, typer.Option("--for", metavar="TIME", help="How long, from now on: 30m, 2h, 1d.")]
 Reason = Annotated[str, typer.Option(help="Why; told where it holds something back.")]
 
 

@@ -25,7 +25,7 @@ def default(context: typer.Context) -> None:
 @silence.command()
 def add(
     context: typer.Context,
-    length: Annotated[str, typer.Option("--for", help="How long, from now on: 30m, 2h, 1d.")],
+    length: Annotated[str, typer.Option("--for", metavar="TIME", help="How long, from now on: 30m, 2h, 1d.")],
     resource: Annotated[str, typer.Argument(metavar="[RESOURCE|all]", help="A slug, an id or a glob; `all`.")] = "",
     rule: Annotated[str, typer.Option(help="Only alerts of this rule; globs are allowed.")] = "",
     severity: Annotated[str, typer.Option(help="Only alerts of this severity: info, warning, critical.")] = "",

@@ -1,7 +1,8 @@
-"""A command that does not exist names the one that was meant: by its spelling, or by what it means."""
+"""A command that does not exist names the one that was meant: by its spelling, or by what it means. One that does says
+in its usage what it cannot do without."""
 
 import typer
-from typer.core import TyperGroup
+from typer.core import TyperCommand, TyperGroup
 
 SAME = (
     ("new", "make", "create", "add", "generate", "issue"),
@@ -51,3 +52,15 @@ class Suggesting(TyperGroup):
             if args and said and "Did you mean" not in said and "No such command" in said:
                 setattr(problem, "message", f"{said} {meant(args[0], sorted(self.commands))}".rstrip())  # noqa: B010
             raise
+
+
+class Needing(TyperCommand):
+    """Its usage names the options that it needs, not only those that it takes."""
+
+    def collect_usage_pieces(self, ctx: typer.Context):  # pyright: ignore
+        needed = [
+            f"{option.opts[-1]} {option.metavar or str(option.name).upper()}"
+            for option in self.get_params(ctx)  # pyright: ignore
+            if option.required and option.param_type_name == "option"
+        ]
+        return [*needed, *super().collect_usage_pieces(ctx)]  # pyright: ignore
