@@ -33,6 +33,7 @@ from watchkeeper.fixing import Fixing
 from watchkeeper.handing import nothing_left
 from watchkeeper.hindering import hinder, release
 from watchkeeper.incidents import Desk
+from watchkeeper.lapsing import foretold
 from watchkeeper.merging import Merging
 from watchkeeper.overruling import heeding, put_back, respecting
 from watchkeeper.people import People
@@ -157,6 +158,7 @@ class Loop:
                 return await self._desk.escalate(incident, reason, known=known)
             if agreed is None:
                 plan = await respecting(plan, incident, at, self._store, self._watch, self._decide)
+                plan = await foretold(plan, self._store, self._watch, self._decide)
                 incident = await self._desk.diagnosed(incident, plan)
                 plan, rejected = await heeding(plan, incident, self._store)
                 if rejected:

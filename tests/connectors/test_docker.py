@@ -316,6 +316,8 @@ async def test_a_redis_in_a_container_is_found_looked_at_and_probed(run: Run, en
         await docker("stop", "-t", "5", host.name)
         stopped = await redis_seen(session, paused, host_stopped_on_purpose=1)
         assert {rule.id for rule in redis.rules if rule.when.holds(stopped.scope())} == set()
+        (again,) = await redis.starting_with(session, {"timeout": "77"})
+        assert (again.live, again.declared, again.where) == ("77", "0", "no file")
 
 
 async def test_a_server_that_has_never_answered_is_given_the_time_to_begin(run: Run) -> None:

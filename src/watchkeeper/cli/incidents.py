@@ -188,6 +188,8 @@ def approvals(
         for step in item["plan"]["steps"]:
             call = f"{step['tool']} {called(step)}".rstrip()
             screen.print(f"  {call} on {step['resource']} [{step['effect']}]", soft_wrap=True)
+            if step["why"]:
+                screen.print(f"    {step['why']}", soft_wrap=True, markup=False)
             if step["by_hand"]:
                 screen.print(f"    by hand: {step['by_hand']}", soft_wrap=True)
         screen.print(f"  {item['decision']['reason']} Asked {ago(item['created_at'])} ago, by {name(item)}.")

@@ -15,6 +15,7 @@ from watchkeeper.connectors.redis.read import look, peers, try_out
 from watchkeeper.connectors.redis.rights import RedisAccess
 from watchkeeper.connectors.redis.sample import SAMPLE
 from watchkeeper.connectors.redis.session import RedisSession
+from watchkeeper.connectors.redis.starting_with import starting_with
 from watchkeeper.connectors.redis.tools import TOOLS
 from watchkeeper.domain import Host, Level, Probe, Reading, Resource, Tool
 from watchkeeper.domain.drift import Declared
@@ -53,6 +54,10 @@ class RedisConnector:
     async def declared(self, session: RedisSession) -> Sequence[Declared]:
         """Its settings, live and as redis.conf or its command line declares them."""
         return await declared(session)
+
+    async def starting_with(self, session: RedisSession, live: Mapping[str, str]) -> Sequence[Declared]:
+        """Of the settings that were in force, what the next start gives them, where that is known."""
+        return await starting_with(session, live)
 
     async def clients(self, session: RedisSession) -> Sequence[str] | None:
         """The IP addresses of its clients, one for each connection, without ours; None where it may not be asked, or

@@ -27,20 +27,20 @@ async def declared(session: RedisSession) -> list[Declared]:
     commands = [c for c in (await host.processes() if host else ()) if "--" in c]
     text, file, why = await _conf(session, conf)
     titled = isinstance(host, ServiceHost) and host.needs_telling
-    made: list[Declared] = []
+    told: list[Declared] = []
     for name in SETTINGS:
         if name not in live:
             continue
         new = _written(name, live[name])
         found = next((m for c in commands if (m := re.search(rf"--{name}[\s=]+[\"']?([^\s\"']+)", c))), None)
         if found and host is not None:
-            made.append(_by_command(name, live[name], new, found[1], dict(host.labels)))
+            told.append(_by_command(name, live[name], new, found[1], dict(host.labels)))
         else:
             one = _by_file(name, live[name], new, text, file, why)
             if titled and not conf:
                 one = replace(one, line=f"--{name} {new}", where="its command line", why_not=_TITLED, lost=True)
-            made.append(one)
-    return made
+            told.append(one)
+    return told
 
 
 def _by_command(name: str, live: str, new: str, given: str, labels: dict[str, str]) -> Declared:
@@ -52,26 +52,27 @@ def _by_command(name: str, live: str, new: str, given: str, labels: dict[str, st
         if place.value is not None or "variable" in place.why_not:
             break
     value = place.value if place.value is not None else given
-    return _made(name, live, value, where, f"--{name} {new}", place.edit, place.why_not)
+    return made(name, live, value, where, f"--{name} {new}", place.edit, place.why_not)
 
 
 def _by_file(name: str, live: str, new: str, text: str | None, file: str, why: str) -> Declared:
     line = f"{name} {new}"
     if text is None:
         where, line = (file, line) if file else ("its command line", f"--{line}")
-        return _made(name, live, None, where, line, None, why)
+        return made(name, live, None, where, line, None, why)
     found = list(re.finditer(rf"^[ \t]*{name}[ \t]+([^\s#]+)[^\n]*$", text, re.MULTILINE | re.IGNORECASE))
     if found:
         span = found[-1].span(1)
-        return _made(name, live, found[-1][1], file, line, None if why else Edit(file, text, *span, new), why)
+        return made(name, live, found[-1][1], file, line, None if why else Edit(file, text, *span, new), why)
     if re.search(r"^[ \t]*include[ \t]", text, re.MULTILINE):
-        return _made(name, live, None, file, line, None, "it may be set in a file that this one includes")
+        return made(name, live, None, file, line, None, "it may be set in a file that this one includes")
     start = "" if text.endswith("\n") or not text else "\n"
     edit = Edit(file, text, len(text), len(text), f"{start}{line}\n")
-    return _made(name, live, None, file, line, None if why else edit, why)
+    return made(name, live, None, file, line, None if why else edit, why)
 
 
-def _made(name: str, live: str, given: str | None, where: str, line: str, edit: Edit | None, why_not: str) -> Declared:
+def made(name: str, live: str, given: str | None, where: str, line: str, edit: Edit | None, why_not: str) -> Declared:
+    """One setting; what is written otherwise and means the same (`1gb`) is as it is live."""
     value = None if given is None else given.strip("'\"")
     if value is not None and (value == live or (name == "maxmemory" and size(value) == int(live))):
         value = live
