@@ -209,10 +209,14 @@ async def undoable(operator: Client, key: str) -> tuple[bool, str]:
 
 
 async def test_a_finished_fix_is_taken_back_by_a_fix_with_a_proof_of_its_own(
-    thing: Thing, operator: Client, viewer: Client, runtime: Runtime
+    thing: Thing, operator: Client, viewer: Client, runtime: Runtime, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     key = await changed(thing, operator, runtime, 0.4)
     assert await undoable(operator, key) == (True, "")
+    with monkeypatch.context() as two:
+        two.setattr(runtime.decide.policy, "needs_two", lambda effect: True)
+        possible, reason = await undoable(operator, key)
+        assert (possible, reason.partition(": ")[0]) == (True, "it waits for another person")
     assert (await viewer.get(f"/api/fixes/{key}/undo")).status_code == 401
     await operator.post("/api/pause")
     assert "paused" in (await undoable(operator, key))[1]
