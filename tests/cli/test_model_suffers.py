@@ -93,6 +93,8 @@ def test_a_model_that_lacks_its_features_is_not_blamed_for_the_store_that_is_ful
             status = run("status", "--data", str(up.data)).out
             assert f"It is part of what is wrong with {name}: what waits for you is told there." in status
             assert status.count("watchkeeper approve") == 1, status
+            items = run("status", "--data", str(up.data), "--json").json["items"]
+            assert {item["part_of"] for item in items if item["id"] == "monitor/lab/model/ranker"} == {name}
             incidents = run("incidents", "--data", str(up.data), "--json").json
             assert [one["id"] for one in incidents["items"]] == [asked["incident"]], "one fault, one incident"
             told = run("show", asked["incident"], "--data", str(up.data)).out

@@ -7,7 +7,7 @@ import pytest
 from rich.console import Console
 
 from watchkeeper.cli.incidents import _came_of
-from watchkeeper.cli.status import _unwell, resources_table
+from watchkeeper.cli.status import _elsewhere, _unwell, resources_table
 
 ADVICE = {
     "cause": "It was killed.",
@@ -45,6 +45,20 @@ def test_what_is_held_says_how_a_person_has_it_done_at_once() -> None:
     told = said(None, held="maintenance until 17:00", advice=denied)
     assert "`watchkeeper fix cache` is your approval of this, and does it at once" in told
     assert "fix cache" not in said("paused by ada", held="maintenance until 17:00", advice=denied)
+
+
+def test_what_a_person_is_to_do_is_told_at_the_root_alone_where_that_is_unwell_too() -> None:
+    root = {**ITEM, "id": "a", "slug": "ship-redis", "part_of": ""}
+    victim = {**ITEM, "id": "b", "slug": "ship-nginx", "part_of": "ship-redis"}
+    screen = Console(width=120)
+    for item, others in ((root, [root, victim]), (victim, [root, victim]), (victim, [victim])):
+        handed = {**item, "escalated": "nothing left", "to_do": "Give it more memory."}
+        with screen.capture() as captured:
+            _unwell(screen, handed, None, None, _elsewhere(handed, None, others))
+        told = captured.get()
+        beside = item is victim and root in others
+        assert ("It is part of what is wrong with ship-redis: what is to be done is told there." in told) == beside
+        assert ("Give it more memory." in told) != beside
 
 
 @pytest.mark.parametrize("width", [60, 80, 100, 120, 200])

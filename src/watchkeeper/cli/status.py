@@ -252,9 +252,11 @@ def metric(said: dict[str, Any] | None, *, known: bool = True) -> str:
 
 
 def _elsewhere(item: dict[str, Any], approval: dict[str, Any] | None, unwell: list[dict[str, Any]]) -> str:
-    """Which of those that are unwell the approval is about, where that is told beside it and this one is not; else
-    empty."""
-    about = {step["resource"] for step in approval["plan"]["steps"]} if approval else set[str]()
+    """Which of those that are unwell the approval is about, or is the root of its incident, where that is told beside
+    it and this one is not; else empty."""
+    if approval is None:
+        return item["part_of"] if item["part_of"] in {one["slug"] for one in unwell} else ""
+    about = {step["resource"] for step in approval["plan"]["steps"]}
     told = [one["slug"] for one in unwell if one["id"] in about]
     return "" if item["id"] in about else ", ".join(told)
 
@@ -278,8 +280,11 @@ def _unwell(
         for tended in item["tended_by"]:
             prose(screen, f"Tended by {tended}", 2)
     advice = item["advice"]
+    if item["escalated"] and elsewhere:
+        prose(screen, f"It is part of what is wrong with {elsewhere}: what is to be done is told there.", 2)
+        return
     if item["escalated"]:
-        needs = f"Needs you: it does nothing more here by itself. {item['escalated']}"
+        needs = f"Needs you: Watchkeeper does nothing more here by itself. {item['escalated']}"
         prose(screen, Text(needs if needs.endswith(".") else f"{needs}.", "bold yellow"), 2)
         if item["to_do"]:
             prose(screen, Text(f"Next: {item['to_do']}", "bold yellow"), 2)
@@ -302,7 +307,7 @@ def _unwell(
         prose(screen, f"It has nothing to do here itself: `watchkeeper show {item['incident']}` {more}.", 2)
     if item["maintenance"]:
         prose(screen, Text(f"▲ {item['maintenance']}", "yellow"), 2)
-    if elsewhere:
+    if elsewhere and approval is not None:
         prose(screen, f"It is part of what is wrong with {elsewhere}: what waits for you is told there.", 2)
     elif approval is not None:
         show_waiting(screen, approval)

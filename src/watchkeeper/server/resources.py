@@ -125,6 +125,7 @@ async def _status(
     metric = MetricView(name=name, value=value, threshold=threshold)
     alone = [a for a in watcher.alerts.values() if a.status == "firing"] if incident is None else []
     stopped = stopped_cause(key, alone, runtime.watch.watchers)
+    root = runtime.watch.watchers.get(incident.root) if incident and key not in incident.roots else None
     return StatusView(
         id=key,
         slug=watcher.resource.slug,
@@ -138,6 +139,7 @@ async def _status(
         alerts=list(watcher.alerts.values()),
         incident=incident.id if incident else None,
         stopped=stopped.cause if stopped else "",
+        part_of=root.resource.slug if root else "",
         escalated=incident.reason if incident and incident.status == "escalated" else None,
         to_do=incident.to_do if incident and incident.status == "escalated" else "",
         held=hold.reason if incident and (hold := incident.held(now())) else None,

@@ -33,6 +33,8 @@ class StatusView(View):
     incident: str | None
     stopped: str = ""
     """What it needs and somebody stopped on purpose, in words, where it alerts and has no incident."""
+    part_of: str = ""
+    """The root of its incident, by slug, where that is another resource."""
     escalated: str | None = None
     """Why its incident was handed to a person: nothing more is done by itself."""
     to_do: str = ""

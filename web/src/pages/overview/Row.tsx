@@ -83,7 +83,7 @@ const would = ({ cause, steps, decision }: NonNullable<Resource["advice"]>): str
 function Doing({ item, incident }: { item: Resource; incident?: Incident }) {
   const firing = item.alerts.filter((alert) => alert.status === "firing");
   const says =
-    item.escalated ||
+    (item.escalated && item.part_of ? `part of what is wrong with ${item.part_of}` : item.escalated) ||
     (item.held ?? item.maintenance ?? (item.advice ? would(item.advice) : (firing[0]?.why ?? item.state)));
   return (
     <>
