@@ -16,6 +16,7 @@ from watchkeeper.domain.spoken import spoken
 from watchkeeper.domain.tool import Limit
 from watchkeeper.store import Store
 from watchkeeper.watch import Watch
+from watchkeeper.watch.changes import RESTART
 from watchkeeper.watch.reverted import SETTINGS, restarted, set_by
 
 JUST = timedelta(minutes=10)
@@ -142,8 +143,10 @@ async def _lowered(root: str, limit: Limit, at: Situation, store: Store, watch: 
 
 
 async def _by_others(root: str, limit: Limit, store: Store) -> Lowered | None:
-    """The latest changes of it together, where others made them, and it is tighter since."""
+    """The latest changes of it together, where others made them, and it is tighter since. A restart is nobody: what it
+    ended counts where a fix of ours had set it."""
     found: Lowered | None = None
+    by = ""
     events = await store.happened(SETTINGS, since=now() - JUST, resources=(root,))
     for event in reversed(events):
         changes = cast("list[dict[str, str]]", event.data.get("changes") or [])
@@ -154,10 +157,17 @@ async def _by_others(root: str, limit: Limit, store: Store) -> Lowered | None:
             break
         after = found.difference.after if found is not None else change["after"]
         difference = Difference(limit.setting, change["before"], after)
+        if event.by == RESTART and found is not None:
+            break  # it ended what was set before; what was lowered since is another matter
         if not limit.tightened(difference.before, difference.after):
             break
-        found = Lowered(limit, difference, event.at)
-    return replace(found, fix=await _taken_back(root, found, store)) if found is not None else None
+        found, by = Lowered(limit, difference, event.at), event.by
+        if by == RESTART:
+            break
+    if found is None:
+        return None
+    fix = await _taken_back(root, found, store)
+    return None if by == RESTART and not fix else replace(found, fix=fix)
 
 
 async def _taken_back(root: str, lowered: Lowered, store: Store) -> str:

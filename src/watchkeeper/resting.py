@@ -6,6 +6,7 @@ from dataclasses import replace
 
 from watchkeeper.domain import Incident, now
 from watchkeeper.domain.change import Difference, Fingerprint
+from watchkeeper.handing import LOOKS_AGAIN
 from watchkeeper.incidents import Desk
 from watchkeeper.store import Store
 from watchkeeper.watch import Watch
@@ -36,7 +37,7 @@ async def looked_at_again(incident: Incident, store: Store, watch: Watch, desk: 
         return None
     told = [Difference(_setting(n), rests.get(n, ""), present.get(n, "")).text for n in changed]
     more = f" and {len(told) - _NAMED} more" if len(told) > _NAMED else ""
-    text = f"{', '.join(told[:_NAMED])}{more} since it was handed to a person: it is looked at again"
+    text = f"{', '.join(told[:_NAMED])}{more} since it was handed to a person: {LOOKS_AGAIN}"
     return await desk.change(
         incident.id,
         lambda i: replace(i.look_again(new=False, graver=False), rests=None, reason=text),
@@ -74,7 +75,8 @@ def remembering(
 
     async def healing(incident: Incident) -> Incident:
         after = await heal(incident)
-        if after.status == "escalated" and after.rests is None:
+        anew = incident.status != "escalated"  # a person's no, too, hands it over: what changed before is no news
+        if after.status == "escalated" and (anew or after.rests is None):
             present = await rests_on(after.root, store, watch)
             async with desk.writing, store.transaction() as transaction:  # another executor may write it, too
                 current = await store.get(Incident, after.id)

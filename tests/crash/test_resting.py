@@ -36,6 +36,7 @@ def test_what_was_hopeless_is_looked_at_again_once_for_each_change_and_also_over
             assert "→ 5000" in again["text"]
             quietly = server.until_kind("incident.escalated", after=again["seq"])
             assert quietly["data"] == {"quiet": True}  # who has it is not called anew
+            assert quietly["text"].startswith("looked at again: it stays with a person.")
             kept = client.dbsize()
 
             server.stop()

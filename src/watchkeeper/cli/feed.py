@@ -54,8 +54,8 @@ TOLD_WITH_THE_INCIDENT = ("fix.healed", "alert.resolved")
 def worth_a_line(event: dict[str, Any]) -> bool:
     """Whether `up` tells it as it happens; `watchkeeper show` has all of it."""
     kind = str(event["kind"])
-    if event["data"].get("quiet"):
-        return False  # another line tells it, or told it before
+    if event["data"].get("quiet"):  # another line tells it, or told it before; but not what came of a second look
+        return kind == "incident.escalated"
     return kind not in (*STAGES, TOLD_BY_ITS_ALERT) and not (event.get("incident") and kind in TOLD_WITH_THE_INCIDENT)
 
 
@@ -70,6 +70,8 @@ def line(event: dict[str, Any], width: int | None = None) -> "Text":
 
     kind = str(event["kind"])
     shape, style = next(((shape, style) for stem, shape, style in STYLES if kind.startswith(stem)), ("·", "none"))
+    if event["data"].get("quiet"):  # who has it is not called anew
+        shape, style = "·", "dim"
     text = Text(f"{clock(event['at'])} ", "dim").append(f"{shape} {kind:<{LONGEST_STEM}} ", style)
     text.append(str(event["text"]), "none")
     incident = event.get("incident")

@@ -201,7 +201,7 @@ class Eyes:
         peer = await self._name(link.peer)
         text = (
             f"The network between {self.name} and {peer} is choked: there and back takes {link.rtt * 1000:.0f} ms, at "
-            f"its best it took {link.least * 1000:.1f} ms."
+            f"its best it took {link.least * 1000:.2g} ms."
         )
         return {"network": text, "network_peer": peer, "network_else": self._others(link)}
 
