@@ -34,9 +34,6 @@ def taking_up(
     return incident, [_event("incident.joined", incident, text), told] if new else [told]
 
 
-LOOKS_AGAIN = "it is looked at again"
-
-
 def handing(
     incident: Incident, reason: str, *, firing: Sequence[Alert] = (), to_do: str = ""
 ) -> tuple[Incident, Event]:
@@ -44,10 +41,9 @@ def handing(
     What to do next goes with it. `firing`: its alerts that fire."""
     escalated = incident.escalate(reason, to_do)
     text = f"{worst.rule}: {sentence(worst.why)} {reason}" if (worst := worst_of(incident, firing)) else reason
-    if incident.handed and incident.reason.endswith(LOOKS_AGAIN):
-        text = f"looked at again: it stays with a person. {reason}"
-    if incident.handed and incident.reason == reason:
-        text = "looked at again for what joined it; nothing else is known, and it stays with a person"
+    if incident.handed:
+        known = "; nothing else is known" if incident.reason == reason else f". {reason}"
+        text = f"looked at again: it stays with a person{known}"
     return escalated, _event("incident.escalated", escalated, text, quiet=incident.handed)
 
 

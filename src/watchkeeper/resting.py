@@ -6,7 +6,6 @@ from dataclasses import replace
 
 from watchkeeper.domain import Incident, now
 from watchkeeper.domain.change import Difference, Fingerprint
-from watchkeeper.handing import LOOKS_AGAIN
 from watchkeeper.incidents import Desk
 from watchkeeper.store import Store
 from watchkeeper.watch import Watch
@@ -37,7 +36,7 @@ async def looked_at_again(incident: Incident, store: Store, watch: Watch, desk: 
         return None
     told = [Difference(_setting(n), rests.get(n, ""), present.get(n, "")).text for n in changed]
     more = f" and {len(told) - _NAMED} more" if len(told) > _NAMED else ""
-    text = f"{', '.join(told[:_NAMED])}{more} since it was handed to a person: {LOOKS_AGAIN}"
+    text = f"{', '.join(told[:_NAMED])}{more} since it was handed to a person: it is looked at again"
     return await desk.change(
         incident.id,
         lambda i: replace(i.look_again(new=False, graver=False), rests=None, reason=text),

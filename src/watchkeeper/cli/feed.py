@@ -52,7 +52,11 @@ TOLD_WITH_THE_INCIDENT = ("fix.healed", "alert.resolved")
 
 
 def worth_a_line(event: dict[str, Any]) -> bool:
-    """Whether `up` tells it as it happens; `watchkeeper show` has all of it."""
+    """Whether `up` tells it as it happens; `watchkeeper show` has all of it.
+
+    >>> [worth_a_line({"kind": kind, "data": {"quiet": True}}) for kind in ("alert.firing", "incident.escalated")]
+    [False, True]
+    """
     kind = str(event["kind"])
     if event["data"].get("quiet"):  # another line tells it, or told it before; but not what came of a second look
         return kind == "incident.escalated"

@@ -28,7 +28,11 @@ class Listed:
         """None where the engine does not tell, as when it stopped meanwhile."""
         if self._asked is None or time.monotonic() - self._asked_at > SECONDS:
             self._asked, self._asked_at = asyncio.ensure_future(self._ask()), time.monotonic()
-        return await asyncio.shield(self._asked)
+        try:
+            return await asyncio.shield(self._asked)
+        except Exception:  # told to all who asked together, and to nobody after them
+            self._asked = None
+            raise
 
     def forget(self) -> None:
         """Something happened to the container: whoever asks next is told what is so now."""
