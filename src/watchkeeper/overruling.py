@@ -146,7 +146,6 @@ async def _by_others(root: str, limit: Limit, store: Store) -> Lowered | None:
     """The latest changes of it together, where others made them, and it is tighter since. A restart is nobody: what it
     ended counts where a fix of ours had set it."""
     found: Lowered | None = None
-    by = ""
     events = await store.happened(SETTINGS, since=now() - JUST, resources=(root,))
     for event in reversed(events):
         changes = cast("list[dict[str, str]]", event.data.get("changes") or [])
@@ -161,13 +160,11 @@ async def _by_others(root: str, limit: Limit, store: Store) -> Lowered | None:
             break  # it ended what was set before; what was lowered since is another matter
         if not limit.tightened(difference.before, difference.after):
             break
-        found, by = Lowered(limit, difference, event.at), event.by
-        if by == RESTART:
-            break
-    if found is None:
-        return None
-    fix = await _taken_back(root, found, store)
-    return None if by == RESTART and not fix else replace(found, fix=fix)
+        found = Lowered(limit, difference, event.at)
+        if event.by == RESTART:
+            fix = await _taken_back(root, found, store)
+            return replace(found, fix=fix) if fix else None
+    return replace(found, fix=await _taken_back(root, found, store)) if found is not None else None
 
 
 async def _taken_back(root: str, lowered: Lowered, store: Store) -> str:
