@@ -8,8 +8,10 @@ import httpx
 import pytest
 
 from tests.server.conftest import PATIENCE, Thing
-from watchkeeper.domain import Event, now
+from watchkeeper.domain import Event, Health, now
 from watchkeeper.server import Runtime
+from watchkeeper.server.resources import _by_health
+from watchkeeper.server.status_views import StatusView
 
 
 async def pages(viewer: httpx.AsyncClient, path: str, limit: int) -> list[dict[str, Any]]:
@@ -48,6 +50,11 @@ async def test_the_first_page_of_the_status_has_the_worst_and_tells_of_all(
     assert page["next"] is not None
     assert page["total"] == sum(page["counts"].values()) > 1
     assert sum(page["counts"].get(name, 0) for name in ("FAILED", "DEGRADED")) >= 1
+
+
+def test_what_is_not_known_comes_before_what_is_well() -> None:
+    views = [StatusView.model_construct(health=health, kind="redis", slug="cache") for health in Health]
+    assert [view.health for view in sorted(views, key=_by_health)] == ["FAILED", "DEGRADED", "UNKNOWN", "HEALTHY"]
 
 
 async def test_what_is_no_cursor_is_refused(viewer: httpx.AsyncClient, thing: Thing) -> None:

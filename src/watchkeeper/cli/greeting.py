@@ -15,9 +15,10 @@ from rich.text import Text
 from watchkeeper.cli import feed
 from watchkeeper.cli.named import misspelt_environments, unknown_environments
 from watchkeeper.cli.options import MOST, listening_at
-from watchkeeper.cli.screen import WORST_FIRST, console, health, table
+from watchkeeper.cli.screen import console, health, table
 from watchkeeper.cli.status import shortened
 from watchkeeper.domain import Approval, Event, Health, Incident, Resource
+from watchkeeper.domain.resource import WORST_FIRST
 
 if TYPE_CHECKING:
     from watchkeeper.server import Runtime
@@ -118,7 +119,7 @@ async def greet(runtime: "Runtime", teller: Teller, said: Greeting) -> None:
 def _found(runtime: "Runtime", teller: Teller) -> None:
     watchers = sorted(
         runtime.watch.watchers.values(),
-        key=lambda w: (WORST_FIRST.index(at_first_sight(w).value), w.resource.kind, w.resource.slug),
+        key=lambda w: (WORST_FIRST.index(at_first_sight(w)), w.resource.kind, w.resource.slug),
     )
     if not watchers:
         only = ", ".join(runtime.settings.only)

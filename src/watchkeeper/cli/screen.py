@@ -17,7 +17,6 @@ NARROWEST = 12
 """Characters that a column which may be folded has at least."""
 HEALTH = {"HEALTHY": ("●", "green"), "DEGRADED": ("▲", "yellow"), "FAILED": ("✖", "red"), "UNKNOWN": ("?", "cyan")}
 OUTCOME = {"allow": ("✓", "green"), "ask": ("?", "yellow"), "deny": ("✖", "red")}
-WORST_FIRST = ("FAILED", "DEGRADED", "UNKNOWN", "HEALTHY")
 
 
 class Screen(Console):

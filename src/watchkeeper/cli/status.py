@@ -108,10 +108,9 @@ def show(screen: "Console", page: dict[str, Any], approvals: list[dict[str, Any]
     """The table; below it what is unwell, what waits, and what the watcher itself lacks."""
     from rich.text import Text
 
-    from watchkeeper.cli.screen import WORST_FIRST, health
+    from watchkeeper.cli.screen import health
 
     items: list[dict[str, Any]] = page["items"]
-    items = sorted(items, key=lambda item: WORST_FIRST.index(item["health"]))
     screen.print(_head(page))
     if items:
         screen.print()

@@ -23,6 +23,10 @@ class Health(StrEnum):
         return {"HEALTHY": 0, "UNKNOWN": 0, "DEGRADED": 1, "FAILED": 2}[self.value]
 
 
+WORST_FIRST = (Health.FAILED, Health.DEGRADED, Health.UNKNOWN, Health.HEALTHY)
+"""The order of lists for people: what is not known comes before what is well."""
+
+
 @dataclass(frozen=True, slots=True)
 class Resource:
     """Anything watched.

@@ -11,7 +11,8 @@ from fastapi.responses import Response
 
 from watchkeeper import __version__
 from watchkeeper.decide import ALL
-from watchkeeper.domain import LOOP, Health, Incident, LogLine, NotFound, Reading, Window, now
+from watchkeeper.domain import LOOP, Incident, LogLine, NotFound, Reading, Window, now
+from watchkeeper.domain.resource import WORST_FIRST
 from watchkeeper.overruling import respecting
 from watchkeeper.server import elsewhere
 from watchkeeper.server.listing import incidents_by_resource, line, names_after, page_of, page_written
@@ -62,13 +63,10 @@ async def list_resources(runtime: Here, _: Viewer, limit: Limit = 500, after: Af
     return Response(page_of([written(key) for key in keys], following), media_type="application/json")
 
 
-_WORST = (Health.FAILED, Health.DEGRADED, Health.UNKNOWN, Health.HEALTHY)
-
-
 def _by_health(one: Watcher | StatusView) -> tuple[int, str, str]:
     if isinstance(one, StatusView):
-        return (_WORST.index(one.health), one.kind, one.slug)
-    return (_WORST.index(one.health), one.connector.kind, one.resource.slug)
+        return (WORST_FIRST.index(one.health), one.kind, one.slug)
+    return (WORST_FIRST.index(one.health), one.connector.kind, one.resource.slug)
 
 
 @router.get("/status")
