@@ -63,6 +63,7 @@ async def test_503_without_a_reason_is_not_ready_and_500_is_a_fault_of_its_own(
     await web.tell("/ready", 500, "Internal Server Error", kind="text/plain")
     reading = await connector.read(web_session, None)
     assert firing(reading) == {"http-errors"}
+    assert reading.metrics["status"] == 500, "of the two that were asked, the one that is why"
     assert hands.http_restart.refusal(reading, {}) is None
     assert reading.metrics["consecutive_failures"] == 2
 

@@ -11,6 +11,7 @@ from watchkeeper.connectors.hosting import Disk
 from watchkeeper.connectors.postgres import admittance, connector
 from watchkeeper.connectors.postgres.disk import _tell
 from watchkeeper.connectors.postgres.session import PostgresSession
+from watchkeeper.connectors.postgres.trouble import trouble
 from watchkeeper.domain import Reading, Refused
 from watchkeeper.domain.change import Difference, Fingerprint, compare
 
@@ -19,6 +20,14 @@ WRITES, CONNECTIONS = admittance.postgres_allow_writes, admittance.postgres_allo
 
 def firing(reading: Reading) -> set[str]:
     return {rule.id for rule in connector.rules if rule.when.holds(reading.scope())}
+
+
+@pytest.mark.parametrize("before", ["", "connection failed: "])
+def test_who_is_not_let_in_is_told_why_first(before: str) -> None:
+    said = f'{before}connection to server at "172.26.0.3", port 5432 failed: FATAL:  role "postgres" does not exist'
+    told = str(trouble(psycopg.OperationalError(said)))
+    assert told.startswith('It does not let us in: role "postgres" does not exist. ')
+    assert "watchkeeper.postgres.username" in told
 
 
 def _known(reading: Reading) -> Fingerprint:

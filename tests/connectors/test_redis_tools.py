@@ -44,6 +44,8 @@ async def test_maxmemory_is_not_raised_where_it_would_not_help_or_not_fit(server
     assert "not a tenth more" in (said[21] or "")
     assert "would not heal" in (said[22] or "")
     assert said[40] is None
+    used = (await connector.read(session, None)).metrics["used_memory_bytes"]  # some is written as soon as it can be
+    assert "would not heal" in (await refusal(session, tools.redis_set_maxmemory, value=int(used / 0.83)) or "")
     assert "more than is safe" in (said[70] or "")
 
 

@@ -90,6 +90,12 @@ def test_a_resource_is_told_with_how_long_it_was_unwell_within_the_period() -> N
     assert (cache.healed, cache.came_back, cache.fixes, cache.unwell_seconds) == (1, 2, 1, 14.0)
 
 
+def test_what_came_back_took_as_long_as_it_was_unwell() -> None:
+    whole = counted(CLOSED).repair.median
+    came_back = replace(CLOSED, opened_at=after(-60), reopened=1, well_seconds=50.0)
+    assert (whole, counted(came_back).repair.median) == (14.0, 24.0)
+
+
 def test_the_report_tells_them_to_people_and_machines() -> None:
     of = morning(incidents=[CLOSED, ESCALATED], fixes=[tried("fix-1")], alerts=[alert(at=T0, firing_at=after(4))])
     told = morning_markdown(of)
